@@ -1,0 +1,1 @@
+"""Groundwork: a Flask backend foundation and a reference application on it."""
