@@ -1,0 +1,207 @@
+"""Engines: every limit and mode that makes SQLite, MySQL and MariaDB behave alike."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool, QueuePool
+
+from app.core.config import ROOT, Settings
+from app.core.database.error import hide_values
+from app.core.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import ExceptionContext
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+
+WRITES = "groundwork_writes"
+"""Execution option of a connection whose transaction will write."""
+
+RECYCLE = 300
+"""Seconds after which a connection is replaced, before proxies in between drop it silently."""
+
+SQL_MODE = ",".join(
+    (
+        "STRICT_ALL_TABLES",
+        "ONLY_FULL_GROUP_BY",
+        "NO_ZERO_IN_DATE",
+        "NO_ZERO_DATE",
+        "ERROR_FOR_DIVISION_BY_ZERO",
+        "NO_ENGINE_SUBSTITUTION",
+    )
+)
+INSTRUCTIONS_PER_CHECK = 100_000  # SQLite runs them in about a millisecond
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long an engine waits, in seconds, and how many connections it keeps."""
+
+    connect: float
+    """For a connection to be made, or to become free."""
+    lock: float
+    """For a row, a table or the SQLite writer."""
+    statement: float | None
+    """For one statement; `None` for migrations, which take as long as they take."""
+    pool_size: int = 0
+    """Connections kept; 0 opens one for each use."""
+    foreign_keys: bool = True
+    """Whether SQLite checks foreign keys; off while a migration rebuilds tables."""
+    writes: bool = False
+    """Whether every transaction writes."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Limits:
+        """Return the limits of an application's engine."""
+        # Half for a lock, so that a time-out leaves time to try once more.
+        lock = settings.database_timeout if settings.is_sqlite else settings.database_timeout / 2
+        return cls(
+            connect=settings.database_timeout,
+            lock=lock,
+            statement=settings.database_query_timeout,
+            pool_size=settings.database_pool_size,
+        )
+
+
+def build_engine(settings: Settings, limits: Limits) -> Engine:
+    """Return an engine for the settings' address; nothing is connected yet.
+
+    Raises:
+        ConfigurationError: The address is an in-memory SQLite.
+    """
+    url = make_url(settings.database_address)
+    options = _pool_options(limits) | {"hide_parameters": True}
+    if settings.is_sqlite:
+        engine = create_engine(_prepare_file(url), **options, **_sqlite_options())
+        _configure_sqlite(engine, limits)
+    else:
+        engine = create_engine(url, **options, **_mysql_options(limits))
+        _configure_mysql(engine, limits)
+    event.listen(engine, "handle_error", _hide_values)
+    return engine
+
+
+def _pool_options(limits: Limits) -> dict[str, Any]:
+    if not limits.pool_size:
+        return {"poolclass": NullPool}
+    return {
+        "poolclass": QueuePool,
+        "pool_size": limits.pool_size,
+        "max_overflow": 0,
+        "pool_timeout": limits.connect,
+    }
+
+
+def _hide_values(context: ExceptionContext) -> None:
+    if isinstance(context.sqlalchemy_exception, DBAPIError):
+        hide_values(context.sqlalchemy_exception)
+
+
+# SQLite ------------------------------------------------------------------------------------------
+
+
+def _prepare_file(url: URL) -> URL:
+    name = url.database or ""
+    if not name or ":memory:" in name or url.query.get("mode") == "memory":
+        msg = (
+            "DATABASE_URL: an in-memory SQLite shows every connection another empty database;"
+            " name a file, such as sqlite:///var/app.db"
+        )
+        raise ConfigurationError(msg)
+    if name.startswith("file:"):
+        return url
+    path = ROOT / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return url.set(database=str(path))
+
+
+def _sqlite_options() -> dict[str, Any]:
+    # The pool hands a connection from thread to thread, to one at a time.
+    return {"connect_args": {"check_same_thread": False}}
+
+
+def _configure_sqlite(engine: Engine, limits: Limits) -> None:
+    begin = "BEGIN IMMEDIATE" if limits.writes else "BEGIN"
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: DBAPIConnection, record: object) -> None:
+        # The driver's own BEGIN comes late and never IMMEDIATE: ours replaces it.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {int(limits.lock * 1000)}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.execute(f"PRAGMA foreign_keys = {int(limits.foreign_keys)}")
+        cursor.execute("PRAGMA case_sensitive_like = ON")  # as utf8mb4_bin
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Connection) -> None:
+        # A writer takes the lock at once: a reader that turns writer halfway fails without
+        # waiting as soon as anybody else has written in between.
+        writes = connection.get_execution_options().get(WRITES)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else begin)
+
+    if limits.statement is not None:
+        _limit_sqlite_statements(engine, limits.statement)
+
+
+def _limit_sqlite_statements(engine: Engine, seconds: float) -> None:
+    """Interrupt a statement that runs too long: SQLite has no limit of its own."""
+
+    @event.listens_for(engine, "connect")
+    def watch(connection: Any, record: Any) -> None:  # noqa: ANN401  the driver's types
+        def is_late() -> bool:
+            return bool(time.monotonic() > record.info["deadline"])
+
+        record.info["deadline"] = math.inf
+        connection.set_progress_handler(is_late, INSTRUCTIONS_PER_CHECK)
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def start(connection: Connection, *statement: object) -> None:
+        connection.info["deadline"] = time.monotonic() + seconds
+
+
+# MySQL and MariaDB -------------------------------------------------------------------------------
+
+
+def _mysql_options(limits: Limits) -> dict[str, Any]:
+    arguments: dict[str, Any] = {"charset": "utf8mb4", "connect_timeout": math.ceil(limits.connect)}
+    if limits.statement is not None:
+        # One second more than the server's own limit, whose error says more.
+        arguments["read_timeout"] = arguments["write_timeout"] = math.ceil(limits.statement) + 1
+    options: dict[str, Any] = {"connect_args": arguments, "isolation_level": "READ COMMITTED"}
+    if limits.pool_size:
+        options |= {"pool_pre_ping": True, "pool_recycle": RECYCLE}
+    return options
+
+
+def _configure_mysql(engine: Engine, limits: Limits) -> None:
+    lock = max(1, math.ceil(limits.lock))
+    settings = [
+        "time_zone = '+00:00'",
+        f"sql_mode = '{SQL_MODE}'",
+        f"innodb_lock_wait_timeout = {lock}",
+        f"lock_wait_timeout = {lock}",
+    ]
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, record: object) -> None:  # noqa: ANN401  one of two drivers
+        limit = _statement_limit(connection.get_server_info(), limits.statement)
+        cursor = connection.cursor()
+        cursor.execute("SET SESSION " + ", ".join([*settings, *limit]))
+        cursor.close()
+
+
+def _statement_limit(version: str, seconds: float | None) -> list[str]:
+    """Return the server's own limit: of every statement on MariaDB, of SELECTs on MySQL."""
+    if seconds is None:
+        return []
+    if "MariaDB" in version:
+        return [f"max_statement_time = {seconds}"]
+    return [f"max_execution_time = {math.ceil(seconds * 1000)}"]

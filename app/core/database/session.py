@@ -1,0 +1,314 @@
+"""Session scopes and transactions: who opens, who commits, who runs again."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakSet
+
+import structlog
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction
+
+from app.core.database.engine import WRITES, Limits, build_engine
+from app.core.database.error import DatabaseMisuse, is_retryable
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import ExceptionContext
+
+    from app.core.config import Settings
+
+log = structlog.get_logger(__name__)
+
+ATTEMPTS = 5
+"""How often a transaction is tried in all."""
+FIRST_WAIT = 0.02
+"""Seconds that the first pause lasts at most; each further one doubles."""
+PING_TIMEOUT = 2.0
+"""Seconds after which a database that does not answer a ping counts as down."""
+
+R = TypeVar("R")
+Callback = Callable[[], object]
+
+
+@dataclass(slots=True)
+class _Transaction:
+    """What is known of a running transaction besides its session."""
+
+    callbacks: list[Callback] = field(default_factory=list)
+    failure: BaseException | None = None
+    """Why it must not be committed, although the error may have been swallowed meanwhile."""
+
+
+@dataclass(slots=True)
+class _Scope:
+    """A unit of work of one thread."""
+
+    thread: int
+    session: Session | None = None
+    transaction: _Transaction | None = None
+
+
+class Database:
+    """The engine, and the session of whatever scope is open where the caller runs.
+
+    Args:
+        settings: Address, pool size and time-outs. Nothing is connected before the first use.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._timeout = settings.database_timeout
+        self._scope: ContextVar[_Scope | None] = ContextVar("database_scope", default=None)
+        self.engine = build_engine(settings, Limits.of(settings))
+        self._ping_engine = build_engine(
+            settings, Limits(connect=PING_TIMEOUT, lock=1, statement=PING_TIMEOUT - 1)
+        )
+        self.retries = 0
+        """Transactions that were run again since the start, for the metrics."""
+        event.listen(self.engine, "handle_error", self._note_failure)
+        _databases.add(self)
+
+    # Scopes
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """Open a unit of work: what is read in it is read once, and it is closed at the end.
+
+        A scope inside a scope joins it. A second session would hold a second connection, so that
+        a full pool waits for itself, and on SQLite a second writer would wait for the first.
+        """
+        if self._current() is not None:
+            yield
+            return
+        scope = _Scope(threading.get_ident())
+        self._scope.set(scope)
+        try:
+            yield
+        finally:
+            self._scope.set(None)
+            if scope.session is not None:
+                _close(scope.session)
+
+    @property
+    def session(self) -> Session:
+        """The open scope's session; reading needs no transaction, writing does.
+
+        Raises:
+            DatabaseMisuse: No scope is open in this thread.
+        """
+        scope = self._required()
+        if scope.session is None:
+            scope.session = self._open_session()
+        return scope.session
+
+    def _current(self) -> _Scope | None:
+        scope = self._scope.get()
+        # A context copied into another thread carries the scope along, and a session serves one.
+        return scope if scope is not None and scope.thread == threading.get_ident() else None
+
+    def _required(self) -> _Scope:
+        scope = self._current()
+        if scope is None:
+            msg = (
+                "no database scope is open in this thread: requests, tasks and commands open one;"
+                " elsewhere write `with database.scope():` around the code"
+            )
+            raise DatabaseMisuse(msg)
+        return scope
+
+    def _open_session(self) -> Session:
+        # Objects stay readable after the commit, so that a view needs no second query.
+        session = Session(self.engine, expire_on_commit=False)
+        event.listen(session, "before_flush", self._refuse_flush)
+        event.listen(session, "do_orm_execute", self._refuse_statement)
+        return session
+
+    def _refuse_flush(self, session: Session, flush: UOWTransaction, objects: object) -> None:
+        self._require_transaction()
+
+    def _refuse_statement(self, state: ORMExecuteState) -> None:
+        if state.is_insert or state.is_update or state.is_delete:
+            self._require_transaction()
+
+    # Transactions
+
+    def transact(self, function: Callable[[Session], R]) -> R:
+        """Run the function in a transaction and commit, or undo everything and raise.
+
+        After a deadlock, a lock time-out or a stale version everything is undone and the
+        function runs again from its start, on fresh rows: it must not do anything besides that
+        cannot be done twice. Such things belong in `after_commit`. Opens a scope if none is open.
+
+        A call inside a transaction joins it, and is never run again alone. If it fails, the
+        whole transaction fails, even if the error is caught in between; see `savepoint`.
+        """
+        with self.scope():
+            scope = self._required()
+            if scope.transaction is not None:
+                return self._join(scope.transaction, function)
+            return self._run(scope, function)
+
+    def after_commit(self, callback: Callback) -> None:
+        """Call this once the current transaction is committed; forget it if it is undone.
+
+        An error in it is logged and reaches nobody: what was committed stays committed.
+        """
+        self._require_transaction().callbacks.append(callback)
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo what the block did if it fails, so that the transaction can go on without it."""
+        transaction = self._require_transaction()
+        callbacks = len(transaction.callbacks)
+        try:
+            with self.session.begin_nested():
+                yield
+        except BaseException:
+            del transaction.callbacks[callbacks:]
+            # A deadlock has undone everything, not just the block.
+            if transaction.failure is not None and not is_retryable(transaction.failure):
+                transaction.failure = None
+            raise
+
+    def _require_transaction(self) -> _Transaction:
+        transaction = self._required().transaction
+        if transaction is None:
+            msg = (
+                "this writes outside of a transaction, and nobody would commit it: decorate the"
+                " service's method with @transactional, or use database.transact()"
+            )
+            raise DatabaseMisuse(msg)
+        return transaction
+
+    def _join(self, transaction: _Transaction, function: Callable[[Session], R]) -> R:
+        try:
+            return function(self.session)
+        except BaseException as error:
+            transaction.failure = transaction.failure or error
+            raise
+
+    def _run(self, scope: _Scope, function: Callable[[Session], R]) -> R:
+        deadline = time.monotonic() + self._timeout
+        attempt = 1
+        while True:
+            try:
+                return self._attempt(scope, function)
+            except Exception as error:
+                late = attempt == ATTEMPTS or time.monotonic() >= deadline
+                if late or not is_retryable(error):
+                    raise
+                self._pause(attempt, error)
+            attempt += 1
+
+    def _pause(self, attempt: int, error: Exception) -> None:
+        # Anything from zero up: two that collided must not meet again.
+        wait = random.uniform(0, FIRST_WAIT * 2**attempt)  # noqa: S311  not a secret
+        self.retries += 1
+        log.warning("transaction_retried", attempt=attempt, wait=round(wait, 3), error=str(error))
+        time.sleep(wait)
+
+    def _attempt(self, scope: _Scope, function: Callable[[Session], R]) -> R:
+        session = self._begin()
+        transaction = scope.transaction = _Transaction()
+        try:
+            result = function(session)
+            _commit(session, transaction)
+        except BaseException:
+            _roll_back(session)
+            raise
+        finally:
+            scope.transaction = None
+        for callback in transaction.callbacks:
+            _call(callback)
+        return result
+
+    def _begin(self) -> Session:
+        """Start from fresh rows: what was read before decided nothing yet."""
+        session = self.session
+        if session.new or session.deleted or any(map(session.is_modified, session.dirty)):
+            msg = "objects were changed before the transaction began: change them inside it"
+            raise DatabaseMisuse(msg)
+        session.rollback()
+        session.expire_all()
+        session.connection(execution_options={WRITES: True})
+        return session
+
+    def _note_failure(self, context: ExceptionContext) -> None:
+        # The server has undone the transaction: going on would commit its second half alone.
+        error, scope = context.sqlalchemy_exception, self._current()
+        if error and scope and scope.transaction and is_retryable(error):
+            scope.transaction.failure = error
+
+    # Operations
+
+    def ping(self) -> float:
+        """Return the seconds that a new connection and one query take.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: The database is down, or frozen for `PING_TIMEOUT`.
+        """
+        start = time.monotonic()
+        with self._ping_engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+        return time.monotonic() - start
+
+    def close(self) -> None:
+        """Close the connections that are not in use. A later use opens new ones."""
+        self.engine.dispose()
+
+    def dispose_after_fork(self) -> None:
+        """Forget the parent's connections without closing them; done in every forked child."""
+        self.engine.dispose(close=False)
+        self._scope.set(None)
+
+
+def _commit(session: Session, transaction: _Transaction) -> None:
+    session.flush()
+    failure = transaction.failure
+    if failure is not None and is_retryable(failure):
+        raise failure
+    if failure is not None:
+        msg = "a nested call failed and its error was caught: wrap it in database.savepoint()"
+        raise DatabaseMisuse(msg) from failure
+    session.commit()
+
+
+def _roll_back(session: Session) -> None:
+    try:
+        session.rollback()
+    except DBAPIError:
+        session.invalidate()  # The connection is beyond use, and the first error says why.
+
+
+def _close(session: Session) -> None:
+    _roll_back(session)
+    session.close()
+
+
+def _call(callback: Callback) -> None:
+    try:
+        callback()
+    except Exception:
+        name = getattr(callback, "__qualname__", repr(callback))
+        log.exception("after_commit_failed", callback=name)
+
+
+_databases: WeakSet[Database] = WeakSet()
+
+
+def _forget_connections() -> None:
+    for database in _databases:
+        database.dispose_after_fork()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(after_in_child=_forget_connections)
