@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 DONE := $(VENV)/.done
 PDM_VERSION := ~=2.29
 # PDM has its own nested environment: its dependencies never meet the application's.
-PDM := PDM_CHECK_UPDATE=0 PDM_IGNORE_SAVED_PYTHON=1 PDM_USE_VENV=1 VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(VENV)/pdm/bin/python -m pdm
+PDM := PDM_CHECK_UPDATE=0 PDM_IGNORE_SAVED_PYTHON=1 PDM_IGNORE_ACTIVE_VENV=1 PDM_USE_VENV=1 $(VENV)/pdm/bin/python -m pdm
 LOCKED := pyproject.toml pdm.lock
 
 # An environment whose interpreter has gone (an upgraded Python) is made anew, stamps included.
@@ -131,7 +131,7 @@ $(DONE)/pdm: | $(BIN)/python
 	fi
 	@echo "Installing PDM into $(VENV)/pdm"
 	@$(BIN)/python -m venv --clear $(VENV)/pdm
-	@$(VENV)/pdm/bin/python -m pip install --quiet --disable-pip-version-check "pdm[locked]$(PDM_VERSION)"
+	@$(VENV)/pdm/bin/python -m pip install -qq --disable-pip-version-check "pdm[locked]$(PDM_VERSION)"
 	@mkdir -p $(DONE) && touch $@
 
 $(BIN)/python:
