@@ -1,0 +1,222 @@
+"""Logging: every logger of the process, ours and the libraries', in one shape and two streams.
+
+`access` carries one event for each request and goes to the standard output; `error` carries
+everything else and goes to the standard error, so that a command's own output stays clean and a
+collector can part the two without parsing. With `LOG_DIR` both are also kept as JSON lines in
+`access.log` and `error.log`.
+
+    log = get_logger(__name__)
+    log.info("article_published", slug=slug)
+
+An event has a constant name and its data in fields; what `bind_contextvars` bound (the request's
+id) is added to each. Secrets are masked and line breaks escaped in all of them, see `log_mask`.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import traceback
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from structlog.contextvars import get_contextvars
+
+from app.core.log_mask import MAX_TRACEBACK, is_harmless, is_secret_key, mask_fields, mask_text
+from app.core.log_output import SEVERITY, Output, build_output
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from structlog.typing import EventDict, FilteringBoundLogger
+
+    from app.core.config import Settings
+
+LIBRARIES = (
+    "flask.app", "werkzeug", "gunicorn.error", "gunicorn.access", "_granian", "granian.access",
+    "celery", "celery.task", "celery.redirected", "sqlalchemy", "alembic", "py.warnings",
+)  # fmt: skip
+"""Loggers whose own handlers are taken away: each event is written once, by us."""
+SUPERSEDED = ("werkzeug", "gunicorn.access", "granian.access")
+"""Loggers of a line for each request, for which the access stream has better ones."""
+
+_LEVELS = {
+    "fatal": "ERROR",
+    "critical": "ERROR",
+    "exception": "ERROR",
+    "warn": "WARNING",
+    "msg": "INFO",
+}
+
+
+def configure_logging(settings: Settings) -> None:
+    """Send every logger's events to the streams that the settings name.
+
+    May be called again at any time, in a forked process too: the last call counts.
+
+    Raises:
+        ConfigurationError: A file in `LOG_DIR` cannot be written.
+    """
+    _state.output = output = build_output(settings)
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, _emit_own],
+        wrapper_class=structlog.make_filtering_bound_logger(output.level),
+        # Loggers are made at import, before the settings are known, so none is kept.
+        cache_logger_on_first_use=False,
+    )
+    _adopt_libraries(output.level)
+    _adopt_uncaught_exceptions()
+    logging.captureWarnings(capture=True)
+
+
+def get_logger(name: str | None = None) -> FilteringBoundLogger:
+    """Return a logger whose events carry the name as `logger`; usually a module's `__name__`."""
+    # `logger` is the name of a parameter of structlog's own, so the field gets its name later.
+    values = {"logger_name": name} if name else {}
+    logger: FilteringBoundLogger = structlog.get_logger(**values)
+    return logger
+
+
+def log_access(**fields: object) -> None:
+    """Write the one access event of a request.
+
+    The fast path: no logger, no chain, one look at all texts together. Its level follows `status`.
+
+    Args:
+        fields: `method`, `route`, `path`, `status`, `duration_ms`, `user`, `bytes`, …
+    """
+    status = fields.get("status")
+    level = _level_of_status(status) if isinstance(status, int) else "INFO"
+    output = _state.output
+    if output is None or SEVERITY[level] < output.level:
+        return
+    head = {"timestamp": _timestamp(), "level": level, "stream": "access", "event": "request"}
+    output.write("access", head | _mask_flat(get_contextvars() | fields) | head)
+
+
+class LibraryHandler(logging.Handler):
+    """Turns the standard library's log records into events of the error stream."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        event: dict[str, Any] = {"logger_name": record.name, "event": _message(record)}
+        if record.exc_info:
+            event["exc_info"] = record.exc_info
+        if record.stack_info:
+            event["stack"] = record.stack_info
+        _emit(record.levelname, event | get_contextvars(), record.created)
+
+
+@dataclass(slots=True)
+class _State:
+    output: Output | None = None
+    handler: LibraryHandler = field(default_factory=LibraryHandler)
+
+
+_state = _State()
+
+
+def _adopt_libraries(level: int) -> None:
+    # Debug events of libraries are noise, and some hold whole tokens; ours are not.
+    logging.root.setLevel(max(level, logging.INFO))
+    logging.getLogger("app").setLevel(level)
+    known = [
+        item
+        for item in logging.root.manager.loggerDict.values()
+        if isinstance(item, logging.Logger)
+    ]
+    for logger in (logging.root, *known):
+        # Exactly this type: a test runner's handlers derive from it and stay.
+        logger.handlers[:] = [
+            item for item in logger.handlers if type(item) is not logging.StreamHandler
+        ]
+    for name in LIBRARIES:
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate, logger.disabled = True, False
+    for name in SUPERSEDED:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    if _state.handler not in logging.root.handlers:
+        logging.root.addHandler(_state.handler)
+
+
+def _adopt_uncaught_exceptions() -> None:
+    # A hook that somebody else has set, such as a test runner's, is left alone.
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _log_uncaught
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = _log_uncaught_in_thread
+
+
+def _log_uncaught(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        _emit("ERROR", {"event": "uncaught_exception", "exc_info": (kind, error, trace)})
+
+
+def _log_uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
+        name = args.thread.name if args.thread else None
+        info = (args.exc_type, args.exc_value, args.exc_traceback)
+        _emit("ERROR", {"event": "uncaught_exception", "thread": name, "exc_info": info})
+
+
+def _emit_own(_logger: object, method: str, event: EventDict) -> EventDict:
+    _emit(_LEVELS.get(method) or method.upper(), event)
+    raise structlog.DropEvent  # written: nothing is left for structlog to do
+
+
+def _emit(level: str, event: EventDict, created: float | None = None) -> None:
+    if _state.output is None:
+        return
+    level = "ERROR" if level == "CRITICAL" else level
+    trace = _traceback(event.pop("exc_info", None)) or event.pop("exception", None)
+    stack = event.pop("stack", None)
+    name = mask_text(str(event.pop("event", "")))
+    head = {"timestamp": _timestamp(created), "level": level, "stream": "error", "event": name}
+    if logger := event.pop("logger_name", None):
+        head["logger"] = logger
+    complete = head | mask_fields(event) | head
+    for key, text in (("stack", stack), ("exception", trace)):
+        if text:
+            complete[key] = mask_text(str(text), MAX_TRACEBACK)
+    _state.output.write("error", complete)
+
+
+def _mask_flat(fields: dict[str, Any]) -> dict[str, Any]:
+    kinds = (str, int, float, type(None))
+    is_flat = all(type(value) in kinds and not is_secret_key(key) for key, value in fields.items())
+    if is_flat and is_harmless([value for value in fields.values() if type(value) is str]):
+        return fields
+    return mask_fields(fields)
+
+
+def _level_of_status(status: int) -> str:
+    return ("INFO", "WARNING", "ERROR")[max(0, min(status // 100 - 3, 2))]
+
+
+def _timestamp(created: float | None = None) -> str:
+    moment = datetime.now(UTC) if created is None else datetime.fromtimestamp(created, UTC)
+    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001  a library's wrong format string is still an event
+        return f"{record.msg} {record.args!r}"
+
+
+def _traceback(info: object) -> str | None:
+    if info is True:
+        info = sys.exc_info()
+    error = info[1] if isinstance(info, tuple) else info
+    if not isinstance(error, BaseException):
+        return None
+    return "".join(traceback.format_exception(error)).rstrip("\n")

@@ -1,0 +1,195 @@
+"""Start the WSGI server: check what would fail, prepare the environment, become the server.
+
+`serve` replaces this process (`execve`), so that a supervisor's signals reach the server itself
+and the server starts with an environment that is complete before anything is imported.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from typing import TYPE_CHECKING, NoReturn
+
+from app.core.config import ROOT, Settings, WebServer, load_settings
+from app.core.exceptions import ConfigurationError
+from app.core.log_config import configure_logging
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pydantic import SecretStr
+
+APPLICATION = "app.main:create_app"
+"""The factory that both servers call in each worker."""
+METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""Read by prometheus_client when it is imported."""
+
+
+def serve(settings: Settings, application: str = APPLICATION) -> NoReturn:
+    """Become the server that `WEB_SERVER` names.
+
+    Args:
+        settings: Address, workers, threads, time-outs and folders.
+        application: `module:factory` of the WSGI application.
+
+    Raises:
+        ConfigurationError: The server could not start; the message says what to change.
+    """
+    check_start(settings)
+    environment = os.environ | _settings_environment(settings) | metrics_environment(settings)
+    os.chdir(ROOT)  # where both servers look for the application
+    sys.stdout.flush()
+    sys.stderr.flush()
+    arguments = [sys.executable, "-m", *_command(settings, application)]
+    os.execve(sys.executable, arguments, environment)  # noqa: S606  nothing of it is a client's
+
+
+def check_start(settings: Settings) -> None:
+    """Find out what would keep the server from starting, while it can still be said in one line.
+
+    Raises:
+        ConfigurationError: An address, a port or a folder cannot be used.
+    """
+    check_folder(settings.app_var_dir, "APP_VAR_DIR")
+    if settings.log_dir is not None:
+        check_folder(settings.log_dir, "LOG_DIR")
+    check_address(settings.web_host, settings.web_port, "WEB_HOST", "WEB_PORT")
+
+
+def check_folder(folder: Path, variable: str) -> None:
+    """Create the folder if need be and see that files can be written to it.
+
+    Raises:
+        ConfigurationError: It cannot be created or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        message = (
+            f"The folder {folder} cannot be written ({error.strerror})."
+            f" Let this user write to it or choose another: {variable}=/path make run"
+        )
+        raise ConfigurationError(message) from error
+
+
+def check_address(host: str, port: int, host_variable: str, port_variable: str) -> None:
+    """See that a socket can listen at the address and that none does.
+
+    A second server with SO_REUSEPORT would start beside the first without a word and take half
+    of its connections. The socket tried here goes without, so that it notices the first.
+
+    Raises:
+        ConfigurationError: The name is unknown, not of this machine, privileged or taken.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in found:
+            with socket.socket(family, kind, protocol) as candidate:
+                # A port whose last connections are still closing is free.
+                candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                candidate.bind(address)
+                candidate.listen(1)
+    except (OSError, UnicodeError) as error:
+        message = _explain(error, host, port, host_variable, port_variable)
+        raise ConfigurationError(message) from error
+
+
+def metrics_environment(settings: Settings) -> dict[str, str]:
+    """Empty the folder in which workers share their metrics, and name it as Prometheus reads it.
+
+    Also for one worker: a reload puts a second one beside it for a while and then replaces it,
+    and the counters must neither flicker nor start again. Each port has its own folder, so that a
+    second server on another one leaves the first alone.
+    """
+    folder = settings.app_var_dir / "metrics" / str(settings.web_port)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return {METRICS_VARIABLE: str(folder)}
+
+
+def _explain(error: Exception, host: str, port: int, host_variable: str, port_variable: str) -> str:
+    place = f"Port {port} on {host}"
+    free = port + 10 if port + 10 < 2**16 else port - 10
+    match getattr(error, "errno", None):
+        case errno.EADDRINUSE:
+            return (
+                f"{place} is taken. Stop what listens there or choose another:"
+                f" {port_variable}={free} make run"
+            )
+        case errno.EACCES:
+            return (
+                f"{place} needs more rights than this user has."
+                f" Choose one above 1023: {port_variable}=8000 make run"
+            )
+        case _:
+            return (
+                f"{host} is no address of this machine ({getattr(error, 'strerror', error)})."
+                f" Use 127.0.0.1, or 0.0.0.0 for all: {host_variable}=127.0.0.1 make run"
+            )
+
+
+def _command(settings: Settings, application: str) -> list[str]:
+    if settings.web_server is WebServer.GRANIAN:
+        return ["app.serve", application]
+    return ["gunicorn", "--config", str(ROOT / "gunicorn.conf.py"), f"{application}()"]
+
+
+def _settings_environment(settings: Settings) -> dict[str, str]:
+    """Hand on what was given as an argument: the server reads its settings anew."""
+    inherited = load_settings()
+    return {
+        name.upper(): _to_variable(getattr(settings, name))
+        for name in type(settings).model_fields
+        if getattr(settings, name) != getattr(inherited, name)
+    }
+
+
+def _to_variable(value: str | float | Path | SecretStr | None) -> str:
+    if value is None:
+        return ""
+    reveal = getattr(value, "get_secret_value", None)
+    return str(reveal() if reveal else value)
+
+
+def _run_granian(settings: Settings, application: str) -> None:
+    from granian import Granian  # noqa: PLC0415  Gunicorn's processes do not need it
+    from granian.constants import Interfaces  # noqa: PLC0415
+
+    configure_logging(settings)
+    seconds = math.ceil(settings.web_timeout)
+    Granian(
+        application,
+        address=settings.web_host,
+        port=settings.web_port,
+        interface=Interfaces.WSGI,
+        factory=True,
+        workers=settings.web_workers,
+        blocking_threads=settings.web_threads,
+        websockets=False,
+        log_dictconfig=_granian_logging(),
+        log_access=False,
+        workers_kill_timeout=min(seconds, 1800),
+        respawn_failed_workers=True,
+    ).serve()
+
+
+def _granian_logging() -> dict[str, object]:
+    # Granian calls dictConfig by itself, in every process. This one adds no handler, and the
+    # records go on to the root logger's, which is ours.
+    logger = {"handlers": [], "propagate": True}
+    return {
+        "formatters": {},
+        "handlers": {},
+        "loggers": {"_granian": dict(logger), "granian.access": dict(logger)},
+    }
+
+
+if __name__ == "__main__":
+    _run_granian(load_settings(), *sys.argv[1:])
