@@ -28,7 +28,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 DEVELOPMENT_SECRET = "development-only-secret-key-change-me"  # noqa: S105  refused in production
 MIN_SECRET_LENGTH = 32
-WELL_KNOWN_SECRETS = frozenset({DEVELOPMENT_SECRET, "changeme", "secret", "password", "root", "admin"})
+WELL_KNOWN_SECRETS = frozenset(
+    {DEVELOPMENT_SECRET, "changeme", "secret", "password", "root", "admin"}
+)
 
 
 class Environment(StrEnum):
@@ -118,6 +120,10 @@ class Settings(BaseSettings):
     web_max_body: Annotated[int, Field(ge=1024, le=2**31)] = 1024 * 1024
     """Largest request body in bytes; a larger one is answered with 413."""
 
+    prometheus_multiproc_dir: RootPath | None = None
+    """Folder where workers keep their metrics so that each can report all. `flask serve` sets it;
+    prometheus-client needs it in the environment before Python starts."""
+
     database_url: str | None = None
     """SQLAlchemy address, such as `mysql+pymysql://user:password@host/name`. Wins over `MYSQL_*`.
     Without either: SQLite at `app.db` in `APP_VAR_DIR`."""
@@ -192,7 +198,9 @@ class Settings(BaseSettings):
                 for part in (self.mysql_user, self.mysql_password.get_secret_value())
             )
             host = f"[{self.mysql_host}]" if ":" in self.mysql_host else self.mysql_host
-            return f"mysql+pymysql://{user}:{password}@{host}:{self.mysql_port}/{self.mysql_database}"
+            return (
+                f"mysql+pymysql://{user}:{password}@{host}:{self.mysql_port}/{self.mysql_database}"
+            )
         return f"sqlite:///{self.app_var_dir / 'app.db'}"
 
     @property
@@ -208,7 +216,9 @@ class Settings(BaseSettings):
     @property
     def logs_as_json(self) -> bool:
         """Whether the standard streams carry JSON lines."""
-        return (self.log_format or (LogFormat.JSON if self.is_production else None)) is LogFormat.JSON
+        return (
+            self.log_format or (LogFormat.JSON if self.is_production else None)
+        ) is LogFormat.JSON
 
 
 def load_settings(**values: Any) -> Settings:  # noqa: ANN401  each field validates its own

@@ -1,0 +1,1 @@
+"""Articles: Markdown in, sanitised HTML out, with tags, languages and versions."""

@@ -1,0 +1,243 @@
+"""Imports a folder of Markdown: what changed, and nothing else.
+
+A file's slug is its path, unless its front matter names one. A language other than English is
+appended to the slug, because translations of a page usually share its file name and a slug names
+one article:
+
+    guide/logging.md        guide-logging
+    guide/logging.zh.md     guide-logging-zh
+    zh/guide/logging.md     guide-logging-zh
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from app.article.model import SLUG_LENGTH, SUMMARY_LENGTH, TAG_LENGTH, TITLE_LENGTH, Article
+from app.article.schema import Language, Slug
+from app.article.service import ArticleService, Draft
+from app.core.exceptions import GroundworkError
+from app.core.schema import utc
+from app.util.text import slugify
+
+SUFFIXES = frozenset({".md", ".markdown"})
+MAX_BYTES = 1024 * 1024
+DEFAULT_LANGUAGE = "en"
+# What a folder or an inner suffix must look like to be taken for a language: `zh`, `pt-BR`.
+_LANGUAGE_NAME = re.compile(r"[a-z]{2}(?:-[A-Z]{2})?")
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+
+
+class Outcome(StrEnum):
+    """What became of one file."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one file, and for a refusal, why."""
+
+    path: Path
+    outcome: Outcome
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of all files."""
+
+    counts: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
+    refusals: list[Result] = field(default_factory=list)
+
+    def add(self, result: Result) -> None:
+        """Count one file."""
+        self.counts[result.outcome] += 1
+        if result.outcome is Outcome.REFUSED:
+            self.refusals.append(result)
+
+
+class Refusal(GroundworkError):
+    """A file cannot be imported; the message says why."""
+
+
+def _to_instant(value: Any) -> Any:  # noqa: ANN401  whatever YAML made of it
+    if isinstance(value, datetime):
+        return utc(value)
+    return datetime.combine(value, time.min, UTC) if isinstance(value, date) else value
+
+
+class FrontMatter(BaseModel):
+    """What a file may say about itself, between two lines of `---`. Other keys are left alone."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    title: Annotated[str, Field(min_length=1, max_length=TITLE_LENGTH)] | None = None
+    slug: Slug | None = None
+    summary: Annotated[str, Field(max_length=SUMMARY_LENGTH)] | None = None
+    tags: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=TAG_LENGTH)]], Field(max_length=20)
+    ] = []
+    language: Language | None = None
+    date: Annotated[datetime | None, BeforeValidator(_to_instant)] = None
+
+
+def find_files(folder: Path) -> list[Path]:
+    """Every Markdown file below the folder, or the file itself, in a fixed order."""
+    if folder.is_file():
+        return [folder]
+    return sorted(
+        path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()
+    )
+
+
+class Importer:
+    """Imports files one by one, each in a transaction of its own.
+
+    Args:
+        articles: Where to write.
+        folder: What the files' slugs are relative to.
+        author: Name of the account that the articles belong to.
+        language: Language of files whose front matter names none; found by folder and file name
+            when left out.
+    """
+
+    def __init__(
+        self, articles: ArticleService, folder: Path, *, author: str, language: str | None = None
+    ) -> None:
+        self._articles = articles
+        self._folder = folder if folder.is_dir() else folder.parent
+        self._author = author
+        self._language = language
+        self._seen: dict[str, Path] = {}
+
+    def run(self, files: list[Path]) -> Iterator[Result]:
+        """Import the files, yielding what became of each as soon as it is known."""
+        for path in files:
+            try:
+                yield Result(path, self._import(path))
+            except Refusal as refusal:
+                yield Result(path, Outcome.REFUSED, str(refusal))
+
+    def _import(self, path: Path) -> Outcome:
+        draft = self._draft(path)
+        first = self._seen.setdefault(draft.slug, path)
+        if first != path:
+            msg = f"duplicate slug: {draft.slug} is already taken by {first}"
+            raise Refusal(msg)
+        with self._articles.database.scope():
+            stored = self._articles.find_by_slug(draft.slug)
+            if stored is not None and stored.author != self._author:
+                msg = f"duplicate slug: {draft.slug} belongs to an article by {stored.author}"
+                raise Refusal(msg)
+            if stored is not None and not _differs(stored, draft):
+                return Outcome.UNCHANGED
+            self._articles.put(draft)
+        return Outcome.UPDATED if stored is not None else Outcome.CREATED
+
+    def _draft(self, path: Path) -> Draft:
+        facts, body = split_front_matter(read_text(path))
+        if not body.strip():
+            msg = "empty: there is no text in it"
+            raise Refusal(msg)
+        parts, named = _name_parts(path.relative_to(self._folder))
+        language = facts.language or self._language or named or DEFAULT_LANGUAGE
+        return Draft(
+            slug=facts.slug or _slug(parts, language),
+            body=body,
+            language=language,
+            author=self._author,
+            title=facts.title,
+            summary=facts.summary,
+            tags=tuple(dict.fromkeys(facts.tags)),
+            published_at=facts.date,
+        )
+
+
+def read_text(path: Path) -> str:
+    """Read a file as UTF-8.
+
+    Raises:
+        Refusal: It is too large, not UTF-8, or cannot be read.
+    """
+    try:
+        if (size := path.stat().st_size) > MAX_BYTES:
+            msg = f"too large: {size:,} bytes, at most {MAX_BYTES:,} are taken"
+            raise Refusal(msg)
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        msg = f"bad UTF-8: byte 0x{error.object[error.start]:02x} at offset {error.start}"
+        raise Refusal(msg) from None
+    except OSError as error:
+        msg = f"cannot be read: {error.strerror}"
+        raise Refusal(msg) from None
+
+
+def split_front_matter(text: str) -> tuple[FrontMatter, str]:
+    """Take the front matter, if there is any, off a text.
+
+    Raises:
+        Refusal: It is not YAML, or a value in it is wrong.
+    """
+    match = _FRONT_MATTER.match(text)
+    if match is None:
+        return FrontMatter(), text
+    try:
+        facts = yaml.safe_load(match[1])
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        msg = f"bad front matter: {str(error).splitlines()[0]}"
+        raise Refusal(msg) from None
+    if not isinstance(facts, dict):
+        # A text may well begin with a rule: without a mapping it is text.
+        return FrontMatter(), text
+    try:
+        return FrontMatter.model_validate(facts), text[match.end() :]
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        msg = f"bad front matter: {where}: {first['msg']}"
+        raise Refusal(msg) from None
+
+
+def _name_parts(path: Path) -> tuple[list[str], str | None]:
+    """Split a path into the parts of its slug and the language that it names."""
+    parts = list(path.with_suffix("").parts)
+    stem, _, suffix = parts[-1].rpartition(".")
+    if stem and _LANGUAGE_NAME.fullmatch(suffix):
+        return [*parts[:-1], stem], suffix
+    if len(parts) > 1 and _LANGUAGE_NAME.fullmatch(parts[0]):
+        return parts[1:], parts[0]
+    return parts, None
+
+
+def _slug(parts: list[str], language: str) -> str:
+    words = parts if language == DEFAULT_LANGUAGE else [*parts, language]
+    slug = slugify("-".join(words))
+    if not slug or len(slug) > SLUG_LENGTH:
+        msg = f"no slug: the file's name gives {len(slug)} characters; name one in the front matter"
+        raise Refusal(msg)
+    return slug
+
+
+def _differs(stored: Article, draft: Draft) -> bool:
+    """Whether the file says anything else than what is stored; what it leaves out is no change."""
+    return (
+        stored.body != draft.body
+        or stored.language != draft.language
+        or draft.title not in {None, stored.title}
+        or draft.summary not in {None, stored.summary}
+        or draft.published_at not in {None, stored.published_at}
+        or sorted(stored.tags) != sorted(draft.tags)
+    )

@@ -1,0 +1,74 @@
+"""An article as it is stored."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy.dialects import mysql
+from sqlalchemy.ext.associationproxy import AssociationProxy, association_proxy
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.core.database import Base, Identified, Timestamps, Versioned
+
+SLUG_LENGTH = 120
+TITLE_LENGTH = 200
+SUMMARY_LENGTH = 500
+TAG_LENGTH = 40
+LANGUAGE_LENGTH = 16
+
+# MySQL's TEXT ends at 64 KiB, its MEDIUMTEXT at 16 MiB.
+LongText = Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
+
+
+class ArticleTag(Base):
+    """One tag of one article."""
+
+    __tablename__ = "article_tag"
+    __table_args__ = (Index(None, "name", "article_id"),)
+
+    article_id: Mapped[int] = mapped_column(
+        ForeignKey("article.id", ondelete="CASCADE"), primary_key=True
+    )
+    name: Mapped[str] = mapped_column(String(TAG_LENGTH), primary_key=True)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class Article(Identified, Versioned, Timestamps, Base):
+    """An article. `html` is made from `body` when it is written, so that reading costs nothing.
+
+    The counters are kept beside the text so that a list needs no joins.
+    """
+
+    __tablename__ = "article"
+    # Each order of a list has an index that ends in the id: a cursor stays fast at any depth.
+    __table_args__ = (Index(None, "published_at", "id"), Index(None, "updated_at", "id"))
+
+    slug: Mapped[str] = mapped_column(String(SLUG_LENGTH), unique=True)
+    title: Mapped[str] = mapped_column(String(TITLE_LENGTH))
+    summary: Mapped[str] = mapped_column(String(SUMMARY_LENGTH), default="")
+    body: Mapped[str] = mapped_column(LongText, deferred=True, deferred_group="content")
+    html: Mapped[str] = mapped_column(LongText, deferred=True, deferred_group="content")
+    language: Mapped[str] = mapped_column(String(LANGUAGE_LENGTH), index=True)
+    author: Mapped[str] = mapped_column(ForeignKey("user.username"), index=True)
+    likes: Mapped[int] = mapped_column(default=0)
+    comments: Mapped[int] = mapped_column(default=0)
+    published_at: Mapped[datetime | None]
+    """From when on readers see it; none for a draft."""
+
+    tag_rows: Mapped[list[ArticleTag]] = relationship(
+        cascade="all, delete-orphan", lazy="selectin", order_by=ArticleTag.name
+    )
+    tags: AssociationProxy[list[str]] = association_proxy("tag_rows", "name")
+
+    @property
+    def etag(self) -> str:
+        """Changes whenever anything that is shown does."""
+        return etag_of(self.id, self.version, self.likes, self.comments)
+
+
+def etag_of(number: int, version: int, likes: int, comments: int) -> str:
+    """A token that changes whenever anything that is shown of the article does."""
+    return f"{number}-{version}-{likes}-{comments}"

@@ -1,0 +1,19 @@
+"""A comment as it is stored."""
+
+from __future__ import annotations
+
+from sqlalchemy import ForeignKey, Index, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.database import Base, Identified, Timestamps
+
+
+class Comment(Identified, Timestamps, Base):
+    """What an account says below an article: plain text."""
+
+    __tablename__ = "comment"
+    __table_args__ = (Index(None, "article_id", "id"),)
+
+    article_id: Mapped[int] = mapped_column(ForeignKey("article.id", ondelete="CASCADE"))
+    author: Mapped[str] = mapped_column(ForeignKey("user.username"), index=True)
+    body: Mapped[str] = mapped_column(Text())

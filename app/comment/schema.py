@@ -1,0 +1,29 @@
+"""What is asked and said about comments."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from app.core.schema import RequestPath, Schema, Timestamp
+
+
+class CommentedPath(RequestPath):
+    """Names the article that is commented."""
+
+    slug: Annotated[str, Field(min_length=1, max_length=120, examples=["getting-started"])]
+    """The article's name in addresses."""
+
+
+class CommentOut(Schema):
+    """A comment."""
+
+    id: int
+    """Number of the comment."""
+    author: str
+    """Name of the account that wrote it."""
+    body: str
+    """Plain text."""
+    created_at: Timestamp
+    """When it was written."""

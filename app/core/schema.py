@@ -1,0 +1,111 @@
+"""Base classes for what comes in and what goes out, and the types that both share."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+MAX_PAGE = 100_000
+MAX_PAGE_SIZE = 100
+
+Timestamp = Annotated[AwareDatetime, AfterValidator(lambda value: value.astimezone(UTC))]
+"""An instant, always written in UTC with `Z` (RFC 3339)."""
+
+
+class Schema(BaseModel):
+    """An answer: filled from a mapping, a dataclass or a database row."""
+
+    model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
+
+
+class RequestBody(BaseModel):
+    """A JSON body. Types are not coerced, and a field that is not declared is refused."""
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class RequestForm(BaseModel):
+    """A form, whose values are text until a field's type says otherwise."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class RequestQuery(BaseModel):
+    """A query string. A name that is not declared is refused, so that a typo is not ignored."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class RequestPath(BaseModel):
+    """The variable parts of a path."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class PageQuery(RequestQuery):
+    """Which part of a list is wanted: a page by its number, or what follows a cursor."""
+
+    page: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 1
+    """Number of the page, from 1."""
+    page_size: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = 20
+    """Entries on a page."""
+    cursor: Annotated[str, Field(max_length=512)] | None = None
+    """The `next_cursor` of an earlier answer; empty for the first page. Stays fast at any depth
+    and skips or repeats nothing while entries are added. Takes the place of `page`."""
+
+
+ItemT = TypeVar("ItemT")
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+class Page(Schema, Generic[ItemT]):
+    """Part of a list. By number it has `page` and `total`; by cursor, `next_cursor`."""
+
+    items: list[ItemT]
+    """The entries."""
+    page: Annotated[int | None, Field(exclude_if=_is_none)] = None
+    """Number of this page, from 1."""
+    page_size: int
+    """Entries asked for; the last page may have fewer."""
+    total: Annotated[int | None, Field(exclude_if=_is_none)] = None
+    """Entries in the whole list."""
+    next_cursor: Annotated[str | None, Field(exclude_if=_is_none)] = None
+    """Give it back as `cursor` for what follows; absent at the end."""
+
+
+class FieldProblem(Schema):
+    """One wrong field of a request."""
+
+    field: str
+    """Where it is, location first, such as `body.title`."""
+    message: str
+    """What is wrong, in the language asked for."""
+    type: str
+    """What is wrong, for a program."""
+
+
+class Problem(Schema):
+    """The one shape of every error."""
+
+    code: int
+    """The HTTP status."""
+    error_code: int
+    """The number in the error catalogue; stable, unlike the message."""
+    message: str
+    """What happened, in the language asked for."""
+    request_id: str
+    """Quote it when asking for help: every log entry of this request carries it."""
+    errors: Annotated[list[FieldProblem] | None, Field(exclude_if=_is_none)] = None
+    """The wrong fields, where there are any."""
+
+
+def utc(value: datetime) -> datetime:
+    """The same instant in UTC; a naive value is taken to be in UTC already."""
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

@@ -1,0 +1,18 @@
+"""The HTTP side: APIFlask, and what views and `main` need to use it."""
+
+from app.core.web.app import APIFlask, provided
+from app.core.web.blueprint import APIBlueprint
+from app.core.web.conditional import conditional
+from app.core.web.health import init_health
+from app.core.web.metrics import init_metrics
+from app.core.web.request import Response
+
+__all__ = [
+    "APIBlueprint",
+    "APIFlask",
+    "Response",
+    "conditional",
+    "init_health",
+    "init_metrics",
+    "provided",
+]

@@ -1,0 +1,71 @@
+"""What happens around every request: its id, its headers, its metrics and its one log entry."""
+
+from __future__ import annotations
+
+from time import perf_counter_ns
+
+from flask import current_app
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from app.core.log_config import log_access
+from app.core.web import metrics
+from app.core.web.request import Request, Response, current_request
+
+# The OWASP REST Security Cheat Sheet's list. Nothing here is a page, so nothing may be loaded by
+# it or framed around it; the documentation page replaces the policy by its own.
+SECURITY_HEADERS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'"
+STRICT_TRANSPORT_SECURITY = "max-age=31536000; includeSubDomains"
+# A probe every few seconds would bury what people did; the metrics still count it.
+UNLOGGED_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
+
+
+def begin() -> None:
+    """Make the request's id part of every log entry until the next request of this thread."""
+    clear_contextvars()
+    bind_contextvars(request_id=current_request().id)
+
+
+def finish(response: Response) -> Response:
+    """Complete the headers, then measure and log the answer."""
+    request = current_request()
+    _complete_headers(request, response)
+    if response.is_sequence:
+        _account(request, response)
+    else:
+        # A streamed answer is over when its last byte is, not when its first is ready.
+        response.call_on_close(lambda: _account(request, response))
+    return response
+
+
+def _complete_headers(request: Request, response: Response) -> None:
+    headers = response.headers
+    headers.extend(SECURITY_HEADERS)
+    if "Content-Security-Policy" not in headers:
+        headers.add("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+    headers.add("X-Request-ID", request.id)
+    if request.is_secure and current_app.settings.is_production:  # type: ignore[attr-defined]
+        headers.add("Strict-Transport-Security", STRICT_TRANSPORT_SECURITY)
+
+
+def _account(request: Request, response: Response) -> None:
+    seconds = (perf_counter_ns() - request.started_ns) / 1e9
+    route, status = request.route, response.status_code
+    metrics.observe_request(request.method, route, status, seconds)
+    if request.path in UNLOGGED_PATHS:
+        return
+    log_access(
+        method=request.method,
+        route=route,
+        path=request.path,
+        status=status,
+        duration_ms=round(seconds * 1000, 3),
+        bytes=response.content_length or 0,
+        remote_addr=request.remote_addr,
+        request_id=request.id,
+    )

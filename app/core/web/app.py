@@ -1,0 +1,147 @@
+"""APIFlask: a Flask whose views return data, with everything that each answer needs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from flask import current_app
+from flask_openapi import OpenAPI
+from pydantic import BaseModel
+from werkzeug.datastructures import Headers
+from werkzeug.local import LocalProxy
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from app.core.config import Settings
+from app.core.web import access, conditional, document, error
+from app.core.web.error import Converter, ErrorRegistry
+from app.core.web.json import OrJSONProvider, dump
+from app.core.web.request import Request, Response
+from app.core.web.session import NoSession
+
+ServiceT = TypeVar("ServiceT")
+
+_SCALARS = (str, int, float, bool, bytes)
+
+
+class APIFlask(OpenAPI):
+    """The application: views return data, errors have one shape, every answer is accounted for.
+
+    Args:
+        import_name: The package that the application belongs to.
+        settings: Proxies, limits, and whether tracebacks may be shown.
+        title: The API's name in its document.
+        version: The API's version in its document.
+    """
+
+    request_class = Request
+    response_class = Response
+    json_provider_class = OrJSONProvider
+    session_interface = NoSession()
+
+    def __init__(self, import_name: str, settings: Settings, *, title: str, version: str) -> None:
+        super().__init__(
+            import_name,
+            info={"title": title, "version": version},
+            security_schemes={},
+            doc_ui=False,
+            static_folder=None,
+        )
+        self.settings = settings
+        self.debug = settings.app_debug
+        self.config["SECRET_KEY"] = settings.app_secret_key.get_secret_value()
+        self.config["MAX_CONTENT_LENGTH"] = settings.web_max_body
+        self.extensions["errors"] = ErrorRegistry()
+        self.url_map.merge_slashes = False  # a doubled slash is 404, not a redirect in HTML
+        self._trust_proxies()
+        error.init_errors(self)
+        document.init_document(self)
+
+    def _trust_proxies(self) -> None:
+        if count := self.settings.web_proxies:
+            self.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+                self.wsgi_app, x_for=count, x_proto=count, x_host=count, x_port=count
+            )
+
+    def provide(self, *services: object) -> None:
+        """Make instances available to views and commands by `provided(Class)`."""
+        self.extensions.update({type(service): service for service in services})
+
+    def register_error_source(self, kind: type[Exception], converter: Converter) -> None:
+        """Answer exceptions of a third party by one of ours."""
+        self.extensions["errors"].register(kind, converter)
+
+    def preprocess_request(self) -> Any:  # noqa: ANN401  Flask's own signature
+        """Open the request's context before anything else runs."""
+        access.begin()
+        return super().preprocess_request()
+
+    def make_response(self, rv: Any) -> Response:  # noqa: ANN401  whatever a view returned
+        """Turn what a view returned into a response: the one place where data become bytes.
+
+        Args:
+            rv: Data, an exception, None (204), a response, or a tuple of one of these with a
+                status, headers, or both.
+
+        Raises:
+            TypeError: Nothing is known about this type.
+        """
+        status, headers = None, None
+        if type(rv) is tuple:
+            rv, status, headers = _unpack(rv)
+        if isinstance(rv, Exception) and not callable(rv):
+            response = self.make_response(self.handle_user_exception(rv))
+        elif rv is None:
+            response = Response(b"", 204)
+            del response.headers["Content-Type"]
+        elif (body := to_json(rv)) is not None:
+            response = Response(body)
+        else:
+            response = cast(Response, super().make_response(rv))
+        if status is not None:
+            response.status = status
+        if headers:
+            response.headers.update(headers)
+        return response
+
+    def process_response(self, response: Response) -> Response:  # type: ignore[override]
+        """Tag, complete, measure and log every answer."""
+        response = cast(Response, super().process_response(response))
+        return access.finish(conditional.evaluate(response))
+
+
+def _unpack(rv: tuple[Any, ...]) -> tuple[Any, Any, Any]:
+    if len(rv) == 3:  # noqa: PLR2004  body, status, headers
+        return rv
+    body, second = rv
+    if isinstance(second, Headers | dict | list | tuple):
+        return body, None, second
+    return body, second, None
+
+
+def to_json(value: object) -> bytes | None:
+    """Write data as JSON, or None where the value is not data.
+
+    A scalar is wrapped: a bare `"text"` at the top of an answer leaves no room to add anything.
+    """
+    if isinstance(value, BaseModel):
+        return value.__pydantic_serializer__.to_json(value, by_alias=True)
+    if isinstance(value, dict | list):
+        return dump(value)
+    if isinstance(value, _SCALARS):
+        return dump({"data": value})
+    is_data = hasattr(value, "dict") or hasattr(value, "as_dict")
+    if is_data or (dataclasses.is_dataclass(value) and not isinstance(value, type)):
+        return dump(value)
+    return None
+
+
+def provided(kind: type[ServiceT]) -> ServiceT:
+    """The application's one instance of a class, looked up when it is used.
+
+    A view module names the service it needs once, at its top:
+
+        articles = provided(ArticleService)
+    """
+    return cast(ServiceT, LocalProxy(cast(Callable[[], Any], lambda: current_app.extensions[kind])))

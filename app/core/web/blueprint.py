@@ -1,0 +1,99 @@
+"""APIBlueprint: declares a slice's routes, and binds each view to what it declares."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, cast
+
+from flask_openapi import APIBlueprint as OpenAPIBlueprint
+from pydantic import BaseModel
+
+from app.core.paging import Window
+from app.core.web.linking import link_header
+from app.core.web.request import Response, current_request
+from app.core.web.validation import Reader, read, reader_of
+
+View = Callable[..., Any]
+_LOCATIONS = ("header", "cookie", "path", "query", "form", "body")
+
+
+def name_operation(*, name: str, **_: object) -> str:
+    """An operation is called as its view is; client generators make a method of it."""
+    return name
+
+
+class APIBlueprint(OpenAPIBlueprint):
+    """The routes of one slice.
+
+    Args:
+        name: The slice's name, which is also its tag in the document.
+        import_name: `__name__` of the module.
+        url_prefix: Where the routes begin.
+    """
+
+    def __init__(self, name: str, import_name: str, *, url_prefix: str) -> None:
+        super().__init__(
+            name,
+            import_name,
+            url_prefix=url_prefix,
+            abp_tags=[{"name": name}],
+            operation_id_callback=name_operation,
+        )
+
+    def _collect_openapi_info(self, rule: str, func: Any, **options: Any) -> Any:  # noqa: ANN401
+        # flask-openapi takes `func.view` in place of its own wrapper where it is set. Its wrapper
+        # builds JSON schemas on every request and reads forms through json.loads; ours is
+        # prepared here, once.
+        models = super()._collect_openapi_info(rule, func, **options)
+        declared = dict(zip(_LOCATIONS, models, strict=True))
+        readers = [(where, reader_of(where, model)) for where, model in declared.items() if model]
+        func.view = bind(func, readers, answer_model(options.get("responses") or {}))
+        return models
+
+
+def answer_model(responses: dict[Any, Any]) -> type[BaseModel] | None:
+    """The model of the successful answer, if the route declares one."""
+    for status, model in responses.items():
+        if 200 <= int(status) < 300 and inspect.isclass(model):  # noqa: PLR2004  2xx
+            return cast(type[BaseModel], model)
+    return None
+
+
+def bind(view: View, readers: list[tuple[str, Reader]], model: type[BaseModel] | None) -> View:
+    """Wrap a view: read its parameters, and give its answer the declared shape."""
+    shape = shaper_of(model)
+
+    if not readers:
+
+        @functools.wraps(view)
+        def bound(**_: object) -> object:
+            return shape(view())
+
+    else:
+
+        @functools.wraps(view)
+        def bound(**_: object) -> object:
+            return shape(view(**read(current_request(), readers)))
+
+    return bound
+
+
+def shaper_of(model: type[BaseModel] | None) -> Callable[[Any], Any]:
+    """The function that turns a row, a window of rows or a mapping into the declared model."""
+    if model is None:
+        return lambda result: result
+    validate = model.__pydantic_validator__.validate_python
+    ready = (model, Response, Exception, type(None))
+
+    def shape(result: Any) -> Any:  # noqa: ANN401  whatever the view returned
+        if isinstance(result, ready):
+            return result
+        if type(result) is tuple:
+            return (shape(result[0]), *result[1:])
+        if isinstance(result, Window) and (links := link_header(result)):
+            return validate(result), {"Link": links}
+        return validate(result)
+
+    return shape

@@ -1,0 +1,115 @@
+"""Conditional requests (RFC 9110, section 13): tags, 304, and versions known beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Protocol, TypeVar
+
+from werkzeug.http import http_date
+from xxhash import xxh3_128_hexdigest
+
+from app.core.exceptions import NotFound
+from app.core.web.request import Request, Response, current_request
+
+_READS = frozenset({"GET", "HEAD"})
+
+
+class Versioned(Protocol):
+    """What has a version that is known without its content."""
+
+    @property
+    def etag(self) -> str:
+        """Changes whenever the representation does; no quotes, `W/` or commas in it."""
+
+    @property
+    def updated_at(self) -> datetime:
+        """The last change, aware."""
+
+
+VersionedT = TypeVar("VersionedT", bound=Versioned)
+
+
+def conditional(
+    load: Callable[[], VersionedT], *, version: Callable[[], Versioned | None]
+) -> VersionedT | Response:
+    """Answer 304 from the version alone where the client has it, else load.
+
+    Args:
+        load: Reads the whole resource.
+        version: Reads only its version, cheaply; None if there is no such resource.
+
+    Returns:
+        The resource, its tag noted for the answer; or the 304.
+
+    Raises:
+        NotFound: There is no such resource.
+    """
+    request = current_request()
+    if "HTTP_IF_NONE_MATCH" in request.environ or "HTTP_IF_MODIFIED_SINCE" in request.environ:
+        known = version()
+        if known is None:
+            raise NotFound
+        if is_fresh(request, known.etag, known.updated_at):
+            return _tag(not_modified(), known)
+    resource = load()
+    request.version = resource
+    return resource
+
+
+def evaluate(response: Response) -> Response:
+    """Tag a successful read, and answer 304 where the client has exactly this.
+
+    The tag is the version's where the view knew one, else a hash of the body.
+    """
+    request = current_request()
+    if response.status_code != 200 or request.method not in _READS:  # noqa: PLR2004
+        return response
+    if request.version is not None:
+        _tag(response, request.version)
+        return response
+    if not response.is_sequence or "Cache-Control" in response.headers:
+        return response
+    tag = xxh3_128_hexdigest(response.get_data())
+    response.headers["ETag"] = f'"{tag}"'
+    response.headers["Cache-Control"] = "no-cache"
+    if is_fresh(request, tag, None):
+        fresh = not_modified()
+        fresh.headers["ETag"] = f'"{tag}"'
+        return fresh
+    return response
+
+
+def is_fresh(request: Request, tag: str, modified: datetime | None) -> bool:
+    """Whether the client's copy is this one; a tag takes precedence over a date."""
+    given = request.environ.get("HTTP_IF_NONE_MATCH")
+    if given is not None:
+        return given.strip() == "*" or tag in _tags(given)
+    since = request.environ.get("HTTP_IF_MODIFIED_SINCE")
+    if modified is None or since is None:
+        return False
+    try:
+        return modified.replace(microsecond=0) <= parsedate_to_datetime(since)
+    except (TypeError, ValueError):
+        return False  # a date that cannot be read, or has no zone, is as good as none
+
+
+def _tags(header: str) -> set[str]:
+    # A proxy that compresses marks a tag as weak, so `W/` does not count (RFC 9110, 8.8.3.2).
+    return {part.strip().removeprefix("W/").strip('"') for part in header.split(",")}
+
+
+def not_modified() -> Response:
+    """A 304 without a body."""
+    response = Response(status=304)
+    del response.headers["Content-Type"]
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+def _tag(response: Response, known: Versioned) -> Response:
+    response.headers["ETag"] = f'"{known.etag}"'
+    response.headers["Last-Modified"] = http_date(known.updated_at)
+    response.headers["Cache-Control"] = "no-cache"
+    return response

@@ -1,0 +1,149 @@
+"""The OpenAPI 3.1 document at `/openapi.json`, and the page at `/docs` that shows it offline."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flask import send_from_directory
+
+from app.core.schema import Problem
+from app.core.web.error import PROBLEM_JSON
+from app.core.web.json import dump
+from app.core.web.request import Response
+
+if TYPE_CHECKING:
+    from app.core.web.app import APIFlask
+
+ASSETS = Path(str(files("flask_openapi_swagger") / "templates" / "swagger"))
+STATIC = Path(__file__).resolve().parents[2] / "static"
+
+# Swagger UI sets styles on elements and draws its icons from data: addresses. All else is ours.
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<link rel="icon" href="/docs/assets/images/swagger.svg">
+<link rel="stylesheet" href="/docs/assets/css/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<noscript>This page needs JavaScript; the document itself is at <a href="/openapi.json">/openapi.json</a>.</noscript>
+<script src="/docs/assets/js/swagger-ui-bundle.js"></script>
+<script src="/docs/static/docs.js"></script>
+</body>
+</html>
+"""
+_HEADERS: dict[str, Any] = {
+    "X-Request-ID": {
+        "description": "The request's id: the one sent, if it was well formed, or a new one.",
+        "schema": {"type": "string"},
+    },
+}
+_READ_HEADERS: dict[str, Any] = {
+    "ETag": {
+        "description": "The version; give it back as `If-None-Match` to be spared an unchanged body.",
+        "schema": {"type": "string"},
+    },
+}
+_LIST_HEADERS: dict[str, Any] = {
+    "Link": {
+        "description": "The list's neighbouring parts (RFC 8288).",
+        "schema": {"type": "string"},
+    },
+}
+_METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def init_document(app: APIFlask) -> None:
+    """Serve the document and its page."""
+    app.openapi_version = "3.1.0"
+    written: list[bytes] = []
+
+    def openapi() -> Response:
+        """The API's document."""
+        if not written:
+            written.append(dump(complete(app.api_doc)))
+        return Response(written[0])
+
+    def docs() -> Response:
+        """The page that shows the document."""
+        page = PAGE.format(title=app.info["title"])
+        return Response(
+            page, mimetype="text/html", headers={"Content-Security-Policy": PAGE_POLICY}
+        )
+
+    app.add_url_rule("/openapi.json", view_func=openapi)
+    app.add_url_rule("/docs", view_func=docs)
+    app.add_url_rule("/docs/assets/<path:name>", "docs_assets", _folder(ASSETS))
+    app.add_url_rule("/docs/static/<path:name>", "docs_static", _folder(STATIC))
+
+
+def _folder(folder: Path) -> Any:  # noqa: ANN401  a view
+    return lambda name: send_from_directory(folder, name, max_age=3600)
+
+
+def complete(document: dict[str, Any]) -> dict[str, Any]:
+    """Add to the generated document what every operation of this application has."""
+    schemas = document["components"]["schemas"]
+    _add_schema(schemas, "Problem", Problem.model_json_schema(mode="serialization"))
+    for model in ("ValidationErrorModel", "UnprocessableEntity"):
+        schemas.pop(model, None)
+    document["components"]["responses"] = {"Problem": _problem_response()}
+    for path in document["paths"].values():
+        for method in _METHODS:
+            if operation := path.get(method):
+                _complete_operation(operation, method)
+    return document
+
+
+def _add_schema(schemas: dict[str, Any], name: str, schema: dict[str, Any]) -> None:
+    for inner, definition in schema.pop("$defs", {}).items():
+        schemas[inner] = definition
+    schemas[name] = _relocate(schema)
+
+
+def _relocate(node: Any) -> Any:  # noqa: ANN401  any part of a JSON document
+    """Point references at the document's components instead of the schema's own `$defs`."""
+    if isinstance(node, dict):
+        return {
+            key: (
+                value.replace("#/$defs/", "#/components/schemas/")
+                if key == "$ref"
+                else _relocate(value)
+            )
+            for key, value in node.items()
+        }
+    return [_relocate(item) for item in node] if isinstance(node, list) else node
+
+
+def _problem_response() -> dict[str, Any]:
+    shape = {"$ref": "#/components/schemas/Problem"}
+    return {
+        "description": "An error, in the one shape of all errors.",
+        "headers": _HEADERS,
+        "content": {
+            "application/json": {"schema": shape},
+            PROBLEM_JSON: {"schema": {"type": "object"}},
+        },
+    }
+
+
+def _complete_operation(operation: dict[str, Any], method: str) -> None:
+    responses = operation["responses"]
+    responses.pop("422", None)  # the generator's own shape, which is not ours
+    for status, response in responses.items():
+        response["headers"] = _HEADERS | response.get("headers", {})
+        if method == "get" and status == "200":
+            response["headers"] |= _READ_HEADERS
+    if method == "get" and "200" in responses:
+        responses["304"] = {"description": "The client's copy is the current one."}
+    responses["default"] = {"$ref": "#/components/responses/Problem"}

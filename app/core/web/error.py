@@ -1,0 +1,147 @@
+"""Turns every exception into the one shape of error, in the form and language asked for."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from flask import current_app
+from werkzeug.exceptions import HTTPException
+
+from app.core.exceptions import (
+    CATALOGUE,
+    APIException,
+    FieldError,
+    GatewayTimeout,
+)
+from app.core.log_config import get_logger
+from app.core.web.json import dump
+from app.core.web.request import Response, current_request
+from app.core.web.translation import translate
+
+if TYPE_CHECKING:
+    from app.core.web.app import APIFlask
+
+log = get_logger(__name__)
+
+PROBLEM_JSON = "application/problem+json"
+Converter = Callable[[Any], APIException | None]
+"""Gives the error to answer with, or None where the exception is a defect after all."""
+
+# A status that no class of ours stands for keeps the number of its family.
+_FAMILY = {4: 10001, 5: 10000}
+_BY_STATUS = {cls.code: cls for cls in reversed(CATALOGUE.values())}
+
+
+class ErrorRegistry:
+    """Which exceptions of third parties are answers, and which."""
+
+    def __init__(self) -> None:
+        self._converters: dict[type[Exception], Converter] = {
+            TimeoutError: lambda _: GatewayTimeout()
+        }
+
+    def register(self, kind: type[Exception], converter: Converter) -> None:
+        """Convert exceptions of this type and its subclasses; the nearest type wins."""
+        self._converters[kind] = converter
+
+    def convert(self, error: Exception) -> APIException | None:
+        """The answer for this exception, or None if it is a defect."""
+        for kind in type(error).__mro__:
+            if converter := self._converters.get(kind):
+                return converter(error)
+        return None
+
+
+def init_errors(app: APIFlask) -> None:
+    """Answer every exception of the application."""
+    app.register_error_handler(APIException, answer)
+    app.register_error_handler(HTTPException, answer_http)
+    app.register_error_handler(Exception, answer_other)
+
+
+def answer(error: APIException) -> Response:
+    """Answer one of our own errors."""
+    if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.warning("request_refused", error_code=error.error_code, reason=str(error))
+    return render(
+        error.code, error.error_code, error.message, error.params, error.errors, error.headers
+    )
+
+
+def answer_http(error: HTTPException) -> Response | HTTPException:
+    """Answer an error that Werkzeug or Flask raised, keeping its headers (`Allow`, and so on)."""
+    if error.code is None or error.code < HTTPStatus.BAD_REQUEST:
+        return error  # a redirect, or a ready-made response in an exception's clothes
+    if error.response is not None:
+        return error
+    kind = _BY_STATUS.get(error.code)
+    headers = {
+        name: value
+        for name, value in error.get_headers()
+        if name.lower() not in {"content-type", "content-length"}
+    }
+    message = kind.message if kind else HTTPStatus(error.code).phrase
+    error_code = kind.error_code if kind else _FAMILY[error.code // 100]
+    return render(error.code, error_code, message, headers=headers)
+
+
+def answer_other(error: Exception) -> Response:
+    """Answer what nobody foresaw: nothing leaks, and the log has the whole traceback."""
+    registry: ErrorRegistry = current_app.extensions["errors"]
+    if known := registry.convert(error):
+        known.__cause__ = error
+        log.warning("dependency_failed", error=type(error).__name__, answer=type(known).__name__)
+        return answer(known)
+    log.error("unhandled_exception", exc_info=error)
+    return render(APIException.code, APIException.error_code, APIException.message, cause=error)
+
+
+def render(
+    code: int,
+    error_code: int,
+    message: str,
+    params: dict[str, Any] | None = None,
+    errors: list[FieldError] | None = None,
+    headers: dict[str, str] | None = None,
+    cause: Exception | None = None,
+) -> Response:
+    """Write an error in the one shape, or as RFC 9457 where the client asks for that."""
+    request = current_request()
+    text = translate(message, request.locale)
+    text = text.format(**params) if params else text
+    facts: dict[str, Any] = {"code": code, "error_code": error_code, "message": text}
+    facts["request_id"] = request.id
+    if errors:
+        facts["errors"] = errors
+    if cause and current_app.debug:
+        facts["traceback"] = traceback.format_exception(cause)
+    if wants_problem():
+        response = Response(dump(_problem(facts)), code, mimetype=PROBLEM_JSON)
+    else:
+        response = Response(dump(facts), code)
+    response.headers.update(headers or {})
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Content-Language"] = request.locale
+    response.vary.update(("Accept", "Accept-Language"))
+    return response
+
+
+def wants_problem() -> bool:
+    """Whether the client prefers RFC 9457 over plain JSON."""
+    accepted = current_request().accept_mimetypes
+    return accepted.best_match(("application/json", PROBLEM_JSON)) == PROBLEM_JSON
+
+
+def _problem(facts: dict[str, Any]) -> dict[str, Any]:
+    """RFC 9457's own members, then ours as extensions."""
+    code, text = facts.pop("code"), facts.pop("message")
+    return {
+        "type": f"urn:groundwork:error:{facts['error_code']}",
+        "title": HTTPStatus(code).phrase,
+        "status": code,
+        "detail": text,
+        "instance": current_request().path,
+    } | facts

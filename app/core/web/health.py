@@ -1,0 +1,81 @@
+"""Probes: is the process alive, and can it do its work?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from time import perf_counter
+from typing import TYPE_CHECKING, Literal
+
+from app.core.log_config import get_logger
+from app.core.schema import Schema
+from app.core.web.blueprint import APIBlueprint
+
+if TYPE_CHECKING:
+    from app.core.web.app import APIFlask
+
+log = get_logger(__name__)
+
+Check = Callable[[], object]
+"""Raises if the service cannot be used; must give up by itself within a few seconds."""
+
+
+class Liveness(Schema):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class ServiceState(Schema):
+    """One backing service."""
+
+    status: Literal["ok", "unavailable"]
+    """Whether it answered."""
+    latency_ms: float
+    """Milliseconds until it answered or was given up."""
+
+
+class Readiness(Schema):
+    """The whole, and each backing service."""
+
+    status: Literal["ok", "unavailable"]
+    """`ok` if every service is."""
+    services: dict[str, ServiceState]
+    """By name."""
+
+
+def init_health(app: APIFlask, checks: dict[str, Check]) -> None:
+    """Serve `/livez` and `/readyz`.
+
+    Args:
+        app: Where.
+        checks: What readiness depends on, by name.
+    """
+    api = APIBlueprint("operations", __name__, url_prefix="")
+
+    @api.get("/livez", responses={200: Liveness})
+    def check_liveness() -> tuple[Liveness, dict[str, str]]:
+        """Is the process alive? Touches no service: a restart would not mend those."""
+        return Liveness(), {"Cache-Control": "no-store"}
+
+    @api.get("/readyz", responses={200: Readiness, 503: Readiness})
+    def check_readiness() -> tuple[Readiness, int, dict[str, str]]:
+        """Can this process do its work? Asks each backing service."""
+        services = {name: _ask(name, check) for name, check in checks.items()}
+        ready = all(state.status == "ok" for state in services.values())
+        report = Readiness(status="ok" if ready else "unavailable", services=services)
+        status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
+        return report, status, {"Cache-Control": "no-store"}
+
+    app.register_api(api)
+
+
+def _ask(name: str, check: Check) -> ServiceState:
+    started = perf_counter()
+    status: Literal["ok", "unavailable"] = "ok"
+    try:
+        check()
+    except Exception as error:  # noqa: BLE001  whatever a driver raises means: not usable
+        log.warning("service_unavailable", service=name, error=type(error).__name__)
+        status = "unavailable"
+    return ServiceState(status=status, latency_ms=round((perf_counter() - started) * 1000, 3))

@@ -1,0 +1,34 @@
+"""The Link header of a list (RFC 8288): where its neighbours are."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from app.core.paging import Window
+from app.core.schema import MAX_PAGE
+from app.core.web.request import current_request
+
+
+def link_header(window: Window[Any]) -> str:
+    """Links to the first, previous, next and last part, as far as they exist."""
+    request = current_request()
+    kept = [
+        (name, value)
+        for name, value in request.args.items(multi=True)
+        if name not in {"page", "cursor"}
+    ]
+    return ", ".join(
+        f'<{request.path}?{urlencode([*kept, (name, value)])}>; rel="{relation}"'
+        for relation, name, value in _neighbours(window)
+    )
+
+
+def _neighbours(window: Window[Any]) -> list[tuple[str, str, str | int]]:
+    if window.page is None or window.total is None:
+        following = window.next_cursor
+        first: list[tuple[str, str, str | int]] = [("first", "cursor", "")]
+        return [*first, ("next", "cursor", following)] if following else first
+    last = min(max(1, -(-window.total // window.page_size)), MAX_PAGE)
+    numbers = {"first": 1, "prev": window.page - 1, "next": window.page + 1, "last": last}
+    return [(rel, "page", number) for rel, number in numbers.items() if 1 <= number <= last]

@@ -1,0 +1,199 @@
+"""Reads a view's declared parameters from the request, and refuses what does not fit.
+
+A parameter named `path`, `query`, `header`, `form` or `body` and annotated with a pydantic model
+is filled from that part of the request. Every wrong field is reported with its location.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, get_args, get_origin
+
+import orjson
+from pydantic import BaseModel, ValidationError
+from werkzeug.datastructures import MultiDict
+
+from app.core.exceptions import BadRequest, FieldError, UnsupportedMediaType, ValidationFailed
+from app.core.web.request import Request
+from app.core.web.translation import translate
+
+Model = type[BaseModel]
+Reader = Callable[[Request], BaseModel]
+FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+def reader_of(location: str, model: Model) -> Reader:
+    """The function that fills the model from one part of a request.
+
+    Everything that can be known from the model is worked out here, once, at registration.
+
+    Args:
+        location: `path`, `query`, `header`, `form` or `body`.
+        model: What the view declares.
+    """
+    make = {
+        "path": _path_reader,
+        "query": _query_reader,
+        "header": _header_reader,
+        "form": _form_reader,
+        "body": _body_reader,
+    }[location]
+    return make(model)
+
+
+def read(request: Request, readers: Iterable[tuple[str, Reader]]) -> dict[str, BaseModel]:
+    """Fill every declared parameter.
+
+    Raises:
+        ValidationFailed: Fields are wrong; all of them are listed, whatever their location.
+        BadRequest: The body is not JSON.
+        UnsupportedMediaType: The body's type is not one that the view reads.
+    """
+    values: dict[str, BaseModel] = {}
+    errors: list[FieldError] = []
+    for location, reader in readers:
+        try:
+            values[location] = reader(request)
+        except ValidationError as error:
+            errors.extend(_field_errors(error, location, request.locale))
+    if errors:
+        raise ValidationFailed(errors=errors)
+    return values
+
+
+def _path_reader(model: Model) -> Reader:
+    validate = model.__pydantic_validator__.validate_python
+    return lambda request: validate(request.view_args or {})
+
+
+def _query_reader(model: Model) -> Reader:
+    validate, many = model.__pydantic_validator__.validate_python, _list_fields(model)
+    empty: dict[str, Any] = {}
+
+    def reader(request: Request) -> BaseModel:
+        if not request.environ.get("QUERY_STRING"):
+            return validate(empty)  # type: ignore[no-any-return]
+        return validate(_flatten(request.args, many))  # type: ignore[no-any-return]
+
+    return reader
+
+
+def _header_reader(model: Model) -> Reader:
+    validate = model.__pydantic_validator__.validate_python
+    names = [
+        (name, (field.alias or name).replace("_", "-"))
+        for name, field in model.model_fields.items()
+    ]
+
+    def reader(request: Request) -> BaseModel:
+        found = {name: request.headers.get(header) for name, header in names}
+        return validate(  # type: ignore[no-any-return]
+            {name: value for name, value in found.items() if value is not None}
+        )
+
+    return reader
+
+
+def _form_reader(model: Model) -> Reader:
+    validate, many = model.__pydantic_validator__.validate_python, _list_fields(model)
+
+    def reader(request: Request) -> BaseModel:
+        _require_type(request, FORM_TYPES)
+        fields = _flatten(request.form, many)
+        if files := request.files:
+            fields |= _flatten(files, many)
+        return validate(fields)  # type: ignore[no-any-return]
+
+    return reader
+
+
+def _body_reader(model: Model) -> Reader:
+    validate = model.__pydantic_validator__.validate_json
+
+    def reader(request: Request) -> BaseModel:
+        _require_type(request, ("application/json",))
+        raw = request.get_data(cache=False)
+        if b"NaN" in raw or b"Infinity" in raw:
+            _refuse_non_finite(raw)
+        try:
+            return validate(raw)  # type: ignore[no-any-return]
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            if first["type"] == "json_invalid":
+                raise _not_json(first["ctx"]["error"]) from None
+            raise
+
+    return reader
+
+
+def _require_type(request: Request, accepted: tuple[str, ...]) -> None:
+    encoding = request.headers.get("Content-Encoding", "identity")
+    if encoding != "identity":
+        # RFC 9110, section 15.5.16: an encoding that is not read is 415 with Accept-Encoding.
+        raise UnsupportedMediaType(headers={"Accept-Encoding": "identity"})
+    if request.mimetype not in accepted:
+        message = "The Content-Type must be {accepted}."
+        raise UnsupportedMediaType(
+            message,
+            params={"accepted": " / ".join(accepted)},
+            headers={"Accept": ", ".join(accepted)},
+        )
+
+
+def _refuse_non_finite(raw: bytes) -> None:
+    # RFC 8259 knows neither NaN nor Infinity; pydantic's parser takes both, this one does not.
+    try:
+        orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise _not_json(str(error)) from None
+
+
+def _not_json(reason: str) -> BadRequest:
+    return BadRequest("The body is not valid JSON: {reason}.", params={"reason": reason})
+
+
+def _list_fields(model: Model) -> frozenset[str]:
+    """The names, as sent, of fields that hold several values."""
+    return frozenset(
+        field.alias or name
+        for name, field in model.model_fields.items()
+        if any(_is_list(part) for part in (field.annotation, *get_args(field.annotation)))
+    )
+
+
+def _is_list(annotation: object) -> bool:
+    return (get_origin(annotation) or annotation) in {list, tuple, set, frozenset}
+
+
+def _flatten(values: MultiDict[str, Any], many: frozenset[str]) -> dict[str, Any]:
+    # A single field that is sent twice stays a list: ambiguous, and refused as a wrong type.
+    return {
+        name: found if name in many or len(found) > 1 else found[0]
+        for name, found in values.lists()
+    }
+
+
+def _field_errors(error: ValidationError, location: str, locale: str) -> list[FieldError]:
+    return [
+        {
+            "field": ".".join([location, *map(_printable, detail["loc"])]),
+            "message": _message(detail["type"], detail["msg"], detail.get("ctx", {}), locale),
+            "type": detail["type"],
+        }
+        for detail in error.errors(include_url=False, include_input=False)
+    ]
+
+
+def _printable(part: int | str) -> str:
+    # The name of an unknown field is the client's own text: a lone surrogate in it cannot be
+    # written as UTF-8, and a long one is not worth echoing.
+    return str(part)[:100].encode("utf-8", "replace").decode()
+
+
+def _message(kind: str, english: str, context: dict[str, Any], locale: str) -> str:
+    if kind == "value_error":
+        return translate(english.removeprefix("Value error, "), locale)
+    # pydantic writes English itself; the catalogue has other languages' templates by error type.
+    name = f"pydantic.{kind}"
+    template = translate(name, locale)
+    return english if template == name else template.format_map(context)

@@ -1,0 +1,76 @@
+"""What a fresh clone shows: three accounts, and the project's own documentation as articles."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+from typing import TypedDict
+
+import click
+
+from app.article.cli import import_folder
+from app.core.config import ROOT, Settings
+from app.core.web import APIFlask
+from app.user.model import Role
+from app.user.service import UserService
+
+DOCS = ROOT / "docs"
+
+
+class Account(TypedDict):
+    """How to sign in as one of the demo accounts."""
+
+    username: str
+    password: str
+
+
+def prepare(app: APIFlask) -> dict[str, Account]:
+    """Make the accounts and import the articles, as far as they are not there already."""
+    with app.app_context():
+        accounts = ensure_accounts(
+            app.extensions[UserService], app.settings.app_var_dir / "demo.json"
+        )
+        import_folder(DOCS, author=accounts["author"]["username"], label="Importing docs/")
+    return accounts
+
+
+def ensure_accounts(users: UserService, path: Path) -> dict[str, Account]:
+    """Make an account for each role, with passwords that are generated once and kept in a file.
+
+    Without the file the accounts get new passwords, since nobody knows the old ones.
+
+    Args:
+        users: Where the accounts are made.
+        path: The file; only its owner may read it.
+    """
+    accounts: dict[str, Account] = json.loads(path.read_text()) if path.exists() else {}
+    with users.database.scope():
+        for role in Role:
+            if role.value not in accounts:
+                account = Account(username=role.value, password=secrets.token_urlsafe(12))
+                users.put(account["username"], account["password"], [role])
+                accounts[role.value] = account
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(accounts, indent=2) + "\n")
+    return accounts
+
+
+def announce(settings: Settings, accounts: dict[str, Account]) -> None:
+    """Print the addresses and accounts that matter."""
+    base = f"http://{settings.web_host}:{settings.web_port}"
+    rows = [
+        ("API document", f"{base}/docs"),
+        ("Articles", f"{base}/api/v1/articles"),
+        ("Health", f"{base}/readyz"),
+        ("Metrics", f"{base}/metrics"),
+        *(
+            (f"Sign in: {role}", f"{a['username']} / {a['password']}")
+            for role, a in accounts.items()
+        ),
+    ]
+    click.echo(click.style(f"\nGroundwork on {base}", bold=True))
+    for label, value in rows:
+        click.echo(f"  {label:<16} {value}")
+    click.echo(f"  {'Data':<16} {settings.app_var_dir}\n")

@@ -1,0 +1,37 @@
+"""Commands for accounts."""
+
+from __future__ import annotations
+
+import click
+from flask.cli import AppGroup
+
+from app.core.exceptions import APIException
+from app.core.web import provided
+from app.user.model import Role
+from app.user.service import UserService
+
+group = AppGroup("user", help="Make accounts.")
+users = provided(UserService)
+
+
+@group.command("create")
+@click.argument("username")
+@click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    type=click.Choice([role.value for role in Role]),
+    default=[Role.USER.value],
+    show_default=True,
+    help="What the account is trusted with; may be given several times.",
+)
+@click.password_option(help="Asked for when left out, so that it stays out of the shell's history.")
+def create(username: str, roles: tuple[str, ...], password: str) -> None:
+    """Make the account USERNAME."""
+    try:
+        with users.database.scope():
+            user = users.create(username, password, [Role(role) for role in roles])
+    except APIException as error:
+        reasons = [problem["message"] for problem in error.errors] or [error.message]
+        raise click.ClickException(" ".join(reasons)) from None
+    click.echo(f"Created {user.username} ({', '.join(user.roles)}).")

@@ -1,0 +1,39 @@
+"""An account as it is stored."""
+
+from __future__ import annotations
+
+import unicodedata
+from enum import StrEnum
+
+from sqlalchemy import JSON, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.database import Base, Identified, Timestamps
+
+USERNAME_PATTERN = r"^[a-z0-9](?:[a-z0-9_-]{1,30})[a-z0-9]$"
+USERNAME_LENGTH = 32
+
+
+class Role(StrEnum):
+    """What an account is trusted with."""
+
+    ADMIN = "admin"
+    AUTHOR = "author"
+    USER = "user"
+
+
+class User(Identified, Timestamps, Base):
+    """An account. Its name never changes: other tables refer to it by name."""
+
+    __tablename__ = "user"
+
+    username: Mapped[str] = mapped_column(String(USERNAME_LENGTH), unique=True)
+    password_hash: Mapped[str | None] = mapped_column(String(255))
+    """An argon2id hash; none means that nobody can sign in."""
+    roles: Mapped[list[str]] = mapped_column(JSON)
+    disabled: Mapped[bool] = mapped_column(default=False)
+
+
+def normalize_username(name: str) -> str:
+    """Fold spellings that people take for the same name into one (Unicode NFKC, case)."""
+    return unicodedata.normalize("NFKC", name).strip().casefold()
