@@ -17,11 +17,12 @@ from app.core.database import Base, Database, UTCDateTime
 from app.core.exceptions import GroundworkError
 
 if TYPE_CHECKING:
-    from flask import Flask
-    from alembic.autogenerate.api import AutogenContext
-    from pathlib import Path
     from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from alembic.autogenerate.api import AutogenContext
     from alembic.runtime.migration import MigrationStep
+    from flask import Flask
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +66,9 @@ def init_migrations(app: Flask, database: Database, folder: Path = FOLDER) -> No
         "script_location": str(folder),
         "version_locations": [("default", str(folder / "versions"))],
     }
-    app.config["ALEMBIC_CONTEXT"] = _context_options(database.engine.dialect.name == "sqlite")
+    app.config["ALEMBIC_CONTEXT"] = _context_options(
+        is_sqlite=database.engine.dialect.name == "sqlite"
+    )
     Migrations(database).init_app(app)
 
 
@@ -102,7 +105,7 @@ def _migrations(app: Flask) -> Migrations:
     return migrations
 
 
-def _context_options(is_sqlite: bool) -> dict[str, Any]:
+def _context_options(*, is_sqlite: bool) -> dict[str, Any]:
     """Return the options of `EnvironmentContext.configure`.
 
     SQLite changes tables inside transactions, so that all revisions succeed or none. MySQL

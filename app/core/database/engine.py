@@ -25,15 +25,9 @@ WRITES = "groundwork_writes"
 RECYCLE = 300
 """Seconds after which a connection is replaced, before proxies in between drop it silently."""
 
-SQL_MODE = ",".join(
-    (
-        "STRICT_ALL_TABLES",
-        "ONLY_FULL_GROUP_BY",
-        "NO_ZERO_IN_DATE",
-        "NO_ZERO_DATE",
-        "ERROR_FOR_DIVISION_BY_ZERO",
-        "NO_ENGINE_SUBSTITUTION",
-    )
+SQL_MODE = (
+    "STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
+    "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 )
 INSTRUCTIONS_PER_CHECK = 100_000  # SQLite runs them in about a millisecond
 
@@ -129,7 +123,7 @@ def _configure_sqlite(engine: Engine, limits: Limits) -> None:
     begin = "BEGIN IMMEDIATE" if limits.writes else "BEGIN"
 
     @event.listens_for(engine, "connect")
-    def connect(connection: DBAPIConnection, record: object) -> None:
+    def connect(connection: DBAPIConnection, _record: object) -> None:
         # The driver's own BEGIN comes late and never IMMEDIATE: ours replaces it.
         connection.isolation_level = None
         cursor = connection.cursor()
@@ -163,7 +157,7 @@ def _limit_sqlite_statements(engine: Engine, seconds: float) -> None:
         connection.set_progress_handler(is_late, INSTRUCTIONS_PER_CHECK)
 
     @event.listens_for(engine, "before_cursor_execute")
-    def start(connection: Connection, *statement: object) -> None:
+    def start(connection: Connection, *_: object) -> None:
         connection.info["deadline"] = time.monotonic() + seconds
 
 
@@ -191,11 +185,19 @@ def _configure_mysql(engine: Engine, limits: Limits) -> None:
     ]
 
     @event.listens_for(engine, "connect")
-    def connect(connection: Any, record: object) -> None:  # noqa: ANN401  one of two drivers
+    def connect(connection: Any, _record: object) -> None:  # noqa: ANN401  one of two drivers
         limit = _statement_limit(connection.get_server_info(), limits.statement)
         cursor = connection.cursor()
         cursor.execute("SET SESSION " + ", ".join([*settings, *limit]))
         cursor.close()
+
+    event.listen(engine, "handle_error", _give_up_frozen)
+
+
+def _give_up_frozen(context: ExceptionContext) -> None:
+    # Whoever lets a ping time out is frozen: a new connection would wait for as long again.
+    if context.is_pre_ping and isinstance(context.original_exception.__context__, TimeoutError):
+        context.is_disconnect = False
 
 
 def _statement_limit(version: str, seconds: float | None) -> list[str]:

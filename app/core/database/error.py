@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import sqlite3
 
-from sqlalchemy.exc import DBAPIError, IntegrityError, TimeoutError
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 
 from app.core.exceptions import GroundworkError
@@ -82,7 +83,7 @@ def is_retryable(error: BaseException) -> bool:
 
 def is_transient(error: BaseException) -> bool:
     """Whether the database is unreachable, overloaded or too slow: not the request's fault."""
-    if isinstance(error, TimeoutError):  # no connection became free in time
+    if isinstance(error, PoolTimeout):  # no connection became free in time
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True

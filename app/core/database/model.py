@@ -20,6 +20,9 @@ NAMING_CONVENTION = {
     "pk": "pk_%(table_name)s",
 }
 
+PORTABLE = "portable"
+"""Mark, in `MetaData.info`, of tables that are to behave alike on every back end."""
+
 # SQLite numbers rows by itself only in a column called INTEGER, which holds 64 bits there.
 Identifier = BigInteger().with_variant(Integer(), "sqlite")
 """The one type of ids. A foreign key needs no type: it takes the one it refers to."""
@@ -44,7 +47,9 @@ class UTCDateTime(TypeDecorator[datetime]):
         precise = mysql.DATETIME(fsp=6) if dialect.name == "mysql" else DateTime()
         return dialect.type_descriptor(precise)
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(
+        self, value: datetime | None, dialect: Dialect  # noqa: ARG002  SQLAlchemy's signature
+    ) -> datetime | None:
         """Turn an aware value into the naive UTC that is stored."""
         if value is None:
             return None
@@ -53,7 +58,9 @@ class UTCDateTime(TypeDecorator[datetime]):
             raise ValueError(msg)
         return value.astimezone(UTC).replace(tzinfo=None)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(
+        self, value: datetime | None, dialect: Dialect  # noqa: ARG002  the same
+    ) -> datetime | None:
         """Say that what is stored is UTC."""
         return None if value is None else value.replace(tzinfo=UTC)
 
@@ -61,7 +68,7 @@ class UTCDateTime(TypeDecorator[datetime]):
 class Base(DeclarativeBase):
     """Base of every model; `Mapped[datetime]` is a `UTCDateTime`."""
 
-    metadata = MetaData(naming_convention=NAMING_CONVENTION)
+    metadata = MetaData(naming_convention=NAMING_CONVENTION, info={PORTABLE: True})
     type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UTCDateTime()}
 
 
@@ -73,7 +80,7 @@ def _set_table_options(table: Table, metadata: MetaData) -> None:
     `utf8mb4_bin` compares by code point as SQLite does, and exists on MySQL and MariaDB; unlike
     SQLite it ignores trailing spaces, so names are stripped before they are stored.
     """
-    if metadata is not Base.metadata:
+    if not metadata.info.get(PORTABLE):
         return
     table.kwargs.setdefault("mysql_engine", "InnoDB")
     table.kwargs.setdefault("mysql_charset", "utf8mb4")
@@ -81,7 +88,7 @@ def _set_table_options(table: Table, metadata: MetaData) -> None:
     if "id" in table.primary_key and len(table.primary_key) == 1:
         # Otherwise SQLite gives the id of a deleted last row to the next one, and whatever still
         # names it (a token, a cache key, an event) means somebody else.
-        table.kwargs.setdefault("sqlite_autoincrement", True)
+        table.kwargs["sqlite_autoincrement"] = True
 
 
 class Identified:

@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import os
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakSet
 
-import structlog
 from sqlalchemy import event, text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction
+from sqlalchemy.orm import ORMExecuteState, Session
 
 from app.core.database.engine import WRITES, Limits, build_engine
 from app.core.database.error import DatabaseMisuse, is_retryable
+from app.core.database.transaction import Transaction, retry, roll_back
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
     from sqlalchemy.engine import ExceptionContext
 
     from app.core.config import Settings
 
-log = structlog.get_logger(__name__)
-
-ATTEMPTS = 5
-"""How often a transaction is tried in all."""
-FIRST_WAIT = 0.02
-"""Seconds that the first pause lasts at most; each further one doubles."""
 PING_TIMEOUT = 2.0
 """Seconds after which a database that does not answer a ping counts as down."""
 
@@ -40,21 +33,12 @@ Callback = Callable[[], object]
 
 
 @dataclass(slots=True)
-class _Transaction:
-    """What is known of a running transaction besides its session."""
-
-    callbacks: list[Callback] = field(default_factory=list)
-    failure: BaseException | None = None
-    """Why it must not be committed, although the error may have been swallowed meanwhile."""
-
-
-@dataclass(slots=True)
 class _Scope:
     """A unit of work of one thread."""
 
     thread: int
     session: Session | None = None
-    transaction: _Transaction | None = None
+    transaction: Transaction | None = None
 
 
 class Database:
@@ -96,7 +80,8 @@ class Database:
         finally:
             self._scope.set(None)
             if scope.session is not None:
-                _close(scope.session)
+                roll_back(scope.session)
+                scope.session.close()
 
     @property
     def session(self) -> Session:
@@ -132,7 +117,7 @@ class Database:
         event.listen(session, "do_orm_execute", self._refuse_statement)
         return session
 
-    def _refuse_flush(self, session: Session, flush: UOWTransaction, objects: object) -> None:
+    def _refuse_flush(self, *_: object) -> None:
         self._require_transaction()
 
     def _refuse_statement(self, state: ORMExecuteState) -> None:
@@ -155,7 +140,7 @@ class Database:
             scope = self._required()
             if scope.transaction is not None:
                 return self._join(scope.transaction, function)
-            return self._run(scope, function)
+            return retry(lambda: self._attempt(scope, function), self._timeout, self._count_retry)
 
     def after_commit(self, callback: Callback) -> None:
         """Call this once the current transaction is committed; forget it if it is undone.
@@ -174,12 +159,10 @@ class Database:
                 yield
         except BaseException:
             del transaction.callbacks[callbacks:]
-            # A deadlock has undone everything, not just the block.
-            if transaction.failure is not None and not is_retryable(transaction.failure):
-                transaction.failure = None
+            transaction.forgive()
             raise
 
-    def _require_transaction(self) -> _Transaction:
+    def _require_transaction(self) -> Transaction:
         transaction = self._required().transaction
         if transaction is None:
             msg = (
@@ -189,46 +172,21 @@ class Database:
             raise DatabaseMisuse(msg)
         return transaction
 
-    def _join(self, transaction: _Transaction, function: Callable[[Session], R]) -> R:
+    def _join(self, transaction: Transaction, function: Callable[[Session], R]) -> R:
         try:
             return function(self.session)
         except BaseException as error:
             transaction.failure = transaction.failure or error
             raise
 
-    def _run(self, scope: _Scope, function: Callable[[Session], R]) -> R:
-        deadline = time.monotonic() + self._timeout
-        attempt = 1
-        while True:
-            try:
-                return self._attempt(scope, function)
-            except Exception as error:
-                late = attempt == ATTEMPTS or time.monotonic() >= deadline
-                if late or not is_retryable(error):
-                    raise
-                self._pause(attempt, error)
-            attempt += 1
-
-    def _pause(self, attempt: int, error: Exception) -> None:
-        # Anything from zero up: two that collided must not meet again.
-        wait = random.uniform(0, FIRST_WAIT * 2**attempt)  # noqa: S311  not a secret
-        self.retries += 1
-        log.warning("transaction_retried", attempt=attempt, wait=round(wait, 3), error=str(error))
-        time.sleep(wait)
-
     def _attempt(self, scope: _Scope, function: Callable[[Session], R]) -> R:
         session = self._begin()
-        transaction = scope.transaction = _Transaction()
+        transaction = scope.transaction = Transaction()
         try:
-            result = function(session)
-            _commit(session, transaction)
-        except BaseException:
-            _roll_back(session)
-            raise
+            result = transaction.run(session, function)
         finally:
             scope.transaction = None
-        for callback in transaction.callbacks:
-            _call(callback)
+        transaction.call_back()
         return result
 
     def _begin(self) -> Session:
@@ -241,6 +199,9 @@ class Database:
         session.expire_all()
         session.connection(execution_options={WRITES: True})
         return session
+
+    def _count_retry(self) -> None:
+        self.retries += 1
 
     def _note_failure(self, context: ExceptionContext) -> None:
         # The server has undone the transaction: going on would commit its second half alone.
@@ -261,6 +222,17 @@ class Database:
             connection.execute(text("SELECT 1"))
         return time.monotonic() - start
 
+    def migration_engine(self, patience: float) -> Engine:
+        """Return an engine for changing the schema: a connection for each use, no statement limit.
+
+        Args:
+            patience: Seconds to wait for another migration. A table that is in use is given up
+                after the usual lock time-out, since everybody else queues behind the waiting one.
+        """
+        lock = patience if self._settings.is_sqlite else self._settings.database_timeout
+        limits = Limits(connect=self._settings.database_timeout, lock=lock, statement=None)
+        return build_engine(self._settings, replace(limits, foreign_keys=False, writes=True))
+
     def close(self) -> None:
         """Close the connections that are not in use. A later use opens new ones."""
         self.engine.dispose()
@@ -269,37 +241,6 @@ class Database:
         """Forget the parent's connections without closing them; done in every forked child."""
         self.engine.dispose(close=False)
         self._scope.set(None)
-
-
-def _commit(session: Session, transaction: _Transaction) -> None:
-    session.flush()
-    failure = transaction.failure
-    if failure is not None and is_retryable(failure):
-        raise failure
-    if failure is not None:
-        msg = "a nested call failed and its error was caught: wrap it in database.savepoint()"
-        raise DatabaseMisuse(msg) from failure
-    session.commit()
-
-
-def _roll_back(session: Session) -> None:
-    try:
-        session.rollback()
-    except DBAPIError:
-        session.invalidate()  # The connection is beyond use, and the first error says why.
-
-
-def _close(session: Session) -> None:
-    _roll_back(session)
-    session.close()
-
-
-def _call(callback: Callback) -> None:
-    try:
-        callback()
-    except Exception:
-        name = getattr(callback, "__qualname__", repr(callback))
-        log.exception("after_commit_failed", callback=name)
 
 
 _databases: WeakSet[Database] = WeakSet()

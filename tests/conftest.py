@@ -1,0 +1,79 @@
+"""Fixtures that every test may ask for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import MetaData
+
+from app.core.config import Environment, Settings
+from app.core.database import Base, Database
+from tests.support.mariadb import MariaDB, find_mariadb, run_mariadb
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _environment() -> Iterator[None]:
+    """Hide the developer's own settings: a test sees what it asks for and nothing else."""
+    names = {name.lower() for name in Settings.model_fields}
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in [name for name in os.environ if name.lower() in names]:
+            patch.delenv(variable)
+        yield
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of the embedded mode with a folder of its own; vary them by `model_copy`."""
+    return Settings(
+        _env_file=None,
+        app_env=Environment.TEST,
+        app_var_dir=tmp_path / "var",
+        database_pool_size=4,
+        database_timeout=2,
+        database_query_timeout=2,
+    )
+
+
+# Databases
+
+
+@pytest.fixture(scope="session")
+def mariadb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
+    """A server of this test process, running (about a second) once a test asks for it."""
+    if find_mariadb() is None:
+        pytest.skip("mariadbd is not installed: the MySQL half of this test did not run")
+    # A socket's path must be short, and pytest's own folders are not on every system.
+    with run_mariadb(tmp_path_factory.mktemp("mariadb")) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.mysql)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of each back end in turn; the test runs once on each."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'test.db'}"
+    server: MariaDB = request.getfixturevalue("mariadb_server")
+    return server.url
+
+
+@pytest.fixture
+def database(settings: Settings, database_url: str) -> Iterator[Database]:
+    """A database on each back end, with the models' tables, empty."""
+    database = Database(settings.model_copy(update={"database_url": database_url}))
+    empty(database, Base.metadata)
+    yield database
+    database.close()
+
+
+def empty(database: Database, metadata: MetaData) -> None:
+    """Make the tables that are missing and delete the rows that an earlier test has left."""
+    metadata.create_all(database.engine)
+    with database.engine.begin() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(table.delete())
+
+
+# Application: `app` and `client` go here.
