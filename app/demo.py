@@ -29,7 +29,7 @@ def prepare(app: APIFlask) -> dict[str, Account]:
     """Make the accounts and import the articles, as far as they are not there already."""
     with app.app_context():
         accounts = ensure_accounts(
-            app.extensions[UserService], app.settings.app_var_dir / "demo.json"
+            app.services[UserService], app.settings.app_var_dir / "demo.json"
         )
         import_folder(DOCS, author=accounts["author"]["username"], label="Importing docs/")
     return accounts

@@ -54,7 +54,7 @@ def _provide_services(app: APIFlask, database: Database) -> None:
     users = UserService(database)
     articles = ArticleService(database, users)
     app.provide(database, users, articles, CommentService(database, articles))
-    app.wsgi_app = _in_scope(app.wsgi_app, database)  # type: ignore[method-assign]
+    app.wsgi_app = _in_scope(app.wsgi_app, database)  # type: ignore[method-assign,assignment]  # as Flask's docs wrap it
     app.register_error_source(SQLAlchemyError, answer_for)
     init_migrations(app, database)
 
@@ -72,7 +72,7 @@ def _in_scope(wsgi_app: WSGIApp, database: Database) -> WSGIApp:
 def _register_routes(app: APIFlask, database: Database) -> None:
     for view in (user_view, article_view, comment_view):
         app.register_api(view.api)
-    init_metrics(app)
+    init_metrics(app, app.settings.prometheus_multiproc_dir)
     init_health(app, {"database": database.ping, "migrations": lambda: _check_schema(app)})
 
 

@@ -27,7 +27,11 @@ def import_folder(
     importer = Importer(articles, folder, author=author, language=language)
     files, report = find_files(folder), Report()
     with click.progressbar(
-        importer.run(files), label, len(files), file=sys.stderr, hidden=not sys.stderr.isatty()
+        importer.run(files),
+        length=len(files),
+        label=label,
+        file=sys.stderr,
+        hidden=not sys.stderr.isatty(),
     ) as results:
         for result in results:
             report.add(result)

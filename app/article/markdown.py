@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 import nh3
 from markdown_it import MarkdownIt
@@ -49,7 +50,7 @@ def render(body: str) -> Rendered:
 
 
 def _move_anchors(tokens: list[Token]) -> None:
-    for opening, inline in zip(tokens, tokens[1:], strict=False):
+    for opening, inline in pairwise(tokens):
         if opening.type != "heading_open" or not inline.children:
             continue
         last = inline.children[-1]
@@ -59,7 +60,7 @@ def _move_anchors(tokens: list[Token]) -> None:
 
 
 def _first_text(tokens: list[Token], kind: str) -> str:
-    for opening, inline in zip(tokens, tokens[1:], strict=False):
+    for opening, inline in pairwise(tokens):
         if opening.type == kind and (text := _plain(inline)):
             return text
     return ""

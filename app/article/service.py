@@ -52,9 +52,11 @@ class Accounts(Protocol):
 
     def exists(self, username: str) -> bool:
         """Whether an account has this name."""
+        ...
 
     def ensure_system_account(self, username: str) -> None:
         """Make an author that nobody can sign in as, unless the name is there already."""
+        ...
 
 
 class ArticleService:

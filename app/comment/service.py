@@ -19,6 +19,7 @@ class Articles(Protocol):
 
     def locate(self, slug: str) -> int:
         """The number of the published article of this name; raises NotFound."""
+        ...
 
 
 class CommentService:

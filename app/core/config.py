@@ -24,7 +24,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from app.core.exceptions import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[2]
-"""The folder of the checkout: relative paths in settings start here, whatever the current one is."""
+"""The folder of the checkout: relative paths in settings start here."""
 
 DEVELOPMENT_SECRET = "development-only-secret-key-change-me"  # noqa: S105  refused in production
 MIN_SECRET_LENGTH = 32

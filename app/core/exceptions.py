@@ -28,7 +28,7 @@ A slice adds its own below these, with codes of its own: 200xx users, 300xx arti
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, TypedDict
+from typing import Any, TypedDict
 
 
 class GroundworkError(Exception):
@@ -65,9 +65,9 @@ class APIException(GroundworkError):
         headers: Response headers, such as `Retry-After` in seconds.
     """
 
-    code: ClassVar[int] = 500
+    code: int = 500
     """The HTTP status."""
-    error_code: ClassVar[int] = 10000
+    error_code: int = 10000
     """The catalogue's number, stable across releases."""
     message: str = "The server failed to answer this request."
 

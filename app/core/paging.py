@@ -72,7 +72,7 @@ class Order:
 
 
 def read_page(
-    session: Session, query: Select[tuple[RowT]], order: Order, wanted: PageQuery
+    session: Session, query: Select[RowT], order: Order, wanted: PageQuery
 ) -> Window[RowT]:
     """Read one page of the query.
 
@@ -90,21 +90,21 @@ def read_page(
     counted = query.with_only_columns(func.count(), maintain_column_froms=True)
     total = session.scalar(counted) or 0
     offset = (wanted.page - 1) * wanted.page_size
-    rows = (
-        session.scalars(query.order_by(*order.by()).limit(wanted.page_size).offset(offset)).all()
-        if offset < total
-        else []
-    )
+    rows: Sequence[Any] = []
+    if offset < total:
+        query = query.order_by(*order.by()).limit(wanted.page_size).offset(offset)
+        rows = session.scalars(query).all()
     return Window(rows, wanted.page_size, page=wanted.page, total=total)
 
 
 def _by_cursor(
-    session: Session, query: Select[tuple[RowT]], order: Order, wanted: PageQuery
+    session: Session, query: Select[RowT], order: Order, wanted: PageQuery
 ) -> Window[RowT]:
     if wanted.cursor:
         query = query.where(order.after(wanted.cursor))
     # One row more than asked for tells whether anything follows.
-    rows = session.scalars(query.order_by(*order.by()).limit(wanted.page_size + 1)).all()
+    query = query.order_by(*order.by()).limit(wanted.page_size + 1)
+    rows: Sequence[Any] = session.scalars(query).all()
     items = rows[: wanted.page_size]
     more = order.cursor_of(items[-1]) if len(rows) > wanted.page_size else None
     return Window(items, wanted.page_size, next_cursor=more)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from time import perf_counter_ns
 
-from flask import current_app
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
+from app.core.config import Settings
 from app.core.log_config import log_access
 from app.core.web import metrics
 from app.core.web.request import Request, Response, current_request
@@ -25,32 +25,40 @@ STRICT_TRANSPORT_SECURITY = "max-age=31536000; includeSubDomains"
 UNLOGGED_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 
 
-def begin() -> None:
-    """Make the request's id part of every log entry until the next request of this thread."""
-    clear_contextvars()
-    bind_contextvars(request_id=current_request().id)
+class Access:
+    """Begins and finishes requests.
 
+    Args:
+        settings: Whether this is production, where browsers are told to stay with https.
+    """
 
-def finish(response: Response) -> Response:
-    """Complete the headers, then measure and log the answer."""
-    request = current_request()
-    _complete_headers(request, response)
-    if response.is_sequence:
-        _account(request, response)
-    else:
-        # A streamed answer is over when its last byte is, not when its first is ready.
-        response.call_on_close(lambda: _account(request, response))
-    return response
+    def __init__(self, settings: Settings) -> None:
+        self._strict = settings.is_production
 
+    def begin(self) -> None:
+        """Make the request's id part of every log entry until this thread's next request."""
+        clear_contextvars()
+        bind_contextvars(request_id=current_request().id)
 
-def _complete_headers(request: Request, response: Response) -> None:
-    headers = response.headers
-    headers.extend(SECURITY_HEADERS)
-    if "Content-Security-Policy" not in headers:
-        headers.add("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-    headers.add("X-Request-ID", request.id)
-    if request.is_secure and current_app.settings.is_production:  # type: ignore[attr-defined]
-        headers.add("Strict-Transport-Security", STRICT_TRANSPORT_SECURITY)
+    def finish(self, response: Response) -> Response:
+        """Complete the headers, then measure and log the answer."""
+        request = current_request()
+        self._complete_headers(request, response)
+        if response.is_sequence:
+            _account(request, response)
+        else:
+            # A streamed answer is over when its last byte is, not when its first is ready.
+            response.call_on_close(lambda: _account(request, response))
+        return response
+
+    def _complete_headers(self, request: Request, response: Response) -> None:
+        headers = response.headers
+        headers.extend(SECURITY_HEADERS)
+        if "Content-Security-Policy" not in headers:
+            headers.add("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        headers.add("X-Request-ID", request.id)
+        if self._strict and request.is_secure:
+            headers.add("Strict-Transport-Security", STRICT_TRANSPORT_SECURITY)
 
 
 def _account(request: Request, response: Response) -> None:

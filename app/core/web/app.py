@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from flask import current_app
-from flask_openapi import OpenAPI
+from flask_openapi.openapi import OpenAPI
 from pydantic import BaseModel
 from werkzeug.datastructures import Headers
 from werkzeug.local import LocalProxy
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.core.config import Settings
-from app.core.web import access, conditional, document, error
-from app.core.web.error import Converter, ErrorRegistry
+from app.core.web import document, error
+from app.core.web.access import Access
+from app.core.web.conditional import evaluate
+from app.core.web.error import Converter
 from app.core.web.json import OrJSONProvider, dump
 from app.core.web.request import Request, Response
 from app.core.web.session import NoSession
@@ -52,11 +53,12 @@ class APIFlask(OpenAPI):
         self.debug = settings.app_debug
         self.config["SECRET_KEY"] = settings.app_secret_key.get_secret_value()
         self.config["MAX_CONTENT_LENGTH"] = settings.web_max_body
-        self.extensions["errors"] = ErrorRegistry()
         self.url_map.merge_slashes = False  # a doubled slash is 404, not a redirect in HTML
+        self.services: dict[type, Any] = {}
+        self.errors = error.init_errors(self)
+        self.access = Access(settings)
         self._trust_proxies()
-        error.init_errors(self)
-        document.init_document(self)
+        document.init_document(self, title)
 
     def _trust_proxies(self) -> None:
         if count := self.settings.web_proxies:
@@ -66,15 +68,15 @@ class APIFlask(OpenAPI):
 
     def provide(self, *services: object) -> None:
         """Make instances available to views and commands by `provided(Class)`."""
-        self.extensions.update({type(service): service for service in services})
+        self.services.update({type(service): service for service in services})
 
     def register_error_source(self, kind: type[Exception], converter: Converter) -> None:
         """Answer exceptions of a third party by one of ours."""
-        self.extensions["errors"].register(kind, converter)
+        self.errors.register(kind, converter)
 
     def preprocess_request(self) -> Any:  # noqa: ANN401  Flask's own signature
         """Open the request's context before anything else runs."""
-        access.begin()
+        self.access.begin()
         return super().preprocess_request()
 
     def make_response(self, rv: Any) -> Response:  # noqa: ANN401  whatever a view returned
@@ -98,7 +100,7 @@ class APIFlask(OpenAPI):
         elif (body := to_json(rv)) is not None:
             response = Response(body)
         else:
-            response = cast(Response, super().make_response(rv))
+            response = cast("Response", super().make_response(rv))
         if status is not None:
             response.status = status
         if headers:
@@ -107,8 +109,8 @@ class APIFlask(OpenAPI):
 
     def process_response(self, response: Response) -> Response:  # type: ignore[override]
         """Tag, complete, measure and log every answer."""
-        response = cast(Response, super().process_response(response))
-        return access.finish(conditional.evaluate(response))
+        response = cast("Response", super().process_response(response))
+        return self.access.finish(evaluate(response))
 
 
 def _unpack(rv: tuple[Any, ...]) -> tuple[Any, Any, Any]:
@@ -144,4 +146,4 @@ def provided(kind: type[ServiceT]) -> ServiceT:
 
         articles = provided(ArticleService)
     """
-    return cast(ServiceT, LocalProxy(cast(Callable[[], Any], lambda: current_app.extensions[kind])))
+    return cast("ServiceT", LocalProxy(lambda: cast("APIFlask", current_app).services[kind]))

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, cast
 
-from flask_openapi import APIBlueprint as OpenAPIBlueprint
+from flask_openapi.blueprint import APIBlueprint as OpenAPIBlueprint
 from pydantic import BaseModel
 
 from app.core.paging import Window
@@ -57,7 +57,7 @@ def answer_model(responses: dict[Any, Any]) -> type[BaseModel] | None:
     """The model of the successful answer, if the route declares one."""
     for status, model in responses.items():
         if 200 <= int(status) < 300 and inspect.isclass(model):  # noqa: PLR2004  2xx
-            return cast(type[BaseModel], model)
+            return cast("type[BaseModel]", model)
     return None
 
 

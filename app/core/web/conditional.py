@@ -22,10 +22,12 @@ class Versioned(Protocol):
     @property
     def etag(self) -> str:
         """Changes whenever the representation does; no quotes, `W/` or commas in it."""
+        ...
 
     @property
     def updated_at(self) -> datetime:
         """The last change, aware."""
+        ...
 
 
 VersionedT = TypeVar("VersionedT", bound=Versioned)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from html import escape
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import send_from_directory
+from flask_openapi.openapi import OpenAPI
 
 from app.core.schema import Problem
 from app.core.web.error import PROBLEM_JSON
 from app.core.web.json import dump
 from app.core.web.request import Response
-
-if TYPE_CHECKING:
-    from app.core.web.app import APIFlask
 
 ASSETS = Path(str(files("flask_openapi_swagger") / "templates" / "swagger"))
 STATIC = Path(__file__).resolve().parents[2] / "static"
@@ -36,7 +35,7 @@ PAGE = """<!doctype html>
 </head>
 <body>
 <div id="swagger-ui"></div>
-<noscript>This page needs JavaScript; the document itself is at <a href="/openapi.json">/openapi.json</a>.</noscript>
+<noscript>Without JavaScript, read <a href="/openapi.json">the document itself</a>.</noscript>
 <script src="/docs/assets/js/swagger-ui-bundle.js"></script>
 <script src="/docs/static/docs.js"></script>
 </body>
@@ -50,7 +49,7 @@ _HEADERS: dict[str, Any] = {
 }
 _READ_HEADERS: dict[str, Any] = {
     "ETag": {
-        "description": "The version; give it back as `If-None-Match` to be spared an unchanged body.",
+        "description": "The version; as `If-None-Match` it spares an unchanged body.",
         "schema": {"type": "string"},
     },
 }
@@ -63,7 +62,7 @@ _LIST_HEADERS: dict[str, Any] = {
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
-def init_document(app: APIFlask) -> None:
+def init_document(app: OpenAPI, title: str) -> None:
     """Serve the document and its page."""
     app.openapi_version = "3.1.0"
     written: list[bytes] = []
@@ -76,7 +75,7 @@ def init_document(app: APIFlask) -> None:
 
     def docs() -> Response:
         """The page that shows the document."""
-        page = PAGE.format(title=app.info["title"])
+        page = PAGE.format(title=escape(title))
         return Response(
             page, mimetype="text/html", headers={"Content-Security-Policy": PAGE_POLICY}
         )
@@ -106,8 +105,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _add_schema(schemas: dict[str, Any], name: str, schema: dict[str, Any]) -> None:
-    for inner, definition in schema.pop("$defs", {}).items():
-        schemas[inner] = definition
+    schemas.update(schema.pop("$defs", {}))
     schemas[name] = _relocate(schema)
 
 

@@ -5,24 +5,20 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from flask import current_app
+from flask import Flask, current_app
 from werkzeug.exceptions import HTTPException
 
 from app.core.exceptions import (
     CATALOGUE,
     APIException,
-    FieldError,
     GatewayTimeout,
 )
 from app.core.log_config import get_logger
 from app.core.web.json import dump
-from app.core.web.request import Response, current_request
+from app.core.web.request import Request, Response, current_request
 from app.core.web.translation import translate
-
-if TYPE_CHECKING:
-    from app.core.web.app import APIFlask
 
 log = get_logger(__name__)
 
@@ -55,78 +51,82 @@ class ErrorRegistry:
         return None
 
 
-def init_errors(app: APIFlask) -> None:
-    """Answer every exception of the application."""
+def init_errors(app: Flask) -> ErrorRegistry:
+    """Answer every exception of the application; third parties' by the registry."""
+    app.extensions["errors"] = registry = ErrorRegistry()
     app.register_error_handler(APIException, answer)
     app.register_error_handler(HTTPException, answer_http)
     app.register_error_handler(Exception, answer_other)
+    return registry
 
 
 def answer(error: APIException) -> Response:
     """Answer one of our own errors."""
     if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("request_refused", error_code=error.error_code, reason=str(error))
-    return render(
-        error.code, error.error_code, error.message, error.params, error.errors, error.headers
-    )
+    return render(error)
 
 
 def answer_http(error: HTTPException) -> Response | HTTPException:
     """Answer an error that Werkzeug or Flask raised, keeping its headers (`Allow`, and so on)."""
-    if error.code is None or error.code < HTTPStatus.BAD_REQUEST:
+    if error.code is None or error.code < HTTPStatus.BAD_REQUEST or error.response is not None:
         return error  # a redirect, or a ready-made response in an exception's clothes
-    if error.response is not None:
-        return error
-    kind = _BY_STATUS.get(error.code)
     headers = {
         name: value
         for name, value in error.get_headers()
         if name.lower() not in {"content-type", "content-length"}
     }
-    message = kind.message if kind else HTTPStatus(error.code).phrase
-    error_code = kind.error_code if kind else _FAMILY[error.code // 100]
-    return render(error.code, error_code, message, headers=headers)
+    if kind := _BY_STATUS.get(error.code):
+        return render(kind(headers=headers))
+    other = APIException(HTTPStatus(error.code).phrase, headers=headers)
+    other.code, other.error_code = error.code, _FAMILY[error.code // 100]
+    return render(other)
 
 
 def answer_other(error: Exception) -> Response:
     """Answer what nobody foresaw: nothing leaks, and the log has the whole traceback."""
     registry: ErrorRegistry = current_app.extensions["errors"]
     if known := registry.convert(error):
-        known.__cause__ = error
         log.warning("dependency_failed", error=type(error).__name__, answer=type(known).__name__)
-        return answer(known)
+        return render(known)
     log.error("unhandled_exception", exc_info=error)
-    return render(APIException.code, APIException.error_code, APIException.message, cause=error)
+    return render(APIException(), traceback.format_exception(error) if current_app.debug else None)
 
 
-def render(
-    code: int,
-    error_code: int,
-    message: str,
-    params: dict[str, Any] | None = None,
-    errors: list[FieldError] | None = None,
-    headers: dict[str, str] | None = None,
-    cause: Exception | None = None,
-) -> Response:
-    """Write an error in the one shape, or as RFC 9457 where the client asks for that."""
+def render(error: APIException, trace: list[str] | None = None) -> Response:
+    """Write an error in the one shape, or as RFC 9457 where the client asks for that.
+
+    Args:
+        error: What to say; its message and those of its fields are translated.
+        trace: The traceback's lines, for a developer's eyes.
+    """
     request = current_request()
-    text = translate(message, request.locale)
-    text = text.format(**params) if params else text
-    facts: dict[str, Any] = {"code": code, "error_code": error_code, "message": text}
-    facts["request_id"] = request.id
-    if errors:
-        facts["errors"] = errors
-    if cause and current_app.debug:
-        facts["traceback"] = traceback.format_exception(cause)
+    facts = _facts(error, request) | ({"traceback": trace} if trace else {})
     if wants_problem():
-        response = Response(dump(_problem(facts)), code, mimetype=PROBLEM_JSON)
+        response = Response(dump(_problem(facts)), error.code, mimetype=PROBLEM_JSON)
     else:
-        response = Response(dump(facts), code)
-    response.headers.update(headers or {})
+        response = Response(dump(facts), error.code)
+    response.headers.update(error.headers)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Language"] = request.locale
     response.vary.update(("Accept", "Accept-Language"))
     return response
+
+
+def _facts(error: APIException, request: Request) -> dict[str, Any]:
+    message = translate(error.message, request.locale)
+    facts: dict[str, Any] = {
+        "code": error.code,
+        "error_code": error.error_code,
+        "message": message.format(**error.params) if error.params else message,
+        "request_id": request.id,
+    }
+    if error.errors:
+        facts["errors"] = [
+            field | {"message": translate(field["message"], request.locale)}
+            for field in error.errors
+        ]
+    return facts
 
 
 def wants_problem() -> bool:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from http import HTTPStatus
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+from flask_openapi.openapi import OpenAPI
 
 from app.core.log_config import get_logger
 from app.core.schema import Schema
 from app.core.web.blueprint import APIBlueprint
-
-if TYPE_CHECKING:
-    from app.core.web.app import APIFlask
 
 log = get_logger(__name__)
 
@@ -44,7 +43,7 @@ class Readiness(Schema):
     """By name."""
 
 
-def init_health(app: APIFlask, checks: dict[str, Check]) -> None:
+def init_health(app: OpenAPI, checks: dict[str, Check]) -> None:
     """Serve `/livez` and `/readyz`.
 
     Args:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -22,32 +23,28 @@ from app.core.schema import utc
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
+_ENCODERS: tuple[tuple[tuple[type, ...], Callable[[Any], Any]], ...] = (
+    ((datetime,), lambda value: utc(value).isoformat().replace("+00:00", "Z")),
+    ((date, time), lambda value: value.isoformat()),
+    ((BaseModel,), lambda value: value.model_dump(mode="json", by_alias=True)),
+    ((Decimal, UUID, PurePath), str),
+    ((timedelta,), lambda value: value.total_seconds()),
+    ((set, frozenset, deque), list),
+    ((Mapping,), dict),
+    ((Enum,), lambda value: value.value),
+    ((bytes, bytearray), lambda value: value.decode("utf-8", "replace")),
+)
+
+
 def encode(value: object) -> Any:  # noqa: ANN401  whatever JSON type fits the value
     """Turn a value that JSON does not know into one that it does.
 
     Raises:
         TypeError: Nothing fits.
     """
-    if isinstance(value, datetime):
-        return utc(value).isoformat().replace("+00:00", "Z")
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", by_alias=True)
-    if isinstance(value, date | time):
-        return value.isoformat()
-    if isinstance(value, Decimal | UUID | PurePath):
-        return str(value)
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, set | frozenset | Mapping):
-        return dict(value) if isinstance(value, Mapping) else list(value)
-    return _encode_rare(value)
-
-
-def _encode_rare(value: object) -> Any:  # noqa: ANN401  see encode
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value).decode("utf-8", "replace")
+    for kinds, encoder in _ENCODERS:
+        if isinstance(value, kinds):
+            return encoder(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     for method in ("as_dict", "dict"):

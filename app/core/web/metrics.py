@@ -7,8 +7,9 @@ keeps each process's figures in a file, and whichever worker is asked adds them 
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from flask import Flask
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     REGISTRY,
@@ -19,9 +20,6 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from app.core.web.request import Response
-
-if TYPE_CHECKING:
-    from app.core.web.app import APIFlask
 
 # A client may invent methods; each would be a time series of its own.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -45,16 +43,20 @@ def observe_request(method: str, route: str, status: int, seconds: float) -> Non
     _series(method if method in _METHODS else "other", route, status).observe(seconds)
 
 
-def init_metrics(app: APIFlask) -> None:
-    """Serve `/metrics`."""
-    folder = app.settings.prometheus_multiproc_dir
+def init_metrics(app: Flask, folder: Path | None) -> None:
+    """Serve `/metrics`.
+
+    Args:
+        app: Where.
+        folder: Where the workers keep their figures; None for this process's alone.
+    """
 
     def metrics() -> Response:
         """Prometheus metrics of all workers."""
         registry = REGISTRY
         if folder:
             registry = CollectorRegistry()
-            MultiProcessCollector(registry, path=str(folder))
+            MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]  # untyped there
         headers = {"Cache-Control": "no-store"}
         return Response(
             generate_latest(registry), headers=headers, content_type=CONTENT_TYPE_LATEST

@@ -120,7 +120,7 @@ def _body_reader(model: Model) -> Reader:
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             if first["type"] == "json_invalid":
-                raise _not_json(first["ctx"]["error"]) from None
+                raise _not_json(first.get("ctx", {})["error"]) from None
             raise
 
     return reader
