@@ -66,6 +66,7 @@ class MariaDB:
     def frozen(self) -> Iterator[None]:
         """Stop the process in mid-air: its sockets stay open and answer nothing."""
         self.process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)  # its threads stop one after the other
         try:
             yield
         finally:

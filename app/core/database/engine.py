@@ -120,8 +120,6 @@ def _sqlite_options() -> dict[str, Any]:
 
 
 def _configure_sqlite(engine: Engine, limits: Limits) -> None:
-    begin = "BEGIN IMMEDIATE" if limits.writes else "BEGIN"
-
     @event.listens_for(engine, "connect")
     def connect(connection: DBAPIConnection, _record: object) -> None:
         # The driver's own BEGIN comes late and never IMMEDIATE: ours replaces it.
@@ -138,8 +136,10 @@ def _configure_sqlite(engine: Engine, limits: Limits) -> None:
     def start(connection: Connection) -> None:
         # A writer takes the lock at once: a reader that turns writer halfway fails without
         # waiting as soon as anybody else has written in between.
-        writes = connection.get_execution_options().get(WRITES)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else begin)
+        if limits.writes or connection.get_execution_options().get(WRITES):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:  # straight to the driver: it cannot fail, and every read pays for it
+            connection.connection.cursor().execute("BEGIN")
 
     if limits.statement is not None:
         _limit_sqlite_statements(engine, limits.statement)

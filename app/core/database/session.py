@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakSet
 
 from sqlalchemy import event, text
-from sqlalchemy.orm import ORMExecuteState, Session
+from sqlalchemy.orm import ORMExecuteState, Session, sessionmaker
 
 from app.core.database.engine import WRITES, Limits, build_engine
 from app.core.database.error import DatabaseMisuse, is_retryable
@@ -58,6 +58,10 @@ class Database:
         )
         self.retries = 0
         """Transactions that were run again since the start, for the metrics."""
+        # Objects stay readable after the commit, so that a view needs no second query.
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        event.listen(self._sessions, "before_flush", self._refuse_flush)
+        event.listen(self._sessions, "do_orm_execute", self._refuse_statement)
         event.listen(self.engine, "handle_error", self._note_failure)
         _databases.add(self)
 
@@ -92,7 +96,7 @@ class Database:
         """
         scope = self._required()
         if scope.session is None:
-            scope.session = self._open_session()
+            scope.session = self._sessions()
         return scope.session
 
     def _current(self) -> _Scope | None:
@@ -109,13 +113,6 @@ class Database:
             )
             raise DatabaseMisuse(msg)
         return scope
-
-    def _open_session(self) -> Session:
-        # Objects stay readable after the commit, so that a view needs no second query.
-        session = Session(self.engine, expire_on_commit=False)
-        event.listen(session, "before_flush", self._refuse_flush)
-        event.listen(session, "do_orm_execute", self._refuse_statement)
-        return session
 
     def _refuse_flush(self, *_: object) -> None:
         self._require_transaction()
