@@ -10,17 +10,20 @@ import errno
 import math
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
+from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 from app.core.config import ROOT, Settings, WebServer, load_settings
 from app.core.exceptions import ConfigurationError
-from app.core.log_config import configure_logging
+from app.core.log_config import configure_logging, get_logger
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from wsgiref.types import WSGIApplication
 
     from pydantic import SecretStr
 
@@ -169,7 +172,6 @@ def _run_granian(settings: Settings, application: str) -> None:
         address=settings.web_host,
         port=settings.web_port,
         interface=Interfaces.WSGI,
-        factory=True,
         workers=settings.web_workers,
         blocking_threads=settings.web_threads,
         websockets=False,
@@ -177,7 +179,20 @@ def _run_granian(settings: Settings, application: str) -> None:
         log_access=False,
         workers_kill_timeout=min(seconds, 1800),
         respawn_failed_workers=True,
-    ).serve()
+    ).serve(target_loader=_load_in_worker)
+
+
+def _load_in_worker(application: str) -> WSGIApplication:
+    # A terminal sends Ctrl-C to the workers too, and one that then gets the main process's
+    # SIGTERM as well often hangs (Granian 2.8): leave it to the main process.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    module, _, factory = application.partition(":")
+    try:
+        made: WSGIApplication = getattr(import_module(module), factory)()
+    except Exception:  # noqa: BLE001  logged whole, and it ends the worker
+        get_logger(__name__).exception("application_not_loaded", application=application)
+        sys.exit(1)
+    return made
 
 
 def _granian_logging() -> dict[str, object]:

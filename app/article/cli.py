@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 
 import click
-from flask.cli import AppGroup
 
 from app.article.importing import Importer, Report, find_files
 from app.article.schema import LANGUAGE_PATTERN
 from app.article.service import ArticleService
+from app.core.command import DatabaseGroup
 from app.core.web import provided
 
-group = AppGroup("article", help="Bring articles in.")
+group = DatabaseGroup("article", help="Bring articles in.")
 articles = provided(ArticleService)
 
 SYSTEM_AUTHOR = "importer"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import click
-from flask.cli import AppGroup
 
+from app.core.command import DatabaseGroup
 from app.core.exceptions import APIException
 from app.core.web import provided
 from app.user.model import Role
 from app.user.service import UserService
 
-group = AppGroup("user", help="Make accounts.")
+group = DatabaseGroup("user", help="Make accounts.")
 users = provided(UserService)
 
 

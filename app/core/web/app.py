@@ -18,7 +18,7 @@ from app.core.web.access import Access
 from app.core.web.conditional import evaluate
 from app.core.web.error import Converter
 from app.core.web.json import OrJSONProvider, dump
-from app.core.web.request import Request, Response
+from app.core.web.request import Request, Response, current_request
 from app.core.web.session import NoSession
 
 ServiceT = TypeVar("ServiceT")
@@ -89,28 +89,34 @@ class APIFlask(OpenAPI):
         Raises:
             TypeError: Nothing is known about this type.
         """
-        status, headers = None, None
         if type(rv) is tuple:
-            rv, status, headers = _unpack(rv)
-        if isinstance(rv, Exception) and not callable(rv):
-            response = self.make_response(self.handle_user_exception(rv))
+            body, status, headers = _unpack(rv)
+            return self._respond(body, status, headers)
+        return self._respond(rv, None, None)
+
+    def _respond(self, rv: Any, status: Any, headers: Any) -> Response:  # noqa: ANN401  as above
+        if (body := to_json(rv)) is not None:
+            response = Response.of_data(body)
         elif rv is None:
             response = Response(b"", 204)
             del response.headers["Content-Type"]
-        elif (body := to_json(rv)) is not None:
-            response = Response(body)
+        elif isinstance(rv, Exception) and not callable(rv):
+            response = self.make_response(self.handle_user_exception(rv))
         else:
             response = cast("Response", super().make_response(rv))
         if status is not None:
             response.status = status
         if headers:
             response.headers.update(headers)
+            response.is_data = False
+            response.is_taggable = "Cache-Control" not in response.headers
         return response
 
     def process_response(self, response: Response) -> Response:  # type: ignore[override]
         """Tag, complete, measure and log every answer."""
         response = cast("Response", super().process_response(response))
-        return self.access.finish(evaluate(response))
+        request = current_request()
+        return self.access.finish(request, evaluate(request, response))
 
 
 def _unpack(rv: tuple[Any, ...]) -> tuple[Any, Any, Any]:
@@ -133,10 +139,10 @@ def to_json(value: object) -> bytes | None:
         return dump(value)
     if isinstance(value, _SCALARS):
         return dump({"data": value})
-    is_data = hasattr(value, "dict") or hasattr(value, "as_dict")
-    if is_data or (dataclasses.is_dataclass(value) and not isinstance(value, type)):
-        return dump(value)
-    return None
+    if value is None or isinstance(value, Response | Exception | type):
+        return None
+    is_data = dataclasses.is_dataclass(value) or hasattr(value, "dict") or hasattr(value, "as_dict")
+    return dump(value) if is_data else None
 
 
 def provided(kind: type[ServiceT]) -> ServiceT:

@@ -13,6 +13,7 @@ from xxhash import xxh3_128_hexdigest
 from app.core.exceptions import NotFound
 from app.core.web.request import Request, Response, current_request
 
+OK = 200
 _READS = frozenset({"GET", "HEAD"})
 
 
@@ -54,32 +55,28 @@ def conditional(
         if known is None:
             raise NotFound
         if is_fresh(request, known.etag, known.updated_at):
-            return _tag(not_modified(), known)
+            response = not_modified()
+            response.common = _validators(known.etag, known.updated_at)
+            return response
     resource = load()
     request.version = resource
     return resource
 
 
-def evaluate(response: Response) -> Response:
+def evaluate(request: Request, response: Response) -> Response:
     """Tag a successful read, and answer 304 where the client has exactly this.
 
-    The tag is the version's where the view knew one, else a hash of the body.
+    The tag is the version's where the view knew one, else a hash of the body. An answer that
+    decided on its caching is left as it is.
     """
-    request = current_request()
-    if response.status_code != 200 or request.method not in _READS:  # noqa: PLR2004
+    if not response.is_taggable or response.status_code != OK or request.method not in _READS:
         return response
-    if request.version is not None:
-        _tag(response, request.version)
-        return response
-    if not response.is_sequence or "Cache-Control" in response.headers:
-        return response
-    tag = xxh3_128_hexdigest(response.get_data())
-    response.headers["ETag"] = f'"{tag}"'
-    response.headers["Cache-Control"] = "no-cache"
-    if is_fresh(request, tag, None):
-        fresh = not_modified()
-        fresh.headers["ETag"] = f'"{tag}"'
-        return fresh
+    known = request.version
+    tag = known.etag if known else xxh3_128_hexdigest(response.get_data())
+    modified = known.updated_at if known else None
+    if is_fresh(request, tag, modified):
+        response = not_modified()
+    response.common = _validators(tag, modified)
     return response
 
 
@@ -104,14 +101,12 @@ def _tags(header: str) -> set[str]:
 
 def not_modified() -> Response:
     """A 304 without a body."""
-    response = Response(status=304)
+    response = Response(b"", 304)
     del response.headers["Content-Type"]
-    response.headers["Cache-Control"] = "no-cache"
     return response
 
 
-def _tag(response: Response, known: Versioned) -> Response:
-    response.headers["ETag"] = f'"{known.etag}"'
-    response.headers["Last-Modified"] = http_date(known.updated_at)
-    response.headers["Cache-Control"] = "no-cache"
-    return response
+def _validators(tag: str, modified: datetime | None) -> list[tuple[str, str]]:
+    # Kept by caches, and asked about each time: a 304 is cheap, a stale answer is not.
+    headers = [("ETag", f'"{tag}"'), ("Cache-Control", "no-cache")]
+    return [*headers, ("Last-Modified", http_date(modified))] if modified else headers

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from time import perf_counter_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from flask import Request as FlaskRequest
 from flask import Response as FlaskResponse
 from flask import request as flask_request
 
 from app.core.web.translation import choose_locale
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
@@ -40,9 +44,38 @@ class Request(FlaskRequest):
 
 
 class Response(FlaskResponse):
-    """A response that is JSON unless something else is said."""
+    """A response that is JSON unless something else is said.
+
+    Werkzeug copies and searches a response's headers several times on their way out. An answer
+    that is nothing but data (`of_data`) is sent without that, which halves its cost.
+    """
 
     default_mimetype = "application/json"
+    common: Sequence[tuple[str, str]] = ()
+    """Headers that every answer gets, unless it has its own of that name; added on the way out."""
+    is_data = False
+    """Whether it is a body of bytes, and has no headers but type and length."""
+    is_taggable = False
+    """Whether it may get an entity tag: data whose caching nobody has decided otherwise."""
+
+    @classmethod
+    def of_data(cls, body: bytes) -> Self:
+        """A 200 of ready JSON."""
+        response = cls(body, 200, content_type=cls.default_mimetype)
+        response.is_data = response.is_taggable = True
+        return response
+
+    def get_wsgi_response(
+        self, environ: WSGIEnvironment
+    ) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
+        """What the server is handed: body, status line and headers."""
+        if self.is_data:
+            body = () if environ["REQUEST_METHOD"] == "HEAD" else self.response
+            return body, self.status, [*self.headers.to_wsgi_list(), *self.common]  # type: ignore[return-value]  # bytes, as of_data was given
+        body, status, headers = super().get_wsgi_response(environ)
+        own = {name.lower() for name, _ in headers}
+        added = (item for item in self.common if item[0].lower() not in own)
+        return body, status, [*headers, *added]
 
 
 def current_request() -> Request:

@@ -127,11 +127,11 @@ def _body_reader(model: Model) -> Reader:
 
 
 def _require_type(request: Request, accepted: tuple[str, ...]) -> None:
-    encoding = request.headers.get("Content-Encoding", "identity")
-    if encoding != "identity":
+    environ = request.environ
+    if environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
         # RFC 9110, section 15.5.16: an encoding that is not read is 415 with Accept-Encoding.
         raise UnsupportedMediaType(headers={"Accept-Encoding": "identity"})
-    if request.mimetype not in accepted:
+    if environ.get("CONTENT_TYPE") not in accepted and request.mimetype not in accepted:
         message = "The Content-Type must be {accepted}."
         raise UnsupportedMediaType(
             message,
