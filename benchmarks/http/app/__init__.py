@@ -1,0 +1,1 @@
+"""The competitors: each module has `create_app()`."""
