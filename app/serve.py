@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import math
+import multiprocessing
 import os
 import shutil
 import signal
@@ -166,6 +167,9 @@ def _run_granian(settings: Settings, application: str) -> None:
     from granian.constants import Interfaces  # noqa: PLC0415
 
     configure_logging(settings)
+    # A forked worker has the main process's signal handlers until it has set its own, when the
+    # application is loaded; a SIGTERM in between would be lost and the stop take WEB_TIMEOUT.
+    multiprocessing.set_start_method("spawn")
     seconds = math.ceil(settings.web_timeout)
     Granian(
         application,
@@ -186,6 +190,7 @@ def _load_in_worker(application: str) -> WSGIApplication:
     # A terminal sends Ctrl-C to the workers too, and one that then gets the main process's
     # SIGTERM as well often hangs (Granian 2.8): leave it to the main process.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    configure_logging(load_settings())
     module, _, factory = application.partition(":")
     try:
         made: WSGIApplication = getattr(import_module(module), factory)()

@@ -10,6 +10,7 @@ from sqlalchemy.ext.associationproxy import AssociationProxy, association_proxy
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.core.database import Base, Identified, Timestamps, Versioned
+from app.core.schema import Validators
 
 SLUG_LENGTH = 120
 TITLE_LENGTH = 200
@@ -64,11 +65,13 @@ class Article(Identified, Versioned, Timestamps, Base):
     tags: AssociationProxy[list[str]] = association_proxy("tag_rows", "name")
 
     @property
-    def etag(self) -> str:
-        """Changes whenever anything that is shown does."""
-        return etag_of(self.id, self.version, self.likes, self.comments)
+    def validators(self) -> Validators:
+        """What tells this state from another."""
+        return validators_of(self.id, self.version, self.likes, self.comments, self.updated_at)
 
 
-def etag_of(number: int, version: int, likes: int, comments: int) -> str:
-    """A token that changes whenever anything that is shown of the article does."""
-    return f"{number}-{version}-{likes}-{comments}"
+def validators_of(
+    number: int, version: int, likes: int, comments: int, modified: datetime
+) -> Validators:
+    """What tells one state of an article from another: everything that is shown counts."""
+    return Validators(f"{number}-{version}-{likes}-{comments}", modified)

@@ -11,10 +11,11 @@ from sqlalchemy.orm import undefer_group
 
 from app.article.exceptions import ArticleNotFound
 from app.article.markdown import render
-from app.article.model import SUMMARY_LENGTH, TITLE_LENGTH, Article, ArticleTag, etag_of
+from app.article.model import SUMMARY_LENGTH, TITLE_LENGTH, Article, ArticleTag, validators_of
 from app.article.schema import ArticleQuery
 from app.core.database import Database, transactional, utc_now
 from app.core.paging import Order, Window, read_page
+from app.core.schema import Validators
 from app.util.text import shorten
 
 ORDERS = {
@@ -23,14 +24,6 @@ ORDERS = {
     "updated_at": Order(Article.updated_at, Article.id, descending=False),
     "-updated_at": Order(Article.updated_at, Article.id),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ArticleVersion:
-    """An article's version, read without its text."""
-
-    etag: str
-    updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +59,15 @@ class ArticleService:
         self.database = database
         self.accounts = accounts
 
-    def version(self, slug: str) -> ArticleVersion | None:
-        """The version of a published article, from one indexed row; None if there is none."""
+    def validators(self, slug: str) -> Validators | None:
+        """A published article's validators, read without its text; None if there is none."""
         columns = select(
             Article.id, Article.version, Article.likes, Article.comments, Article.updated_at
         )
         row = self.database.session.execute(
             columns.where(Article.slug == slug, is_published())
         ).one_or_none()
-        if row is None:
-            return None
-        etag = etag_of(row.id, row.version, row.likes, row.comments)
-        return ArticleVersion(etag, row.updated_at)
+        return validators_of(*row) if row else None
 
     def get(self, slug: str) -> Article:
         """A published article with its text.

@@ -22,4 +22,6 @@ def list_articles(query: ArticleQuery) -> Window[Article]:
 @api.get("/<slug>", responses={200: ArticleOut})
 def read_article(path: ArticlePath) -> Article | Response:
     """Read one article with its text."""
-    return conditional(lambda: articles.get(path.slug), version=lambda: articles.version(path.slug))
+    return conditional(
+        lambda: articles.get(path.slug), validators=lambda: articles.validators(path.slug)
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Generic, TypeVar
 
@@ -44,6 +45,16 @@ class RequestPath(BaseModel):
     """The variable parts of a path."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """What tells one state of a resource from another (RFC 9110, section 8.8)."""
+
+    etag: str
+    """Changes whenever the representation does; no quotes, `W/` or commas in it."""
+    modified: datetime
+    """The last change, aware."""
 
 
 class PageQuery(RequestQuery):

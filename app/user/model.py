@@ -9,6 +9,7 @@ from sqlalchemy import JSON, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.database import Base, Identified, Timestamps
+from app.core.schema import Validators
 
 USERNAME_PATTERN = r"^[a-z0-9](?:[a-z0-9_-]{1,30})[a-z0-9]$"
 USERNAME_LENGTH = 32
@@ -32,6 +33,11 @@ class User(Identified, Timestamps, Base):
     """An argon2id hash; none means that nobody can sign in."""
     roles: Mapped[list[str]] = mapped_column(JSON)
     disabled: Mapped[bool] = mapped_column(default=False)
+
+    @property
+    def validators(self) -> Validators:
+        """What tells this state from another."""
+        return Validators(f"{self.id}-{self.updated_at:%Y%m%d%H%M%S%f}", self.updated_at)
 
 
 def normalize_username(name: str) -> str:

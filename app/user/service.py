@@ -12,7 +12,7 @@ from app.core.auth.password import hash_password
 from app.core.database import Database, is_duplicate, transactional
 from app.core.exceptions import ValidationFailed
 from app.core.paging import Order, Window, read_page
-from app.core.schema import PageQuery
+from app.core.schema import PageQuery, Validators
 from app.user.exceptions import UsernameTaken, UserNotFound
 from app.user.model import USERNAME_PATTERN, Role, User, normalize_username
 
@@ -39,6 +39,11 @@ class UserService:
         if user := self.find(username):
             return user
         raise UserNotFound
+
+    def validators(self, username: str) -> Validators | None:
+        """The account's validators; None if there is no such account."""
+        user = self.find(username)
+        return user.validators if user else None
 
     def exists(self, username: str) -> bool:
         """Whether an account has this name."""

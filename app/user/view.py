@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.core.paging import Window
 from app.core.schema import Page, PageQuery
-from app.core.web import APIBlueprint, provided
+from app.core.web import APIBlueprint, Response, conditional, provided
 from app.user.model import User
 from app.user.schema import UserOut, UserPath
 from app.user.service import UserService
@@ -20,6 +20,8 @@ def list_users(query: PageQuery) -> Window[User]:
 
 
 @api.get("/<username>", responses={200: UserOut})
-def read_user(path: UserPath) -> User:
+def read_user(path: UserPath) -> User | Response:
     """Read one account."""
-    return users.get(path.username)
+    return conditional(
+        lambda: users.get(path.username), validators=lambda: users.validators(path.username)
+    )

@@ -21,6 +21,7 @@ class HasDatabase(Protocol):
     @property
     def database(self) -> Database:
         """The database that its transactions run on."""
+        ...
 
 
 S = TypeVar("S", bound=HasDatabase)

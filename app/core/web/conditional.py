@@ -10,73 +10,61 @@ from typing import Protocol, TypeVar
 from werkzeug.http import http_date
 from xxhash import xxh3_128_hexdigest
 
-from app.core.exceptions import NotFound
+from app.core.schema import Validators
 from app.core.web.request import Request, Response, current_request
 
 OK = 200
 _READS = frozenset({"GET", "HEAD"})
 
 
-class Versioned(Protocol):
-    """What has a version that is known without its content."""
+class Resource(Protocol):
+    """A resource that knows its state."""
 
     @property
-    def etag(self) -> str:
-        """Changes whenever the representation does; no quotes, `W/` or commas in it."""
-        ...
-
-    @property
-    def updated_at(self) -> datetime:
-        """The last change, aware."""
+    def validators(self) -> Validators:
+        """What tells this state from another."""
         ...
 
 
-VersionedT = TypeVar("VersionedT", bound=Versioned)
+ResourceT = TypeVar("ResourceT", bound=Resource)
 
 
 def conditional(
-    load: Callable[[], VersionedT], *, version: Callable[[], Versioned | None]
-) -> VersionedT | Response:
-    """Answer 304 from the version alone where the client has it, else load.
+    load: Callable[[], ResourceT], *, validators: Callable[[], Validators | None]
+) -> ResourceT | Response:
+    """Answer 304 from the validators alone where the client has this state, else load.
 
     Args:
         load: Reads the whole resource.
-        version: Reads only its version, cheaply; None if there is no such resource.
+        validators: Reads only its validators, cheaply; None if there is no such resource.
 
     Returns:
-        The resource, its tag noted for the answer; or the 304.
-
-    Raises:
-        NotFound: There is no such resource.
+        The resource, its validators noted for the answer; or the 304.
     """
     request = current_request()
     if "HTTP_IF_NONE_MATCH" in request.environ or "HTTP_IF_MODIFIED_SINCE" in request.environ:
-        known = version()
-        if known is None:
-            raise NotFound
-        if is_fresh(request, known.etag, known.updated_at):
-            response = not_modified()
-            response.common = _validators(known.etag, known.updated_at)
-            return response
-    resource = load()
-    request.version = resource
+        known = validators()
+        if known is not None and is_fresh(request, known.etag, known.modified):
+            return not_modified(known.etag, known.modified)
+    resource = load()  # says better than we could that there is none
+    request.validators = resource.validators
     return resource
 
 
 def evaluate(request: Request, response: Response) -> Response:
     """Tag a successful read, and answer 304 where the client has exactly this.
 
-    The tag is the version's where the view knew one, else a hash of the body. An answer that
+    The tag is the resource's own where the view knew it, else a hash of the body. An answer that
     decided on its caching is left as it is.
     """
     if not response.is_taggable or response.status_code != OK or request.method not in _READS:
         return response
-    known = request.version
+    known = request.validators
     tag = known.etag if known else xxh3_128_hexdigest(response.get_data())
-    modified = known.updated_at if known else None
+    modified = known.modified if known else None
     if is_fresh(request, tag, modified):
-        response = not_modified()
-    response.common = _validators(tag, modified)
+        return not_modified(tag, modified)
+    response.common = _headers(tag, modified)
     return response
 
 
@@ -99,14 +87,15 @@ def _tags(header: str) -> set[str]:
     return {part.strip().removeprefix("W/").strip('"') for part in header.split(",")}
 
 
-def not_modified() -> Response:
-    """A 304 without a body."""
+def not_modified(tag: str, modified: datetime | None) -> Response:
+    """A 304, which carries the validators and no body."""
     response = Response(b"", 304)
     del response.headers["Content-Type"]
+    response.common = _headers(tag, modified)
     return response
 
 
-def _validators(tag: str, modified: datetime | None) -> list[tuple[str, str]]:
+def _headers(tag: str, modified: datetime | None) -> list[tuple[str, str]]:
     # Kept by caches, and asked about each time: a 304 is cheap, a stale answer is not.
     headers = [("ETag", f'"{tag}"'), ("Cache-Control", "no-cache")]
     return [*headers, ("Last-Modified", http_date(modified))] if modified else headers

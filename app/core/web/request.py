@@ -13,6 +13,7 @@ from flask import Request as FlaskRequest
 from flask import Response as FlaskResponse
 from flask import request as flask_request
 
+from app.core.schema import Validators
 from app.core.web.translation import choose_locale
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Request(FlaskRequest):
     def __init__(self, environ: dict[str, Any], *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(environ, *args, **kwargs)
         self.started_ns = perf_counter_ns()
-        self.version: Any = None
+        self.validators: Validators | None = None
         given = environ.get("HTTP_X_REQUEST_ID")
         # An id from outside reaches logs and headers, so only harmless characters are taken over.
         self.id = given if given and _SAFE_ID.fullmatch(given) else secrets.token_hex(16)
