@@ -10,9 +10,9 @@ from typing import TypedDict
 import click
 
 from app.article.cli import import_folder
+from app.core.auth.permission import Role
 from app.core.config import ROOT, Settings
 from app.core.web import APIFlask
-from app.user.model import Role
 from app.user.service import UserService
 
 DOCS = ROOT / "docs"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
+from app.core.auth.permission import Role
 from app.core.command import DatabaseGroup
 from app.core.exceptions import APIException
 from app.core.web import provided
-from app.user.model import Role
 from app.user.service import UserService
 
 group = DatabaseGroup("user", help="Make accounts.")

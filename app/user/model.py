@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from enum import StrEnum
 
 from sqlalchemy import JSON, String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -13,14 +12,6 @@ from app.core.schema import Validators
 
 USERNAME_PATTERN = r"^[a-z0-9](?:[a-z0-9_-]{1,30})[a-z0-9]$"
 USERNAME_LENGTH = 32
-
-
-class Role(StrEnum):
-    """What an account is trusted with."""
-
-    ADMIN = "admin"
-    AUTHOR = "author"
-    USER = "user"
 
 
 class User(Identified, Timestamps, Base):

@@ -6,8 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from app.core.auth.permission import Role
 from app.core.schema import RequestPath, Schema, Timestamp
-from app.user.model import USERNAME_PATTERN, Role
+from app.user.model import USERNAME_PATTERN
 
 Username = Annotated[str, Field(pattern=USERNAME_PATTERN, examples=["ada"])]
 

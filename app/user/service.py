@@ -9,12 +9,13 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from app.core.auth.password import hash_password
+from app.core.auth.permission import Role
 from app.core.database import Database, is_duplicate, transactional
 from app.core.exceptions import ValidationFailed
 from app.core.paging import Order, Window, read_page
 from app.core.schema import PageQuery, Validators
 from app.user.exceptions import UsernameTaken, UserNotFound
-from app.user.model import USERNAME_PATTERN, Role, User, normalize_username
+from app.user.model import USERNAME_PATTERN, User, normalize_username
 
 BY_AGE = Order(User.id, User.id, descending=False)
 

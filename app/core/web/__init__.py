@@ -3,6 +3,7 @@
 from app.core.web.app import APIFlask, provided
 from app.core.web.blueprint import APIBlueprint
 from app.core.web.conditional import conditional
+from app.core.web.guard import needs, public
 from app.core.web.health import init_health
 from app.core.web.metrics import init_metrics
 from app.core.web.request import Response
@@ -14,5 +15,7 @@ __all__ = [
     "conditional",
     "init_health",
     "init_metrics",
+    "needs",
     "provided",
+    "public",
 ]

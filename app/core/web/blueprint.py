@@ -7,15 +7,19 @@ import inspect
 from collections.abc import Callable
 from typing import Any, cast
 
+from flask import current_app
 from flask_openapi.blueprint import APIBlueprint as OpenAPIBlueprint
 from pydantic import BaseModel
 
+from app.core.auth.principal import Principal
 from app.core.paging import Window
+from app.core.web.guard import Authenticate, Need, admit, need_of
 from app.core.web.linking import link_header
 from app.core.web.request import Response, current_request
 from app.core.web.validation import Reader, read, reader_of
 
 View = Callable[..., Any]
+SECURITY_SCHEME = "oauth2"
 _LOCATIONS = ("header", "cookie", "path", "query", "form", "body")
 
 
@@ -46,10 +50,13 @@ class APIBlueprint(OpenAPIBlueprint):
         # flask-openapi takes `func.view` in place of its own wrapper where it is set. Its wrapper
         # builds JSON schemas on every request and reads forms through json.loads; ours is
         # prepared here, once.
+        need = need_of(func)
+        if not need.is_public:
+            options["security"] = [{SECURITY_SCHEME: [str(need.permission)]}]
         models = super()._collect_openapi_info(rule, func, **options)
         declared = dict(zip(_LOCATIONS, models, strict=True))
         readers = [(where, reader_of(where, model)) for where, model in declared.items() if model]
-        func.view = bind(func, readers, answer_model(options.get("responses") or {}))
+        func.view = bind(func, need, readers, answer_model(options.get("responses") or {}))
         return models
 
 
@@ -61,23 +68,28 @@ def answer_model(responses: dict[Any, Any]) -> type[BaseModel] | None:
     return None
 
 
-def bind(view: View, readers: list[tuple[str, Reader]], model: type[BaseModel] | None) -> View:
-    """Wrap a view: read its parameters, and give its answer the declared shape."""
+def bind(
+    view: View, need: Need, readers: list[tuple[str, Reader]], model: type[BaseModel] | None
+) -> View:
+    """Wrap a view: admit its caller, read its parameters, give its answer the declared shape."""
     shape = shaper_of(model)
+    takes_principal = "principal" in inspect.signature(view).parameters
 
-    if not readers:
-
-        @functools.wraps(view)
-        def bound(**_: object) -> object:
-            return shape(view())
-
-    else:
-
-        @functools.wraps(view)
-        def bound(**_: object) -> object:
-            return shape(view(**read(current_request(), readers)))
+    @functools.wraps(view)
+    def bound(**_: object) -> object:
+        request = current_request()
+        principal = admit(request, need, _authenticate)
+        values: dict[str, Any] = read(request, readers)
+        if takes_principal:
+            values["principal"] = principal
+        return shape(view(**values))
 
     return bound
+
+
+def _authenticate(header: str) -> Principal:
+    authenticate: Authenticate = current_app.extensions["authenticate"]
+    return authenticate(header)
 
 
 def shaper_of(model: type[BaseModel] | None) -> Callable[[Any], Any]:

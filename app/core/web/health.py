@@ -12,6 +12,7 @@ from flask_openapi.openapi import OpenAPI
 from app.core.log_config import get_logger
 from app.core.schema import Schema
 from app.core.web.blueprint import APIBlueprint
+from app.core.web.guard import public
 
 log = get_logger(__name__)
 
@@ -53,11 +54,13 @@ def init_health(app: OpenAPI, checks: dict[str, Check]) -> None:
     api = APIBlueprint("operations", __name__, url_prefix="")
 
     @api.get("/livez", responses={200: Liveness})
+    @public
     def check_liveness() -> tuple[Liveness, dict[str, str]]:
         """Is the process alive? Touches no service: a restart would not mend those."""
         return Liveness(), {"Cache-Control": "no-store"}
 
     @api.get("/readyz", responses={200: Readiness, 503: Readiness})
+    @public
     def check_readiness() -> tuple[Readiness, int, dict[str, str]]:
         """Can this process do its work? Asks each backing service."""
         services = {name: _ask(name, check) for name, check in checks.items()}

@@ -13,6 +13,7 @@ from flask import Request as FlaskRequest
 from flask import Response as FlaskResponse
 from flask import request as flask_request
 
+from app.core.auth.principal import Principal
 from app.core.schema import Validators
 from app.core.web.translation import choose_locale
 
@@ -29,6 +30,7 @@ class Request(FlaskRequest):
         super().__init__(environ, *args, **kwargs)
         self.started_ns = perf_counter_ns()
         self.validators: Validators | None = None
+        self.principal: Principal | None = None
         given = environ.get("HTTP_X_REQUEST_ID")
         # An id from outside reaches logs and headers, so only harmless characters are taken over.
         self.id = given if given and _SAFE_ID.fullmatch(given) else secrets.token_hex(16)
