@@ -22,7 +22,9 @@ from app.core.database.answer import answer_for
 from app.core.exceptions import ConfigurationError, ServiceUnavailable
 from app.core.log_config import configure_logging
 from app.core.migration import init_migrations, pending, upgrade
-from app.core.web import APIFlask, init_health, init_metrics
+from app.core.redis_client import RedisClient
+from app.core.web import APIFlask, init_cors, init_health, init_limits, init_metrics
+from app.core.web.health import Check
 from app.demo import announce, prepare
 from app.serve import check_start, serve
 from app.user.service import UserService
@@ -73,7 +75,21 @@ def _register_routes(app: APIFlask, database: Database) -> None:
     for view in (user_view, article_view, comment_view):
         app.register_api(view.api)
     init_metrics(app, app.settings.prometheus_multiproc_dir)
-    init_health(app, {"database": database.ping, "migrations": lambda: _check_schema(app)})
+    redis = _connect_redis(app.settings)
+    init_limits(app, app.settings, redis)
+    init_cors(app, app.settings.web_cors_origins)
+    checks: dict[str, Check] = {
+        "database": database.ping,
+        "migrations": lambda: _check_schema(app),
+    }
+    init_health(app, checks | ({"redis": redis.ping} if redis else {}))
+
+
+def _connect_redis(settings: Settings) -> RedisClient | None:
+    if settings.redis_url is None:
+        return None
+    # A thread needs one connection at a time; two more are for the watcher and the probes.
+    return RedisClient(settings.redis_url, connections=settings.web_threads + 2)
 
 
 def _check_schema(app: APIFlask) -> None:

@@ -6,6 +6,7 @@ Precedence is argument, process environment, `.env`, default. Every other module
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -19,7 +20,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.core.exceptions import ConfigurationError
 
@@ -28,6 +29,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 DEVELOPMENT_SECRET = "development-only-secret-key-change-me"  # noqa: S105  refused in production
 MIN_SECRET_LENGTH = 32
+ANY_ORIGIN = "*"
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 WELL_KNOWN_SECRETS = frozenset(
     {DEVELOPMENT_SECRET, "changeme", "secret", "password", "root", "admin"}
 )
@@ -72,6 +75,12 @@ def _from_root(value: object) -> object:
     return ROOT / value if isinstance(value, str | Path) and str(value) else None
 
 
+def _split(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 RootPath = Annotated[Path, BeforeValidator(_from_root)]
@@ -99,6 +108,12 @@ class Settings(BaseSettings):
     app_secret_key: SecretStr = SecretStr(DEVELOPMENT_SECRET)
     """Key for everything that the application signs: at least 32 characters, secret, the same on
     every machine. Has a default outside production only."""
+    app_secret_keys_old: SecretStr = SecretStr("")
+    """Earlier values of `APP_SECRET_KEY`, separated by commas: what they signed stays good until it
+    expires. Remove them after an hour."""
+    app_url: Annotated[str, Field(pattern=r"^https?://[^\s/?#]+$")] | None = None
+    """Public address of the server, such as `https://api.example.org`: what tokens name as their
+    issuer. Default: `http://WEB_HOST:WEB_PORT`."""
     app_var_dir: RootPath = ROOT / "var"
     """Folder for everything that the embedded mode keeps: database, demo accounts, metrics."""
 
@@ -119,6 +134,13 @@ class Settings(BaseSettings):
     a number that is too high lets a client forge its address."""
     web_max_body: Annotated[int, Field(ge=1024, le=2**31)] = 1024 * 1024
     """Largest request body in bytes; a larger one is answered with 413."""
+
+    web_cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Origins whose pages may call the API from a browser, separated by commas, each exactly as
+    browsers send it: `https://app.example.org`. `*` allows all, outside production only."""
+    web_rate_limits: bool = True
+    """Whether routes refuse callers who exceed their rate limit. Off for load tests; refused in
+    production, where passwords could then be guessed without end."""
 
     prometheus_multiproc_dir: RootPath | None = None
     """Folder where workers keep their metrics so that each can report all. `flask serve` sets it;
@@ -144,6 +166,10 @@ class Settings(BaseSettings):
     database_query_timeout: Seconds = 20
     """Seconds after which a statement or a silent connection is given up."""
 
+    redis_url: str | None = None
+    """Redis for what processes share, such as the counts of rate limits:
+    `redis://:password@host:6379/0`, with TLS `rediss://`. Without it: in each process."""
+
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = LogLevel.INFO
     """Least severe event that is written."""
     log_format: LogFormat | None = None
@@ -160,6 +186,22 @@ class Settings(BaseSettings):
             raise ValueError(msg)
         return value
 
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, value: str | None) -> str | None:
+        if value and not value.startswith(("redis://", "rediss://")):
+            raise ValueError("starts with neither redis:// nor rediss://")
+        return value
+
+    @field_validator("web_cors_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if origin != ANY_ORIGIN and not _ORIGIN.fullmatch(origin):
+                msg = f"{origin!r} is not an origin as browsers send it: scheme://host or"
+                raise ValueError(f"{msg} scheme://host:port, in lower case, without a path")
+        return value
+
     @model_validator(mode="after")
     def _is_safe_in_production(self) -> Self:
         if self.app_env is not Environment.PRODUCTION:
@@ -171,8 +213,19 @@ class Settings(BaseSettings):
                 "APP_SECRET_KEY is missing, well known or shorter than 32 characters; set it to"
                 ' the output of: python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
             )
+        if any(
+            old in WELL_KNOWN_SECRETS or len(old) < MIN_SECRET_LENGTH for old in self.secrets[1:]
+        ):
+            problems.append(
+                "APP_SECRET_KEYS_OLD has a key that is well known or shorter than 32 characters, and"
+                " what it signs would be believed; remove it"
+            )
         if self.app_debug:
             problems.append("APP_DEBUG shows source code to visitors; unset it")
+        if ANY_ORIGIN in self.web_cors_origins:
+            problems.append("WEB_CORS_ORIGINS is *, which lets every site in; list the origins")
+        if not self.web_rate_limits:
+            problems.append("WEB_RATE_LIMITS is off, so passwords could be guessed; unset it")
         if self.is_sqlite and self.web_workers > 1:
             problems.append(
                 f"WEB_WORKERS is {self.web_workers}, and SQLite serves one process in production;"
@@ -186,6 +239,20 @@ class Settings(BaseSettings):
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    @property
+    def address(self) -> str:
+        """Where clients reach the server."""
+        return self.app_url or f"http://{self.web_host}:{self.web_port}"
+
+    @property
+    def secrets(self) -> list[str]:
+        """The secret that signs, then the earlier ones."""
+        old = self.app_secret_keys_old.get_secret_value().split(",")
+        return [
+            self.app_secret_key.get_secret_value(),
+            *(part.strip() for part in old if part.strip()),
+        ]
 
     @property
     def database_address(self) -> str:

@@ -3,8 +3,10 @@
 from app.core.web.app import APIFlask, provided
 from app.core.web.blueprint import APIBlueprint
 from app.core.web.conditional import conditional
+from app.core.web.cors import init_cors
 from app.core.web.guard import needs, public
 from app.core.web.health import init_health
+from app.core.web.limit import account_name, client_address, init_limits, limited
 from app.core.web.metrics import init_metrics
 from app.core.web.request import Response
 
@@ -12,9 +14,14 @@ __all__ = [
     "APIBlueprint",
     "APIFlask",
     "Response",
+    "account_name",
+    "client_address",
     "conditional",
+    "init_cors",
     "init_health",
+    "init_limits",
     "init_metrics",
+    "limited",
     "needs",
     "provided",
     "public",

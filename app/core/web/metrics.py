@@ -14,6 +14,7 @@ from prometheus_client import (
     CONTENT_TYPE_LATEST,
     REGISTRY,
     CollectorRegistry,
+    Counter,
     Histogram,
     generate_latest,
 )
@@ -32,6 +33,13 @@ REQUESTS = Histogram(
 )
 
 
+LIMITS_WITHOUT_REDIS = Counter(
+    "rate_limit_without_redis_total",
+    "Rate limits checked while Redis was gone: refused (closed) or counted by process (process).",
+    ("policy",),
+)
+
+
 @cache
 def _series(method: str, route: str, status: int) -> Histogram:
     # `labels` costs a lock and three conversions each time; the set of series is small.
@@ -41,6 +49,11 @@ def _series(method: str, route: str, status: int) -> Histogram:
 def observe_request(method: str, route: str, status: int, seconds: float) -> None:
     """Count one answered request."""
     _series(method if method in _METHODS else "other", route, status).observe(seconds)
+
+
+def count_limit_without_redis(policy: str) -> None:
+    """Count one rate limit that Redis could not be asked about."""
+    LIMITS_WITHOUT_REDIS.labels(policy).inc()
 
 
 def init_metrics(app: Flask, folder: Path | None) -> None:

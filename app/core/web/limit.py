@@ -1,0 +1,265 @@
+"""Rate limits of routes, declared on the view; a route without one pays nothing.
+
+    @api.post("/token")
+    @public
+    @limited("100/minute", by=client_address, fail="closed")
+    @limited("10/minute", by=account_name, fail="closed", counts=WrongPassword)
+    def create_token(...) -> ...:
+
+A limit is checked once its caller is admitted and its parameters are read, so that `principal`
+and `account_name` are known. Several are checked from the top down, and the first that is used
+up answers 429 with `Retry-After`. Every answer of the route says where the caller stands
+(draft-ietf-httpapi-ratelimit-headers).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any, Literal, TypeVar, cast
+
+from flask import Flask, Response, after_this_request, current_app
+
+from app.core.config import Settings
+from app.core.exceptions import ServiceUnavailable, TooManyRequests
+from app.core.rate_limit import MemoryWindows, Quota, Rate, RedisWindows, Windows
+from app.core.redis_client import RedisClient, RedisUnavailable
+from app.core.web.metrics import count_limit_without_redis
+from app.core.web.request import Request, current_request
+
+ViewT = TypeVar("ViewT", bound=Callable[..., Any])
+ResponseT = TypeVar("ResponseT", bound=Response)
+Key = Callable[[Request], str | None]
+"""Tells callers apart; None where the limit does not apply to this request."""
+Failure = Literal["closed", "process"]
+"""With Redis gone: refuse with 503, or go on with a count of this process's own."""
+Counts = type[Exception] | tuple[type[Exception], ...]
+
+RETRY_AFTER_OUTAGE = "2"
+_SPENDINGS = "groundwork.limits"
+
+
+# What a limit counts by
+
+
+def client_address(request: Request) -> str:
+    """The client's address, as far as `WEB_PROXIES` are trusted to tell.
+
+    An IPv6 customer has a network of at least 64 bits to choose addresses from, so that counts as
+    one (RFC 6177).
+    """
+    try:
+        address = ip_address(request.remote_addr or "")
+    except ValueError:
+        return "unknown"  # a Unix socket: one limit for all is better than none
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    if mapped := address.ipv4_mapped:
+        return str(mapped)
+    return str(ip_network((int(address), 64), strict=False))
+
+
+def account_name(request: Request) -> str | None:
+    """The account that a sign-in form names, whether or not it exists.
+
+    Spellings that a database may take for the same name count as one: case, accents, spaces.
+    """
+    name = request.form.get("username")
+    if name is None:
+        return None
+    letters = unicodedata.normalize("NFKD", name.strip())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter)).casefold()
+
+
+def principal(request: Request) -> str:
+    """The account behind the token; a stranger's address where the route serves strangers."""
+    if request.principal is None:
+        return client_address(request)
+    return f"user:{request.principal.user_id}"
+
+
+# The limit
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One declared limit."""
+
+    name: str
+    rate: Rate
+    scope: str
+    """Whatever shares it shares the count."""
+    by: Key
+    fail: Failure
+    counts: Counts | None
+
+
+@dataclass(slots=True)
+class Spending:
+    """One event that was asked of a limit, for the answer's headers and for giving it back."""
+
+    limit: Limit
+    key: str
+    windows: Windows
+    quota: Quota
+
+    def give_back(self) -> None:
+        """Undo it."""
+        try:
+            self.windows.give_back(self.key)
+        except RedisUnavailable:
+            return  # it stays counted until the window has passed, which refuses nobody at once
+        granted = self.quota.remaining + 1
+        self.quota = Quota(is_granted=True, remaining=granted, reset=self.quota.reset)
+
+
+def limited(
+    rate: str,
+    *,
+    by: Key,
+    fail: Failure,
+    name: str | None = None,
+    counts: Counts | None = None,
+) -> Callable[[ViewT], ViewT]:
+    """Declare how often a view may be called.
+
+    Args:
+        rate: `20/minute`, `5 per 15 minutes`.
+        by: What is counted together.
+        fail: With Redis gone, `closed` answers 503, for what must not be tried without a count;
+            `process` lets each process count by itself.
+        name: Names the limit in the headers; views that give the same name share one count. By
+            default the name is that of `by`, and the count the view's own.
+        counts: Count only calls in which the view raised this. Each call is counted while it
+            runs, so that guesses in parallel gain nothing, and forgotten if it did not raise.
+
+    Raises:
+        ValueError: The rate cannot be read.
+    """
+    parsed = Rate.parse(rate)
+    title = name or getattr(by, "__name__", "limit").replace("_", "-")
+
+    def declare(view: ViewT) -> ViewT:
+        scope = name or f"{view.__module__}.{view.__qualname__}"
+        limit = Limit(title, parsed, f"{scope}/{title}/{rate}", by, fail, counts)
+
+        @functools.wraps(view)
+        def within(*args: object, **kwargs: object) -> object:
+            spending = _spend(limit)
+            if spending is None or counts is None:
+                return view(*args, **kwargs)
+            return _call_counting(counts, spending, lambda: view(*args, **kwargs))
+
+        return cast("ViewT", within)
+
+    return declare
+
+
+def _call_counting(counts: Counts, spending: Spending, view: Callable[[], object]) -> object:
+    try:
+        answer = view()
+    except counts:
+        raise
+    except BaseException:
+        spending.give_back()
+        raise
+    spending.give_back()
+    return answer
+
+
+# Keeping count
+
+
+class Limiter:
+    """Counts for every limit of an application.
+
+    Args:
+        secret: Keys the hashes by which callers are told apart: no name or address is stored.
+        redis: Where processes share their counts; None to count in this process.
+    """
+
+    def __init__(self, secret: str, redis: RedisClient | None) -> None:
+        self._secret = blake2b(secret.encode(), person=b"rate limit").digest()
+        self._process = MemoryWindows()
+        self._shared = RedisWindows(redis) if redis else None
+
+    def spend(self, limit: Limit, request: Request) -> Spending | None:
+        """Count this request, or None where the limit does not apply to it.
+
+        Raises:
+            TooManyRequests: The limit is used up.
+            ServiceUnavailable: Redis is gone, and the limit does not go without.
+        """
+        who = limit.by(request)
+        if who is None:
+            return None
+        key = self._key(limit, who)
+        windows, quota = self._take(limit, key)
+        spending = Spending(limit, key, windows, quota)
+        _announce(request, spending)
+        if not quota.is_granted:
+            raise TooManyRequests(headers={"Retry-After": str(_whole(quota.reset))})
+        return spending
+
+    def _key(self, limit: Limit, who: str) -> str:
+        text = f"{limit.scope}\0{who}".encode("utf-8", "surrogatepass")
+        return blake2b(text, key=self._secret, digest_size=16).hexdigest()
+
+    def _take(self, limit: Limit, key: str) -> tuple[Windows, Quota]:
+        if self._shared is None:
+            return self._process, self._process.take(key, limit.rate)
+        try:
+            return self._shared, self._shared.take(key, limit.rate)
+        except RedisUnavailable:
+            count_limit_without_redis(limit.fail)
+            if limit.fail == "closed":
+                raise ServiceUnavailable(headers={"Retry-After": RETRY_AFTER_OUTAGE}) from None
+            return self._process, self._process.take(key, limit.rate)
+
+
+def init_limits(app: Flask, settings: Settings, redis: RedisClient | None) -> None:
+    """Keep count for the views of this application that declare limits.
+
+    Args:
+        app: Where.
+        settings: Whether limits are on, and the application's secret.
+        redis: Where processes share their counts; None to count in this process.
+    """
+    limiter = Limiter(settings.app_secret_key.get_secret_value(), redis)
+    app.extensions["limiter"] = limiter if settings.web_rate_limits else None
+
+
+def _spend(limit: Limit) -> Spending | None:
+    limiter: Limiter | None = current_app.extensions["limiter"]
+    return limiter.spend(limit, current_request()) if limiter else None
+
+
+# Headers
+
+
+def _announce(request: Request, spending: Spending) -> None:
+    spendings: list[Spending] = request.environ.setdefault(_SPENDINGS, [])
+    if not spendings:
+        after_this_request(functools.partial(_add_headers, spendings))
+    spendings.append(spending)
+
+
+def _whole(seconds: float) -> int:
+    return max(1, math.ceil(seconds))
+
+
+def _add_headers(spendings: list[Spending], response: ResponseT) -> ResponseT:
+    policies = [
+        f'"{it.limit.name}";q={it.limit.rate.amount};w={it.limit.rate.seconds}' for it in spendings
+    ]
+    standings = [
+        f'"{it.limit.name}";r={it.quota.remaining};t={_whole(it.quota.reset)}' for it in spendings
+    ]
+    response.headers["RateLimit-Policy"] = ", ".join(policies)
+    response.headers["RateLimit"] = ", ".join(standings)
+    return response
