@@ -136,9 +136,9 @@ class RedisWindows:
         now = time.time()
         granted, window = self._run(server, key, rate, now)
         oldest, count = (float(window[0]), int(window[1])) if window else (now, 0)
-        # One event more may have come between the two scripts.
-        remaining = max(0, rate.amount - count)
-        return Quota(bool(granted), remaining, max(0.0, oldest + rate.seconds - now))
+        # The scripts round times to tenths of a millisecond.
+        reset = min(max(0.0, oldest + rate.seconds - now), rate.seconds)
+        return Quota(bool(granted), max(0, rate.amount - count), reset)
 
     def _run(self, server: Server, key: str, rate: Rate, now: float) -> list[Any]:
         acquire, read = self._scripts

@@ -67,13 +67,12 @@ def client_address(request: Request) -> str:
 def account_name(request: Request) -> str | None:
     """The account that a sign-in form names, whether or not it exists.
 
-    Spellings that a database may take for the same name count as one: case, accents, spaces.
+    Spellings that a database may take for the same name count as one: they differ in case, or by
+    accents, spaces and characters that cannot be seen.
     """
-    name = request.form.get("username")
-    if name is None:
-        return None
-    letters = unicodedata.normalize("NFKD", name.strip())
-    return "".join(letter for letter in letters if not unicodedata.combining(letter)).casefold()
+    letters = unicodedata.normalize("NFKD", request.form.get("username", ""))
+    name = "".join(letter for letter in letters if unicodedata.category(letter)[0] not in "MCZ")
+    return name.casefold() or None
 
 
 def principal(request: Request) -> str:
