@@ -7,6 +7,7 @@ Precedence is argument, process environment, `.env`, default. Every other module
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -79,6 +80,10 @@ def _split(value: object) -> object:
     if not isinstance(value, str):
         return value
     return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _is_weak(secret: str) -> bool:
+    return secret in WELL_KNOWN_SECRETS or len(secret) < MIN_SECRET_LENGTH
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -206,20 +211,7 @@ class Settings(BaseSettings):
     def _is_safe_in_production(self) -> Self:
         if self.app_env is not Environment.PRODUCTION:
             return self
-        secret = self.app_secret_key.get_secret_value()
-        problems = []
-        if secret in WELL_KNOWN_SECRETS or len(secret) < MIN_SECRET_LENGTH:
-            problems.append(
-                "APP_SECRET_KEY is missing, well known or shorter than 32 characters; set it to"
-                ' the output of: python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
-            )
-        if any(
-            old in WELL_KNOWN_SECRETS or len(old) < MIN_SECRET_LENGTH for old in self.secrets[1:]
-        ):
-            problems.append(
-                "APP_SECRET_KEYS_OLD has a key that is well known or shorter than 32 characters, and"
-                " what it signs would be believed; remove it"
-            )
+        problems = list(self._secret_problems())
         if self.app_debug:
             problems.append("APP_DEBUG shows source code to visitors; unset it")
         if ANY_ORIGIN in self.web_cors_origins:
@@ -239,6 +231,19 @@ class Settings(BaseSettings):
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    def _secret_problems(self) -> Iterator[str]:
+        secret, *old = self.secrets
+        if _is_weak(secret):
+            yield (
+                "APP_SECRET_KEY is missing, well known or shorter than 32 characters; set it to"
+                ' the output of: python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
+            )
+        if any(map(_is_weak, old)):
+            yield (
+                "APP_SECRET_KEYS_OLD has a key that is well known or shorter than 32 characters;"
+                " what it signs would be believed, so remove it"
+            )
 
     @property
     def address(self) -> str:

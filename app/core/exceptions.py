@@ -23,7 +23,8 @@
         └── GatewayTimeout            504 10018
 
 A slice adds its own below these, with codes of its own: 200xx users, 300xx articles,
-400xx comments. `error_code` is unique; a second use is an error at class definition.
+400xx comments. The OAuth server has 110xx. `error_code` is unique; a second use is an error at
+class definition.
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ class APIException(GroundworkError):
         self.params = params or {}
         self.errors = errors or []
         self.headers = headers or {}
+        self.extra: dict[str, Any] = {}
         super().__init__(self.message.format(**self.params) if self.params else self.message)
 
     def __init_subclass__(cls) -> None:

@@ -42,6 +42,8 @@ LIBRARIES = (
 """Loggers whose own handlers are taken away: each event is written once, by us."""
 SUPERSEDED = ("werkzeug", "gunicorn.access", "granian.access")
 """Loggers of a line for each request, for which the access stream has better ones."""
+INDISCREET = ("authlib",)
+"""Loggers that write whole tokens below WARNING."""
 
 _LEVELS = {
     "fatal": "ERROR",
@@ -137,7 +139,7 @@ def _adopt_libraries(level: int) -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate, logger.disabled = True, False
-    for name in SUPERSEDED:
+    for name in (*SUPERSEDED, *INDISCREET):
         logging.getLogger(name).setLevel(logging.WARNING)
     if _state.handler not in logging.root.handlers:
         logging.root.addHandler(_state.handler)

@@ -1,12 +1,16 @@
 """Errors of the user slice.
 
 NotFound
-└── UserNotFound     404 20001
+└── UserNotFound      404 20001
 AlreadyExists
-└── UsernameTaken    409 20002
+└── UsernameTaken     409 20002
+ValidationFailed
+└── WrongPassword     422 20003
+Conflict
+└── OwnAccount        409 20004
 """
 
-from app.core.exceptions import AlreadyExists, NotFound
+from app.core.exceptions import AlreadyExists, Conflict, NotFound, ValidationFailed
 
 
 class UserNotFound(NotFound):
@@ -21,3 +25,17 @@ class UsernameTaken(AlreadyExists):
 
     error_code = 20002
     message = "The username is already taken."
+
+
+class WrongPassword(ValidationFailed):
+    """The current password, asked for once more, is not this one."""
+
+    error_code = 20003
+    message = "The current password is wrong."
+
+
+class OwnAccount(Conflict):
+    """Administrators cannot lock themselves out; another one has to do it."""
+
+    error_code = 20004
+    message = "You cannot disable your own account or give up your own administration."

@@ -7,10 +7,33 @@ from typing import Annotated
 from pydantic import Field
 
 from app.core.auth.permission import Role
-from app.core.schema import RequestPath, Schema, Timestamp
-from app.user.model import USERNAME_PATTERN
+from app.core.schema import (
+    MAX_PAGE,
+    MAX_PAGE_SIZE,
+    RequestBody,
+    RequestPath,
+    RequestQuery,
+    Schema,
+    Timestamp,
+)
+from app.user.model import EMAIL_LENGTH, USERNAME_PATTERN
 
 Username = Annotated[str, Field(pattern=USERNAME_PATTERN, examples=["ada"])]
+NewUsername = Annotated[str, Field(min_length=1, max_length=64, examples=["ada"])]
+Password = Annotated[str, Field(max_length=1024, json_schema_extra={"format": "password"})]
+NewPassword = Annotated[
+    str, Field(min_length=8, max_length=1024, json_schema_extra={"format": "password"})
+]
+Email = Annotated[
+    str,
+    Field(
+        pattern=r"^[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f.]+(?:\.[^@\s\x00-\x1f.]+)+$",
+        max_length=EMAIL_LENGTH,
+        examples=["ada@example.org"],
+    ),
+]
+Phone = Annotated[str, Field(pattern=r"^\+[1-9]\d{6,14}$", examples=["+8613800138000"])]
+"""A number with its country (E.164)."""
 
 
 class UserPath(RequestPath):
@@ -18,6 +41,67 @@ class UserPath(RequestPath):
 
     username: Username
     """The account's name, in lower case."""
+
+
+class SessionPath(RequestPath):
+    """Names one session."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,22}$")]
+    """The session's id."""
+
+
+class SessionQuery(RequestQuery):
+    """Which page of the sessions is wanted."""
+
+    page: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 1
+    """Number of the page, from 1."""
+    page_size: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = 20
+    """Entries on a page."""
+
+
+class UserIn(RequestBody):
+    """A new account."""
+
+    username: NewUsername
+    """3 to 32 of a-z, 0-9, hyphen and underscore; capitals are folded."""
+    password: NewPassword
+    """8 to 128 characters, and not a common one."""
+    email: Email | None = None
+    """An address; nobody else sees it."""
+    phone: Phone | None = None
+    """A number with its country; nobody else sees it."""
+
+
+class ProfileIn(RequestBody):
+    """What changes of one's own account; what is left out stays as it is."""
+
+    email: Email | None = None
+    """An address; null removes it."""
+    phone: Phone | None = None
+    """A number with its country; null removes it."""
+
+
+class PasswordIn(RequestBody):
+    """A change of password."""
+
+    current_password: Password
+    """The password until now."""
+    new_password: NewPassword
+    """The password from now on: 8 to 128 characters, and not a common one."""
+
+
+class RolesIn(RequestBody):
+    """What an account is to be trusted with."""
+
+    roles: Annotated[list[Annotated[Role, Field(strict=False)]], Field(max_length=len(Role))]
+    """All its roles; those it has and are not named are taken away."""
+
+
+class AccountIn(RequestBody):
+    """What an administrator changes of an account."""
+
+    disabled: bool
+    """Whether it is closed: nobody can sign in, and every session of it ends."""
 
 
 class UserOut(Schema):
@@ -31,3 +115,44 @@ class UserOut(Schema):
     """What it is trusted with."""
     created_at: Timestamp
     """When it was registered."""
+
+
+class ProfileOut(UserOut):
+    """An account as its owner sees it."""
+
+    email: str | None
+    """The address given, unproven."""
+    phone: str | None
+    """The number given, unproven."""
+    password_changed_at: Timestamp | None
+    """When the password was last replaced; null if never."""
+
+
+class AccountOut(UserOut):
+    """An account as administrators see it."""
+
+    disabled: bool
+    """Whether it is closed."""
+
+
+class SessionOut(Schema):
+    """A device that is signed in."""
+
+    id: str
+    """The session's id."""
+    client_id: str
+    """The application that it was opened with."""
+    scope: list[str] | None
+    """Permissions that it is narrowed to; null for everything that the account may do."""
+    user_agent: str
+    """What the device said it is when it signed in."""
+    address: str
+    """Where it last got a token from."""
+    created_at: Timestamp
+    """When it signed in."""
+    last_used_at: Timestamp
+    """When it last got a token."""
+    expires_at: Timestamp
+    """When it ends unless it gets a new token before."""
+    current: bool = False
+    """Whether it is the one that is asking."""

@@ -5,23 +5,27 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
-from app.core.auth.password import hash_password
+from app.core.auth.account import Account
+from app.core.auth.password import hash_password, needs_rehash, require_good, verify_password
 from app.core.auth.permission import Role
 from app.core.database import Database, is_duplicate, transactional
 from app.core.exceptions import ValidationFailed
+from app.core.log_config import get_logger
 from app.core.paging import Order, Window, read_page
 from app.core.schema import PageQuery, Validators
 from app.user.exceptions import UsernameTaken, UserNotFound
 from app.user.model import USERNAME_PATTERN, User, normalize_username
 
+log = get_logger(__name__)
+
 BY_AGE = Order(User.id, User.id, descending=False)
 
 
 class UserService:
-    """Looks up and makes accounts."""
+    """Looks up and makes accounts, and vouches for them when somebody signs in."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -54,18 +58,68 @@ class UserService:
         """A part of all accounts, oldest first."""
         return read_page(self.database.session, select(User), BY_AGE, wanted)
 
+    # What authentication asks (app.core.auth.account.Accounts)
+
+    def account(self, user_id: int, *, lock: bool = False) -> Account | None:
+        """The account of this number as it is now; locked, it stays so until the commit."""
+        query = select(
+            User.id, User.username, User.roles, User.disabled, User.password_changed_at
+        ).where(User.id == user_id)
+        row = self.database.session.execute(query.with_for_update() if lock else query).first()
+        if row is None:
+            return None
+        return Account(row.id, row.username, tuple(row.roles), row.disabled, row[4])
+
+    def check_password(self, username: str, password: str) -> Account | None:
+        """The account, if the password is its own and it is not disabled.
+
+        Takes the same time whether or not there is such an account, since the hash is what takes
+        time, and an unknown name is checked against a hash as well.
+        """
+        user = self.find(username)
+        stored = user.password_hash if user else None
+        is_right = verify_password(stored, password)
+        if user is None or stored is None or not is_right or user.disabled:
+            return None
+        account = self.account(user.id)
+        if needs_rehash(stored):
+            self._rehash(user.id, stored, hash_password(password))
+        return account
+
     @transactional
-    def create(self, username: str, password: str | None, roles: Iterable[Role]) -> User:
+    def _rehash(self, user_id: int, stored: str, hashed: str) -> None:
+        """Bring a hash up to today's parameters, unless the password was changed meanwhile."""
+        current = (User.id == user_id) & (User.password_hash == stored)
+        self.database.session.execute(
+            update(User).where(current).values(password_hash=hashed, updated_at=User.updated_at),
+            execution_options={"synchronize_session": False},
+        )
+        log.info("password_rehashed", user_id=user_id)
+
+    # Making accounts
+
+    def create(
+        self,
+        username: str,
+        password: str | None,
+        roles: Iterable[Role],
+        *,
+        email: str | None = None,
+        phone: str | None = None,
+    ) -> User:
         """Make an account.
 
         Args:
-            username: 3 to 32 of a–z, 0–9, hyphen and underscore, after folding.
+            username: 3 to 32 of a-z, 0-9, hyphen and underscore, after folding.
             password: What its owner will sign in with; None for an account of the system.
             roles: What it is trusted with.
+            email: An unproven address.
+            phone: An unproven number.
 
         Raises:
             UsernameTaken: Another account has the name.
-            ValidationFailed: The name has other characters or another length.
+            ValidationFailed: The name has other characters or another length, or the password is
+                too easy.
         """
         name = normalize_username(username)
         if not re.fullmatch(USERNAME_PATTERN, name):
@@ -73,8 +127,18 @@ class UserService:
             raise ValidationFailed(
                 errors=[{"field": "body.username", "message": message, "type": "username"}]
             )
-        hashed = hash_password(password) if password is not None else None
-        user = User(username=name, password_hash=hashed, roles=[Role(role) for role in roles])
+        # Hashed before the transaction begins, so that no other writer waits for it.
+        hashed = None if password is None else self._hash_new(password, name)
+        user = User(username=name, password_hash=hashed, email=email, phone=phone)
+        user.roles = [Role(role) for role in roles]
+        return self._add(user)
+
+    def _hash_new(self, password: str, username: str) -> str:
+        require_good(password, username, "body.password")
+        return hash_password(password)
+
+    @transactional
+    def _add(self, user: User) -> User:
         self.database.session.add(user)
         try:
             self.database.session.flush()

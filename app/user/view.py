@@ -2,15 +2,46 @@
 
 from __future__ import annotations
 
+from app.core.auth.permission import Permission, Role
+from app.core.auth.principal import Principal
+from app.core.auth.session.model import AuthSession
+from app.core.auth.session.service import SessionService
 from app.core.paging import Window
 from app.core.schema import Page, PageQuery
-from app.core.web import APIBlueprint, Response, conditional, provided, public
+from app.core.web import (
+    APIBlueprint,
+    Response,
+    client_address,
+    conditional,
+    limited,
+    needs,
+    provided,
+    public,
+)
+from app.core.web.limit import principal as principal_key
+from app.user.account import AccountService
+from app.user.exceptions import WrongPassword
 from app.user.model import User
-from app.user.schema import UserOut, UserPath
+from app.user.schema import (
+    AccountIn,
+    AccountOut,
+    PasswordIn,
+    ProfileIn,
+    ProfileOut,
+    RolesIn,
+    SessionOut,
+    SessionPath,
+    SessionQuery,
+    UserIn,
+    UserOut,
+    UserPath,
+)
 from app.user.service import UserService
 
 api = APIBlueprint("users", __name__, url_prefix="/api/v1/users")
 users = provided(UserService)
+accounts = provided(AccountService)
+sessions = provided(SessionService)
 
 
 @api.get("", responses={200: Page[UserOut]})
@@ -20,6 +51,67 @@ def list_users(query: PageQuery) -> Window[User]:
     return users.list(query)
 
 
+@api.post("", responses={201: ProfileOut})
+@public
+@limited("100/hour", by=client_address, fail="process")
+def register_user(body: UserIn) -> tuple[User, int, dict[str, str]]:
+    """Register an account.
+
+    Whether a username is taken cannot be kept secret here. Whether an address or a number is
+    known is: neither is looked up.
+    """
+    user = users.create(
+        body.username, body.password, [Role.USER], email=body.email, phone=body.phone
+    )
+    return user, 201, {"Location": f"{api.url_prefix}/{user.username}"}
+
+
+@api.get("/me", responses={200: ProfileOut})
+@needs(Permission.PROFILE_READ)
+def read_profile(principal: Principal) -> User | Response:
+    """Read one's own account."""
+    return conditional(
+        lambda: accounts.own(principal), validators=lambda: accounts.own(principal).validators
+    )
+
+
+@api.patch("/me", responses={200: ProfileOut})
+@needs(Permission.PROFILE_WRITE)
+def change_profile(body: ProfileIn, principal: Principal) -> User:
+    """Change one's own account."""
+    return accounts.change_profile(principal, body.model_dump(exclude_unset=True))
+
+
+@api.put("/me/password", responses={204: None})
+@needs(Permission.PROFILE_WRITE)
+@limited("10/minute", by=principal_key, fail="closed", counts=WrongPassword)
+def change_password(body: PasswordIn, principal: Principal) -> None:
+    """Replace one's own password, and sign out everywhere else."""
+    accounts.change_password(principal, body.current_password, body.new_password)
+
+
+@api.get("/me/sessions", responses={200: Page[SessionOut]})
+@needs(Permission.PROFILE_READ)
+def list_sessions(query: SessionQuery, principal: Principal) -> Window[SessionOut]:
+    """List the devices that are signed in, the last used first."""
+    wanted = PageQuery(page=query.page, page_size=query.page_size)
+    window = sessions.list(principal.user_id, wanted)
+    items = [_session_out(session, principal) for session in window.items]
+    return Window(items, window.page_size, page=window.page, total=window.total)
+
+
+def _session_out(session: AuthSession, principal: Principal) -> SessionOut:
+    shown = SessionOut.model_validate(session)
+    return shown.model_copy(update={"current": session.id == principal.session_id})
+
+
+@api.delete("/me/sessions/<id>", responses={204: None})
+@needs(Permission.PROFILE_WRITE)
+def end_session(path: SessionPath, principal: Principal) -> None:
+    """Sign out one device."""
+    sessions.revoke_own(principal.user_id, path.id)
+
+
 @api.get("/<username>", responses={200: UserOut})
 @public
 def read_user(path: UserPath) -> User | Response:
@@ -27,3 +119,17 @@ def read_user(path: UserPath) -> User | Response:
     return conditional(
         lambda: users.get(path.username), validators=lambda: users.validators(path.username)
     )
+
+
+@api.patch("/<username>", responses={200: AccountOut})
+@needs(Permission.USER_MANAGE)
+def change_account(path: UserPath, body: AccountIn, principal: Principal) -> User:
+    """Disable an account, or enable it again."""
+    return accounts.set_disabled(principal, path.username, disabled=body.disabled)
+
+
+@api.put("/<username>/roles", responses={200: AccountOut})
+@needs(Permission.USER_MANAGE)
+def change_roles(path: UserPath, body: RolesIn, principal: Principal) -> User:
+    """Give an account its roles."""
+    return accounts.set_roles(principal, path.username, body.roles)

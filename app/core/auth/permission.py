@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Self
 
 
 class Role(StrEnum):
@@ -17,22 +18,24 @@ class Role(StrEnum):
 class Permission(StrEnum):
     """One thing that can be allowed; also the OAuth 2 scope that narrows a token to it."""
 
-    PROFILE_READ = "profile:read"
-    """See one's own account and sessions."""
-    PROFILE_WRITE = "profile:write"
-    """Change one's own account, password and sessions."""
-    COMMENT_WRITE = "comment:write"
-    """Comment, and delete one's own comments."""
-    LIKE_WRITE = "like:write"
-    """Like articles."""
-    ARTICLE_WRITE = "article:write"
-    """Write articles, and change one's own."""
-    ARTICLE_MANAGE = "article:manage"
-    """Change anybody's articles."""
-    COMMENT_MANAGE = "comment:manage"
-    """Delete anybody's comments."""
-    USER_MANAGE = "user:manage"
-    """Give roles, and disable accounts."""
+    description: str
+    """What it allows, in a sentence."""
+
+    def __new__(cls, value: str, description: str) -> Self:
+        """Make a member of its value, which it equals, and its description."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.description = description
+        return member
+
+    PROFILE_READ = ("profile:read", "See one's own account and sessions.")
+    PROFILE_WRITE = ("profile:write", "Change one's own account, password and sessions.")
+    COMMENT_WRITE = ("comment:write", "Comment, and delete one's own comments.")
+    LIKE_WRITE = ("like:write", "Like articles.")
+    ARTICLE_WRITE = ("article:write", "Write articles, and change one's own.")
+    ARTICLE_MANAGE = ("article:manage", "Change anybody's articles.")
+    COMMENT_MANAGE = ("comment:manage", "Delete anybody's comments.")
+    USER_MANAGE = ("user:manage", "Give roles, and disable accounts.")
 
 
 _USER = frozenset(

@@ -10,6 +10,7 @@ from typing import Any
 from flask import send_from_directory
 from flask_openapi.openapi import OpenAPI
 
+from app.core.auth.permission import Permission
 from app.core.schema import Problem
 from app.core.web.error import PROBLEM_JSON
 from app.core.web.json import dump
@@ -59,6 +60,9 @@ _LIST_HEADERS: dict[str, Any] = {
         "schema": {"type": "string"},
     },
 }
+SECURITY_SCHEME = "oauth2"
+"""The name that operations refer to."""
+TOKEN_URL = "/api/v1/auth/token"  # noqa: S105  an address
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -96,6 +100,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     _add_schema(schemas, "Problem", Problem.model_json_schema(mode="serialization"))
     for model in ("ValidationErrorModel", "UnprocessableEntity"):
         schemas.pop(model, None)
+    document["components"]["securitySchemes"] = {SECURITY_SCHEME: _security_scheme()}
     document["components"]["responses"] = {"Problem": _problem_response()}
     for path in document["paths"].values():
         for method in _METHODS:
@@ -135,7 +140,23 @@ def _problem_response() -> dict[str, Any]:
     }
 
 
+def _security_scheme() -> dict[str, Any]:
+    """How the page's Authorize button signs in."""
+    scopes = {str(item): item.description for item in Permission}
+    flow = {"tokenUrl": TOKEN_URL, "refreshUrl": TOKEN_URL, "scopes": scopes}
+    return {
+        "type": "oauth2",
+        "description": "Sign in with an account's name and password. No client secret is needed.",
+        "flows": {"password": flow},
+    }
+
+
 def _complete_operation(operation: dict[str, Any], method: str) -> None:
+    content = operation.get("requestBody", {}).get("content", {})
+    if "multipart/form-data" in content:
+        form = content.pop("multipart/form-data")
+        # The plain type first: it is what the page sends, and what OAuth asks for.
+        content |= {"application/x-www-form-urlencoded": form, "multipart/form-data": form}
     responses = operation["responses"]
     responses.pop("422", None)  # the generator's own shape, which is not ours
     for status, response in responses.items():

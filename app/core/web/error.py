@@ -126,7 +126,7 @@ def _facts(error: APIException, request: Request) -> dict[str, Any]:
             field | {"message": translate(field["message"], request.locale)}
             for field in error.errors
         ]
-    return facts
+    return facts | error.extra
 
 
 def wants_problem() -> bool:

@@ -1,0 +1,292 @@
+"""Rules of sessions: how they are opened, kept, ended and cleaned away."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, CursorResult, Update, delete, or_, select, update
+
+from app.core.auth.account import Account, Accounts
+from app.core.auth.session.model import (
+    ADDRESS_LENGTH,
+    USER_AGENT_LENGTH,
+    AuthSession,
+    RefreshToken,
+)
+from app.core.auth.session.state import SessionState, StateCache
+from app.core.database import Database, transactional, utc_now
+from app.core.exceptions import NotFound
+from app.core.log_config import get_logger
+from app.core.paging import Order, Window, read_page
+from app.core.schema import PageQuery
+
+log = get_logger(__name__)
+
+IDLE_LIFETIME = timedelta(days=30)
+"""A session ends when it has not been refreshed for this long."""
+LIFETIME = timedelta(days=180)
+"""A session ends this long after signing in, however much it is used."""
+RETENTION = timedelta(days=30)
+"""How long used tokens and revoked sessions are kept, to recognise a second use."""
+BATCH = 500
+"""Rows that cleaning deletes in one transaction."""
+BY_USE = Order(AuthSession.last_used_at, AuthSession.id)
+
+
+class _Outcome(Enum):
+    SPENT = auto()
+
+
+_SPENT = _Outcome.SPENT
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Where a token is asked for from."""
+
+    user_agent: str = ""
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A session that has just been opened or refreshed."""
+
+    session_id: str
+    account: Account
+    client_id: str
+    scope: frozenset[str] | None
+    """What it is narrowed to; None for everything that the account may do."""
+    refresh_token: str
+
+
+class SessionService:
+    """Opens, refreshes, revokes and looks up sessions."""
+
+    def __init__(
+        self, database: Database, accounts: Accounts, cache: StateCache | None = None
+    ) -> None:
+        self.database = database
+        self.accounts = accounts
+        self.cache = cache or StateCache()
+
+    # Opening and refreshing
+
+    @transactional
+    def open(
+        self, account: Account, client_id: str, scope: Collection[str] | None, device: Device
+    ) -> Grant | None:
+        """Open a session for an account that has proved itself.
+
+        Returns:
+            None if the account has changed meanwhile: a password that was right a moment ago
+            must not outlive the one that replaced it.
+        """
+        if account.disabled or self.accounts.account(account.id, lock=True) != account:
+            return None
+        session = AuthSession(
+            user_id=account.id,
+            client_id=client_id,
+            scope=None if scope is None else sorted(scope),
+            user_agent=device.user_agent[:USER_AGENT_LENGTH],
+            address=device.address[:ADDRESS_LENGTH],
+            expires_at=utc_now() + IDLE_LIFETIME,
+        )
+        self.database.session.add(session)
+        self.database.session.flush()
+        return self._grant(session, account)
+
+    def scope_of(self, refresh_token: str) -> tuple[str, frozenset[str] | None] | None:
+        """The client and the scope that a refresh token was issued to; None for an unknown one."""
+        query = (
+            select(AuthSession.client_id, AuthSession.scope)
+            .join(RefreshToken, RefreshToken.session_id == AuthSession.id)
+            .where(RefreshToken.token_hash == _hash(refresh_token))
+        )
+        row = self.database.session.execute(query).first()
+        return (row[0], _as_set(row[1])) if row else None
+
+    def rotate(self, refresh_token: str, device: Device) -> Grant | None:
+        """Exchange a refresh token for a new one.
+
+        A token is good once. A second use means that two hold it, one of them a thief, and
+        nobody can tell which: the session ends for both (RFC 9700, section 4.14.2).
+
+        Returns:
+            None if the token is unknown, used, or of a session that is over.
+        """
+        # Two transactions: the end of a session must stand although the request fails.
+        token_hash = _hash(refresh_token)
+        outcome = self._exchange(token_hash, device)
+        if outcome is not _SPENT:
+            return outcome
+        if session_id := self._owner(token_hash):
+            log.warning("refresh_token_reused", session=session_id)
+            self.revoke(session_id)
+        return None
+
+    @transactional
+    def _exchange(self, token_hash: str, device: Device) -> Grant | Literal[_Outcome.SPENT] | None:
+        now = utc_now()
+        consume = (
+            update(RefreshToken)
+            .where(RefreshToken.token_hash == token_hash, RefreshToken.used_at.is_(None))
+            .values(used_at=now)
+        )
+        if not self._changes(consume):
+            return _SPENT
+        query = (
+            select(AuthSession)
+            .join(RefreshToken, RefreshToken.session_id == AuthSession.id)
+            .where(RefreshToken.token_hash == token_hash)
+            .with_for_update(of=AuthSession)
+        )
+        session = self.database.session.scalars(query).one()
+        if session.revoked_at is not None or session.expires_at <= now:
+            return None
+        account = self.accounts.account(session.user_id)
+        if account is None or account.disabled:
+            return None
+        session.last_used_at = now
+        session.address = device.address[:ADDRESS_LENGTH]
+        session.expires_at = min(now + IDLE_LIFETIME, session.created_at + LIFETIME)
+        return self._grant(session, account)
+
+    def _grant(self, session: AuthSession, account: Account) -> Grant:
+        token = secrets.token_urlsafe(32)
+        self.database.session.add(RefreshToken(token_hash=_hash(token), session_id=session.id))
+        return Grant(session.id, account, session.client_id, _as_set(session.scope), token)
+
+    def _owner(self, token_hash: str) -> str | None:
+        query = select(RefreshToken.session_id).where(RefreshToken.token_hash == token_hash)
+        return self.database.session.scalar(query)
+
+    # Revoking
+
+    @transactional
+    def revoke(self, session_id: str) -> None:
+        """End one session; ending what is over changes nothing."""
+        self._revoke(AuthSession.id == session_id)
+        self.database.after_commit(lambda: self.cache.forget(session_id))
+
+    @transactional
+    def revoke_own(self, user_id: int, session_id: str) -> None:
+        """End one session of an account.
+
+        Raises:
+            NotFound: The account has no such session, or it is over.
+        """
+        owned = (AuthSession.id == session_id) & (AuthSession.user_id == user_id)
+        if not self._revoke(owned):
+            raise NotFound
+        self.database.after_commit(lambda: self.cache.forget(session_id))
+
+    @transactional
+    def revoke_all(self, user_id: int, *, keep: str | None = None) -> None:
+        """End every session of an account, except the one to keep."""
+        condition = AuthSession.user_id == user_id
+        if keep is not None:
+            condition &= AuthSession.id != keep
+        self._revoke(condition)
+        self.database.after_commit(self.cache.forget)
+
+    def _revoke(self, condition: ColumnElement[bool]) -> int:
+        statement = update(AuthSession).where(condition, AuthSession.revoked_at.is_(None))
+        return self._changes(statement.values(revoked_at=utc_now()))
+
+    def revoke_by_refresh_token(self, refresh_token: str, client_id: str) -> bool:
+        """End the session of a refresh token, used or not, if the client is the one it is for.
+
+        Returns:
+            Whether it is a refresh token at all.
+        """
+        query = (
+            select(AuthSession.id, AuthSession.client_id)
+            .join(RefreshToken, RefreshToken.session_id == AuthSession.id)
+            .where(RefreshToken.token_hash == _hash(refresh_token))
+        )
+        row = self.database.session.execute(query).first()
+        if row is not None and row[1] == client_id:
+            self.revoke(row[0])
+        return row is not None
+
+    # Looking up
+
+    def state(self, session_id: str) -> SessionState | None:
+        """The session's state, at most a second old; None if it is over or its account closed."""
+        return self.cache.get(session_id, self._load)
+
+    def forget(self) -> None:
+        """Read everybody's rights anew, once the transaction that changes some is committed."""
+        self.database.after_commit(self.cache.forget)
+
+    def _load(self, session_id: str) -> SessionState | None:
+        query = select(AuthSession.user_id, AuthSession.scope).where(
+            AuthSession.id == session_id, _is_good(utc_now())
+        )
+        with self.database.scope():
+            row = self.database.session.execute(query).first()
+            account = self.accounts.account(row[0]) if row else None
+        if row is None or account is None or account.disabled:
+            return None
+        return SessionState(
+            session_id, account.id, account.username, account.permissions, _as_set(row[1])
+        )
+
+    def list(self, user_id: int, wanted: PageQuery) -> Window[AuthSession]:
+        """The account's sessions that are not over, the last used first."""
+        query = select(AuthSession).where(AuthSession.user_id == user_id, _is_good(utc_now()))
+        return read_page(self.database.session, query, BY_USE, wanted)
+
+    # Cleaning
+
+    def clean(self) -> int:
+        """Delete what is over and no longer needed, a batch at a time; say how many rows."""
+        kept = utc_now() - RETENTION
+        over = or_(AuthSession.expires_at < utc_now(), AuthSession.revoked_at < kept)
+        tokens = self._delete(RefreshToken, RefreshToken.used_at < kept)
+        return tokens + self._delete(AuthSession, over)
+
+    def _delete(
+        self, model: type[AuthSession | RefreshToken], condition: ColumnElement[bool]
+    ) -> int:
+        total = 0
+        while count := self._delete_batch(model, condition):
+            total += count
+        return total
+
+    @transactional
+    def _delete_batch(
+        self, model: type[AuthSession | RefreshToken], condition: ColumnElement[bool]
+    ) -> int:
+        session = self.database.session
+        # Chosen first: MySQL knows no LIMIT in a subquery of IN.
+        ids = session.scalars(select(model.id).where(condition).limit(BATCH)).all()
+        if ids:
+            session.execute(delete(model).where(model.id.in_(ids)))
+        return len(ids)
+
+    def _changes(self, statement: Update) -> int:
+        result = self.database.session.execute(
+            statement, execution_options={"synchronize_session": False}
+        )
+        assert isinstance(result, CursorResult)  # noqa: S101  for the type checker
+        return result.rowcount
+
+
+def _is_good(now: datetime) -> ColumnElement[bool]:
+    return AuthSession.revoked_at.is_(None) & (AuthSession.expires_at > now)
+
+
+def _as_set(scope: Any) -> frozenset[str] | None:  # noqa: ANN401  a JSON column
+    return None if scope is None else frozenset(scope)
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,117 @@
+"""Changes to accounts that reach the sessions of their owners."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from app.core.auth.password import hash_password, require_good, verify_password
+from app.core.auth.permission import Role
+from app.core.auth.principal import Principal
+from app.core.auth.session.service import SessionService
+from app.core.database import Database, transactional, utc_now
+from app.core.log_config import get_logger
+from app.user.exceptions import OwnAccount, UserNotFound, WrongPassword
+from app.user.model import User
+from app.user.service import UserService
+
+log = get_logger(__name__)
+
+
+class AccountService:
+    """What owners do to their own accounts, and administrators to anybody's."""
+
+    def __init__(self, database: Database, users: UserService, sessions: SessionService) -> None:
+        self.database = database
+        self.users = users
+        self.sessions = sessions
+
+    def own(self, principal: Principal) -> User:
+        """The account that is asking."""
+        user = self.database.session.get(User, principal.user_id)
+        if user is None:  # gone since the request began
+            raise UserNotFound
+        return user
+
+    @transactional
+    def change_profile(self, principal: Principal, changes: dict[str, Any]) -> User:
+        """Change what the owner may: `email`, `phone`."""
+        user = self.own(principal)
+        for name in changes.keys() & {"email", "phone"}:
+            setattr(user, name, changes[name])
+        return user
+
+    def change_password(self, principal: Principal, current: str, new: str) -> None:
+        """Replace the password and end every session but the one that asks.
+
+        Raises:
+            WrongPassword: The current password is not this one.
+            ValidationFailed: The new one is too easy.
+        """
+        user = self.own(principal)
+        stored = user.password_hash
+        if not verify_password(stored, current):
+            log.warning("password_change_refused", user_id=principal.user_id)
+            raise _wrong_password()
+        require_good(new, user.username, "body.new_password")
+        self._replace_password(principal, stored, hash_password(new))
+        log.info("password_changed", user_id=principal.user_id)
+
+    @transactional
+    def _replace_password(self, principal: Principal, stored: str | None, hashed: str) -> None:
+        user = self._locked(principal.user_id)
+        if user.password_hash != stored:  # two at once: the current one was right, and is not now
+            raise _wrong_password()
+        user.password_hash, user.password_changed_at = hashed, utc_now()
+        self.sessions.revoke_all(user.id, keep=principal.session_id)
+
+    @transactional
+    def set_roles(self, principal: Principal, username: str, roles: Iterable[Role]) -> User:
+        """Give an account these roles and no others; its tokens follow within a second.
+
+        Raises:
+            UserNotFound: There is no such account.
+            OwnAccount: Administrators would give up their own administration.
+        """
+        user = self.users.get(username)
+        wanted = [role for role in Role if role in set(roles)]
+        if user.id == principal.user_id and Role.ADMIN not in wanted:
+            raise OwnAccount
+        user.roles = [role.value for role in wanted]
+        self.sessions.forget()
+        log.info("roles_changed", user_id=user.id, roles=user.roles, by=principal.user_id)
+        return user
+
+    @transactional
+    def set_disabled(self, principal: Principal, username: str, *, disabled: bool) -> User:
+        """Close an account and end its sessions, or open it again.
+
+        Raises:
+            UserNotFound: There is no such account.
+            OwnAccount: It is the administrator's own.
+        """
+        user = self._locked(self.users.get(username).id)
+        if user.id == principal.user_id and disabled:
+            raise OwnAccount
+        user.disabled = disabled
+        if disabled:
+            self.sessions.revoke_all(user.id)
+        log.info(
+            "account_disabled" if disabled else "account_enabled",
+            user_id=user.id,
+            by=principal.user_id,
+        )
+        return user
+
+    def _locked(self, user_id: int) -> User:
+        """The account, kept as it is until the commit: nobody signs in to it meanwhile."""
+        return self.database.session.get_one(
+            User, user_id, with_for_update=True, populate_existing=True
+        )
+
+
+def _wrong_password() -> WrongPassword:
+    message = WrongPassword.message
+    return WrongPassword(
+        errors=[{"field": "body.current_password", "message": message, "type": "password"}]
+    )
