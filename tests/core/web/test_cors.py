@@ -41,6 +41,10 @@ def names(answer: Any) -> set[str]:
     return {name for name in dict(answer.headers) if name.startswith("Access-Control-")}
 
 
+def varies(answer: Any) -> set[str]:
+    return {part.strip() for line in answer.headers.getlist("Vary") for part in line.split(",")}
+
+
 def preflight(client: FlaskClient, origin: str, path: str = "/probe/thing") -> Any:
     headers = {"Origin": origin, "Access-Control-Request-Method": "PATCH"}
     return client.options(path, headers=headers)
@@ -62,7 +66,8 @@ class TestAllowedOrigin:
             answer.status_code,
             answer.headers["Access-Control-Allow-Origin"],
         ) == (404, ORIGIN)
-        assert answer.headers["Vary"] == "Accept, Accept-Language, Origin"
+        assert varies(answer) >= {"Accept", "Accept-Language", "Origin"}
+        assert len(answer.headers.getlist("Vary")) == 1
 
     def test_may_read_not_modified(self, client: FlaskClient) -> None:
         tag = client.get("/probe/thing").headers["ETag"]
@@ -108,7 +113,7 @@ class TestOtherOrigin:
         answer = client.get("/probe/thing", headers={"Origin": origin})
 
         assert set() == names(answer)
-        assert answer.headers["Vary"] == "Origin"
+        assert "Origin" in varies(answer)
         assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
 
     def test_gets_no_header_by_preflight(self, client: FlaskClient) -> None:
@@ -121,7 +126,8 @@ class TestOtherOrigin:
 def test_answers_without_an_origin_vary_too(client: FlaskClient) -> None:
     answer = client.get("/probe/thing")
 
-    assert ("Origin", set()) == (answer.headers["Vary"], names(answer))
+    assert "Origin" in varies(answer)
+    assert names(answer) == set()
 
 
 def test_options_without_a_preflight_keeps_allow(client: FlaskClient) -> None:
@@ -138,7 +144,7 @@ def test_an_empty_list_installs_nothing(settings: Settings) -> None:
 
     assert set() == names(answer)
     assert "PATCH" in answer.headers["Allow"]
-    assert "Vary" not in client.get("/probe/thing", headers={"Origin": ORIGIN}).headers
+    assert "Origin" not in varies(client.get("/probe/thing", headers={"Origin": ORIGIN}))
 
 
 def test_all_origins_where_that_was_asked_for(settings: Settings) -> None:
