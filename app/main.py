@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm.exc import StaleDataError
 
 import app.article.cli as article_cli
 import app.article.view as article_view
@@ -16,17 +17,31 @@ import app.user.cli as user_cli
 import app.user.view as user_view
 from app.article.service import ArticleService
 from app.comment.service import CommentService
+from app.core.auth.authenticator import Authenticator
+from app.core.auth.oauth import OAuthServer
+from app.core.auth.session.service import SessionService
+from app.core.auth.token import AccessTokens
 from app.core.config import ROOT, Settings, load_settings
 from app.core.database import Database
 from app.core.database.answer import answer_for
-from app.core.exceptions import ConfigurationError, ServiceUnavailable
+from app.core.exceptions import ConfigurationError, PreconditionFailed, ServiceUnavailable
+from app.core.idempotency import Idempotency
 from app.core.log_config import configure_logging
 from app.core.migration import init_migrations, pending, upgrade
 from app.core.redis_client import RedisClient
-from app.core.web import APIFlask, init_cors, init_health, init_limits, init_metrics
+from app.core.web import (
+    APIFlask,
+    init_cors,
+    init_health,
+    init_limits,
+    init_metrics,
+    oauth_cli,
+)
 from app.core.web.health import Check
+from app.core.web.oauth import init_oauth
 from app.demo import announce, prepare
 from app.serve import check_start, serve
+from app.user.account import AccountService
 from app.user.service import UserService
 
 WSGIApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
@@ -57,8 +72,20 @@ def _provide_services(app: APIFlask, database: Database) -> None:
     articles = ArticleService(database, users)
     app.provide(database, users, articles, CommentService(database, articles))
     app.wsgi_app = _in_scope(app.wsgi_app, database)  # type: ignore[method-assign,assignment]  # as Flask's docs wrap it
+    app.provide(Idempotency(database))
     app.register_error_source(SQLAlchemyError, answer_for)
+    app.register_error_source(StaleDataError, lambda _: PreconditionFailed())
     init_migrations(app, database)
+    _provide_auth(app, database, users)
+
+
+def _provide_auth(app: APIFlask, database: Database, users: UserService) -> None:
+    sessions = SessionService(database, users)
+    address = app.settings.address
+    tokens = AccessTokens(address, f"{address}/api/v1", app.settings.secrets)
+    server = OAuthServer(users, sessions, tokens)
+    app.provide(sessions, server, AccountService(database, users, sessions))
+    init_oauth(app, Authenticator(tokens, sessions))
 
 
 def _in_scope(wsgi_app: WSGIApp, database: Database) -> WSGIApp:
@@ -101,6 +128,7 @@ def _check_schema(app: APIFlask) -> None:
 
 def _register_commands(app: APIFlask) -> None:
     app.cli.add_command(user_cli.group)
+    app.cli.add_command(oauth_cli.group)
     app.cli.add_command(article_cli.group)
 
     @app.cli.command("serve")

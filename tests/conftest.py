@@ -11,6 +11,7 @@ from sqlalchemy import MetaData
 
 from app.core.config import Environment, Settings
 from app.core.database import Base, Database
+from tests.support.api import API
 from tests.support.mariadb import MariaDB, find_mariadb, run_mariadb
 
 
@@ -76,4 +77,14 @@ def empty(database: Database, metadata: MetaData) -> None:
             connection.execute(table.delete())
 
 
-# Application: `app` and `client` go here.
+# Application
+
+
+@pytest.fixture
+def api(settings: Settings, database_url: str) -> Iterator[API]:
+    """The application on each back end, with an account of each role and nothing else."""
+    api = API(settings.model_copy(update={"database_url": database_url}))
+    empty(api.database, Base.metadata)
+    api.fill()
+    yield api
+    api.close()

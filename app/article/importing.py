@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from app.article.model import SLUG_LENGTH, SUMMARY_LENGTH, TAG_LENGTH, TITLE_LENGTH, Article
-from app.article.schema import Language, Slug
-from app.article.service import ArticleService, Draft
+from app.article.content import Draft
+from app.article.model import SLUG_LENGTH, Article
+from app.article.schema import Language, Slug, Summary, Tags, Title
+from app.article.service import ArticleService
 from app.core.exceptions import GroundworkError
 from app.core.schema import utc
 from app.util.text import slugify
@@ -84,12 +85,10 @@ class FrontMatter(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    title: Annotated[str, Field(min_length=1, max_length=TITLE_LENGTH)] | None = None
+    title: Title | None = None
     slug: Slug | None = None
-    summary: Annotated[str, Field(max_length=SUMMARY_LENGTH)] | None = None
-    tags: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=TAG_LENGTH)]], Field(max_length=20)
-    ] = []
+    summary: Summary | None = None
+    tags: Tags = []
     language: Language | None = None
     date: Annotated[datetime | None, BeforeValidator(_to_instant)] = None
 
@@ -161,7 +160,7 @@ class Importer:
             author=self._author,
             title=facts.title,
             summary=facts.summary,
-            tags=tuple(dict.fromkeys(facts.tags)),
+            tags=tuple(facts.tags),
             published_at=facts.date,
         )
 

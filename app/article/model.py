@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy import ForeignKey, Index, Row, String, Text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.ext.associationproxy import AssociationProxy, association_proxy
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.core.database import Base, Identified, Timestamps, Versioned
+from app.core.database import Base, Identified, Timestamps, Versioned, utc_now
 from app.core.schema import Validators
 
 SLUG_LENGTH = 120
 TITLE_LENGTH = 200
+BODY_LENGTH = 100_000
 SUMMARY_LENGTH = 500
 TAG_LENGTH = 40
+TAG_COUNT = 20
 LANGUAGE_LENGTH = 16
 
 # MySQL's TEXT ends at 64 KiB, its MEDIUMTEXT at 16 MiB.
@@ -58,6 +61,8 @@ class Article(Identified, Versioned, Timestamps, Base):
     comments: Mapped[int] = mapped_column(default=0)
     published_at: Mapped[datetime | None]
     """From when on readers see it; none for a draft."""
+    counted_at: Mapped[datetime | None]
+    """When a counter last changed, which is not a change of the article by its author."""
 
     tag_rows: Mapped[list[ArticleTag]] = relationship(
         cascade="all, delete-orphan", lazy="selectin", order_by=ArticleTag.name
@@ -67,11 +72,31 @@ class Article(Identified, Versioned, Timestamps, Base):
     @property
     def validators(self) -> Validators:
         """What tells this state from another."""
-        return validators_of(self.id, self.version, self.likes, self.comments, self.updated_at)
+        return validators_of(self)
+
+    @property
+    def revision(self) -> str:
+        """What a write depends on: the beginning of the tag, without the counters."""
+        return f"{self.id}-{self.version}"
 
 
-def validators_of(
-    number: int, version: int, likes: int, comments: int, modified: datetime
-) -> Validators:
-    """What tells one state of an article from another: everything that is shown counts."""
-    return Validators(f"{number}-{version}-{likes}-{comments}", modified)
+class ArticleLike(Base):
+    """That an account likes an article."""
+
+    __tablename__ = "article_like"
+
+    article_id: Mapped[int] = mapped_column(
+        ForeignKey("article.id", ondelete="CASCADE"), primary_key=True
+    )
+    username: Mapped[str] = mapped_column(ForeignKey("user.username"), primary_key=True, index=True)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+def validators_of(state: Article | Row[*tuple[Any, ...]]) -> Validators:
+    """What tells one state of an article from another: everything that is shown counts.
+
+    Args:
+        state: An article, or the columns of one that its validators are made of.
+    """
+    modified = max(state.updated_at, state.counted_at or state.updated_at)
+    return Validators(f"{state.id}-{state.version}-{state.likes}-{state.comments}", modified)

@@ -2,20 +2,57 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from app.article.model import LANGUAGE_LENGTH, SLUG_LENGTH, TAG_LENGTH
-from app.core.schema import PageQuery, RequestPath, Schema, Timestamp
+from app.article.model import (
+    BODY_LENGTH,
+    LANGUAGE_LENGTH,
+    SLUG_LENGTH,
+    SUMMARY_LENGTH,
+    TAG_COUNT,
+    TAG_LENGTH,
+    TITLE_LENGTH,
+)
+from app.core.schema import PageQuery, RequestBody, RequestPath, Schema, Timestamp
 
 SLUG_PATTERN = r"^[^\W_A-Z]+(?:-[^\W_A-Z]+)*$"
 LANGUAGE_PATTERN = r"^[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*$"
 
+
+def _compose(value: Any) -> Any:  # noqa: ANN401  whatever came
+    return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
+
+
+def _one_line(value: Any) -> Any:  # noqa: ANN401  whatever came
+    return " ".join(value.split()) if isinstance(value, str) else value
+
+
+def _fold(value: Any) -> Any:  # noqa: ANN401  whatever came
+    if not isinstance(value, str):
+        return value
+    return _one_line(unicodedata.normalize("NFKC", value).lower())
+
+
+def _distinct(values: list[str]) -> list[str]:
+    return sorted(set(values))
+
+
+# A validator that comes last runs first: spellings are unified before they are checked, because
+# unifying may lengthen a text.
 Slug = Annotated[
-    str, Field(pattern=SLUG_PATTERN, max_length=SLUG_LENGTH, examples=["getting-started"])
+    str,
+    Field(pattern=SLUG_PATTERN, max_length=SLUG_LENGTH, examples=["getting-started"]),
+    BeforeValidator(_compose),
 ]
+Title = Annotated[str, Field(min_length=1, max_length=TITLE_LENGTH), BeforeValidator(_one_line)]
+Summary = Annotated[str, Field(max_length=SUMMARY_LENGTH), BeforeValidator(_one_line)]
+Body = Annotated[str, Field(min_length=1, max_length=BODY_LENGTH, pattern=r"\S")]
+Tag = Annotated[str, Field(min_length=1, max_length=TAG_LENGTH), BeforeValidator(_fold)]
+Tags = Annotated[list[Tag], Field(max_length=TAG_COUNT), AfterValidator(_distinct)]
 Language = Annotated[
     str, Field(pattern=LANGUAGE_PATTERN, max_length=LANGUAGE_LENGTH, examples=["en", "zh"])
 ]
@@ -36,7 +73,7 @@ class ArticlePath(RequestPath):
 class ArticleQuery(PageQuery):
     """Which articles are wanted, and in which order."""
 
-    tag: Annotated[str, Field(min_length=1, max_length=TAG_LENGTH)] | None = None
+    tag: Tag | None = None
     """Only those with this tag."""
     author: Annotated[str, Field(min_length=1, max_length=32)] | None = None
     """Only those by this account."""
@@ -44,6 +81,49 @@ class ArticleQuery(PageQuery):
     """Only those in this language (BCP 47), such as `en` or `zh`."""
     sort: Sort = "-published_at"
     """The order; a hyphen means newest first."""
+
+
+class ArticleIn(RequestBody):
+    """A new article."""
+
+    title: Title
+    """Title, on one line."""
+    body: Body
+    """The text in Markdown (CommonMark, tables, strikethrough)."""
+    summary: Summary | None = None
+    """A sentence or two of plain text; made from the first paragraph when left out."""
+    slug: Slug | None = None
+    """Name in addresses; made from the title when left out."""
+    tags: Annotated[Tags, Field(default_factory=list)]
+    """Tags; lower case, each once, whatever was sent."""
+    language: Language = "en"
+    """Language of the text (BCP 47)."""
+    published: bool = False
+    """Whether readers see it at once; otherwise it is a draft."""
+
+
+def _left_out() -> Any:  # noqa: ANN401  stands for any field's value
+    # The factory keeps the default out of the document: what is left out has no value.
+    return Field(default_factory=lambda: None)
+
+
+class ArticleChange(RequestBody):
+    """What is to change in an article; what is left out stays as it is."""
+
+    title: Title = _left_out()
+    """Title, on one line."""
+    body: Body = _left_out()
+    """The text in Markdown."""
+    summary: Summary | None = _left_out()
+    """A sentence or two of plain text; null makes it from the first paragraph again."""
+    slug: Slug = _left_out()
+    """Name in addresses; the old address ends."""
+    tags: Tags = _left_out()
+    """All tags, in place of the present ones."""
+    language: Language = _left_out()
+    """Language of the text (BCP 47)."""
+    published: bool = _left_out()
+    """Whether readers see it; true leaves the moment of an earlier publication."""
 
 
 class ArticleSummary(Schema):

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+from typing import Any, Literal, Protocol, cast
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, CursorResult, delete, or_, select, true, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import undefer_group
 
-from app.article.exceptions import ArticleNotFound
-from app.article.markdown import render
-from app.article.model import SUMMARY_LENGTH, TITLE_LENGTH, Article, ArticleTag, validators_of
+from app.article.content import Draft, Fields, render_text, slug_from, vary_slug, write
+from app.article.exceptions import ArticleNotFound, SlugTaken
+from app.article.markdown import Rendered
+from app.article.model import Article, ArticleLike, ArticleTag, validators_of
 from app.article.schema import ArticleQuery
-from app.core.database import Database, transactional, utc_now
+from app.core.auth.permission import Permission
+from app.core.auth.principal import Principal
+from app.core.database import Database, is_duplicate, transactional, utc_now
+from app.core.exceptions import Forbidden
 from app.core.paging import Order, Window, read_page
+from app.core.precondition import Expected
 from app.core.schema import Validators
-from app.util.text import shorten
 
 ORDERS = {
     "published_at": Order(Article.published_at, Article.id, descending=False),
@@ -24,20 +27,8 @@ ORDERS = {
     "updated_at": Order(Article.updated_at, Article.id, descending=False),
     "-updated_at": Order(Article.updated_at, Article.id),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """What an author says of an article; what is None is taken from the text."""
-
-    slug: str
-    body: str
-    language: str
-    author: str
-    title: str | None = None
-    summary: str | None = None
-    tags: tuple[str, ...] = ()
-    published_at: datetime | None = None
+SLUG_TRIES = 5
+Counter = Literal["likes", "comments"]
 
 
 class Accounts(Protocol):
@@ -59,23 +50,30 @@ class ArticleService:
         self.database = database
         self.accounts = accounts
 
-    def validators(self, slug: str) -> Validators | None:
-        """A published article's validators, read without its text; None if there is none."""
+    # Reading
+
+    def validators(self, slug: str, by: Principal | None = None) -> Validators | None:
+        """An article's validators, read without its text; None if the caller sees none."""
         columns = select(
-            Article.id, Article.version, Article.likes, Article.comments, Article.updated_at
+            Article.id,
+            Article.version,
+            Article.likes,
+            Article.comments,
+            Article.updated_at,
+            Article.counted_at,
         )
         row = self.database.session.execute(
-            columns.where(Article.slug == slug, is_published())
+            columns.where(Article.slug == slug, is_visible(by))
         ).one_or_none()
-        return validators_of(*row) if row else None
+        return validators_of(row) if row else None
 
-    def get(self, slug: str) -> Article:
-        """A published article with its text.
+    def get(self, slug: str, by: Principal | None = None) -> Article:
+        """An article with its text: a published one, or a draft that the caller may see.
 
         Raises:
             ArticleNotFound: There is none with this slug.
         """
-        query = select(Article).where(Article.slug == slug, is_published())
+        query = select(Article).where(Article.slug == slug, is_visible(by))
         article = self.database.session.scalar(query.options(undefer_group("content")))
         if article is None:
             raise ArticleNotFound
@@ -93,6 +91,11 @@ class ArticleService:
             raise ArticleNotFound
         return number
 
+    def is_open(self, number: int) -> bool:
+        """Whether everybody may read the article of this number."""
+        query = select(Article.id).where(Article.id == number, is_published())
+        return self.database.session.scalar(query) is not None
+
     def list(self, wanted: ArticleQuery) -> Window[Article]:
         """A part of the published articles, without their texts."""
         query = select(Article).where(is_published(), *_filters(wanted))
@@ -103,29 +106,177 @@ class ArticleService:
         query = select(Article).where(Article.slug == slug)
         return self.database.session.scalar(query.options(undefer_group("content")))
 
+    # Writing
+
+    def create(self, fields: Fields, author: str) -> Article:
+        """Make an article; without a slug it gets one from its title.
+
+        Raises:
+            SlugTaken: Another article has the slug that was asked for.
+        """
+        return self._insert(fields, render_text(fields), author)
+
+    def change(self, slug: str, fields: Fields, expected: Expected, by: Principal) -> Article:
+        """Change the fields of an article. Each change makes a new version.
+
+        Raises:
+            ArticleNotFound: There is none with this slug, or the caller may not know of it.
+            Forbidden: It belongs to somebody else.
+            PreconditionFailed: It is not as the caller has seen it.
+            SlugTaken: Another article has the new slug.
+        """
+        return self._change(slug, fields, render_text(fields), expected, by)
+
     @transactional
+    def delete(self, slug: str, expected: Expected, by: Principal) -> None:
+        """Delete an article with its comments and likes.
+
+        Raises:
+            ArticleNotFound: There is none with this slug, or the caller may not know of it.
+            Forbidden: It belongs to somebody else.
+            PreconditionFailed: It is not as the caller has seen it.
+        """
+        article = self._lock(slug, by)
+        expected.check(article.revision)
+        self.database.session.delete(article)
+
     def put(self, draft: Draft) -> Article:
-        """Create the article, or bring the one with this slug up to the draft."""
-        article = self.find_by_slug(draft.slug)
+        """Publish a new article, or bring the one with this slug up to the draft."""
+        fields = draft.fields()
+        return self._put(fields, render_text(fields), draft.author)
+
+    @transactional
+    def _put(self, fields: Fields, rendered: Rendered | None, author: str) -> Article:
+        article = self.find_by_slug(fields["slug"])
         if article is None:
-            article = Article(slug=draft.slug, author=draft.author, published_at=utc_now())
-            self.database.session.add(article)
-        if draft.published_at is not None:
-            article.published_at = draft.published_at
-        rendered = render(draft.body)
-        article.body, article.html = draft.body, rendered.html
-        article.language = draft.language
-        article.title = draft.title or shorten(rendered.title or draft.slug, TITLE_LENGTH)
-        article.summary = draft.summary or shorten(rendered.summary, SUMMARY_LENGTH)
-        if sorted(article.tags) != sorted(draft.tags):
-            article.tags = sorted(draft.tags)
-        self.database.session.flush()
+            return self._insert(Fields(published=True) | fields, rendered, author)
+        return self._amend(article, fields, rendered)
+
+    @transactional
+    def _insert(self, fields: Fields, rendered: Rendered | None, author: str) -> Article:
+        given = fields.get("slug")
+        base = slug = given or slug_from(fields["title"] or "")
+        for _ in range(1 if given else SLUG_TRIES):
+            article = Article(author=author)
+            write(article, fields | Fields(slug=slug), rendered)
+            if self._has_added(article):
+                return article
+            slug = vary_slug(base)
+        raise SlugTaken
+
+    def _has_added(self, article: Article) -> bool:
+        try:
+            with self.database.savepoint():
+                self.database.session.add(article)
+                self.database.session.flush()
+        except IntegrityError as error:
+            if is_duplicate(error):
+                return False
+            raise
+        return True
+
+    @transactional
+    def _change(
+        self,
+        slug: str,
+        fields: Fields,
+        rendered: Rendered | None,
+        expected: Expected,
+        by: Principal,
+    ) -> Article:
+        article = self._lock(slug, by)
+        expected.check(article.revision)
+        return self._amend(article, fields, rendered) if fields else article
+
+    def _amend(self, article: Article, fields: Fields, rendered: Rendered | None) -> Article:
+        write(article, fields, rendered)
+        # Whatever the new values are: of several writers who saw one version, one succeeds.
+        article.updated_at = utc_now()
+        try:
+            self.database.session.flush()
+        except IntegrityError as error:
+            if is_duplicate(error):
+                raise SlugTaken from None
+            raise
         return article
+
+    def _lock(self, slug: str, by: Principal) -> Article:
+        """An article that the caller may change, kept from others until the transaction ends."""
+        query = select(Article).where(Article.slug == slug, is_visible(by)).with_for_update()
+        article = self.database.session.scalar(
+            query.options(undefer_group("content")), execution_options={"populate_existing": True}
+        )
+        if article is None:
+            raise ArticleNotFound
+        if article.author != by.username and not by.may(Permission.ARTICLE_MANAGE):
+            raise Forbidden
+        return article
+
+    # Counting
+
+    @transactional
+    def like(self, slug: str, username: str) -> None:
+        """Note that the account likes a published article; a second time changes nothing.
+
+        Raises:
+            ArticleNotFound: There is none with this slug.
+        """
+        number = self._lock_counters(slug)
+        session = self.database.session
+        if session.get(ArticleLike, (number, username)) is None:
+            session.add(ArticleLike(article_id=number, username=username))
+            self.count(number, "likes", 1)
+
+    @transactional
+    def unlike(self, slug: str, username: str) -> None:
+        """Forget that the account likes a published article, if it does.
+
+        Raises:
+            ArticleNotFound: There is none with this slug.
+        """
+        number = self._lock_counters(slug)
+        query = delete(ArticleLike).where(
+            ArticleLike.article_id == number, ArticleLike.username == username
+        )
+        result = cast("CursorResult[Any]", self.database.session.execute(query))
+        if result.rowcount:
+            self.count(number, "likes", -1)
+
+    @transactional
+    def count(self, number: int, counter: Counter, step: int) -> None:
+        """Move a counter of an article; the version stays, since its text does.
+
+        Raises:
+            ArticleNotFound: It has been deleted meanwhile.
+        """
+        column = getattr(Article, counter)
+        query = update(Article).where(Article.id == number)
+        values = {counter: column + step, "counted_at": utc_now(), "updated_at": Article.updated_at}
+        result = cast("CursorResult[Any]", self.database.session.execute(query.values(values)))
+        if not result.rowcount:
+            raise ArticleNotFound
+
+    def _lock_counters(self, slug: str) -> int:
+        # Locking the article first gives all writers below it one order: no deadlocks.
+        query = select(Article.id).where(Article.slug == slug, is_published())
+        number = self.database.session.scalar(query.with_for_update())
+        if number is None:
+            raise ArticleNotFound
+        return number
 
 
 def is_published() -> ColumnElement[bool]:
     """The condition for what readers see: published, and not in the future."""
     return Article.published_at <= utc_now()
+
+
+def is_visible(by: Principal | None) -> ColumnElement[bool]:
+    """The condition for what this caller may read: drafts are for their author and managers."""
+    if by is None:
+        return is_published()
+    if by.may(Permission.ARTICLE_MANAGE):
+        return true()
+    return or_(is_published(), Article.author == by.username)
 
 
 def _filters(wanted: ArticleQuery) -> list[ColumnElement[bool]]:

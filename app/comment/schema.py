@@ -6,7 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.core.schema import RequestPath, Schema, Timestamp
+from app.core.schema import RequestBody, RequestPath, Schema, Timestamp
+
+BODY_LENGTH = 5000
 
 
 class CommentedPath(RequestPath):
@@ -14,6 +16,20 @@ class CommentedPath(RequestPath):
 
     slug: Annotated[str, Field(min_length=1, max_length=120, examples=["getting-started"])]
     """The article's name in addresses."""
+
+
+class CommentPath(RequestPath):
+    """Names one comment."""
+
+    id: Annotated[int, Field(ge=1, lt=2**63)]
+    """Number of the comment."""
+
+
+class CommentIn(RequestBody):
+    """A new comment."""
+
+    body: Annotated[str, Field(min_length=1, max_length=BODY_LENGTH, pattern=r"\S")]
+    """Plain text; a page that shows it must escape it."""
 
 
 class CommentOut(Schema):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Literal, Protocol, cast
 
-from sqlalchemy import select
+from sqlalchemy import CursorResult, delete, select
 
+from app.comment.exceptions import CommentNotFound
 from app.comment.model import Comment
-from app.core.database import Database
+from app.core.auth.permission import Permission
+from app.core.auth.principal import Principal
+from app.core.database import Database, transactional
+from app.core.exceptions import Forbidden
 from app.core.paging import Order, Window, read_page
 from app.core.schema import PageQuery
 
@@ -21,9 +25,17 @@ class Articles(Protocol):
         """The number of the published article of this name; raises NotFound."""
         ...
 
+    def is_open(self, number: int) -> bool:
+        """Whether everybody may read the article of this number."""
+        ...
+
+    def count(self, number: int, counter: Literal["comments"], step: int) -> None:
+        """Move an article's counter and keep the article from others; raises NotFound."""
+        ...
+
 
 class CommentService:
-    """Reads comments."""
+    """Reads and writes comments."""
 
     def __init__(self, database: Database, articles: Articles) -> None:
         self.database = database
@@ -37,3 +49,48 @@ class CommentService:
         """
         query = select(Comment).where(Comment.article_id == self._articles.locate(slug))
         return read_page(self.database.session, query, BY_AGE, wanted)
+
+    def get(self, number: int) -> Comment:
+        """A comment below a published article.
+
+        Raises:
+            CommentNotFound: There is none of this number.
+        """
+        comment = self.database.session.get(Comment, number)
+        if comment is None or not self._articles.is_open(comment.article_id):
+            raise CommentNotFound
+        return comment
+
+    @transactional
+    def create(self, slug: str, body: str, author: str) -> Comment:
+        """Comment a published article.
+
+        Raises:
+            NotFound: There is none with this slug.
+        """
+        # The counter first: it locks the article, which gives all writers below it one order.
+        article_id = self._articles.locate(slug)
+        self._articles.count(article_id, "comments", 1)
+        comment = Comment(article_id=article_id, author=author, body=body)
+        self.database.session.add(comment)
+        self.database.session.flush()
+        return comment
+
+    @transactional
+    def delete(self, number: int, by: Principal) -> None:
+        """Delete a comment.
+
+        Raises:
+            CommentNotFound: There is none of this number.
+            Forbidden: It belongs to somebody else.
+        """
+        session = self.database.session
+        comment = session.get(Comment, number)
+        if comment is None:
+            raise CommentNotFound
+        if comment.author != by.username and not by.may(Permission.COMMENT_MANAGE):
+            raise Forbidden
+        self._articles.count(comment.article_id, "comments", -1)
+        result = session.execute(delete(Comment).where(Comment.id == number))
+        if not cast("CursorResult[Any]", result).rowcount:
+            raise CommentNotFound  # somebody was faster; the counter's move is undone with this

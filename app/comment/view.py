@@ -3,18 +3,45 @@
 from __future__ import annotations
 
 from app.comment.model import Comment
-from app.comment.schema import CommentedPath, CommentOut
+from app.comment.schema import CommentedPath, CommentIn, CommentOut, CommentPath
 from app.comment.service import CommentService
+from app.core.auth.permission import Permission
+from app.core.auth.principal import Principal
 from app.core.paging import Window
 from app.core.schema import Page, PageQuery
-from app.core.web import APIBlueprint, provided, public
+from app.core.web import APIBlueprint, idempotent, needs, provided, public
 
-api = APIBlueprint("comments", __name__, url_prefix="/api/v1/articles/<slug>/comments")
+api = APIBlueprint("comments", __name__, url_prefix="/api/v1")
 comments = provided(CommentService)
 
 
-@api.get("", responses={200: Page[CommentOut]})
+@api.get("/articles/<slug>/comments", responses={200: Page[CommentOut]})
 @public
 def list_comments(path: CommentedPath, query: PageQuery) -> Window[Comment]:
     """List an article's comments, oldest first."""
     return comments.list(path.slug, query)
+
+
+@api.post("/articles/<slug>/comments", responses={201: CommentOut})
+@needs(Permission.COMMENT_WRITE)
+@idempotent
+def create_comment(
+    path: CommentedPath, body: CommentIn, principal: Principal
+) -> tuple[Comment, int, dict[str, str]]:
+    """Comment an article."""
+    comment = comments.create(path.slug, body.body, principal.username)
+    return comment, 201, {"Location": f"{api.url_prefix}/comments/{comment.id}"}
+
+
+@api.get("/comments/<id>", responses={200: CommentOut})
+@public
+def read_comment(path: CommentPath) -> Comment:
+    """Read one comment."""
+    return comments.get(path.id)
+
+
+@api.delete("/comments/<id>", responses={204: None})
+@needs(Permission.COMMENT_WRITE)
+def delete_comment(path: CommentPath, principal: Principal) -> None:
+    """Delete a comment of one's own."""
+    comments.delete(path.id, principal)

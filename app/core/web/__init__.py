@@ -6,17 +6,21 @@ from app.core.web.conditional import conditional
 from app.core.web.cors import init_cors
 from app.core.web.guard import needs, public
 from app.core.web.health import init_health
+from app.core.web.idempotency import idempotent
 from app.core.web.limit import account_name, client_address, init_limits, limited
 from app.core.web.metrics import init_metrics
+from app.core.web.precondition import IfMatch, tag_headers
 from app.core.web.request import Response
 
 __all__ = [
     "APIBlueprint",
     "APIFlask",
+    "IfMatch",
     "Response",
     "account_name",
     "client_address",
     "conditional",
+    "idempotent",
     "init_cors",
     "init_health",
     "init_limits",
@@ -25,4 +29,5 @@ __all__ = [
     "needs",
     "provided",
     "public",
+    "tag_headers",
 ]

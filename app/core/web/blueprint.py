@@ -9,17 +9,19 @@ from typing import Any, cast
 
 from flask import current_app
 from flask_openapi.blueprint import APIBlueprint as OpenAPIBlueprint
+from flask_openapi.utils import parse_rule
 from pydantic import BaseModel
 
 from app.core.auth.principal import Principal
 from app.core.paging import Window
+from app.core.web.document import SECURITY_SCHEME
 from app.core.web.guard import Authenticate, Need, admit, need_of
+from app.core.web.idempotency import PARAMETER, answer_once, claim_of, is_idempotent
 from app.core.web.linking import link_header
 from app.core.web.request import Response, current_request
 from app.core.web.validation import Reader, read, reader_of
 
 View = Callable[..., Any]
-SECURITY_SCHEME = "oauth2"
 _LOCATIONS = ("header", "cookie", "path", "query", "form", "body")
 
 
@@ -57,7 +59,14 @@ class APIBlueprint(OpenAPIBlueprint):
         declared = dict(zip(_LOCATIONS, models, strict=True))
         readers = [(where, reader_of(where, model)) for where, model in declared.items() if model]
         func.view = bind(func, need, readers, answer_model(options.get("responses") or {}))
+        if is_idempotent(func):
+            self._document_key(rule, options["method"])
         return models
+
+    def _document_key(self, rule: str, method: str) -> None:
+        path = self.paths[parse_rule(rule, url_prefix=self.url_prefix)]
+        operation = getattr(path, method.lower())
+        operation.parameters = [*(operation.parameters or ()), PARAMETER]
 
 
 def answer_model(responses: dict[Any, Any]) -> type[BaseModel] | None:
@@ -74,14 +83,18 @@ def bind(
     """Wrap a view: admit its caller, read its parameters, give its answer the declared shape."""
     shape = shaper_of(model)
     takes_principal = "principal" in inspect.signature(view).parameters
+    takes_key = is_idempotent(view)
 
     @functools.wraps(view)
     def bound(**_: object) -> object:
         request = current_request()
         principal = admit(request, need, _authenticate)
+        claim = claim_of(request) if takes_key else None
         values: dict[str, Any] = read(request, readers)
         if takes_principal:
             values["principal"] = principal
+        if claim is not None:
+            return answer_once(claim, lambda: shape(view(**values)))
         return shape(view(**values))
 
     return bound

@@ -15,6 +15,7 @@ from app.core.web.request import Request, Response, current_request
 
 OK = 200
 _READS = frozenset({"GET", "HEAD"})
+_NOT_STORED = [("Cache-Control", "no-store")]
 
 
 class Resource(Protocol):
@@ -45,7 +46,7 @@ def conditional(
     if "HTTP_IF_NONE_MATCH" in request.environ or "HTTP_IF_MODIFIED_SINCE" in request.environ:
         known = validators()
         if known is not None and is_fresh(request, known.etag, known.modified):
-            return not_modified(known.etag, known.modified)
+            return not_modified(request, known.etag, known.modified)
     resource = load()  # says better than we could that there is none
     request.validators = resource.validators
     return resource
@@ -58,13 +59,20 @@ def evaluate(request: Request, response: Response) -> Response:
     decided on its caching is left as it is.
     """
     if not response.is_taggable or response.status_code != OK or request.method not in _READS:
-        return response
+        return _keep_private(request, response)
     known = request.validators
     tag = known.etag if known else xxh3_128_hexdigest(response.get_data())
     modified = known.modified if known else None
     if is_fresh(request, tag, modified):
-        return not_modified(tag, modified)
-    response.common = _headers(tag, modified)
+        return not_modified(request, tag, modified)
+    response.common = _headers(request, tag, modified)
+    return response
+
+
+def _keep_private(request: Request, response: Response) -> Response:
+    has_decided = response.common or "Cache-Control" in response.headers
+    if request.principal is not None and not has_decided:
+        response.common = _NOT_STORED
     return response
 
 
@@ -72,7 +80,7 @@ def is_fresh(request: Request, tag: str, modified: datetime | None) -> bool:
     """Whether the client's copy is this one; a tag takes precedence over a date."""
     given = request.environ.get("HTTP_IF_NONE_MATCH")
     if given is not None:
-        return given.strip() == "*" or tag in _tags(given)
+        return given.strip() == "*" or tag in tags_of(given)
     since = request.environ.get("HTTP_IF_MODIFIED_SINCE")
     if modified is None or since is None:
         return False
@@ -82,20 +90,23 @@ def is_fresh(request: Request, tag: str, modified: datetime | None) -> bool:
         return False  # a date that cannot be read, or has no zone, is as good as none
 
 
-def _tags(header: str) -> set[str]:
+def tags_of(header: str) -> set[str]:
+    """The version tokens that an `If-Match` or `If-None-Match` lists."""
     # A proxy that compresses marks a tag as weak, so `W/` does not count (RFC 9110, 8.8.3.2).
     return {part.strip().removeprefix("W/").strip('"') for part in header.split(",")}
 
 
-def not_modified(tag: str, modified: datetime | None) -> Response:
+def not_modified(request: Request, tag: str, modified: datetime | None) -> Response:
     """A 304, which carries the validators and no body."""
     response = Response(b"", 304)
     del response.headers["Content-Type"]
-    response.common = _headers(tag, modified)
+    response.common = _headers(request, tag, modified)
     return response
 
 
-def _headers(tag: str, modified: datetime | None) -> list[tuple[str, str]]:
-    # Kept by caches, and asked about each time: a 304 is cheap, a stale answer is not.
-    headers = [("ETag", f'"{tag}"'), ("Cache-Control", "no-cache")]
+def _headers(request: Request, tag: str, modified: datetime | None) -> list[tuple[str, str]]:
+    # Kept by caches, and asked about each time: a 304 is cheap, a stale answer is not. What one
+    # caller may see, a cache that others share must not keep.
+    caching = "no-cache" if request.principal is None else "private, no-cache"
+    headers = [("ETag", f'"{tag}"'), ("Cache-Control", caching), ("Vary", "Authorization")]
     return [*headers, ("Last-Modified", http_date(modified))] if modified else headers

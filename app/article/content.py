@@ -1,0 +1,127 @@
+"""What an article says: the one place where its fields are filled, whoever writes it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypedDict
+
+from pydantic import TypeAdapter, ValidationError
+
+from app.article.markdown import Rendered, render
+from app.article.model import SLUG_LENGTH, SUMMARY_LENGTH, TITLE_LENGTH, Article
+from app.article.schema import Slug
+from app.core.database import utc_now
+from app.util.text import shorten, slugify
+
+NAMELESS = "article"
+_SUFFIX_LENGTH = 7
+_SLUG: TypeAdapter[str] = TypeAdapter(Slug)
+
+
+class Fields(TypedDict, total=False):
+    """What may be written; a field that is left out stays as it is."""
+
+    slug: str
+    title: str | None
+    """None takes the first heading."""
+    body: str
+    summary: str | None
+    """None takes the first paragraph."""
+    tags: Sequence[str]
+    language: str
+    published: bool
+    published_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a file says of an article; what is None is taken from the text."""
+
+    slug: str
+    body: str
+    language: str
+    author: str
+    title: str | None = None
+    summary: str | None = None
+    tags: tuple[str, ...] = ()
+    published_at: datetime | None = None
+
+    def fields(self) -> Fields:
+        """The same, as it is written."""
+        fields = Fields(
+            slug=self.slug,
+            title=self.title,
+            body=self.body,
+            summary=self.summary,
+            tags=self.tags,
+            language=self.language,
+        )
+        return fields | Fields(published_at=self.published_at) if self.published_at else fields
+
+
+def render_text(fields: Fields) -> Rendered | None:
+    """Render the text, if there is a new one: slow, so it is done before the transaction."""
+    return render(fields["body"]) if "body" in fields else None
+
+
+def write(article: Article, fields: Fields, rendered: Rendered | None) -> None:
+    """Fill the fields of an article.
+
+    Args:
+        article: A new one, or one with its text loaded.
+        fields: What to write.
+        rendered: What `render_text` made of the fields.
+    """
+    if "slug" in fields:
+        article.slug = fields["slug"]
+    if "language" in fields:
+        article.language = fields["language"]
+    if "body" in fields:
+        rendered = rendered or render(fields["body"])
+        article.body, article.html = fields["body"], rendered.html
+    _write_heading(article, fields, rendered)
+    if "tags" in fields and sorted(article.tags) != sorted(fields["tags"]):
+        article.tags = sorted(fields["tags"])
+    _publish(article, fields)
+
+
+def _write_heading(article: Article, fields: Fields, rendered: Rendered | None) -> None:
+    title, summary = fields.get("title", ""), fields.get("summary", "")
+    if title is None or summary is None:
+        rendered = rendered or render(article.body)
+        title = shorten(rendered.title or article.slug, TITLE_LENGTH) if title is None else title
+        summary = shorten(rendered.summary, SUMMARY_LENGTH) if summary is None else summary
+    if "title" in fields:
+        article.title = title
+    if "summary" in fields:
+        article.summary = summary or ""
+
+
+def _publish(article: Article, fields: Fields) -> None:
+    if "published_at" in fields:
+        article.published_at = fields["published_at"]
+    if "published" not in fields:
+        return
+    now = utc_now()
+    if not fields["published"]:
+        article.published_at = None
+    elif article.published_at is None or article.published_at > now:
+        article.published_at = now
+
+
+def slug_from(title: str) -> str:
+    """A name in addresses, made from the title."""
+    slug = slugify(title)[:SLUG_LENGTH].strip("-")
+    try:
+        return _SLUG.validate_python(slug)
+    except ValidationError:
+        return NAMELESS  # nothing of the title can stand in an address
+
+
+def vary_slug(slug: str) -> str:
+    """Another name for an article whose name is taken."""
+    suffix = secrets.token_hex(_SUFFIX_LENGTH // 2)
+    return f"{slug[: SLUG_LENGTH - _SUFFIX_LENGTH].rstrip('-')}-{suffix}"

@@ -1,0 +1,14 @@
+"""Errors of the comment slice.
+
+NotFound
+└── CommentNotFound    404 40001
+"""
+
+from app.core.exceptions import NotFound
+
+
+class CommentNotFound(NotFound):
+    """No comment has this number, or its article is not public."""
+
+    error_code = 40001
+    message = "The comment was not found."
