@@ -21,7 +21,7 @@ class Permission(StrEnum):
     description: str
     """What it allows, in a sentence."""
 
-    def __new__(cls, value: str, description: str) -> Self:
+    def __new__(cls, value: str, description: str = "") -> Self:
         """Make a member of its value, which it equals, and its description."""
         member = str.__new__(cls, value)
         member._value_ = value

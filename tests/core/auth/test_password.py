@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import statistics
+import time
+
+import pytest
+from argon2 import PasswordHasher
+from sqlalchemy import select, update
+
+from app.core.auth.password import (
+    COMMON,
+    hash_password,
+    needs_rehash,
+    normalize_password,
+    require_good,
+    verify_password,
+)
+from app.core.exceptions import ValidationFailed
+from app.core.migration import upgrade
+from app.user.model import User
+from tests.support.sign_in import PASSWORD, House, house, small_house
+
+__all__ = ["house", "small_house"]
+
+
+def test_a_password_makes_its_own_hash_and_no_other():
+    stored = hash_password("correct horse")
+    assert verify_password(stored, "correct horse")
+    assert not verify_password(stored, "correct house")
+    assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+def test_one_password_typed_on_two_keyboards_is_one():
+    assert verify_password(hash_password("Ａｄａ ﬁne é"), "Ada fine e\u0301")
+
+
+def test_a_lone_surrogate_is_a_wrong_password_and_no_defect():
+    assert not verify_password(hash_password("correct horse"), "\ud800")
+
+
+def test_without_a_hash_a_check_fails_and_takes_as_long():
+    stored = hash_password("correct horse")
+
+    def seconds(value: str | None) -> float:
+        times = []
+        for _ in range(5):
+            start = time.process_time()
+            assert not verify_password(value, "wrong")
+            times.append(time.process_time() - start)
+        return statistics.median(times)
+
+    assert 0.5 < seconds(None) / seconds(stored) < 2
+
+
+def test_a_damaged_hash_is_a_wrong_password():
+    assert not verify_password("not a hash", "correct horse")
+
+
+def test_length_counts_characters_after_normalising():
+    require_good("é" * 128, "ada", "body.password")
+    require_good("e\u0301" * 128, "ada", "body.password")  # each pair becomes one
+    for password in ("e\u0301" * 7, "x" * 129):
+        with pytest.raises(ValidationFailed):
+            require_good(password, "ada", "body.password")
+
+
+def test_the_list_of_common_passwords_holds_what_length_alone_lets_through():
+    lines = [line for line in COMMON.read_text().splitlines() if not line.startswith("#")]
+    assert 1000 < len(lines) == len(set(lines))
+    assert {"password", "12345678", "qwertyuiop", "iloveyou", "woaini1314"} <= set(lines)
+    assert [line for line in lines if len(line) < 8 or line != normalize_password(line)] == []
+    assert [line for line in lines if line != line.casefold()] == []
+
+
+def test_signing_in_brings_an_old_hash_up_to_date(house: House):
+    house.account("ada")
+    weak = PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1).hash(PASSWORD)
+    with house.database.scope():
+        house.database.transact(
+            lambda session: session.execute(update(User).values(password_hash=weak))
+        )
+    assert needs_rehash(weak)
+    assert house.sign_in("ada")
+    with house.database.scope():
+        stored = house.database.session.scalars(select(User.password_hash)).one()
+    assert stored is not None
+    assert not needs_rehash(stored)
+    assert house.sign_in("ada")
+
+
+@pytest.mark.parametrize("password", ["password", "short"])
+def test_the_command_line_has_the_same_rules(small_house: House, password: str):
+    small_house.database.close()
+    (small_house.settings.app_var_dir / "app.db").unlink()
+    upgrade(small_house.app)
+    arguments = ["user", "create", "ada", "--password", password]
+    result = small_house.app.test_cli_runner().invoke(args=arguments)
+    assert result.exit_code != 0
+    assert "Use" in result.output

@@ -1,0 +1,104 @@
+"""The whole application, with accounts that sign in by their passwords."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from app.core.auth.permission import Role
+from app.core.auth.session.model import AuthSession
+from app.core.auth.session.service import SessionService
+from app.core.auth.token import AccessTokens
+from app.core.config import Settings
+from app.core.database import Base, Database
+from app.main import create_app
+from app.user.model import User
+from app.user.service import UserService
+from tests.conftest import empty
+
+PASSWORD = '"bob" 12345678'
+TOKEN = "/api/v1/auth/token"
+
+
+class House:
+    """An application and its database; several on one address are as many processes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings.model_copy(update={"web_rate_limits": False})
+        self.app = create_app(self.settings)
+        self.database: Database = self.app.services[Database]
+        self.sessions: SessionService = self.app.services[SessionService]
+
+    def empty(self) -> None:
+        """Make the tables, and delete what an earlier test has left."""
+        empty(self.database, Base.metadata)
+
+    def account(self, username: str, *roles: Role, password: str = PASSWORD) -> User:
+        """Make an account."""
+        with self.database.scope():
+            users: UserService = self.app.services[UserService]
+            return users.create(username, password, roles or (Role.USER,))
+
+    def call(self, method: str, path: str, token: str | None = None, **more: Any) -> Any:
+        """Send a request; `path` continues `/api/v1`."""
+        headers = dict(more.pop("headers", {}))
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        return self.app.test_client().open(f"/api/v1{path}", method=method, headers=headers, **more)
+
+    def ask_token(self, **form: Any) -> Any:
+        """Send a form to the token endpoint."""
+        return self.app.test_client().post(TOKEN, data=form)
+
+    def sign_in(self, username: str, password: str = PASSWORD, **form: str) -> dict[str, Any]:
+        """Sign in and return the tokens."""
+        answer = self.ask_token(grant_type="password", username=username, password=password, **form)
+        assert answer.status_code == 200, answer.get_data(as_text=True)
+        return dict(answer.get_json())
+
+    def refresh(self, refresh_token: str, **form: str) -> Any:
+        """Ask for new tokens."""
+        return self.ask_token(grant_type="refresh_token", refresh_token=refresh_token, **form)
+
+    def status(self, token: str) -> int:
+        """What an access token is answered."""
+        return self.call("GET", "/users/me", token).status_code
+
+    def tokens(self) -> AccessTokens:
+        """What signs the application's tokens."""
+        address = self.settings.address
+        return AccessTokens(address, f"{address}/api/v1", self.settings.secrets)
+
+    def change_sessions(self, **values: Any) -> None:
+        """Write to every session, as time would have done."""
+        with self.database.scope():
+            self.database.transact(
+                lambda session: session.execute(update(AuthSession).values(**values))
+            )
+        self.sessions.cache.forget()
+
+    def close(self) -> None:
+        """Close what is open."""
+        self.database.close()
+
+
+@pytest.fixture
+def house(settings: Settings, database_url: str) -> Iterator[House]:
+    """The application on each back end, empty."""
+    house = House(settings.model_copy(update={"database_url": database_url}))
+    house.empty()
+    yield house
+    house.close()
+
+
+@pytest.fixture
+def small_house(settings: Settings) -> Iterator[House]:
+    """The application on SQLite, empty, for what no back end has a part in."""
+    settings.app_var_dir.mkdir(parents=True, exist_ok=True)
+    house = House(settings)
+    house.empty()
+    yield house
+    house.close()
