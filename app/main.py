@@ -38,6 +38,7 @@ from app.core.web import (
     oauth_cli,
 )
 from app.core.web.health import Check
+from app.core.web.idempotency import group as idempotency_cli
 from app.core.web.oauth import init_oauth
 from app.demo import announce, prepare
 from app.serve import check_start, serve
@@ -130,6 +131,7 @@ def _register_commands(app: APIFlask) -> None:
     app.cli.add_command(user_cli.group)
     app.cli.add_command(oauth_cli.group)
     app.cli.add_command(article_cli.group)
+    app.cli.add_command(idempotency_cli)
 
     @app.cli.command("serve")
     @click.option("--demo", is_flag=True, help="First migrate, make demo accounts, import docs/.")

@@ -6,6 +6,7 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import func, select
 
+from app.article.importing import Importer, Outcome
 from app.article.model import Article, ArticleLike, ArticleTag
 from app.article.service import ArticleService
 from app.comment.model import Comment
@@ -291,8 +292,6 @@ class TestLike:
 class TestImport:
     def test_shares_the_write_path(self, api, tmp_path):
         """Tags are folded, and only what changed becomes a new version."""
-        from app.article.importing import Importer, Outcome
-
         file = tmp_path / "tea.md"
         file.write_text("---\ntags: [Green, green, Ａ]\n---\n# Tea\n\nLeaves.\n")
 

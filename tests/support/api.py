@@ -76,7 +76,8 @@ class API:
         body = {"title": "Tea", "body": "Leaves.", "published": True} | fields
         response = self.post("/articles", body, by=by)
         assert response.status_code == 201, response.get_data(as_text=True)
-        return response.get_json() | {"etag": response.headers["ETag"]}
+        article: dict[str, Any] = response.get_json()
+        return article | {"etag": response.headers["ETag"]}
 
     def close(self) -> None:
         """Close what is open."""

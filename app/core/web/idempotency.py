@@ -16,9 +16,11 @@ from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from typing import Any, TypeVar
 
+import click
 from flask import current_app
 from flask_openapi.models.parameter import Parameter
 
+from app.core.command import DatabaseGroup
 from app.core.exceptions import BadRequest
 from app.core.idempotency import KEY_LENGTH, Answer, Claim, Idempotency
 from app.core.web.app import provided
@@ -113,8 +115,13 @@ def _caller(request: Request) -> str:
 
 
 def _fingerprint(request: Request) -> str:
-    """A hash of method, address and body, such that every part begins where it began."""
-    digest = blake2b(digest_size=32)
+    """A hash of method, address and body, such that every part begins where it began.
+
+    It is keyed, because a body may hold what must not be guessed from a stored hash: a password.
+    """
+    secret: str = current_app.config["SECRET_KEY"]
+    key = blake2b(secret.encode(), person=b"idempotency").digest()
+    digest = blake2b(key=key, digest_size=32)
     for part in (request.method.encode(), request.full_path.encode(), *_body_parts(request)):
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
@@ -133,3 +140,14 @@ def _body_parts(request: Request) -> Iterator[bytes]:
         yield name.encode("utf-8", "surrogatepass")
         yield file.stream.read()
         file.stream.seek(0)
+
+
+# Cleaning up
+
+group = DatabaseGroup("idempotency", help="Look after idempotency keys.")
+
+
+@group.command("clean")
+def clean() -> None:
+    """Delete the keys that are no longer remembered; to be run daily."""
+    click.echo(f"Deleted {keys.clean()} keys.")

@@ -1,0 +1,170 @@
+"""Who may call which route: one table, compared with what every route answers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.support.api import API
+
+CALLERS = (None, "eve", "bob", "ada", "admin")
+"""Nobody, a user, another author, the owner of what is there, an administrator."""
+ANY = {"If-Match": "*"}
+PASSWORDS = {"current_password": "wrong password", "new_password": "a good new password"}
+TOKEN = {"grant_type": "password", "username": "nobody", "password": "wrong password"}
+
+
+@dataclass(frozen=True)
+class Call:
+    """How a route is called, and what each of the callers gets."""
+
+    statuses: tuple[int, int, int, int, int]
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def everybody(status: int, **options: Any) -> Call:
+    """Nobody is refused."""
+    return Call((status,) * 5, options)
+
+
+def known(status: int, **options: Any) -> Call:
+    """Everybody who has an account."""
+    return Call((401, status, status, status, status), options)
+
+
+def owner(status: int, **options: Any) -> Call:
+    """The owner and the administrator."""
+    return Call((401, 403, 403, status, status), options)
+
+
+def author(status: int, **options: Any) -> Call:
+    """Authors and the administrator."""
+    return Call((401, 403, status, status, status), options)
+
+
+def admin(status: int, **options: Any) -> Call:
+    """The administrator alone."""
+    return Call((401, 403, 403, 403, status), options)
+
+
+TABLE = {
+    # operation
+    "GET /livez": everybody(200),
+    "GET /readyz": everybody(503),  # these tables were made without migrations
+    "GET /metrics": everybody(200),
+    "GET /openapi.json": everybody(200),
+    "GET /docs": everybody(200),
+    "GET /docs/assets/<path:name>": everybody(404),
+    "GET /docs/static/<path:name>": everybody(404),
+    # articles
+    "GET /api/v1/articles": everybody(200),
+    "POST /api/v1/articles": author(201, json={"title": "New", "body": "b"}),
+    "GET /api/v1/articles/<slug>": everybody(200),
+    "PATCH /api/v1/articles/<slug>": owner(200, json={"title": "New"}, headers=ANY),
+    "DELETE /api/v1/articles/<slug>": owner(204, headers=ANY),
+    "PUT /api/v1/articles/<slug>/like": known(204),
+    "DELETE /api/v1/articles/<slug>/like": known(204),
+    # comments
+    "GET /api/v1/articles/<slug>/comments": everybody(200),
+    "POST /api/v1/articles/<slug>/comments": known(201, json={"body": "b"}),
+    "GET /api/v1/comments/<id>": everybody(200),
+    "DELETE /api/v1/comments/<id>": owner(204),
+    # accounts
+    "GET /api/v1/users": everybody(200),
+    "POST /api/v1/users": everybody(
+        201, json={"username": "newcomer", "password": "a good new password"}
+    ),
+    "GET /api/v1/users/<username>": everybody(200),
+    "PATCH /api/v1/users/<username>": admin(200, json={"disabled": True}),
+    "PUT /api/v1/users/<username>/roles": admin(200, json={"roles": ["user"]}),
+    "GET /api/v1/users/me": known(200),
+    "PATCH /api/v1/users/me": known(200, json={"email": None}),
+    "PUT /api/v1/users/me/password": known(422, json=PASSWORDS),
+    "GET /api/v1/users/me/sessions": known(200),
+    "DELETE /api/v1/users/me/sessions/<id>": known(404),
+    # tokens
+    "POST /api/v1/auth/token": everybody(400, data=TOKEN),
+    "POST /api/v1/auth/revoke": everybody(200, data={"token": "unknown"}),
+    "GET /.well-known/oauth-authorization-server": everybody(200),
+}
+
+
+def routes(api: API) -> set[str]:
+    return {
+        f"{method} {rule.rule}"
+        for rule in api.app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+
+
+def test_every_route_is_in_the_table(settings):
+    """A new route does not pass unless somebody has said whom it is for."""
+    api = API(settings)
+    assert routes(api) == set(TABLE)
+    api.close()
+
+
+@pytest.mark.parametrize("route", TABLE)
+def test_route_serves_whom_the_table_names(api, route):
+    call = TABLE[route]
+    api.app.extensions["limiter"] = None
+    answers = [ask(api, route, by, call.options) for by in CALLERS]
+    assert call.statuses == tuple(answer.status_code for answer in answers)
+    for answer in answers:
+        if answer.status_code == 401:
+            assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
+
+
+@pytest.mark.parametrize(
+    "method, path",
+    [("GET", ""), ("PATCH", ""), ("DELETE", ""), ("PUT", "/like"), ("POST", "/comments")],
+)
+def test_draft_of_somebody_else_is_as_good_as_none(api, method, path):
+    api.article(title="Draft", published=False)
+    bodies = {"PATCH": {"title": "x"}, "POST": {"body": "b"}}
+    for by in ("bob", "eve"):
+        draft, none = (
+            api.call(method, f"/articles/{slug}{path}", by=by, json=bodies.get(method), headers=ANY)
+            for slug in ("draft", "none")
+        )
+        assert draft.status_code == none.status_code
+        assert draft.json["error_code"] == none.json["error_code"]
+
+
+@pytest.mark.parametrize(
+    "by, method, path, body",
+    [
+        ("ada -article:write", "PATCH", "/articles/tea", {"title": "x"}),
+        ("admin -article:manage", "PATCH", "/articles/tea", {"title": "x"}),
+        ("eve -comment:write", "POST", "/articles/tea/comments", {"body": "b"}),
+        ("eve -like:write", "PUT", "/articles/tea/like", None),
+    ],
+)
+def test_token_whose_scope_withholds_the_permission_is_refused(api, by, method, path, body):
+    api.article()
+    assert api.call(method, path, by=by, json=body, headers=ANY).status_code == 403
+
+
+def ask(api: API, route: str, by: str | None, options: dict[str, Any]) -> Any:
+    """Call a route on an article and a comment of ada's that have just been made."""
+    slug = f"tea-{CALLERS.index(by)}"
+    api.article(slug=slug)
+    comment = api.post(f"/articles/{slug}/comments", {"body": "b"}, by="ada").json
+    method, rule = route.split()
+    values = {"slug": slug, "username": "eve", "id": comment["id"], "name": "none"}
+    path = re.sub(r"<(?:\w+:)?(\w+)>", lambda match: str(values[match[1]]), rule)
+    options = (
+        options | {"json": personal(options.get("json"), by)} if "json" in options else options
+    )
+    headers = dict(options.get("headers", {})) | ({"Authorization": f"Bearer {by}"} if by else {})
+    return api.app.test_client().open(path, method=method, **options | {"headers": headers})
+
+
+def personal(body: Any, by: str | None) -> Any:
+    """A name can be registered once, so each caller chooses another."""
+    if isinstance(body, dict) and "username" in body:
+        return body | {"username": f"newcomer-{CALLERS.index(by)}"}
+    return body
