@@ -65,12 +65,12 @@ class TestSuccess:
         for credentials in ("groundwork:", ":"):  # the second is what Swagger UI sends
             encoded = base64.b64encode(credentials.encode()).decode()
             headers = {"Authorization": f"Basic {encoded}"}
-            answer = ada.app.test_client().post(TOKEN, data=SIGN_IN, headers=headers)
+            answer = ada.open(TOKEN, "POST", data=SIGN_IN, headers=headers)
             assert answer.status_code == 200
 
     def test_an_expired_token_in_the_header_does_not_keep_anybody_from_refreshing(self, ada: House):
         headers = {"Authorization": "Bearer expired"}
-        answer = ada.app.test_client().post(TOKEN, data=SIGN_IN, headers=headers)
+        answer = ada.open(TOKEN, "POST", data=SIGN_IN, headers=headers)
         assert answer.status_code == 200
 
 
@@ -114,20 +114,21 @@ class TestRefusal:
         assert PASSWORD not in answer.get_data(as_text=True)
 
     def test_a_password_in_the_address_is_not_accepted(self, ada: House):
-        answer = ada.app.test_client().post(
+        answer = ada.open(
             TOKEN,
+            "POST",
             query_string={"password": PASSWORD},
             data={"grant_type": "password", "username": "ada"},
         )
         assert (answer.status_code, answer.json["error"]) == (400, "invalid_request")
 
     def test_json_is_an_invalid_request(self, ada: House):
-        answer = ada.app.test_client().post(TOKEN, json=SIGN_IN)
+        answer = ada.open(TOKEN, "POST", json=SIGN_IN)
         assert (answer.status_code, answer.json["error"]) == (400, "invalid_request")
 
     def test_a_client_secret_in_the_header_is_challenged(self, ada: House):
         headers = {"Authorization": "Basic Z3JvdW5kd29yazpzZWNyZXQ="}
-        answer = ada.app.test_client().post(TOKEN, data=SIGN_IN, headers=headers)
+        answer = ada.open(TOKEN, "POST", data=SIGN_IN, headers=headers)
         assert (answer.status_code, answer.json["error"]) == (401, "invalid_client")
         assert answer.headers["WWW-Authenticate"].startswith("Basic")
 
@@ -218,7 +219,7 @@ class TestRevocation:
 
 
 def test_the_metadata_are_those_of_rfc_8414(ada: House):
-    answer = ada.app.test_client().get("/.well-known/oauth-authorization-server")
+    answer = ada.open("/.well-known/oauth-authorization-server")
     body = answer.json
     assert answer.status_code == 200
     assert f"{body['issuer']}/api/v1/auth/token" == body["token_endpoint"]
@@ -243,7 +244,7 @@ def test_a_further_grant_is_one_class(ada: House):
     assert ada.ask_token(**grant).json["error"] == "invalid_request"
     assert ada.ask_token(**grant, day="1900-01-01").json["error"] == "invalid_grant"
     assert ada.status(ada.ask_token(**grant, day="1815-12-10").json["access_token"]) == 200
-    metadata = ada.app.test_client().get("/.well-known/oauth-authorization-server").json
+    metadata = ada.open("/.well-known/oauth-authorization-server").json
     assert BirthdayGrant.GRANT_TYPE in metadata["grant_types_supported"]
 
 

@@ -49,6 +49,10 @@ class House:
             headers["Authorization"] = f"Bearer {token}"
         return self.app.test_client().open(f"/api/v1{path}", method=method, headers=headers, **more)
 
+    def open(self, path: str, method: str = "GET", **more: Any) -> Any:
+        """Send a request to a whole path."""
+        return self.app.test_client().open(path, method=method, **more)
+
     def ask_token(self, **form: Any) -> Any:
         """Send a form to the token endpoint."""
         return self.app.test_client().post(TOKEN, data=form)
@@ -65,7 +69,7 @@ class House:
 
     def status(self, token: str) -> int:
         """What an access token is answered."""
-        return self.call("GET", "/users/me", token).status_code
+        return int(self.call("GET", "/users/me", token).status_code)
 
     def tokens(self) -> AccessTokens:
         """What signs the application's tokens."""

@@ -32,7 +32,7 @@ class TestRegistration:
 
     def test_two_at_once_make_one_account(self, house: House):
         def register() -> int:
-            return house.call("POST", "/users", json=NEW).status_code
+            return int(house.call("POST", "/users", json=NEW).status_code)
 
         assert sorted(run_together(*[register] * 4)) == [201, 409, 409, 409]
 
@@ -161,7 +161,7 @@ class TestPassword:
 
         def change(new: str) -> int:
             body = {"current_password": PASSWORD, "new_password": new}
-            return house.call("PUT", "/users/me/password", token, json=body).status_code
+            return int(house.call("PUT", "/users/me/password", token, json=body).status_code)
 
         statuses = run_together(lambda: change("the first one"), lambda: change("the second one"))
         assert sorted(statuses) == [204, 422]
