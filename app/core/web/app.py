@@ -100,8 +100,8 @@ class APIFlask(OpenAPI):
         elif rv is None:
             response = Response(b"", 204)
             del response.headers["Content-Type"]
-        elif isinstance(rv, Exception) and not callable(rv):
-            response = self.make_response(self.handle_user_exception(rv))
+        elif isinstance(rv, Exception) and (handled := self.handle_user_exception(rv)) is not rv:
+            response = self.make_response(handled)
         else:
             response = cast("Response", super().make_response(rv))
         if status is not None:

@@ -128,7 +128,7 @@ def _body_reader(model: Model) -> Reader:
 
 def _require_type(request: Request, accepted: tuple[str, ...]) -> None:
     environ = request.environ
-    if environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
+    if environ.get("HTTP_CONTENT_ENCODING", "").strip().lower() not in {"", "identity"}:
         # RFC 9110, section 15.5.16: an encoding that is not read is 415 with Accept-Encoding.
         raise UnsupportedMediaType(headers={"Accept-Encoding": "identity"})
     if environ.get("CONTENT_TYPE") not in accepted and request.mimetype not in accepted:
