@@ -41,6 +41,7 @@ class UTCDateTime(TypeDecorator[datetime]):
 
     impl = DateTime
     cache_ok = True
+    python_type = datetime  # a decorator's own is `object`, and a list reads its cursor by it
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Keep microseconds on MySQL, whose plain DATETIME rounds to seconds."""
