@@ -12,7 +12,7 @@ from gunicorn.glogging import Logger
 
 from app.core.config import load_settings
 from app.core.log_config import configure_logging
-from app.serve import APPLICATION, METRICS_VARIABLE, metrics_environment
+from app.serve import APPLICATION, METRICS_VARIABLE, keep_signals_over_forks, metrics_environment
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -69,7 +69,8 @@ proc_name = "groundwork"
 
 
 def on_starting(_server: Arbiter) -> None:
-    """Prepare the folder of the workers' metrics, unless `serve` has."""
+    """Prepare what workers inherit, once: a reload does not come here."""
+    keep_signals_over_forks()
     if METRICS_VARIABLE not in os.environ:
         os.environ.update(metrics_environment(settings))
 

@@ -226,8 +226,8 @@ def test_an_application_that_cannot_be_loaded_ends_the_server_with_an_event(
 def test_a_stop_while_workers_start_ends_the_server(
     name: str, attempt: int, tmp_path: Path
 ) -> None:
-    """The first worker answers while the second is still being made: no signal may be lost."""
-    with running(Server(name, tmp_path), WEB_WORKERS="4") as server:
+    """The first worker answers while others are being made: the stop reaches those too."""
+    with running(Server(name, tmp_path), WEB_WORKERS="4", WEB_TIMEOUT="5") as server:
         assert server.process is not None
         server.process.terminate()
         server.process.wait(DEADLINE)
