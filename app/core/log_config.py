@@ -40,8 +40,9 @@ LIBRARIES = (
     "celery", "celery.task", "celery.redirected", "sqlalchemy", "alembic", "py.warnings",
 )  # fmt: skip
 """Loggers whose own handlers are taken away: each event is written once, by us."""
-SUPERSEDED = ("werkzeug", "gunicorn.access", "granian.access")
-"""Loggers of a line for each request, for which the access stream has better ones."""
+QUIET = ("werkzeug", "gunicorn.access", "granian.access", "alembic.runtime.plugins")
+"""Loggers heard from `WARNING` on: a line for each request, which the access stream has better, and
+a line for each part of Alembic that is loaded."""
 
 _LEVELS = {
     "fatal": "ERROR",
@@ -137,7 +138,7 @@ def _adopt_libraries(level: int) -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate, logger.disabled = True, False
-    for name in SUPERSEDED:
+    for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     if _state.handler not in logging.root.handlers:
         logging.root.addHandler(_state.handler)
