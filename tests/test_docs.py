@@ -71,6 +71,12 @@ class TestPages:
         assert len(re.findall(r"^# ", prose, re.MULTILINE)) == 1
         assert text.startswith("# ")
 
+    @pytest.mark.parametrize("page", PAGES, ids=name)
+    def test_name_make_targets_that_exist(self, page):
+        makefile = (ROOT / "Makefile").read_text()
+        shown = re.findall(r"(?:^|`|\$ )make ([a-z]+)", page.read_text(), re.MULTILINE)
+        assert [target for target in shown if f".PHONY: {target}\n" not in makefile] == []
+
     def test_show_code_of_the_application_as_it_is(self):
         """A Python block with a file's name is an excerpt of it."""
         wrong = [
@@ -125,12 +131,11 @@ class TestResource:
         checkout.run(before)
         with checkout.served():
             checkout.run(after)
-        run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/bookmark"],
-            checkout,
-        )
+        options = ["-q", "-p", "no:cacheprovider"]
+        tested = run([sys.executable, "-m", "pytest", *options, "tests/bookmark"], checkout)
+        assert tested.returncode == 0, tested.stdout
         if LINT_IMPORTS.exists():  # it comes with the tools of `make check`
-            run([str(LINT_IMPORTS), "--no-logo"], checkout)
+            assert "bookmark" not in run([str(LINT_IMPORTS), "--no-logo"], checkout).stdout
 
     def test_is_the_same_in_both_languages(self):
         assert blocks(RESOURCE) == blocks(translation(RESOURCE))
@@ -169,8 +174,8 @@ def split(todo: list[Command]) -> tuple[list[Command], list[Command]]:
     return todo[:first], todo[first:]
 
 
-def run(command: list[str], checkout: Checkout) -> None:
-    done = subprocess.run(
+def run(command: list[str], checkout: Checkout) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         command,
         cwd=checkout.folder,
         env=checkout.environment,
@@ -180,4 +185,3 @@ def run(command: list[str], checkout: Checkout) -> None:
         timeout=TIMEOUT,
         check=False,
     )
-    assert done.returncode == 0, done.stdout

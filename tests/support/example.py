@@ -2,7 +2,7 @@
 
 In a block of ```console, a line that begins with `$ ` is a command and what follows is its output,
 in which `…` stands for anything. All commands of a page run in one shell, in an empty folder that
-stands for the checkout.
+stands for the checkout. Only `make` is left out: it would install and start things of its own.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def commands(page: Path) -> list[Command]:
     for block in blocks(page):
         if block.language == "console":
             found.extend(_commands(block.text.splitlines()))
-    return found
+    return [command for command in found if not command.text.startswith("make ")]
 
 
 def _commands(lines: list[str]) -> Iterator[Command]:
