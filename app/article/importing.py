@@ -20,10 +20,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
 from app.article.model import SLUG_LENGTH, SUMMARY_LENGTH, TAG_LENGTH, TITLE_LENGTH, Article
-from app.article.schema import Language, Slug
+from app.article.schema import Language, Name, Slug
 from app.article.service import ArticleService, Draft
 from app.core.exceptions import GroundworkError
 from app.core.schema import utc
@@ -75,7 +81,10 @@ class Refusal(GroundworkError):
 
 def _to_instant(value: Any) -> Any:  # noqa: ANN401  whatever YAML made of it
     if isinstance(value, datetime):
-        return utc(value)
+        try:
+            return utc(value)
+        except OverflowError:
+            raise ValueError("is outside of the years 1 to 9999") from None
     return datetime.combine(value, time.min, UTC) if isinstance(value, date) else value
 
 
@@ -88,7 +97,7 @@ class FrontMatter(BaseModel):
     slug: Slug | None = None
     summary: Annotated[str, Field(max_length=SUMMARY_LENGTH)] | None = None
     tags: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=TAG_LENGTH)]], Field(max_length=20)
+        list[Annotated[str, Name, Field(max_length=TAG_LENGTH)]], Field(max_length=20)
     ] = []
     language: Language | None = None
     date: Annotated[datetime | None, BeforeValidator(_to_instant)] = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from app.article.model import LANGUAGE_LENGTH, SLUG_LENGTH, TAG_LENGTH
 from app.core.schema import PageQuery, RequestPath, Schema, Timestamp
@@ -13,6 +13,8 @@ from app.core.schema import PageQuery, RequestPath, Schema, Timestamp
 SLUG_PATTERN = r"^[^\W_A-Z]+(?:-[^\W_A-Z]+)*$"
 LANGUAGE_PATTERN = r"^[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*$"
 
+# MySQL ignores spaces at the end of what it compares, SQLite does not.
+Name = StringConstraints(strip_whitespace=True, min_length=1)
 Slug = Annotated[
     str, Field(pattern=SLUG_PATTERN, max_length=SLUG_LENGTH, examples=["getting-started"])
 ]
@@ -36,9 +38,9 @@ class ArticlePath(RequestPath):
 class ArticleQuery(PageQuery):
     """Which articles are wanted, and in which order."""
 
-    tag: Annotated[str, Field(min_length=1, max_length=TAG_LENGTH)] | None = None
+    tag: Annotated[str, Name, Field(max_length=TAG_LENGTH)] | None = None
     """Only those with this tag."""
-    author: Annotated[str, Field(min_length=1, max_length=32)] | None = None
+    author: Annotated[str, Name, Field(max_length=32)] | None = None
     """Only those by this account."""
     language: Language | None = None
     """Only those in this language (BCP 47), such as `en` or `zh`."""

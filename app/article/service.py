@@ -119,6 +119,7 @@ class ArticleService:
         article.summary = draft.summary or shorten(rendered.summary, SUMMARY_LENGTH)
         if sorted(article.tags) != sorted(draft.tags):
             article.tags = sorted(draft.tags)
+            article.updated_at = utc_now()  # tags are rows of their own: nothing else would tell
         self.database.session.flush()
         return article
 

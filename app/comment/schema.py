@@ -12,7 +12,8 @@ from app.core.schema import RequestPath, Schema, Timestamp
 class CommentedPath(RequestPath):
     """Names the article that is commented."""
 
-    slug: Annotated[str, Field(min_length=1, max_length=120, examples=["getting-started"])]
+    # MySQL ignores spaces at the end of what it compares.
+    slug: Annotated[str, Field(pattern=r"^\S+$", max_length=120, examples=["getting-started"])]
     """The article's name in addresses."""
 
 
