@@ -145,6 +145,8 @@ class Library:
 
     def run(self, *arguments: str) -> tuple[int, str]:
         """Run a command as a shell would; returns its exit status and everything it printed."""
+        with self.app.app_context():
+            self.app.extensions["alembic"].stamp()  # commands insist on a migrated database
         result = self.app.test_cli_runner().invoke(args=list(arguments))
         return result.exit_code, result.output
 
