@@ -97,7 +97,7 @@ class FrontMatter(BaseModel):
     slug: Slug | None = None
     summary: Annotated[str, Field(max_length=SUMMARY_LENGTH)] | None = None
     tags: Annotated[
-        list[Annotated[str, Name, Field(max_length=TAG_LENGTH)]], Field(max_length=20)
+        list[Annotated[str, Name, Field(min_length=1, max_length=TAG_LENGTH)]], Field(max_length=20)
     ] = []
     language: Language | None = None
     date: Annotated[datetime | None, BeforeValidator(_to_instant)] = None

@@ -14,7 +14,7 @@ SLUG_PATTERN = r"^[^\W_A-Z]+(?:-[^\W_A-Z]+)*$"
 LANGUAGE_PATTERN = r"^[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*$"
 
 # MySQL ignores spaces at the end of what it compares, SQLite does not.
-Name = StringConstraints(strip_whitespace=True, min_length=1)
+Name = StringConstraints(strip_whitespace=True)
 Slug = Annotated[
     str, Field(pattern=SLUG_PATTERN, max_length=SLUG_LENGTH, examples=["getting-started"])
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from app.core.schema import RequestPath, Schema, Timestamp
 
@@ -12,8 +12,12 @@ from app.core.schema import RequestPath, Schema, Timestamp
 class CommentedPath(RequestPath):
     """Names the article that is commented."""
 
-    # MySQL ignores spaces at the end of what it compares.
-    slug: Annotated[str, Field(pattern=r"^\S+$", max_length=120, examples=["getting-started"])]
+    # MySQL ignores spaces at the end of what it compares, SQLite does not.
+    slug: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True),
+        Field(max_length=120, examples=["getting-started"]),
+    ]
     """The article's name in addresses."""
 
 

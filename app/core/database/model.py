@@ -41,7 +41,11 @@ class UTCDateTime(TypeDecorator[datetime]):
 
     impl = DateTime
     cache_ok = True
-    python_type = datetime  # a decorator's own is `object`, and a list reads its cursor by it
+
+    @property
+    def python_type(self) -> type[datetime]:
+        """What a list's cursor is read as; a decorator's own would be `object`."""
+        return datetime
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Keep microseconds on MySQL, whose plain DATETIME rounds to seconds."""
