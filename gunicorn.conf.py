@@ -76,7 +76,9 @@ def on_starting(_server: Arbiter) -> None:
 
 
 def when_ready(server: Arbiter) -> None:
-    """Let the first Ctrl-C finish the requests in flight, as SIGTERM does, the second not."""
+    """Say where it listens, and let the first Ctrl-C finish requests as SIGTERM does."""
+    # Gunicorn's own line is empty where each worker has its socket.
+    server.log.info("Listening at: http://%s", bind)
 
     def stop(_signal: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, server.signal)

@@ -256,6 +256,29 @@ def test_a_reload_drops_no_request(gunicorn: Server) -> None:
     wait_until(is_replaced, "new workers alone")
 
 
+@pytest.mark.parametrize(
+    "request_bytes, status",
+    [
+        (b"GARBAGE\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nBad Header\r\n\r\n", 400),
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 20_000 + b"\r\n\r\n", 431),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: odd\r\n\r\n", 501),
+    ],
+)
+def test_what_is_not_http_is_answered_in_the_one_shape_of_errors(
+    gunicorn: Server, request_bytes: bytes, status: int
+) -> None:
+    with socket.create_connection(("127.0.0.1", gunicorn.port), timeout=DEADLINE) as client:
+        client.sendall(request_bytes)
+        response = http.client.HTTPResponse(client)
+        response.begin()
+        error = json.loads(response.read())
+    assert (response.status, error["code"]) == (status, status)
+    assert response.getheader("X-Request-ID") == error["request_id"]
+    assert set(error) == {"code", "error_code", "message", "request_id"}
+
+
 def test_gunicorn_opens_no_control_socket_and_writes_no_access_log(gunicorn: Server) -> None:
     gunicorn.get("/marker")
     assert "/marker" not in gunicorn.log

@@ -41,7 +41,6 @@ class TestSlugify:
         assert slugify(slugify(given)) == slugify(given)
 
     @pytest.mark.parametrize("word", ["हिन्दी", "ที่นี่", "தமிழ்"])
-    @pytest.mark.xfail(reason="defect: vowel signs are no \\w in Python, so they cut words apart")
     def test_keeps_scripts_with_vowel_signs_whole(self, word):
         assert slugify(word) == word
 

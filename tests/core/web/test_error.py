@@ -121,7 +121,6 @@ class TestShape:
     def test_a_status_without_a_class_has_the_number_of_its_family(self, probe):
         assert fail(probe, ImATeapot()).json["error_code"] == 10001
 
-    @pytest.mark.xfail(reason="defect: HTTPStatus() raises in the handler: 500")
     def test_a_status_that_nobody_knows_is_still_answered(self, probe):
         class Odd(HTTPException):
             code = 499
