@@ -177,7 +177,7 @@ def test_each_line_of_a_server_is_one_event_of_ours(server: Server) -> None:
     events = [json.loads(line) for line in server.log.splitlines()]
     assert {"error"} == {event["stream"] for event in events}
     assert len(events) == len({(event["event"], event["timestamp"]) for event in events})
-    assert any("istening at: http://127.0.0.1" in event["event"] for event in events)
+    assert any("listening at: http://127.0.0.1" in event["event"].lower() for event in events)
 
 
 @pytest.mark.parametrize(
