@@ -103,10 +103,11 @@ format: $(DONE)/dev ## Format the code and apply ruff's safe fixes
 	@$(BIN)/black --quiet .
 
 .PHONY: migration
-migration: $(DONE)/run ## Write a migration for the changed models: make migration m="Add a column"
+migration: $(DONE)/run $(DONE)/dev ## Write a migration for the changed models: make migration m="Add a column"
 	@if [ -z "$(m)" ]; then echo 'Say what changes: make migration m="Add a column"' >&2; exit 1; fi
 	@$(BIN)/python -m flask --app app.main db upgrade
 	@$(BIN)/python -m flask --app app.main db revision "$(m)"
+	@$(BIN)/black --quiet migrations
 
 # var/ holds the data and .venv the packages: neither is litter.
 .PHONY: clean

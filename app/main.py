@@ -57,7 +57,16 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     Raises:
         ConfigurationError: A setting is missing or wrong.
     """
-    settings = settings or load_settings()
+    try:
+        return _build(settings or load_settings())
+    except ConfigurationError as error:
+        if click.get_current_context(silent=True) is None:
+            raise
+        # Under the `flask` command a person reads this: one line, no traceback.
+        raise click.ClickException(str(error)) from None
+
+
+def _build(settings: Settings) -> APIFlask:
     configure_logging(settings)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     app = APIFlask("app", settings, title="Groundwork", version=project["version"])

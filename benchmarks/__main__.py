@@ -25,6 +25,8 @@ class Suite(click.Group):
 @click.pass_context
 def main(context: click.Context, quick: bool) -> None:  # noqa: FBT001  click calls it by name
     """Measure what the foundation costs. Without a name, run every benchmark."""
+    if quick:
+        context.default_map = {name: {"quick": True} for name in MODULES}
     if context.invoked_subcommand is None:
         for name in MODULES:
             command = main.get_command(context, name)

@@ -76,7 +76,10 @@ class Refusal(GroundworkError):
 
 def _to_instant(value: Any) -> Any:  # noqa: ANN401  whatever YAML made of it
     if isinstance(value, datetime):
-        return utc(value)
+        try:
+            return utc(value)
+        except OverflowError:
+            raise ValueError("is outside of the years 1 to 9999") from None
     return datetime.combine(value, time.min, UTC) if isinstance(value, date) else value
 
 

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from app.article.model import (
     BODY_LENGTH,
@@ -41,6 +41,8 @@ def _distinct(values: list[str]) -> list[str]:
     return sorted(set(values))
 
 
+# MySQL ignores spaces at the end of what it compares, SQLite does not.
+Name = StringConstraints(strip_whitespace=True)
 # A validator that comes last runs first: spellings are unified before they are checked, because
 # unifying may lengthen a text.
 Slug = Annotated[
@@ -75,7 +77,7 @@ class ArticleQuery(PageQuery):
 
     tag: Tag | None = None
     """Only those with this tag."""
-    author: Annotated[str, Field(min_length=1, max_length=32)] | None = None
+    author: Annotated[str, Name, Field(max_length=32)] | None = None
     """Only those by this account."""
     language: Language | None = None
     """Only those in this language (BCP 47), such as `en` or `zh`."""

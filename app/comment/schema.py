@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from app.core.schema import RequestBody, RequestPath, Schema, Timestamp
 
@@ -14,7 +14,12 @@ BODY_LENGTH = 5000
 class CommentedPath(RequestPath):
     """Names the article that is commented."""
 
-    slug: Annotated[str, Field(min_length=1, max_length=120, examples=["getting-started"])]
+    # MySQL ignores spaces at the end of what it compares, SQLite does not.
+    slug: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True),
+        Field(max_length=120, examples=["getting-started"]),
+    ]
     """The article's name in addresses."""
 
 

@@ -15,11 +15,14 @@ id) is added to each. Secrets are masked and line breaks escaped in all of them,
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import threading
+import time
 import traceback
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -40,11 +43,15 @@ LIBRARIES = (
     "celery", "celery.task", "celery.redirected", "sqlalchemy", "alembic", "py.warnings",
 )  # fmt: skip
 """Loggers whose own handlers are taken away: each event is written once, by us."""
-SUPERSEDED = ("werkzeug", "gunicorn.access", "granian.access")
-"""Loggers of a line for each request, for which the access stream has better ones."""
-INDISCREET = ("authlib",)
-"""Loggers that write whole tokens below WARNING."""
+QUIET = ("werkzeug", "gunicorn.access", "granian.access", "alembic.runtime.plugins", "authlib")
+"""Loggers heard from `WARNING` on: a line for each request, which the access stream has better, a
+line for each part of Alembic that is loaded, and whole tokens."""
 
+MAX_REMEMBERED = 256
+"""Characters of the longest text that is remembered as harmless."""
+
+_PLAIN = frozenset({int, float, bool, type(None)})
+_OWN_ID = re.compile(r"[0-9a-f]{32}")
 _LEVELS = {
     "fatal": "ERROR",
     "critical": "ERROR",
@@ -85,7 +92,8 @@ def get_logger(name: str | None = None) -> FilteringBoundLogger:
 def log_access(**fields: object) -> None:
     """Write the one access event of a request.
 
-    The fast path: no logger, no chain, one look at all texts together. Its level follows `status`.
+    The fast path: no logger, no chain, and texts that were seen to be harmless are remembered.
+    Its level follows `status`; what `bind_contextvars` bound is part of it.
 
     Args:
         fields: `method`, `route`, `path`, `status`, `duration_ms`, `user`, `bytes`, …
@@ -95,8 +103,10 @@ def log_access(**fields: object) -> None:
     output = _state.output
     if output is None or SEVERITY[level] < output.level:
         return
-    head = {"timestamp": _timestamp(), "level": level, "stream": "access", "event": "request"}
-    output.write("access", head | _mask_flat(get_contextvars() | fields) | head)
+    event = {"timestamp": _timestamp(), "level": level, "stream": "access", "event": "request"}
+    event.update(_mask_flat(get_contextvars()))
+    event.update(_mask_flat(fields))
+    output.write("access", event)
 
 
 class LibraryHandler(logging.Handler):
@@ -139,7 +149,7 @@ def _adopt_libraries(level: int) -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate, logger.disabled = True, False
-    for name in (*SUPERSEDED, *INDISCREET):
+    for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     if _state.handler not in logging.root.handlers:
         logging.root.addHandler(_state.handler)
@@ -192,11 +202,24 @@ def _emit(level: str, event: EventDict, created: float | None = None) -> None:
 
 
 def _mask_flat(fields: dict[str, Any]) -> dict[str, Any]:
-    kinds = (str, int, float, type(None))
-    is_flat = all(type(value) in kinds and not is_secret_key(key) for key, value in fields.items())
-    if is_flat and is_harmless([value for value in fields.values() if type(value) is str]):
-        return fields
-    return mask_fields(fields)
+    for key, value in fields.items():
+        kind = type(value)
+        is_plain = _is_harmless(value) if kind is str else kind in _PLAIN
+        if not is_plain or is_secret_key(key):
+            return mask_fields(fields)
+    return fields
+
+
+def _is_harmless(text: str) -> bool:
+    # Our own request ids are new each time, and 6 % of them hold digits like a phone number's.
+    if _OWN_ID.fullmatch(text):
+        return True
+    return _is_known_harmless(text) if len(text) <= MAX_REMEMBERED else is_harmless((text,))
+
+
+@lru_cache(4096)  # paths, methods and addresses come again and again
+def _is_known_harmless(text: str) -> bool:
+    return is_harmless((text,))
 
 
 def _level_of_status(status: int) -> str:
@@ -204,8 +227,13 @@ def _level_of_status(status: int) -> str:
 
 
 def _timestamp(created: float | None = None) -> str:
-    moment = datetime.now(UTC) if created is None else datetime.fromtimestamp(created, UTC)
-    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
+    second, fraction = divmod(time.time() if created is None else created, 1)
+    return f"{_second(second)}.{int(fraction * 1000):03d}Z"
+
+
+@lru_cache(4)  # of the many events in a second, one formats it
+def _second(second: float) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
+from typing import Any
 
 MASK = "***"
 MAX_DEPTH = 6
@@ -91,7 +92,7 @@ def mask_text(text: str, limit: int = MAX_TEXT) -> str:
     return text
 
 
-def mask_fields(fields: Mapping[str, object], depth: int = 0) -> dict[str, object]:
+def mask_fields(fields: Mapping[Any, object], depth: int = 0) -> dict[str, object]:
     """Return the fields as JSON knows them, with secrets replaced at any depth."""
     masked: dict[str, object] = {}
     for key, value in fields.items():
@@ -168,7 +169,7 @@ def _mask_value(value: object, depth: int) -> object:
     return mask_text(_describe(value))
 
 
-def _mask_container(value: Mapping[str, object] | Iterable[object], depth: int) -> object:
+def _mask_container(value: Mapping[Any, object] | Iterable[object], depth: int) -> object:
     if depth > MAX_DEPTH:
         return "…"
     if isinstance(value, Mapping):

@@ -18,6 +18,8 @@ from app.core.schema import PageQuery, utc
 
 RowT = TypeVar("RowT")
 
+MAX_INTEGER = 2**63 - 1  # of both back ends
+
 
 @dataclass(frozen=True, slots=True)
 class Window(Generic[RowT]):
@@ -59,9 +61,13 @@ class Order:
     def _read(self, value: Any) -> Any:  # noqa: ANN401  whatever type the column has
         kind = self.key.type.python_type
         try:
-            return utc(datetime.fromisoformat(value)) if kind is datetime else kind(value)
-        except (TypeError, ValueError):
-            raise _bad_cursor() from None
+            if kind is datetime:
+                return utc(datetime.fromisoformat(value))
+            if kind is not int or -MAX_INTEGER <= int(value) <= MAX_INTEGER:
+                return kind(value)
+        except (TypeError, ValueError, OverflowError):
+            pass
+        raise _bad_cursor()
 
     def cursor_of(self, row: object) -> str:
         """The cursor that continues behind this row."""
@@ -127,7 +133,7 @@ def decode_cursor(cursor: str) -> tuple[Any, int]:
         key, tie = json.loads(raw)
     except (binascii.Error, ValueError, TypeError, RecursionError):
         raise _bad_cursor() from None
-    if type(key) not in {str, int, float} or type(tie) is not int or not 0 <= tie < 2**63:
+    if type(key) not in {str, int, float} or type(tie) is not int or not 0 <= tie <= MAX_INTEGER:
         raise _bad_cursor()
     return key, tie
 

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 MAX_PAGE = 100_000
 MAX_PAGE_SIZE = 100
 
-Timestamp = Annotated[AwareDatetime, AfterValidator(lambda value: value.astimezone(UTC))]
+
+def utc(value: datetime) -> datetime:
+    """The same instant in UTC; a naive value is taken to be in UTC already."""
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+TO_UTC = AfterValidator(utc)
+Timestamp = Annotated[datetime, TO_UTC]
 """An instant, always written in UTC with `Z` (RFC 3339)."""
 
 
@@ -90,6 +97,11 @@ class Page(Schema, Generic[ItemT]):
     next_cursor: Annotated[str | None, Field(exclude_if=_is_none)] = None
     """Give it back as `cursor` for what follows; absent at the end."""
 
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
+        """Name a page of `UserOut` `UserPage`: clients generated from the document use it."""
+        return f"{params[0].__name__.removesuffix('Out')}Page"
+
 
 class FieldProblem(Schema):
     """One wrong field of a request."""
@@ -115,8 +127,3 @@ class Problem(Schema):
     """Quote it when asking for help: every log entry of this request carries it."""
     errors: Annotated[list[FieldProblem] | None, Field(exclude_if=_is_none)] = None
     """The wrong fields, where there are any."""
-
-
-def utc(value: datetime) -> datetime:
-    """The same instant in UTC; a naive value is taken to be in UTC already."""
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
-
-_NOT_WORD = re.compile(r"[\W_]+")
 
 
 def slugify(text: str) -> str:
@@ -15,7 +12,13 @@ def slugify(text: str) -> str:
     'getting-started-caché-co'
     """
     folded = unicodedata.normalize("NFKC", text).lower()
-    return _NOT_WORD.sub("-", folded).strip("-")
+    return "-".join("".join(map(_or_space, folded)).split())
+
+
+def _or_space(character: str) -> str:
+    # Marks carry the vowels of Hindi, Thai and Tamil; Python's \w does not know them.
+    is_word = character.isalnum() or unicodedata.category(character).startswith("M")
+    return character if is_word else " "
 
 
 def shorten(text: str, length: int) -> str:

@@ -91,7 +91,9 @@ def difference(expected: Any, found: Any, where: str = "body") -> str | None:
     elif isinstance(expected, list):
         if len(expected) != len(found):
             return f"{where}: {len(expected)} entries expected, found {len(found)}"
-        pairs = [(f"{where}.{at}", *pair) for at, pair in enumerate(zip(expected, found))]
+        pairs = [
+            (f"{where}.{at}", *pair) for at, pair in enumerate(zip(expected, found, strict=True))
+        ]
     else:
         return None if expected == found else f"{where}: {expected!r} expected, found {found!r}"
     return next((wrong for at, a, b in pairs if (wrong := difference(a, b, at))), None)

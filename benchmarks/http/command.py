@@ -28,11 +28,22 @@ PARTS = ("in-process", "served", "start")
     help="Only these contenders; without bare and FastAPI there is nothing to compare with.",
 )
 @click.option("--rounds", type=click.IntRange(1, 200), help="Rounds in process. Default: 21.")
+@click.option(
+    "--pin/--no-pin",
+    "is_pinned",
+    default=True,
+    help="Servers on one core and the load on the others, or all on all. Default: --pin.",
+)
 @click.option("--json", "file", type=click.Path(path_type=Path), help="Write all samples there.")
-def command(
-    *, quick: bool, parts: tuple[str, ...], only: tuple[str, ...], rounds: int | None,
+def command(  # noqa: PLR0913  click hands each option over by name
+    *,
+    quick: bool,
+    parts: tuple[str, ...],
+    only: tuple[str, ...],
+    rounds: int | None,
+    is_pinned: bool,
     file: Path | None,
-) -> None:  # fmt: skip
+) -> None:
     """Compare the HTTP layer with bare Flask, its frameworks, and FastAPI.
 
     Three routes: a small GET, a validated POST of six fields, a list of 50 articles. Measured is
@@ -54,7 +65,9 @@ def command(
         if "in-process" in parts:
             samples = _in_process(names, rounds or (5 if quick else 21), folder)
         if "served" in parts:
-            entries = _served(names, 2 if quick else 7, 0.25 if quick else 1.0, folder)
+            entries = _served(
+                names, served.Plan(*(2, 0.25) if quick else (5, 1.0), is_pinned), folder
+            )
     aims = report.aims(samples, entries, start)
     if aims:
         click.echo("\nThe aims:")
@@ -91,12 +104,10 @@ def _in_process(names: tuple[str, ...], rounds: int, folder: Path) -> in_process
     return samples
 
 
-def _served(
-    names: tuple[str, ...], rounds: int, scale: float, folder: Path
-) -> list[served.Entry]:  # fmt: skip
+def _served(names: tuple[str, ...], plan: served.Plan, folder: Path) -> list[served.Entry]:
     entries = served.entries(names)
-    steps = len(entries) + rounds
+    steps = len(entries) + plan.rounds
     with click.progressbar(length=steps, label="under servers", file=sys.stderr) as bar:
-        served.measure(entries, rounds, scale, folder, lambda: bar.update(1))
+        served.measure(entries, plan, folder, lambda: bar.update(1))
     click.echo("\n" + report.served(entries))
     return entries

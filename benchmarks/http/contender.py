@@ -13,7 +13,8 @@ class Contender:
     name: str
     title: str
     packages: tuple[str, ...]
-    servers: tuple[str, ...] = ("gunicorn",)
+    servers: tuple[tuple[str, int], ...] = (("gunicorn", 16),)
+    """Names of servers, each with its number of threads."""
     is_asgi: bool = False
 
     @property
@@ -25,10 +26,13 @@ class Contender:
         return ", ".join(f"{package} {version(package)}" for package in self.packages)
 
 
+UVICORN = (("uvicorn", 1),)
+# Threads that only compute wait for each other's interpreter lock: one thread shows how much.
+OUR_SERVERS = (("gunicorn", 16), ("granian", 16), ("granian", 1))
 CONTENDERS = {
     item.name: item
     for item in (
-        Contender("bare", "bare Flask", ("flask", "werkzeug")),
+        Contender("bare", "bare Flask", ("flask", "werkzeug"), (("gunicorn", 16), ("granian", 16))),
         Contender("bare_orjson", "bare Flask + orjson", ("orjson",)),
         Contender("openapi", "flask-openapi", ("flask-openapi", "pydantic")),
         Contender("apiflask_marshmallow", "APIFlask (marshmallow)", ("apiflask", "marshmallow")),
@@ -38,15 +42,11 @@ CONTENDERS = {
             "fastapi_async",
             "FastAPI, async def",
             ("fastapi", "starlette"),
-            ("uvicorn",),
+            UVICORN,
             is_asgi=True,
         ),
-        Contender(
-            "fastapi_def", "FastAPI, def", ("fastapi", "starlette"), ("uvicorn",), is_asgi=True
-        ),
-        Contender(
-            "groundwork", "Groundwork", ("flask-openapi", "pydantic"), ("gunicorn", "granian")
-        ),
+        Contender("fastapi_def", "FastAPI, def", ("fastapi", "starlette"), UVICORN, is_asgi=True),
+        Contender("groundwork", "Groundwork", ("flask-openapi", "pydantic"), OUR_SERVERS),
     )
 }
 BARE, OURS, FASTAPI = "bare", "groundwork", "fastapi_async"

@@ -108,13 +108,13 @@ def ours_to_peers(samples: Samples) -> str:
 
 def served(entries: list[Entry]) -> str:
     by_key = {entry.key: entry for entry in entries}
-    bare, fast = by_key.get(f"{BARE}/gunicorn"), by_key.get(f"{FASTAPI}/uvicorn")
+    bare, fast = by_key.get(f"{BARE}/gunicorn/16"), by_key.get(f"{FASTAPI}/uvicorn/1")
     head = ["requests per CPU second"]
     for case in CASES.values():
         head += [case.title, "× bare", "× FastAPI"]
     rows = []
     for entry in entries:
-        row = [f"{CONTENDERS[entry.contender].title} on {entry.server.capitalize()}"]
+        row = [entry.title]
         for case in CASES:
             row += [f"{1e6 / median(entry.cpu[case]):,.0f}"]
             row += [f"{ratio(base.cpu[case], entry.cpu[case]):.2f}" if base else ""
@@ -122,7 +122,7 @@ def served(entries: list[Entry]) -> str:
         rows.append(row)
     memory = [
         [
-            f"{CONTENDERS[entry.contender].title} on {entry.server.capitalize()}",
+            entry.title,
             f"{entry.worker_mb:.0f}",
             f"{entry.total_mb:.0f}",
         ]
@@ -149,14 +149,14 @@ def aims(
                 text = f"{CASES['list'].title}, in process, × {CONTENDERS[name].title}"
                 found.append(Aim(text, ratio(ours["list"], samples[name]["list"]), 0.5, ""))
     by_key = {entry.key: entry for entry in entries or []}
-    ours_served, fast = by_key.get(f"{OURS}/granian"), by_key.get(f"{FASTAPI}/uvicorn")
+    ours_served, fast = by_key.get(f"{OURS}/granian/16"), by_key.get(f"{FASTAPI}/uvicorn/1")
     if ours_served and fast:
         for case in CASES.values():
             share = ratio(fast.cpu[case.name], ours_served.cpu[case.name])
             text = f"{case.title}, on Granian, requests per CPU second, × FastAPI on Uvicorn"
             found.append(Aim(text, share, 0.7, "", is_most=False))
     for server in ("gunicorn", "granian"):
-        if entry := by_key.get(f"{OURS}/{server}"):
+        if entry := by_key.get(f"{OURS}/{server}/16"):
             text = f"memory of a {server.capitalize()} worker after 1,000 requests"
             found.append(Aim(text, entry.worker_mb, 120, " MB"))
     if start:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from benchmarks.http.child import (
     cpu_seconds,
     environment,
     free_port,
+    on_cores,
     resident_mb,
     server,
     tree,
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONNECTIONS = 8
-THREADS = 16
 COUNTS = {"small": 4000, "post": 4000, "list": 1200}
 WARM_UP = {"small": 400, "post": 400, "list": 200}
 """Together the 1,000 requests after which memory is read."""
@@ -38,6 +39,7 @@ class Entry:
 
     contender: str
     server: str
+    threads: int
     port: int = 0
     pid: int = 0
     worker_mb: float = 0
@@ -49,44 +51,67 @@ class Entry:
 
     @property
     def key(self) -> str:
-        return f"{self.contender}/{self.server}"
+        return f"{self.contender}/{self.server}/{self.threads}"
+
+    @property
+    def title(self) -> str:
+        threads = "" if self.server == "uvicorn" else f", {self.threads} thread"
+        threads += "s" if self.threads > 1 else ""
+        return f"{CONTENDERS[self.contender].title} on {self.server.capitalize()}{threads}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long, and on which cores."""
+
+    rounds: int
+    scale: float
+    """Share of the usual number of requests in a round."""
+    is_pinned: bool
+    """The servers share one core and the load has the others."""
 
 
 def entries(names: Iterable[str]) -> list[Entry]:
-    return [Entry(name, server) for name in names for server in CONTENDERS[name].servers]
+    return [
+        Entry(name, server, threads)
+        for name in names
+        for server, threads in CONTENDERS[name].servers
+    ]
 
 
-def measure(
-    found: list[Entry], rounds: int, scale: float, folder: Path, tick: Callable[[], None]
-) -> None:
+def measure(found: list[Entry], plan: Plan, folder: Path, tick: Callable[[], None]) -> None:
     """Start every server, check its answers, then load them in turns."""
+    cores = sorted(os.sched_getaffinity(0))
+    ours, rest = (set(cores[-1:]), set(cores[:-1])) if plan.is_pinned else (set(), set())
     with ExitStack() as stack:
-        load = stack.enter_context(Child("benchmarks.http.load", env=environment(folder / "load")))
+        with on_cores(rest):
+            env = environment(folder / "load")
+            load = stack.enter_context(Child("benchmarks.http.load", env=env))
         for entry in found:
             entry.port = free_port()
-            env = environment(folder / entry.key.replace("/", "-"), entry.port, THREADS)
-            entry.pid = stack.enter_context(server(command(entry), entry.port, env))
+            env = environment(folder / entry.key.replace("/", "-"), entry.port, entry.threads)
+            with on_cores(ours):
+                entry.pid = stack.enter_context(server(command(entry), entry.port, env))
             warm_up(entry, load)
             tick()
-        for _ in range(rounds):
+        for _ in range(plan.rounds):
             for case, count in COUNTS.items():
                 for entry in found:
-                    once(entry, case, max(100, int(count * scale)), load)
+                    once(entry, case, max(100, int(count * plan.scale)), load)
             tick()
 
 
 def warm_up(entry: Entry, load: Child) -> None:
     """Check the answers, and read the memory after 1,000 requests."""
-    title = f"{CONTENDERS[entry.contender].title} on {entry.server}"
     for fields in REFUSED:
         body = CASES["post"].changed(fields).decode()
         found = load.ask(port=entry.port, case="post", count=1, connections=1, body=body)
-        refuse_lenient(title, fields, int(next(iter(found["statuses"]))))
+        refuse_lenient(entry.title, fields, int(next(iter(found["statuses"]))))
     for name, count in WARM_UP.items():
         case = CASES[name]
         found = load.ask(port=entry.port, case=name, count=count, connections=CONNECTIONS)
         status = int(min(found["statuses"], key=lambda status: int(status) == case.status))
-        refuse_wrong(title, case, status, base64.b64decode(found["last"]))
+        refuse_wrong(entry.title, case, status, base64.b64decode(found["last"]))
     sizes = [resident_mb(pid) for pid in tree(entry.pid)]
     entry.worker_mb, entry.total_mb = max(sizes[1:] or sizes), sum(sizes)
 
@@ -110,12 +135,17 @@ def command(entry: Entry) -> list[str]:
             f"serve(load_settings(web_server=WebServer('{entry.server}')), '{application}')"
         )
         return [sys.executable, "-c", start]
+    if entry.server == "granian":
+        options = ["--interface", "wsgi", "--factory", "--workers", "1", "--no-ws"]
+        options += ["--blocking-threads", str(entry.threads), "--log-level", "warning"]
+        address = ["--host", "127.0.0.1", "--port", str(entry.port)]
+        return [sys.executable, "-m", "granian", *options, *address, application]
     bind = f"127.0.0.1:{entry.port}"
     if entry.server == "uvicorn":
         options = ["--factory", "--no-access-log", "--log-level", "warning"]
         address = ["--host", "127.0.0.1", "--port", str(entry.port)]
         return [sys.executable, "-m", "uvicorn", application, *options, *address]
-    options = ["--worker-class", "gthread", "--workers", "1", "--threads", str(THREADS)]
+    options = ["--worker-class", "gthread", "--workers", "1", "--threads", str(entry.threads)]
     options += [
         "--keep-alive",
         "75",

@@ -110,7 +110,14 @@ def _prepare_file(url: URL) -> URL:
     if name.startswith("file:"):
         return url
     path = ROOT / name
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = (
+            f"the database's folder {path.parent} cannot be made ({error.strerror});"
+            " choose another: APP_VAR_DIR=/path/to/folder"
+        )
+        raise ConfigurationError(msg) from None
     return url.set(database=str(path))
 
 

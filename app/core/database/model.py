@@ -42,6 +42,11 @@ class UTCDateTime(TypeDecorator[datetime]):
     impl = DateTime
     cache_ok = True
 
+    @property
+    def python_type(self) -> type[datetime]:
+        """What a list's cursor is read as; a decorator's own would be `object`."""
+        return datetime
+
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Keep microseconds on MySQL, whose plain DATETIME rounds to seconds."""
         precise = mysql.DATETIME(fsp=6) if dialect.name == "mysql" else DateTime()

@@ -17,6 +17,7 @@ from app.core.web import document, error
 from app.core.web.access import Access
 from app.core.web.conditional import evaluate
 from app.core.web.error import Converter
+from app.core.web.flask_path import DirectFlask
 from app.core.web.json import OrJSONProvider, dump
 from app.core.web.request import Request, Response, current_request
 from app.core.web.session import NoSession
@@ -26,7 +27,7 @@ ServiceT = TypeVar("ServiceT")
 _SCALARS = (str, int, float, bool, bytes)
 
 
-class APIFlask(OpenAPI):
+class APIFlask(DirectFlask, OpenAPI):
     """The application: views return data, errors have one shape, every answer is accounted for.
 
     Args:
@@ -95,15 +96,17 @@ class APIFlask(OpenAPI):
         return self._respond(rv, None, None)
 
     def _respond(self, rv: Any, status: Any, headers: Any) -> Response:  # noqa: ANN401  as above
-        if (body := to_json(rv)) is not None:
+        if isinstance(rv, Response):
+            response = rv
+        elif (body := to_json(rv)) is not None:
             response = Response.of_data(body)
         elif rv is None:
             response = Response(b"", 204)
             del response.headers["Content-Type"]
-        elif isinstance(rv, Exception) and not callable(rv):
-            response = self.make_response(self.handle_user_exception(rv))
+        elif isinstance(rv, Exception) and (handled := self.handle_user_exception(rv)) is not rv:
+            response = self.make_response(handled)
         else:
-            response = cast("Response", super().make_response(rv))
+            response = cast("Response", super().make_response(cast("Any", rv)))
         if status is not None:
             response.status = status
         if headers:

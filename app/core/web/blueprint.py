@@ -19,6 +19,7 @@ from app.core.web.guard import Authenticate, Need, admit, need_of
 from app.core.web.idempotency import PARAMETER, answer_once, claim_of, is_idempotent
 from app.core.web.linking import link_header
 from app.core.web.request import Response, current_request
+from app.core.web.row import writer_of
 from app.core.web.validation import Reader, read, reader_of
 
 View = Callable[..., Any]
@@ -106,19 +107,23 @@ def _authenticate(header: str) -> Principal:
 
 
 def shaper_of(model: type[BaseModel] | None) -> Callable[[Any], Any]:
-    """The function that turns a row, a window of rows or a mapping into the declared model."""
+    """The function that turns a row, a window of rows or a mapping into the declared answer."""
     if model is None:
         return lambda result: result
     validate = model.__pydantic_validator__.validate_python
     ready = (model, Response, Exception, type(None))
+    writer = writer_of(model)
 
     def shape(result: Any) -> Any:  # noqa: ANN401  whatever the view returned
         if isinstance(result, ready):
             return result
         if type(result) is tuple:
             return (shape(result[0]), *result[1:])
-        if isinstance(result, Window) and (links := link_header(result)):
-            return validate(result), {"Link": links}
-        return validate(result)
+        if isinstance(result, Window):
+            body = writer.window(result) if writer else None
+            answer = validate(result) if body is None else Response.of_data(body)
+            return answer, {"Link": link_header(result)}
+        body = writer.one(result) if writer else None
+        return validate(result) if body is None else Response.of_data(body)
 
     return shape

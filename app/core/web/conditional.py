@@ -86,7 +86,7 @@ def is_fresh(request: Request, tag: str, modified: datetime | None) -> bool:
         return False
     try:
         return modified.replace(microsecond=0) <= parsedate_to_datetime(since)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False  # a date that cannot be read, or has no zone, is as good as none
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Flask, current_app
 from werkzeug.exceptions import HTTPException
+from werkzeug.http import HTTP_STATUS_CODES
 
 from app.core.exceptions import (
     CATALOGUE,
@@ -78,7 +79,7 @@ def answer_http(error: HTTPException) -> Response | HTTPException:
     }
     if kind := _BY_STATUS.get(error.code):
         return render(kind(headers=headers))
-    other = APIException(HTTPStatus(error.code).phrase, headers=headers)
+    other = APIException(_phrase(error.code), headers=headers)
     other.code, other.error_code = error.code, _FAMILY[error.code // 100]
     return render(other)
 
@@ -135,12 +136,16 @@ def wants_problem() -> bool:
     return accepted.best_match(("application/json", PROBLEM_JSON)) == PROBLEM_JSON
 
 
+def _phrase(code: int) -> str:
+    return HTTP_STATUS_CODES.get(code, "Error")  # somebody's own status has no phrase
+
+
 def _problem(facts: dict[str, Any]) -> dict[str, Any]:
     """RFC 9457's own members, then ours as extensions."""
     code, text = facts.pop("code"), facts.pop("message")
     return {
         "type": f"urn:groundwork:error:{facts['error_code']}",
-        "title": HTTPStatus(code).phrase,
+        "title": _phrase(code),
         "status": code,
         "detail": text,
         "instance": current_request().path,

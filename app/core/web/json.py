@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
@@ -61,7 +62,27 @@ def dump(value: object) -> bytes:
     except TypeError:
         # orjson stops at 64-bit integers and at strings with lone surrogates; the standard
         # library writes both, at a tenth of the speed.
-        return json.dumps(value, default=encode, separators=(",", ":")).encode()
+        return json.dumps(_plain(value), separators=(",", ":"), allow_nan=False).encode()
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401  any value, and whatever JSON type fits it
+    """Do for the standard library what orjson does by itself: keys, and numbers that are none."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, Mapping):
+        return {_key(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return _plain(encode(value))
+
+
+def _key(key: Any) -> str:  # noqa: ANN401  any hashable value
+    if isinstance(key, str):
+        return str(key)
+    plain = _plain(key)
+    return plain if isinstance(plain, str) else json.dumps(plain)
 
 
 class OrJSONProvider(JSONProvider):

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 from flask import Request as FlaskRequest
 from flask import Response as FlaskResponse
 from flask import request as flask_request
+from flask.globals import request_ctx
+from werkzeug.exceptions import MethodNotAllowed
 
 from app.core.auth.principal import Principal
 from app.core.schema import Validators
@@ -43,7 +45,14 @@ class Request(FlaskRequest):
     @property
     def route(self) -> str:
         """The matched route's pattern, or `unmatched`: few values, unlike the path."""
-        return self.url_rule.rule if self.url_rule else "unmatched"
+        if self.url_rule is not None:
+            return self.url_rule.rule
+        adapter, error = request_ctx.url_adapter, self.routing_exception
+        if adapter and isinstance(error, MethodNotAllowed) and error.valid_methods:
+            # The path is known, so it counts for its route and not as a stranger's.
+            rule, _ = adapter.match(method=next(iter(error.valid_methods)), return_rule=True)
+            return rule.rule
+        return "unmatched"
 
 
 class Response(FlaskResponse):

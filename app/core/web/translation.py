@@ -14,13 +14,20 @@ LOCALES = (DEFAULT_LOCALE, "zh")
 
 
 def choose_locale(accepted: LanguageAccept) -> str:
-    """The best locale for an `Accept-Language` header (RFC 9110, section 12.5.4)."""
-    return accepted.best_match(LOCALES, DEFAULT_LOCALE) or DEFAULT_LOCALE
+    """The best locale for an `Accept-Language` header.
+
+    A regional tag stands for its language, as in RFC 4647's lookup: `zh-CN` is served by `zh`.
+    """
+    for tag, quality in accepted:  # the most wanted first
+        language = tag.split("-")[0].lower()
+        if quality > 0 and language in LOCALES:
+            return language
+    return DEFAULT_LOCALE
 
 
 @cache
 def _catalogue(locale: str) -> gettext.NullTranslations:
-    return gettext.translation("messages", FOLDER, [locale], fallback=locale == DEFAULT_LOCALE)
+    return gettext.translation("messages", FOLDER, [locale], fallback=True)
 
 
 def translate(message: str, locale: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin
 
 import orjson
 from pydantic import BaseModel, ValidationError
-from werkzeug.datastructures import MultiDict
+from werkzeug.datastructures import FileStorage, MultiDict
 
 from app.core.exceptions import BadRequest, FieldError, UnsupportedMediaType, ValidationFailed
 from app.core.web.request import Request
@@ -96,12 +96,15 @@ def _header_reader(model: Model) -> Reader:
 
 def _form_reader(model: Model) -> Reader:
     validate, many = model.__pydantic_validator__.validate_python, _list_fields(model)
+    files = _file_fields(model)
 
     def reader(request: Request) -> BaseModel:
         _require_type(request, FORM_TYPES)
-        fields = _flatten(request.form, many)
-        if files := request.files:
-            fields |= _flatten(files, many)
+        # What should be a file and came as text counts as missing.
+        texts = {
+            name: text for name, text in _flatten(request.form, many).items() if name not in files
+        }
+        fields = texts | _flatten(request.files, many) if request.files else texts
         return validate(fields)  # type: ignore[no-any-return]
 
     return reader
@@ -128,7 +131,7 @@ def _body_reader(model: Model) -> Reader:
 
 def _require_type(request: Request, accepted: tuple[str, ...]) -> None:
     environ = request.environ
-    if environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
+    if environ.get("HTTP_CONTENT_ENCODING", "").strip().lower() not in {"", "identity"}:
         # RFC 9110, section 15.5.16: an encoding that is not read is 415 with Accept-Encoding.
         raise UnsupportedMediaType(headers={"Accept-Encoding": "identity"})
     if environ.get("CONTENT_TYPE") not in accepted and request.mimetype not in accepted:
@@ -158,6 +161,18 @@ def _list_fields(model: Model) -> frozenset[str]:
         field.alias or name
         for name, field in model.model_fields.items()
         if any(_is_list(part) for part in (field.annotation, *get_args(field.annotation)))
+    )
+
+
+def _file_fields(model: Model) -> frozenset[str]:
+    """The names, as sent, of fields that hold uploaded files."""
+    return frozenset(
+        field.alias or name
+        for name, field in model.model_fields.items()
+        if any(
+            isinstance(part, type) and issubclass(part, FileStorage)
+            for part in (field.annotation, *get_args(field.annotation))
+        )
     )
 
 

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from app.core.config import ROOT
+from tests.support.example import SHOWN_ADDRESS, Block, Checkout, Command, blocks, commands
+
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+RESOURCE = DOCS / "guide" / "resource.md"
+LINT_IMPORTS = Path(sys.prefix) / "bin" / "lint-imports"
+TIMEOUT = 100
+
+
+def is_worth_running(page: Path) -> bool:
+    """Whether it shows other code than the English page, which is run in any case."""
+    english = page.with_name(page.name.replace(".zh.md", ".md"))
+    return page == english or blocks(page) != blocks(english)
+
+
+SHELL = [page for page in PAGES if commands(page) and is_worth_running(page) and page != RESOURCE]
+PYTHON = [page for page in PAGES if any(b.is_run for b in blocks(page)) and is_worth_running(page)]
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(DOCS))
+
+
+def translation(page: Path) -> Path:
+    return page.with_suffix(".zh.md")
+
+
+def load_generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class TestPages:
+    @pytest.mark.parametrize("page", [p for p in PAGES if not p.name.endswith(".zh.md")], ids=name)
+    def test_are_there_in_both_languages_with_the_same_structure(self, page):
+        """Headings of the same levels and blocks of the same kinds, in the same order."""
+        outlines = []
+        for text in (page.read_text(), translation(page).read_text()):
+            prose = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+            outlines.append(
+                (
+                    re.findall(r"^#+(?= )", prose, re.MULTILINE),
+                    re.findall(r"^```(\w+)", text, re.MULTILINE),
+                    re.findall(r"^\|", prose, re.MULTILINE),
+                )
+            )
+        assert outlines[0] == outlines[1]
+
+    @pytest.mark.parametrize("page", PAGES, ids=name)
+    def test_begin_with_their_only_title(self, page):
+        """An imported article takes its title from it."""
+        text = page.read_text()
+        prose = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+        assert len(re.findall(r"^# ", prose, re.MULTILINE)) == 1
+        assert text.startswith("# ")
+
+    @pytest.mark.parametrize("page", PAGES, ids=name)
+    def test_name_make_targets_that_exist(self, page):
+        makefile = (ROOT / "Makefile").read_text()
+        shown = re.findall(r"(?:^|`|\$ )make ([a-z]+)", page.read_text(), re.MULTILINE)
+        assert [target for target in shown if f".PHONY: {target}\n" not in makefile] == []
+
+    def test_show_code_of_the_application_as_it_is(self):
+        """A Python block with a file's name is an excerpt of it."""
+        wrong = [
+            f"{name(page)}: {block.title}"
+            for page in PAGES
+            if not page.name.startswith(RESOURCE.stem)
+            for block in blocks(page)
+            if block.title and block.text not in (ROOT / block.title).read_text()
+        ]
+        assert wrong == []
+
+
+class TestGeneratedPages:
+    def test_are_what_the_generator_writes(self):
+        """After a change of settings, errors or modules: `python docs/generate.py`."""
+        pages: dict[Path, str] = load_generator().pages()
+        stale = [name(path) for path, text in pages.items() if path.read_text() != text]
+        assert stale == []
+        assert set((DOCS / "reference").glob("*.md")) <= pages.keys()
+
+
+class TestExamples:
+    @pytest.mark.slow
+    @pytest.mark.parametrize("page", SHELL, ids=name)
+    def test_commands_print_what_is_shown(self, page, tmp_path):
+        checkout, todo = Checkout(tmp_path / "checkout"), commands(page)
+        if any(SHOWN_ADDRESS in command.text for command in todo):
+            with checkout.served("--demo"):
+                checkout.run(todo)
+        else:
+            checkout.run(todo)
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("page", PYTHON, ids=name)
+    def test_python_runs(self, page, tmp_path):
+        """All marked blocks of a page, one after the other, in one process."""
+        code = "\n".join(block.text for block in blocks(page) if block.is_run)
+        Checkout(tmp_path / "checkout").run_python(code)
+
+
+class TestResource:
+    """The slice that the guide builds, in a copy of the application."""
+
+    @pytest.mark.slow
+    def test_works_as_the_guide_says(self, tmp_path):
+        copy = tmp_path / "copy"
+        checkout = Checkout(copy, source=copy)
+        copy_application(copy)
+        for block in blocks(RESOURCE):
+            apply(block, copy)
+        before, after = split(commands(RESOURCE))
+        checkout.run(before)
+        with checkout.served():
+            checkout.run(after)
+        options = ["-q", "-p", "no:cacheprovider"]
+        tested = run([sys.executable, "-m", "pytest", *options, "tests/bookmark"], checkout)
+        assert tested.returncode == 0, tested.stdout
+        if LINT_IMPORTS.exists():  # it comes with the tools of `make check`
+            assert "bookmark" not in run([str(LINT_IMPORTS), "--no-logo"], checkout).stdout
+
+    def test_is_the_same_in_both_languages(self):
+        assert blocks(RESOURCE) == blocks(translation(RESOURCE))
+
+
+def copy_application(folder: Path) -> None:
+    ignored = shutil.ignore_patterns("__pycache__")
+    for part in ("app", "migrations"):
+        shutil.copytree(ROOT / part, folder / part, ignore=ignored)
+    shutil.copytree(ROOT / "tests" / "support", folder / "tests" / "support", ignore=ignored)
+    for file in ("pyproject.toml", "gunicorn.conf.py", "tests/conftest.py"):
+        shutil.copy(ROOT / file, folder / file)
+
+
+def apply(block: Block, folder: Path) -> None:
+    """Write a block with a file's name: a new file, or a change of one that is there."""
+    if block.title is None:
+        return
+    path = folder / block.title
+    if block.language != "diff":
+        assert not path.exists(), path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(block.text)
+        return
+    lines = block.text.splitlines(keepends=True)
+    before = "".join(line[1:] for line in lines if not line.startswith("+"))
+    after = "".join(line[1:] for line in lines if not line.startswith("-"))
+    text = path.read_text()
+    assert text.count(before) == 1, f"{block.title} does not hold these lines once:\n{before}"
+    path.write_text(text.replace(before, after))
+
+
+def split(todo: list[Command]) -> tuple[list[Command], list[Command]]:
+    """The commands before the first that needs the server, and the rest."""
+    first = next(i for i, command in enumerate(todo) if SHOWN_ADDRESS in command.text)
+    return todo[:first], todo[first:]
+
+
+def run(command: list[str], checkout: Checkout) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=checkout.folder,
+        env=checkout.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )

@@ -1,0 +1,89 @@
+"""Schemathesis reads the application's own document and asks whatever it allows, and does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import schemathesis
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import events, from_schema
+from schemathesis.engine.recorder import ScenarioRecorder
+
+from app.core.web import APIFlask
+from tests.web_fixture import Library, logs, small_app
+
+__all__ = ["logs", "small_app"]
+
+# Every check is on. One finding is set aside: no schema can tell a cursor that an earlier answer
+# gave from any other text, so valid data are not always accepted.
+CONFIG = {
+    "seed": 20260101,
+    "max-time": 40,  # seconds; the last phase asks until they are over
+    "workers": 1,
+    "generation": {"mode": "all", "max-examples": 20, "deterministic": True, "database": "none"},
+}
+
+
+@dataclass
+class Findings:
+    """What the engine has asked, and what it has to say about the answers."""
+
+    cases: int = 0
+    operations: set[str] = field(default_factory=set)
+    failures: set[str] = field(default_factory=set)
+
+    def add(self, event: events.EngineEvent) -> None:
+        if isinstance(event, events.FatalError):
+            raise event.exception
+        if isinstance(event, events.NonFatalError):
+            self.failures.add(f"{event.label}: {event.value!r}")
+        if isinstance(event, events.ScenarioFinished):
+            self._add_scenario(event.recorder)
+
+    def _add_scenario(self, recorder: ScenarioRecorder) -> None:
+        self.cases += len(recorder.cases)
+        for number, node in recorder.cases.items():
+            case = node.value
+            self.operations.add(case.operation.label)
+            self.failures |= {
+                f"{check.name} {case.as_curl_command()}: {check.failure_info.failure}"
+                for check in recorder.checks.get(number, ())
+                if check.failure_info and not _is_made_up_cursor(check.name, case)
+            }
+
+
+def _is_made_up_cursor(check: str, case: Any) -> bool:
+    return check == "positive_data_acceptance" and bool((case.query or {}).get("cursor"))
+
+
+@pytest.fixture
+def full_app(small_app: APIFlask) -> APIFlask:
+    """An application that has something to read under the names of the document's examples."""
+    library = Library(small_app)
+    for slug in ("getting-started", "second", "third"):
+        library.add_article(slug, tags=("x",))
+        library.add_comment(slug, "A comment.")
+    with small_app.app_context():
+        small_app.extensions["alembic"].stamp()
+    return small_app
+
+
+def schema_operations(app: APIFlask) -> Iterator[str]:
+    document: Any = app.test_client().get("/openapi.json").json
+    for path, methods in document["paths"].items():
+        yield from (f"{method.upper()} {path}" for method in methods)
+
+
+@pytest.mark.slow
+def test_answers_are_as_documented(full_app):
+    config = SchemathesisConfig.from_dict(CONFIG)
+    schema = schemathesis.openapi.from_wsgi("/openapi.json", full_app, config=config)
+    findings = Findings()
+    for event in from_schema(schema).execute():
+        findings.add(event)
+    assert not findings.failures, "\n\n".join(sorted(findings.failures))
+    assert findings.operations == set(schema_operations(full_app))
+    assert findings.cases > 1000

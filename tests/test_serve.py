@@ -1,0 +1,370 @@
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.core.config import ROOT, Settings
+from app.core.exceptions import ConfigurationError
+from app.serve import METRICS_VARIABLE, check_start, metrics_environment
+
+SERVERS = ["gunicorn", "granian"]
+DEADLINE = 20
+APPLICATION = """
+import json, os, time
+
+def create():
+    if "BROKEN" in os.environ:
+        os.environ["MISSING"]
+
+    def application(environ, start_response):
+        if environ["PATH_INFO"] == "/slow":
+            open(os.environ["SLOW_STARTED"], "w").close()
+            time.sleep(1)
+        names = ("REMOTE_ADDR", "wsgi.url_scheme", "SCRIPT_NAME", "REQUEST_METHOD")
+        seen = {name: environ.get(name) for name in names}
+        seen["metrics"] = os.environ["PROMETHEUS_MULTIPROC_DIR"]
+        seen["pid"] = os.getpid()
+        seen["received"] = len(environ["wsgi.input"].read())
+        body = json.dumps(seen).encode()
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [body]
+    return application
+"""
+START = """
+import sys
+from app.core.config import load_settings
+from app.core.exceptions import ConfigurationError
+from app.serve import serve
+try:
+    serve(load_settings(web_threads=4), "served:create")
+except ConfigurationError as error:
+    sys.exit(str(error))
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen within {DEADLINE} s"
+        time.sleep(0.02)
+
+
+@dataclass
+class Server:
+    """A server in a process of its own, and its logs."""
+
+    name: str
+    folder: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def slow_started(self) -> Path:
+        return self.folder / "slow"
+
+    def start(self, **variables: str) -> subprocess.Popen[bytes]:
+        (self.folder / "served.py").write_text(APPLICATION)
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(self.folder)]),
+            "APP_VAR_DIR": str(self.folder / "var"),
+            "LOG_FORMAT": "json",
+            "SLOW_STARTED": str(self.slow_started),
+            "WEB_PORT": str(self.port),
+            "WEB_SERVER": self.name,
+        }
+        with (self.folder / "log").open("wb") as log:
+            return subprocess.Popen(
+                [sys.executable, "-c", START],
+                env=environment | variables,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,
+            )
+
+    def answers(self) -> bool:
+        assert self.process is None or self.process.poll() is None, self.log
+        with contextlib.suppress(OSError):
+            return self.get("/")[0] == 200
+        return False
+
+    def get(
+        self, path: str, body: bytes | None = None, **headers: str
+    ) -> tuple[int, dict[str, Any]]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
+        with contextlib.closing(connection):
+            names = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request("GET" if body is None else "POST", path, body, names)
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
+
+    def count_workers(self) -> int:
+        return self.log.count("Booting worker" if self.name == "gunicorn" else "Started worker")
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+
+@contextlib.contextmanager
+def running(server: Server, **variables: str) -> Iterator[Server]:
+    server.process = server.start(**variables)
+    try:
+        wait_until(server.answers, "the first answer")
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.process.terminate()
+        server.process.wait(DEADLINE)
+
+
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    """Each server in turn, with two workers."""
+    with running(Server(request.param, tmp_path), WEB_WORKERS="2") as started:
+        wait_until(lambda: started.count_workers() == 2, "the start of both workers")
+        yield started
+
+
+# Both servers
+
+
+def test_the_application_sees_the_same_on_both_servers(server: Server) -> None:
+    """No server believes a header that only a trusted proxy may send: the application decides."""
+    _, seen = server.get(
+        "/x", X_Forwarded_For="1.2.3.4", X_Forwarded_Proto="https", Script_Name="/y"
+    )
+    assert (
+        seen["REMOTE_ADDR"],
+        seen["wsgi.url_scheme"],
+        seen["SCRIPT_NAME"],
+        seen["REQUEST_METHOD"],
+    ) == ("127.0.0.1", "http", "", "GET")
+
+
+def test_a_body_reaches_the_application_whole(server: Server) -> None:
+    assert server.get("/", b"x" * 3_000_000)[1]["received"] == 3_000_000
+
+
+def test_workers_share_a_metrics_folder_below_the_var_folder(server: Server) -> None:
+    folder = server.folder / "var" / "metrics" / str(server.port)
+    assert str(folder) == server.get("/")[1]["metrics"]
+    assert folder.is_dir()
+
+
+def test_each_line_of_a_server_is_one_event_of_ours(server: Server) -> None:
+    events = [json.loads(line) for line in server.log.splitlines()]
+    assert {"error"} == {event["stream"] for event in events}
+    assert len(events) == len({(event["event"], event["timestamp"]) for event in events})
+    assert any("listening at: http://127.0.0.1" in event["event"].lower() for event in events)
+
+
+@pytest.mark.parametrize(
+    "number, kill",
+    [(signal.SIGTERM, os.kill), (signal.SIGINT, os.kill), (signal.SIGINT, os.killpg)],
+)
+def test_a_stop_lets_the_request_in_flight_finish(
+    server: Server, number: signal.Signals, kill: Callable[[int, int], None]
+) -> None:
+    """A supervisor signals the server, a terminal's Ctrl-C every process of it."""
+    answers: list[int] = []
+    thread = threading.Thread(target=lambda: answers.append(server.get("/slow")[0]))
+    thread.start()
+    wait_until(server.slow_started.exists, "the slow request")
+    assert server.process is not None
+    kill(server.process.pid, number)
+    thread.join()
+    assert answers == [200]
+    assert server.process.wait(DEADLINE) == 0
+    assert "Traceback" not in server.log
+
+
+def test_a_second_server_says_that_the_port_is_taken(server: Server, tmp_path: Path) -> None:
+    other_folder = tmp_path / "other"
+    other_folder.mkdir()
+    second = Server(server.name, other_folder, server.port)
+    assert second.start().wait(DEADLINE) == 1
+    assert f"WEB_PORT={server.port + 10} make run" in second.log
+    assert len(second.log.splitlines()) == 1
+    assert server.get("/")[0] == 200
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_an_application_that_cannot_be_loaded_ends_the_server_with_an_event(
+    name: str, tmp_path: Path
+) -> None:
+    server = Server(name, tmp_path)
+    process = server.start(WEB_PORT=str(server.port), BROKEN="1")
+    assert process.wait(DEADLINE) != 0
+    events = [json.loads(line) for line in server.log.splitlines() if line.startswith("{")]
+    assert any("KeyError: 'MISSING'" in event.get("exception", "") for event in events)
+
+
+@pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.parametrize("attempt", range(3))
+def test_a_stop_while_workers_start_ends_the_server(
+    name: str, attempt: int, tmp_path: Path
+) -> None:
+    """The first worker answers while others are being made: the stop reaches those too."""
+    with running(Server(name, tmp_path), WEB_WORKERS="4", WEB_TIMEOUT="5") as server:
+        assert server.process is not None
+        server.process.terminate()
+        server.process.wait(DEADLINE)
+
+
+# Gunicorn
+
+
+@pytest.fixture
+def gunicorn(tmp_path: Path) -> Iterator[Server]:
+    with running(Server("gunicorn", tmp_path), WEB_WORKERS="2") as started:
+        yield started
+
+
+def test_a_reload_drops_no_request(gunicorn: Server) -> None:
+    """Workers are replaced while connections arrive; each is new, as behind a plain balancer."""
+    assert gunicorn.process is not None
+    before = {gunicorn.get("/")[1]["pid"] for _ in range(50)}
+    os.kill(gunicorn.process.pid, signal.SIGHUP)
+    seen: list[int] = []
+
+    def is_replaced() -> bool:
+        seen.append(gunicorn.get("/")[1]["pid"])
+        return len(seen) > 50 and not before & set(seen[-50:])
+
+    wait_until(is_replaced, "new workers alone")
+
+
+@pytest.mark.parametrize(
+    "request_bytes, status",
+    [
+        (b"GARBAGE\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nBad Header\r\n\r\n", 400),
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 20_000 + b"\r\n\r\n", 431),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: odd\r\n\r\n", 501),
+    ],
+)
+def test_what_is_not_http_is_answered_in_the_one_shape_of_errors(
+    gunicorn: Server, request_bytes: bytes, status: int
+) -> None:
+    with socket.create_connection(("127.0.0.1", gunicorn.port), timeout=DEADLINE) as client:
+        client.sendall(request_bytes)
+        response = http.client.HTTPResponse(client)
+        response.begin()
+        error = json.loads(response.read())
+    assert (response.status, error["code"]) == (status, status)
+    assert response.getheader("X-Request-ID") == error["request_id"]
+    assert set(error) == {"code", "error_code", "message", "request_id"}
+
+
+def test_gunicorn_opens_no_control_socket_and_writes_no_access_log(gunicorn: Server) -> None:
+    gunicorn.get("/marker")
+    assert "/marker" not in gunicorn.log
+    assert not list(gunicorn.folder.rglob("*.ctl"))
+    assert gunicorn.process is not None
+    listening = Path(f"/proc/{gunicorn.process.pid}/fd")
+    inodes = {str(item.readlink())[8:-1] for item in listening.iterdir() if item.is_symlink()}
+    unix = [line.split()[6:8] for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
+    assert not [path for inode, *path in unix if inode in inodes and path]
+
+
+def test_the_gauges_of_a_worker_that_died_are_dropped(gunicorn: Server) -> None:
+    seen = gunicorn.get("/")[1]
+    gauge = Path(seen["metrics"]) / f"gauge_liveall_{seen['pid']}.db"
+    gauge.touch()
+    os.kill(seen["pid"], signal.SIGKILL)
+    wait_until(lambda: not gauge.exists(), "the clean-up")
+
+
+# Before the start
+
+
+@pytest.fixture
+def startable(settings: Settings) -> Settings:
+    return settings.model_copy(update={"web_port": free_port()})
+
+
+def test_a_start_that_can_succeed_passes_twice(startable: Settings) -> None:
+    check_start(startable)
+    check_start(startable)
+    assert startable.app_var_dir.is_dir()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_a_listener_with_so_reuseport_is_noticed(host: str, startable: Settings) -> None:
+    """Also where it listens on all addresses and we would on one."""
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind((host, startable.web_port))
+        other.listen()
+        with pytest.raises(ConfigurationError, match=r"is taken.*WEB_PORT=\d+ make run$"):
+            check_start(startable)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "a" * 64, "256.1.1.1"])
+def test_a_host_of_another_machine_is_refused(host: str, startable: Settings) -> None:
+    with pytest.raises(ConfigurationError, match=r"is no address of this machine.*WEB_HOST="):
+        check_start(startable.model_copy(update={"web_host": host}))
+
+
+def test_a_privileged_port_is_refused_with_the_remedy() -> None:
+    """Run without the right to bind low ports; where the system gives it to all, they are free."""
+    first = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+    if first < 2:
+        pytest.skip("this system lets every user bind every port")
+    program = (
+        "import os\n"
+        "from app.core.exceptions import ConfigurationError\n"
+        "from app.serve import check_address\n"
+        "'x'.encode('idna')  # loaded while this user may still read it\n"
+        "if os.getuid() == 0: os.setgid(65534); os.setuid(65534)\n"
+        "try: check_address('127.0.0.1', 1, 'WEB_HOST', 'WEB_PORT')\n"
+        "except ConfigurationError as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("Port 1 on 127.0.0.1 needs more rights")
+
+
+@pytest.mark.parametrize("variable", ["APP_VAR_DIR", "LOG_DIR"])
+def test_a_folder_that_cannot_be_made_is_named_with_its_variable(
+    variable: str, startable: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    changed = startable.model_copy(update={variable.lower(): tmp_path / "file" / "folder"})
+    with pytest.raises(ConfigurationError, match=rf"cannot be written.*{variable}="):
+        check_start(changed)
+
+
+def test_the_metrics_folder_is_emptied_for_its_port_alone(startable: Settings) -> None:
+    folder = Path(metrics_environment(startable)[METRICS_VARIABLE])
+    neighbour = folder.parent / "1" / "counter_1.db"
+    neighbour.parent.mkdir()
+    for file in (folder / "counter_2.db", neighbour):
+        file.touch()
+    metrics_environment(startable)
+    assert list(folder.iterdir()) == []
+    assert neighbour.exists()

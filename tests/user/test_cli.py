@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+
+def test_makes_an_account(library, client):
+    status, output = library.run("user", "create", "ada", "--password", "hunter2")
+    assert (status, output) == (0, "Created ada (user).\n")
+    assert client.get("/api/v1/users/ada").status_code == 200
+
+
+def test_gives_the_roles_that_are_named(library, client):
+    library.run("user", "create", "ada", "--role", "admin", "--role", "author", "--password", "x")
+    assert client.get("/api/v1/users/ada").json["roles"] == ["admin", "author"]
+
+
+def test_folds_the_name(library):
+    assert library.run("user", "create", "ADA", "--password", "x")[1] == "Created ada (user).\n"
+
+
+def test_says_that_a_name_is_taken(library):
+    library.run("user", "create", "ada", "--password", "x")
+    status, output = library.run("user", "create", "Ada", "--password", "x")
+    assert (status, output) == (1, "Error: The username is already taken.\n")
+
+
+@pytest.mark.parametrize("name", ["ab", "a b", "-", "é"])
+def test_says_which_names_are_taken(library, name):
+    status, output = library.run("user", "create", "--password", "x", "--", name)
+    assert status == 1
+    assert "Use 3 to 32 of the characters" in output
+
+
+def test_refuses_an_unknown_role(library):
+    status, output = library.run("user", "create", "ada", "--role", "king", "--password", "x")
+    assert status == 2
+    assert "'king' is not one of" in output
+
+
+def test_the_password_is_not_printed(library):
+    assert "hunter2" not in library.run("user", "create", "ada", "--password", "hunter2")[1]

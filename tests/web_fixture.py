@@ -1,0 +1,170 @@
+"""Applications for tests: the whole one on a test's database, and a bare one for probe routes.
+
+A folder's `conftest.py` imports the fixtures that its tests ask for.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from flask.testing import FlaskClient
+from sqlalchemy import event
+
+from app.article.model import Article
+from app.article.service import ArticleService, Draft
+from app.comment.model import Comment
+from app.core.config import Settings
+from app.core.database import Database
+from app.core.log_config import configure_logging
+from app.core.web import APIFlask
+from app.main import create_app
+from app.user.model import Role
+from app.user.service import UserService
+
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Logs:
+    """What the application has logged, event by event."""
+
+    folder: Path
+
+    @property
+    def access(self) -> list[dict[str, Any]]:
+        """One event for each request."""
+        return self._read("access.log")
+
+    @property
+    def error(self) -> list[dict[str, Any]]:
+        """Everything else."""
+        return self._read("error.log")
+
+    def named(self, event: str) -> list[dict[str, Any]]:
+        """The events of the error stream that have this name."""
+        return [entry for entry in self.error if entry["event"] == event]
+
+    def _read(self, name: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.folder / name).read_text().splitlines()]
+
+
+@pytest.fixture
+def logs(settings: Settings) -> Iterator[Logs]:
+    """The logs of the application under test; the loggers are left as they were."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    hooks = sys.excepthook, threading.excepthook
+    folder = settings.app_var_dir / "log"
+    configure_logging(settings.model_copy(update={"log_dir": folder}))
+    yield Logs(folder)
+    root.handlers[:], root.level = handlers, level
+    sys.excepthook, threading.excepthook = hooks
+    logging.captureWarnings(capture=False)
+    structlog.contextvars.clear_contextvars()
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def bare(settings: Settings, logs: Logs) -> APIFlask:
+    """An application without slices: the test declares its own routes on it."""
+    return APIFlask("bare", settings, title="Bare", version="1.0")
+
+
+@pytest.fixture
+def app(settings: Settings, database: Database, logs: Logs) -> Iterator[APIFlask]:
+    """The whole application, once on each back end, its tables empty."""
+    address = database.engine.url.render_as_string(hide_password=False)
+    yield from _running(settings, address, logs)
+
+
+@pytest.fixture
+def small_app(settings: Settings, logs: Logs) -> Iterator[APIFlask]:
+    """The whole application on SQLite alone, for what no back end has a say in."""
+    for app in _running(settings, None, logs):
+        database = app.services[Database]
+        Article.metadata.create_all(database.engine)
+        yield app
+
+
+def _running(settings: Settings, address: str | None, logs: Logs) -> Iterator[APIFlask]:
+    changes = {"database_url": address, "log_dir": logs.folder}
+    app = create_app(settings.model_copy(update=changes))
+    yield app
+    app.services[Database].close()
+
+
+@pytest.fixture
+def client(app: APIFlask) -> FlaskClient:
+    """A client of the whole application."""
+    return app.test_client()
+
+
+@dataclass(frozen=True)
+class Library:
+    """Writes what a test reads, by the services themselves."""
+
+    app: APIFlask
+
+    @property
+    def database(self) -> Database:
+        database: Database = self.app.services[Database]
+        return database
+
+    def add_user(self, name: str = "ada", *roles: Role) -> None:
+        with self.database.scope():
+            self.app.services[UserService].create(name, None, roles or [Role.AUTHOR])
+
+    def ensure_user(self, name: str = "ada") -> None:
+        with self.database.scope():
+            self.app.services[UserService].ensure_system_account(name)
+
+    def add_article(self, slug: str = "first", body: str = "Text.", **facts: Any) -> None:
+        """Add an article, or change the one with this slug."""
+        values: dict[str, Any] = {"language": "en", "author": "ada", "published_at": LONG_AGO}
+        draft = Draft(slug=slug, body=body, **(values | facts))
+        self.ensure_user(draft.author)
+        articles: ArticleService = self.app.services[ArticleService]
+        with self.database.scope():
+            articles.put(draft)
+
+    def add_comment(self, slug: str, body: str, author: str = "ada") -> None:
+        articles: ArticleService = self.app.services[ArticleService]
+        with self.database.scope():
+            comment = Comment(article_id=articles.locate(slug), author=author, body=body)
+            self.database.transact(lambda session: session.add(comment))
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        """Run a command as a shell would; returns its exit status and everything it printed."""
+        with self.app.app_context():
+            self.app.extensions["alembic"].stamp()  # commands insist on a migrated database
+        result = self.app.test_cli_runner().invoke(args=list(arguments))
+        return result.exit_code, result.output
+
+
+@pytest.fixture
+def library(app: APIFlask) -> Library:
+    """What the whole application has in its database."""
+    return Library(app)
+
+
+@pytest.fixture
+def statements(app: APIFlask) -> list[str]:
+    """The SQL that the application runs, in order, as it comes."""
+    seen: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.lstrip().upper().startswith(("SELECT", "INSERT", "UPDATE", "DELETE")):
+            seen.append(statement)
+
+    event.listen(app.services[Database].engine, "before_cursor_execute", note)
+    return seen
