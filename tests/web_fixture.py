@@ -20,15 +20,16 @@ import structlog
 from flask.testing import FlaskClient
 from sqlalchemy import event
 
+from app.article.content import Draft
 from app.article.model import Article
-from app.article.service import ArticleService, Draft
+from app.article.service import ArticleService
 from app.comment.model import Comment
+from app.core.auth.permission import Role
 from app.core.config import Settings
 from app.core.database import Database
 from app.core.log_config import configure_logging
 from app.core.web import APIFlask
 from app.main import create_app
-from app.user.model import Role
 from app.user.service import UserService
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from app.article.content import Draft
 from app.article.exceptions import ArticleNotFound
 from app.article.schema import ArticleQuery
-from app.article.service import ArticleService, Draft
+from app.article.service import ArticleService
 from app.core.database import utc_now
 from tests.web_fixture import LONG_AGO
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from app.comment.service import CommentService
@@ -17,6 +19,12 @@ class OneArticle:
         if slug == "known":
             return self.number
         raise NotFound
+
+    def is_open(self, number: int) -> bool:
+        return number == self.number
+
+    def count(self, number: int, counter: Literal["comments"], step: int) -> None:
+        """Nothing is counted here."""
 
 
 @pytest.fixture

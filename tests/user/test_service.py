@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from app.core.auth.password import verify_password
+from app.core.auth.permission import Role
 from app.core.exceptions import ValidationFailed
 from app.core.schema import PageQuery
 from app.user.exceptions import UsernameTaken, UserNotFound
-from app.user.model import Role
 from app.user.service import UserService
 from tests.support.thread import run_together
 

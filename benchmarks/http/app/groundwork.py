@@ -9,7 +9,7 @@ from pydantic import Field
 
 from app.core.paging import Window
 from app.core.schema import Page, RequestBody, Schema, Timestamp
-from app.core.web import APIBlueprint, APIFlask
+from app.core.web import APIBlueprint, APIFlask, public
 from app.main import create_app as build
 from benchmarks.http import data
 
@@ -57,14 +57,17 @@ def create_app() -> APIFlask:
     api = APIBlueprint("bench", __name__, url_prefix="/bench")
 
     @api.get("/small", responses={200: Small})
+    @public
     def read_small() -> data.Small:
         return data.SMALL
 
     @api.post("/items", responses={201: Item})
+    @public
     def create_item(body: Item) -> tuple[Item, int]:
         return body, 201
 
     @api.get("/articles", responses={200: Page[Article]})
+    @public
     def list_bench_articles() -> Window[data.Article]:
         return Window(data.ARTICLES, page_size=50, page=1, total=50)
 

@@ -19,7 +19,7 @@ from werkzeug.exceptions import Gone
 
 from app.core.exceptions import FieldError, NotFound, ValidationFailed
 from app.core.schema import Schema, Timestamp
-from app.core.web import APIBlueprint, APIFlask, Response, provided
+from app.core.web import APIBlueprint, APIFlask, Response, provided, public
 
 BEIJING = timezone(timedelta(hours=8))
 NOON = datetime(2026, 1, 2, 12, 30, tzinfo=BEIJING)
@@ -219,6 +219,7 @@ class TestData:
         api = APIBlueprint("tree", __name__, url_prefix="/tree")
 
         @api.get("", responses={200: Tree})
+        @public
         def read() -> Row:
             """Read."""
             return Row()
@@ -235,6 +236,7 @@ class TestData:
         api = APIBlueprint("tree", __name__, url_prefix="/tree")
 
         @api.get("", responses={200: Tree})
+        @public
         def read() -> dict[str, Any]:
             """Read."""
             return {"nome": "elm"}

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from app.core.exceptions import NotFound
 from app.core.schema import RequestPath, Schema, Validators
-from app.core.web import APIBlueprint, APIFlask, Response, conditional
+from app.core.web import APIBlueprint, APIFlask, Response, conditional, public
 
 CHANGED = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 LAST_MODIFIED = "Fri, 02 Jan 2026 03:04:05 GMT"
@@ -62,6 +62,7 @@ def probe(bare: APIFlask, shelf: Shelf) -> FlaskClient:
     api = APIBlueprint("probe", __name__, url_prefix="")
 
     @api.get("/page/<name>", responses={200: Page})
+    @public
     def read_page(path: Name) -> Stored | Response:
         """Read."""
         return conditional(
@@ -69,6 +70,7 @@ def probe(bare: APIFlask, shelf: Shelf) -> FlaskClient:
         )
 
     @api.post("/page/<name>", responses={200: Page})
+    @public
     def write_page(path: Name) -> Stored:
         """Write."""
         return shelf.load(path.name)

@@ -21,7 +21,7 @@ from app.core.exceptions import (
     ValidationFailed,
 )
 from app.core.schema import Problem, RequestBody
-from app.core.web import APIBlueprint, APIFlask
+from app.core.web import APIBlueprint, APIFlask, public
 
 SECRET = "hunter2"
 PROBLEM = "application/problem+json"
@@ -45,6 +45,7 @@ def probe(bare: APIFlask) -> APIFlask:
     api = APIBlueprint("probe", __name__, url_prefix="/probe")
 
     @api.post("/words", responses={200: Word})
+    @public
     def put_word(body: Word) -> Word:
         """Echo."""
         return body

@@ -10,7 +10,7 @@ from flask_openapi.models.file import FileStorage
 from pydantic import BaseModel, Field, SecretStr, model_validator
 
 from app.core.schema import RequestBody, RequestForm, RequestPath, RequestQuery, Schema
-from app.core.web import APIBlueprint, APIFlask
+from app.core.web import APIBlueprint, APIFlask, public
 
 JSON = "application/json"
 DEEP = 100_000
@@ -80,42 +80,50 @@ def probe(bare: APIFlask) -> FlaskClient:
     api = APIBlueprint("probe", __name__, url_prefix="")
 
     @api.post("/body", responses={200: Seen})
+    @public
     def read_body(body: Body) -> Seen:
         """Body."""
         return _seen(body=body)
 
     @api.post("/pair", responses={200: Seen})
+    @public
     def read_pair(body: Pair) -> Seen:
         """Body with a rule across fields."""
         return _seen(body=body)
 
     @api.post("/form", responses={200: Seen})
+    @public
     def read_form(form: Form) -> Seen:
         """Form."""
         values = form.model_dump() | {"password": form.password.get_secret_value()}
         return Seen(seen={"form": values})
 
     @api.post("/upload", responses={200: Seen})
+    @public
     def read_upload(form: Upload) -> Seen:
         """Form with a file."""
         return Seen(seen={"name": form.name, "file": form.file.read().decode()})
 
     @api.get("/query", responses={200: Seen})
+    @public
     def read_query(query: Query) -> Seen:
         """Query."""
         return _seen(query=query)
 
     @api.get("/path/<number>", responses={200: Seen})
+    @public
     def read_path(path: Path) -> Seen:
         """Path."""
         return _seen(path=path)
 
     @api.get("/header", responses={200: Seen})
+    @public
     def read_header(header: Header) -> Seen:
         """Header."""
         return _seen(header=header)
 
     @api.put("/all/<number>", responses={200: Seen})
+    @public
     def read_all(header: Header, path: Path, query: Query, body: Body) -> Seen:
         """Everything."""
         return _seen(header=header, path=path, query=query, body=body)
