@@ -1,9 +1,9 @@
-"""Writes the pages that repeat what the code says: settings, errors, reference.
+"""Writes the pages that repeat what the code says: settings, errors, permissions, reference.
 
     python docs/generate.py
 
-On the pages about settings and errors it renews what stands between the two marks; the reference
-pages it writes whole. All are committed, because `make run` imports them as sample articles
+On the pages about settings, errors and permissions it renews what stands between the two marks;
+the reference pages it writes whole. All are committed, because `make run` imports them as sample articles
 without building anything; a test fails where they differ from what this script writes.
 """  # noqa: INP001  a script, not a module of the application
 
@@ -13,6 +13,7 @@ import ast
 import sys
 import tomllib
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import app.main  # noqa: E402, F401  with it every slice has declared its errors
+from app.core.auth.permission import MATRIX, Permission, Role  # noqa: E402
 from app.core.config import Settings  # noqa: E402
 from app.core.exceptions import CATALOGUE, APIException  # noqa: E402
 from app.core.web.translation import translate  # noqa: E402
@@ -39,6 +41,7 @@ SETTING_GROUPS: dict[str, Text] = {
     "web": {"en": "Web server", "zh": "Web 服务器"},
     "prometheus": {"en": "Metrics", "zh": "指标"},
     "database": {"en": "Database", "zh": "数据库"},
+    "redis": {"en": "Redis", "zh": "Redis"},
     "log": {"en": "Logs", "zh": "日志"},
 }
 SAME_GROUP = {"mysql": "database"}
@@ -53,6 +56,7 @@ TYPES: dict[str, Text] = {
     "string": {"en": "text", "zh": "文本"},
     "path": {"en": "path", "zh": "路径"},
     "password": {"en": "secret", "zh": "机密"},
+    "array": {"en": "list, separated by commas", "zh": "列表，以逗号分隔"},
 }
 RANGES: dict[tuple[bool, bool], Text] = {
     (True, False): {"en": ", {minimum:,} to {maximum:,}", "zh": "，{minimum:,} 至 {maximum:,}"},
@@ -72,7 +76,7 @@ def settings_tables(language: str) -> str:
         row = _setting_row(name, facts, schema["$defs"], language)
         groups[SAME_GROUP.get(prefix, prefix)].append(row)
     return "\n".join(
-        f"## {SETTING_GROUPS[prefix][language]}\n\n{SETTING_HEAD[language]}{''.join(rows)}"
+        f"## {_title(SETTING_GROUPS, prefix, language)}\n\n{SETTING_HEAD[language]}{''.join(rows)}"
         for prefix, rows in groups.items()
     )
 
@@ -94,7 +98,7 @@ def _type(kind: dict[str, Any], defs: dict[str, Any], language: str) -> str:
 
 
 def _default(value: object) -> str:
-    if value in (None, ""):
+    if value in (None, "", [], ()):
         return "—"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
@@ -124,7 +128,7 @@ def errors_tables(language: str) -> str:
     for number, cls in sorted(CATALOGUE.items()):
         groups[number // 10000].append(_error_row(number, cls, language))
     return "\n".join(
-        f"## {ERROR_GROUPS[family][language]}\n\n{ERROR_HEAD[language]}{''.join(rows)}"
+        f"## {_title(ERROR_GROUPS, family, language)}\n\n{ERROR_HEAD[language]}{''.join(rows)}"
         for family, rows in groups.items()
     )
 
@@ -135,6 +139,25 @@ def _error_row(number: int, cls: type[APIException], language: str) -> str:
         meaning = UNFORESEEN
     messages = f"{cls.message}<br>{translate(cls.message, 'zh')}"
     return f"| {number} | {cls.code} `{cls.__name__}` | {messages} | {meaning} |\n"
+
+
+# Permissions -------------------------------------------------------------------------------------
+
+PERMISSION_HEAD: Text = {"en": "| Permission | Allows |", "zh": "| 权限 | 允许 |"}
+
+
+def permissions_table(language: str) -> str:
+    """Every permission, and which roles allow it."""
+    roles = list(reversed(Role))
+    names = "".join(f" `{role}` |" for role in roles)
+    rows = "".join(_permission_row(permission, roles, language) for permission in Permission)
+    return f"{PERMISSION_HEAD[language]}{names}\n|---|---|{':-:|' * len(roles)}\n{rows}"
+
+
+def _permission_row(permission: Permission, roles: list[Role], language: str) -> str:
+    meaning = _translated("permissions", permission.description, language)
+    marks = "".join(" ✓ |" if permission in MATRIX[role] else " |" for role in roles)
+    return f"| `{permission}` | {meaning} |{marks}\n"
 
 
 # Reference ---------------------------------------------------------------------------------------
@@ -183,6 +206,12 @@ def reference_page(page: str, modules: list[str], language: str) -> str:
 # All ---------------------------------------------------------------------------------------------
 
 
+def _title(groups: dict[Any, Text], key: str | int, language: str) -> str:
+    if key not in groups:
+        sys.exit(f"docs/generate.py: give the group {key!r} a title, beside those of {[*groups]}")
+    return groups[key][language]
+
+
 def _translated(section: str, text: str, language: str) -> str:
     text = " ".join(text.split())
     if language == "en":
@@ -193,11 +222,19 @@ def _translated(section: str, text: str, language: str) -> str:
         sys.exit(f'docs/generate.zh.toml: [{section}] has no Chinese for "{text}"')
 
 
+TABLES: dict[str, Callable[[str], str]] = {
+    "settings": settings_tables,
+    "errors": errors_tables,
+    "permission": permissions_table,
+}
+"""What each page of the guide has between its marks."""
+
+
 def pages() -> dict[Path, str]:
     """The text of every generated page."""
     written: dict[Path, str] = {}
     for language, suffix in (("en", ".md"), ("zh", ".zh.md")):
-        for name, tables in (("settings", settings_tables), ("errors", errors_tables)):
+        for name, tables in TABLES.items():
             path = DOCS / "guide" / f"{name}{suffix}"
             written[path] = _renewed(path.read_text(), tables(language))
         for page, modules in reference_pages().items():
