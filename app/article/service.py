@@ -149,8 +149,10 @@ class ArticleService:
     def _put(self, fields: Fields, rendered: Rendered | None, author: str) -> Article:
         article = self.find_by_slug(fields["slug"])
         if article is None:
-            return self._insert(Fields(published=True) | fields, rendered, author)
-        return self._amend(article, fields, rendered)
+            when = Fields() if "published_at" in fields else Fields(published=True)
+            return self._insert(fields | when, rendered, author)
+        write(article, fields, rendered)
+        return self._keep(article) if self.database.session.is_modified(article) else article
 
     @transactional
     def _insert(self, fields: Fields, rendered: Rendered | None, author: str) -> Article:
@@ -189,8 +191,11 @@ class ArticleService:
         return self._amend(article, fields, rendered) if fields else article
 
     def _amend(self, article: Article, fields: Fields, rendered: Rendered | None) -> Article:
-        write(article, fields, rendered)
         # Whatever the new values are: of several writers who saw one version, one succeeds.
+        write(article, fields, rendered)
+        return self._keep(article)
+
+    def _keep(self, article: Article) -> Article:
         article.updated_at = utc_now()
         try:
             self.database.session.flush()

@@ -20,9 +20,9 @@ def users(app):
 
 class TestCreate:
     def test_keeps_a_hash_and_not_the_password(self, users):
-        user = users.create("ada", "hunter2", [Role.USER])
-        assert "hunter2" not in (user.password_hash or "")
-        assert verify_password(user.password_hash or "", "hunter2")
+        user = users.create("ada", "correct horse", [Role.USER])
+        assert "correct horse" not in (user.password_hash or "")
+        assert verify_password(user.password_hash or "", "correct horse")
 
     def test_keeps_the_roles(self, users):
         users.create("ada", None, [Role.ADMIN, Role.AUTHOR])
@@ -78,13 +78,13 @@ class TestCreate:
 
 class TestPut:
     def test_makes_what_is_not_there(self, users):
-        assert users.put("ada", "hunter2", [Role.USER]).username == "ada"
+        assert users.put("ada", "correct horse", [Role.USER]).username == "ada"
 
     def test_changes_what_is(self, users):
-        number = users.create("ada", "old", [Role.USER]).id
-        user = users.put("ada", "new", [Role.ADMIN])
+        number = users.create("ada", "battery staple", [Role.USER]).id
+        user = users.put("ada", "staple battery", [Role.ADMIN])
         assert (user.id, user.roles) == (number, [Role.ADMIN])
-        assert verify_password(user.password_hash or "", "new")
+        assert verify_password(user.password_hash or "", "staple battery")
 
 
 class TestFind:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.user.model import Role
+from app.core.auth.permission import Role
 
 URL = "/api/v1/users"
 

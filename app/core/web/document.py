@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache, lru_cache
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 from flask import send_from_directory
 from flask_openapi.openapi import OpenAPI
@@ -14,7 +16,7 @@ from app.core.auth.permission import Permission
 from app.core.schema import Problem
 from app.core.web.error import PROBLEM_JSON
 from app.core.web.json import dump
-from app.core.web.request import Response
+from app.core.web.request import Response, current_request
 
 ASSETS = Path(str(files("flask_openapi_swagger") / "templates" / "swagger"))
 STATIC = Path(__file__).resolve().parents[2] / "static"
@@ -69,13 +71,18 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 def init_document(app: OpenAPI, title: str) -> None:
     """Serve the document and its page."""
     app.openapi_version = "3.1.0"
-    written: list[bytes] = []
+
+    @cache
+    def completed() -> dict[str, Any]:
+        return complete(app.api_doc)
+
+    @lru_cache(8)  # a server has few names; whoever invents more must not fill the memory
+    def written(base: str) -> bytes:
+        return dump(address_tokens(completed(), base))
 
     def openapi() -> Response:
         """The API's document."""
-        if not written:
-            written.append(dump(complete(app.api_doc)))
-        return Response(written[0])
+        return Response(written(current_request().url_root))
 
     def docs() -> Response:
         """The page that shows the document."""
@@ -88,6 +95,23 @@ def init_document(app: OpenAPI, title: str) -> None:
     app.add_url_rule("/docs", view_func=docs)
     app.add_url_rule("/docs/assets/<path:name>", "docs_assets", _folder(ASSETS))
     app.add_url_rule("/docs/static/<path:name>", "docs_static", _folder(STATIC))
+
+
+def address_tokens(document: dict[str, Any], base: str) -> dict[str, Any]:
+    """Make the token endpoint's address whole, as OpenAPI asks for (section 4.8.29)."""
+    schemes = {
+        name: scheme | {"flows": {kind: _whole(flow, base) for kind, flow in flows.items()}}
+        for name, scheme in document["components"]["securitySchemes"].items()
+        if (flows := scheme.get("flows"))
+    }
+    return document | {"components": document["components"] | {"securitySchemes": schemes}}
+
+
+def _whole(flow: dict[str, Any], base: str) -> dict[str, Any]:
+    return {
+        name: urljoin(base, value) if name.endswith("Url") else value
+        for name, value in flow.items()
+    }
 
 
 def _folder(folder: Path) -> Any:  # noqa: ANN401  a view
