@@ -94,8 +94,9 @@ def _provide_auth(app: APIFlask, database: Database, users: UserService) -> None
     address = app.settings.address
     tokens = AccessTokens(address, f"{address}/api/v1", app.settings.secrets)
     server = OAuthServer(users, sessions, tokens)
-    app.provide(sessions, server, AccountService(database, users, sessions))
-    init_oauth(app, Authenticator(tokens, sessions))
+    authenticator = Authenticator(tokens, sessions)
+    app.provide(sessions, server, authenticator, AccountService(database, users, sessions))
+    init_oauth(app, authenticator)
 
 
 def _in_scope(wsgi_app: WSGIApp, database: Database) -> WSGIApp:

@@ -142,22 +142,22 @@ class ArticleService:
 
     def put(self, draft: Draft) -> Article:
         """Publish a new article, or bring the one with this slug up to the draft."""
-        fields = draft.fields()
-        return self._put(fields, render_text(fields), draft.author)
+        return self._put(draft, render_text(draft.fields()))
 
     @transactional
-    def _put(self, fields: Fields, rendered: Rendered | None, author: str) -> Article:
-        article = self.find_by_slug(fields["slug"])
+    def _put(self, draft: Draft, rendered: Rendered | None) -> Article:
+        article = self.find_by_slug(draft.slug)
         if article is None:
-            when = Fields() if "published_at" in fields else Fields(published=True)
-            return self._insert(fields | when, rendered, author)
-        write(article, fields, rendered)
+            # A moment of its own may lie ahead, and then it is not published yet.
+            default = Fields(published_at=utc_now())
+            return self._insert(default | draft.fields(), rendered, draft.author)
+        write(article, draft.fields(), rendered)
         return self._keep(article) if self.database.session.is_modified(article) else article
 
     @transactional
     def _insert(self, fields: Fields, rendered: Rendered | None, author: str) -> Article:
         given = fields.get("slug")
-        base = slug = given or slug_from(fields["title"] or "")
+        base = slug = given or slug_from(fields.get("title") or "")
         for _ in range(1 if given else SLUG_TRIES):
             article = Article(author=author)
             write(article, fields | Fields(slug=slug), rendered)

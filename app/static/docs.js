@@ -11,4 +11,6 @@ window.addEventListener("load", () => {
     validatorUrl: null,
     presets: [window.SwaggerUIBundle.presets.apis],
   });
+  // The Authorize button then signs in as the project's own client, which has no secret.
+  window.ui.initOAuth({ clientId: "groundwork" });
 });

@@ -97,7 +97,7 @@ class RolesIn(RequestBody):
     """All its roles; those it has and are not named are taken away."""
 
 
-class AccountIn(RequestBody):
+class AccountChange(RequestBody):
     """What an administrator changes of an account."""
 
     disabled: bool

@@ -80,6 +80,8 @@ class UserService:
         stored = user.password_hash if user else None
         is_right = verify_password(stored, password)
         if user is None or stored is None or not is_right or user.disabled:
+            if user is not None:
+                log.warning("password_refused", user_id=user.id, disabled=user.disabled)
             return None
         account = self.account(user.id)
         if needs_rehash(stored):

@@ -23,7 +23,7 @@ from app.user.account import AccountService
 from app.user.exceptions import WrongPassword
 from app.user.model import User
 from app.user.schema import (
-    AccountIn,
+    AccountChange,
     AccountOut,
     PasswordIn,
     ProfileIn,
@@ -123,7 +123,7 @@ def read_user(path: UserPath) -> User | Response:
 
 @api.patch("/<username>", responses={200: AccountOut})
 @needs(Permission.USER_MANAGE)
-def change_account(path: UserPath, body: AccountIn, principal: Principal) -> User:
+def change_account(path: UserPath, body: AccountChange, principal: Principal) -> User:
     """Disable an account, or enable it again."""
     return accounts.set_disabled(principal, path.username, disabled=body.disabled)
 

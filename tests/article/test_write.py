@@ -304,6 +304,17 @@ class TestImport:
         assert [run(), run()] == [Outcome.CREATED, Outcome.UNCHANGED]
         article = api.call("GET", "/articles/tea").json
         assert (article["tags"], article["version"]) == (["a", "green"], 1)
-        file.write_text("---\ntags: [green]\n---\n# Tea\n\nLeaves.\n")
+        file.write_text("---\ndate: 2999-01-01\n---\n# Later\n\nLeaves.\n")
         assert run() is Outcome.UPDATED
-        assert api.call("GET", "/articles/tea").json["version"] == 2
+        assert api.call("GET", "/articles/tea").status_code == 404
+        file.write_text("---\ndate: 2020-01-01\ntags: [green]\n---\n# Tea\n\nLeaves.\n")
+        assert run() is Outcome.UPDATED
+        article = api.call("GET", "/articles/tea").json
+        assert (article["version"], article["published_at"]) == (3, "2020-01-01T00:00:00Z")
+
+    def test_date_ahead_keeps_a_new_article_from_readers(self, api, tmp_path):
+        (tmp_path / "tea.md").write_text("---\ndate: 2999-01-01\n---\n# Tea\n")
+        service = api.app.services[ArticleService]
+        list(Importer(service, tmp_path, author="ada").run([tmp_path / "tea.md"]))
+        assert api.call("GET", "/articles/tea").status_code == 404
+        assert api.call("GET", "/articles/tea", by="ada").status_code == 200

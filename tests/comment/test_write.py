@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import partial
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -16,7 +17,7 @@ def _article(api) -> None:
     api.article()
 
 
-def add(api: API, by: str = "eve", body: object = "Fine."):
+def add(api: API, by: str = "eve", body: object = "Fine.") -> Any:
     return api.post("/articles/tea/comments", {"body": body}, by=by)
 
 
@@ -24,7 +25,8 @@ def counts(api: API) -> tuple[int, int]:
     """The article's counter, and how many comments there are."""
     with api.database.scope():
         rows = api.database.session.scalar(select(func.count()).select_from(Comment)) or 0
-    return api.call("GET", "/articles/tea").json["comments"], rows
+    article: Any = api.call("GET", "/articles/tea").json
+    return article["comments"], rows
 
 
 class TestCreate:

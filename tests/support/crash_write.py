@@ -19,7 +19,7 @@ from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session
 
 from app.comment.model import Comment
-from app.core.config import Environment, Settings
+from app.core.config import Environment, LogLevel, Settings
 from app.core.idempotency import IdempotencyKey
 from tests.support.api import API
 
@@ -128,7 +128,7 @@ def main(address: str, folder: str) -> None:
         app_env=Environment.TEST,
         app_var_dir=Path(folder),
         database_url=address,
-        log_level="ERROR",
+        log_level=LogLevel.ERROR,
     )
     api = API(settings)
     for report in crash_everywhere(api):

@@ -22,9 +22,9 @@ MAX_LENGTH = 128
 """Characters, as people count them: code points after normalising."""
 COMMON = Path(__file__).with_name("common_password.txt")
 
-# OWASP Password Storage Cheat Sheet: 19 MiB, two passes, one lane; 36 ms on one core of the
-# machine this was written on. argon2-cffi's own default takes three times as long for no gain that
-# the sheet asks for.
+# OWASP Password Storage Cheat Sheet: 19 MiB, two passes, one lane; 18 ms on a free core of the
+# machine this was written on, twice that on a busy one. argon2-cffi's own default takes three
+# times as long for no gain that the sheet asks for.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
 

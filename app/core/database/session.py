@@ -18,6 +18,7 @@ from sqlalchemy.orm import ORMExecuteState, Session, sessionmaker
 from app.core.database.engine import WRITES, Limits, build_engine
 from app.core.database.error import DatabaseMisuse, is_retryable
 from app.core.database.transaction import Transaction, retry, roll_back
+from app.core.database.turn import Turns
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -75,6 +76,7 @@ class Database:
         self._ping_engine = build_engine(
             settings, Limits(connect=PING_TIMEOUT, lock=1, statement=PING_TIMEOUT - 1)
         )
+        self._turns = self._new_turns()
         self.retries = 0
         """Transactions that were run again since the start, for the metrics."""
         # Objects stay readable after the commit, so that a view needs no second query.
@@ -184,16 +186,18 @@ class Database:
             raise
 
     def _attempt(self, scope: _Scope, function: Callable[[Session], R]) -> R:
-        session = self._begin()
-        transaction = scope.transaction = Transaction()
-        try:
-            result = transaction.run(session, function)
-        finally:
-            scope.transaction = None
+        session, transaction = self._prepare(), Transaction()
+        with self._turn():
+            session.connection(execution_options={WRITES: True})
+            scope.transaction = transaction
+            try:
+                result = transaction.run(session, function)
+            finally:
+                scope.transaction = None
         transaction.call_back()
         return result
 
-    def _begin(self) -> Session:
+    def _prepare(self) -> Session:
         """Start from fresh rows: what was read before decided nothing yet."""
         session = self.session
         if session.new or session.deleted or any(map(session.is_modified, session.dirty)):
@@ -201,8 +205,13 @@ class Database:
             raise DatabaseMisuse(msg)
         session.rollback()
         session.expire_all()
-        session.connection(execution_options={WRITES: True})
         return session
+
+    def _turn(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._turns is None else self._turns.taken()
+
+    def _new_turns(self) -> Turns | None:
+        return Turns(self._timeout) if self._settings.is_sqlite else None
 
     def _count_retry(self) -> None:
         self.retries += 1
@@ -245,6 +254,7 @@ class Database:
         """Forget the parent's connections without closing them; done in every forked child."""
         self.engine.dispose(close=False)
         self._scope.set(None)
+        self._turns = self._new_turns()  # the parent's may be held by a thread that is not here
 
 
 _databases: WeakSet[Database] = WeakSet()

@@ -20,7 +20,7 @@ from app.core.web.bearer import bearer
 from app.core.web.blueprint import APIBlueprint
 from app.core.web.guard import public
 from app.core.web.limit import account_name, client_address, limited
-from app.core.web.request import Response, current_request
+from app.core.web.request import current_request
 
 PREFIX = "/api/v1/auth"
 api = APIBlueprint("auth", __name__, url_prefix=PREFIX)
@@ -49,7 +49,7 @@ class OAuthForm(RequestForm):
 class TokenForm(OAuthForm):
     """A request for tokens. Which fields it needs depends on the grant type."""
 
-    grant_type: Annotated[Value, Field(examples=["password", "refresh_token"])] = ""
+    grant_type: Annotated[Value, Field(examples=["password", "refresh_token"])]
     """`password`, or `refresh_token`."""
     username: Value = ""
     """Grant `password`: the account's name."""
@@ -80,10 +80,14 @@ class TokenOut(Schema):
 class RevokeForm(OAuthForm):
     """A request to end a session."""
 
-    token: Value = ""
+    token: Value
     """A refresh or an access token of the session."""
     token_type_hint: Value = ""
     """`access_token` or `refresh_token`; makes no difference here."""
+
+
+class RevokeOut(Schema):
+    """Nothing: the session is over, or never was."""
 
 
 class Metadata(Schema):
@@ -116,15 +120,15 @@ def issue_token(form: TokenForm) -> tuple[dict[str, Any], dict[str, str]]:
     return server.token(_parameters(form), device()), NO_STORE
 
 
-@api.post("/revoke", responses={200: None})
+@api.post("/revoke", responses={200: RevokeOut})
 @public
-def revoke_token(form: RevokeForm) -> Response:
+def revoke_token(form: RevokeForm) -> tuple[dict[str, Any], dict[str, str]]:
     """Sign out: end the session that a token belongs to.
 
     The answer is the same for a token that is not known.
     """
     server.revoke(_parameters(form), device())
-    return Response(b"{}", headers=NO_STORE)
+    return {}, NO_STORE
 
 
 @well_known.get("/oauth-authorization-server", responses={200: Metadata})

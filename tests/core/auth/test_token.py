@@ -11,8 +11,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
+from pydantic import SecretStr
 
 from app.core.auth.token import AccessTokens, InvalidToken, _derive
+from app.core.config import Settings, load_settings
+from app.core.exceptions import ConfigurationError
 from tests.support.sign_in import PASSWORD, House, house, small_house
 
 __all__ = ["house", "small_house"]
@@ -76,6 +79,38 @@ class TestRoundTrip:
 
 
 class TestRotation:
+    def test_changing_the_secret_signs_nobody_out(self, small_house: House):
+        small_house.account("ada")
+        tokens = small_house.sign_in("ada")
+        old = small_house.settings.app_secret_key.get_secret_value()
+        changed = {"app_secret_key": SecretStr(SECRET)}
+        kept = House(
+            small_house.settings.model_copy(
+                update=changed | {"app_secret_keys_old": SecretStr(f"{'c' * 40}, {old}")}
+            )
+        )
+        dropped = House(small_house.settings.model_copy(update=changed))
+        assert kept.status(tokens["access_token"]) == 200
+        assert dropped.status(tokens["access_token"]) == 401
+        fresh = dropped.refresh(tokens["refresh_token"]).json
+        assert kept.status(fresh["access_token"]) == 200
+        kept.close()
+        dropped.close()
+
+    @pytest.mark.parametrize("old", ["short", "changeme", f"{'a' * 40},short"])
+    def test_a_weak_old_secret_is_refused_in_production(self, old: str):
+        values = {"app_env": "production", "app_secret_key": SECRET, "app_secret_keys_old": old}
+        with pytest.raises(ConfigurationError, match="APP_SECRET_KEYS_OLD"):
+            load_settings(_env_file=None, **values)
+
+    def test_the_public_address_is_the_issuer(self, settings: Settings):
+        assert settings.address == "http://127.0.0.1:8000"
+        public = settings.model_copy(update={"app_url": "https://api.example.org"})
+        assert public.address == "https://api.example.org"
+        for wrong in ("api.example.org", "https://api.example.org/v1", "ftp://example.org"):
+            with pytest.raises(ConfigurationError, match="APP_URL"):
+                load_settings(_env_file=None, app_url=wrong)
+
     def test_what_an_earlier_secret_signed_is_still_good(self):
         token = issue(AccessTokens(ISSUER, AUDIENCE, [OLD]))
         assert AccessTokens(ISSUER, AUDIENCE, [SECRET, OLD]).verify(token).user_id == 7

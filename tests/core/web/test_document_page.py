@@ -1,0 +1,87 @@
+"""The documentation page in a real browser, on a real server."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+from werkzeug.serving import make_server
+
+from tests.support.sign_in import PASSWORD, House, small_house
+
+__all__ = ["small_house"]
+
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not shutil.which("chromium"), reason="Debian's Chromium is not installed"),
+]
+
+
+@pytest.fixture
+def address(small_house: House) -> Iterator[str]:
+    """Where the application answers."""
+    server = make_server("127.0.0.1", 0, small_house.app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def page(address: str) -> Iterator[Page]:
+    """A tab that fails the test if its page breaks its own content policy."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        page = browser.new_page(base_url=address)
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        yield page
+        browser.close()
+    assert [text for text in complaints if "Content Security Policy" in text] == []
+
+
+def test_the_authorize_button_signs_in_and_requests_carry_the_token(small_house: House, page: Page):
+    small_house.account("ada")
+    page.goto("/docs")
+    page.locator(".btn.authorize").first.click()
+    dialog = page.locator(".modal-ux")
+    dialog.locator("#oauth_username").fill("ada")
+    dialog.locator("#oauth_password").fill(PASSWORD)
+    dialog.locator(".auth-btn-wrapper .authorize").click()
+    expect(dialog.get_by_text("Logout")).to_be_visible()
+    dialog.get_by_text("Close").click()
+
+    operation = page.locator("#operations-users-read_profile")
+    operation.locator(".opblock-summary-control").click()
+    with page.expect_response("**/api/v1/users/me") as answered:
+        operation.locator("button.execute").click()
+    assert answered.value.status == 200
+    assert answered.value.request.headers["authorization"].startswith("Bearer ey")
+    assert answered.value.json()["username"] == "ada"
+
+
+def test_a_wrong_password_is_shown_as_such(small_house: House, page: Page):
+    small_house.account("ada")
+    page.goto("/docs")
+    page.locator(".btn.authorize").first.click()
+    dialog = page.locator(".modal-ux")
+    dialog.locator("#oauth_username").fill("ada")
+    dialog.locator("#oauth_password").fill("a wrong one")
+    dialog.locator(".auth-btn-wrapper .authorize").click()
+    expect(dialog.locator(".errors")).to_contain_text("The credentials are wrong")
