@@ -30,7 +30,7 @@ class CommentPath(RequestPath):
     """Number of the comment."""
 
 
-class CommentIn(RequestBody):
+class NewComment(RequestBody):
     """A new comment."""
 
     body: Annotated[str, Field(min_length=1, max_length=BODY_LENGTH, pattern=r"\S")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.comment.model import Comment
-from app.comment.schema import CommentedPath, CommentIn, CommentOut, CommentPath
+from app.comment.schema import CommentedPath, CommentOut, CommentPath, NewComment
 from app.comment.service import CommentService
 from app.core.auth.permission import Permission
 from app.core.auth.principal import Principal
@@ -26,7 +26,7 @@ def list_comments(path: CommentedPath, query: PageQuery) -> Window[Comment]:
 @needs(Permission.COMMENT_WRITE)
 @idempotent
 def create_comment(
-    path: CommentedPath, body: CommentIn, principal: Principal
+    path: CommentedPath, body: NewComment, principal: Principal
 ) -> tuple[Comment, int, dict[str, str]]:
     """Comment an article."""
     comment = comments.create(path.slug, body.body, principal.username)
