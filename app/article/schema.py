@@ -75,7 +75,7 @@ class ArticlePath(RequestPath):
 class ArticleQuery(PageQuery):
     """Which articles are wanted, and in which order."""
 
-    tag: Tag | None = None
+    tag: Annotated[str, Field(max_length=TAG_LENGTH), BeforeValidator(_fold)] | None = None
     """Only those with this tag."""
     author: Annotated[str, Name, Field(max_length=32)] | None = None
     """Only those by this account."""

@@ -13,6 +13,7 @@ from app.core.web import (
     Response,
     client_address,
     conditional,
+    idempotent,
     limited,
     needs,
     provided,
@@ -54,6 +55,7 @@ def list_users(query: PageQuery) -> Window[User]:
 @api.post("", responses={201: ProfileOut})
 @public
 @limited("100/hour", by=client_address, fail="process")
+@idempotent
 def register_user(body: UserIn) -> tuple[User, int, dict[str, str]]:
     """Register an account.
 

@@ -113,7 +113,7 @@ class TestList:
         [
             ("tag=x", {"a", "b"}),
             ("tag=y", {"b"}),
-            ("tag=X", set()),
+            ("tag=X", {"a", "b"}),
             ("tag=", set()),
             ("tag=%20x%20", {"a", "b"}),
             ("author=eve%20", {"c"}),
