@@ -14,6 +14,7 @@ from flask_openapi.openapi import OpenAPI
 
 from app.core.auth.permission import Permission
 from app.core.schema import Problem
+from app.core.web.conditional import is_fresh, not_modified
 from app.core.web.error import PROBLEM_JSON
 from app.core.web.json import dump
 from app.core.web.request import Response, current_request
@@ -115,7 +116,16 @@ def _whole(flow: dict[str, Any], base: str) -> dict[str, Any]:
 
 
 def _folder(folder: Path) -> Any:  # noqa: ANN401  a view
-    return lambda name: send_from_directory(folder, name, max_age=3600)
+    def serve(name: str) -> Any:  # noqa: ANN401  Flask's own response
+        # Werkzeug's own conditions fail on absurd dates, and answer 412 with the file.
+        response = send_from_directory(folder, name, max_age=3600, conditional=False)
+        tag, _ = response.get_etag()
+        if tag and is_fresh(current_request(), tag, None):
+            response.close()
+            return not_modified(tag, None)
+        return response
+
+    return serve
 
 
 def complete(document: dict[str, Any]) -> dict[str, Any]:

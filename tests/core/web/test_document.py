@@ -151,6 +151,26 @@ class TestPage:
             with client.get(address) as response:
                 assert response.status_code == 200, address
 
+    def test_an_unchanged_part_is_not_sent_again(self, client):
+        address = "/docs/static/docs.js"
+        with client.get(address) as response:
+            tag = response.headers["ETag"]
+        response = client.get(address, headers={"If-None-Match": tag})
+        assert (response.status_code, response.data) == (304, b"")
+
+    @pytest.mark.parametrize(
+        "header, value",
+        [
+            ("If-Modified-Since", "Fri, 02 Jan 99999999999999999999 03:04:05 GMT"),
+            ("If-Match", '"other"'),
+            ("If-Unmodified-Since", "Thu, 01 Jan 1970 00:00:00 GMT"),
+            ("Range", "bytes=5-1"),
+        ],
+    )
+    def test_hostile_conditions_are_ignored(self, client, header, value):
+        with client.get("/docs/static/docs.js", headers={header: value}) as response:
+            assert response.status_code == 200
+
     def test_forbids_scripts_of_others_and_in_the_page(self, client):
         policy = client.get("/docs").headers.getlist("Content-Security-Policy")
         assert len(policy) == 1
