@@ -3,8 +3,8 @@
     python docs/generate.py
 
 On the pages about settings, errors and permissions it renews what stands between the two marks;
-the reference pages it writes whole. All are committed, because `make run` imports them as sample articles
-without building anything; a test fails where they differ from what this script writes.
+the reference pages it writes whole. All are committed, because `make run` imports them as sample
+articles without building anything; a test fails where they differ from what this script writes.
 """  # noqa: INP001  a script, not a module of the application
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def settings_tables(language: str) -> str:
     for name, facts in schema["properties"].items():
         prefix = name.split("_")[0]
         row = _setting_row(name, facts, schema["$defs"], language)
-        groups[SAME_GROUP.get(prefix, prefix)].append(row)
+        groups[SAME_GROUP.get(prefix) or prefix].append(row)
     return "\n".join(
         f"## {_title(SETTING_GROUPS, prefix, language)}\n\n{SETTING_HEAD[language]}{''.join(rows)}"
         for prefix, rows in groups.items()
