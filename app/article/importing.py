@@ -33,8 +33,18 @@ from app.util.text import slugify
 SUFFIXES = frozenset({".md", ".markdown"})
 MAX_BYTES = 1024 * 1024
 DEFAULT_LANGUAGE = "en"
-# What a folder or an inner suffix must look like to be taken for a language: `zh`, `pt-BR`.
-_LANGUAGE_NAME = re.compile(r"[a-z]{2}(?:-[A-Z]{2})?")
+# What a folder or an inner suffix must be called to be taken for a language, perhaps
+# with a region, as in `pt-BR`. Other names of two letters, such as `go` and `ui`, are just names.
+_ISO_639_1 = """
+aa ab ae af ak am an ar as av ay az ba be bg bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv
+dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie
+ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv
+mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm
+rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts
+tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu
+"""
+_LANGUAGES = frozenset(_ISO_639_1.split())
+_REGION = re.compile(r"(?:-[A-Z]{2})?")
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 
 
@@ -217,11 +227,15 @@ def _name_parts(path: Path) -> tuple[list[str], str | None]:
     """Split a path into the parts of its slug and the language that it names."""
     parts = list(path.with_suffix("").parts)
     stem, _, suffix = parts[-1].rpartition(".")
-    if stem and _LANGUAGE_NAME.fullmatch(suffix):
+    if stem and _is_language(suffix):
         return [*parts[:-1], stem], suffix
-    if len(parts) > 1 and _LANGUAGE_NAME.fullmatch(parts[0]):
+    if len(parts) > 1 and _is_language(parts[0]):
         return parts[1:], parts[0]
     return parts, None
+
+
+def _is_language(name: str) -> bool:
+    return name[:2] in _LANGUAGES and _REGION.fullmatch(name[2:]) is not None
 
 
 def _slug(parts: list[str], language: str) -> str:

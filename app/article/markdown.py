@@ -43,6 +43,7 @@ def render(body: str) -> Rendered:
     """Render CommonMark with tables and strikethrough; HTML in it is kept as far as it is safe."""
     tokens = _PARSER.parse(body)
     _move_anchors(tokens)
+    _move_links(tokens)
     html = _CLEANER.clean(_PARSER.renderer.render(tokens, _PARSER.options, {}))
     return Rendered(
         html, _first_text(tokens, "heading_open"), _first_text(tokens, "paragraph_open")
@@ -57,6 +58,15 @@ def _move_anchors(tokens: list[Token]) -> None:
         if last.type == "text" and (match := _ANCHOR.search(last.content)):
             last.content = last.content[: match.start()]
             opening.attrSet("id", match[1])
+
+
+def _move_links(tokens: list[Token]) -> None:
+    """Let links within the page follow the ids, which the cleaner gives a prefix."""
+    for token in tokens:
+        for child in token.children or ():
+            target = str(child.attrGet("href") or "") if child.type == "link_open" else ""
+            if target.startswith("#"):
+                child.attrSet("href", f"#{_ID_PREFIX}{target[1:]}")
 
 
 def _first_text(tokens: list[Token], kind: str) -> str:

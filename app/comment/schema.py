@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from app.core.schema import RequestBody, RequestPath, Schema, Timestamp
+from app.core.schema import MAX_ID, RequestBody, RequestPath, Schema, Timestamp
 
 BODY_LENGTH = 5000
 
@@ -26,7 +26,7 @@ class CommentedPath(RequestPath):
 class CommentPath(RequestPath):
     """Names one comment."""
 
-    id: Annotated[int, Field(ge=1, lt=2**63)]
+    id: Annotated[int, Field(ge=1, le=MAX_ID)]
     """Number of the comment."""
 
 

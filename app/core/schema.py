@@ -9,6 +9,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 MAX_PAGE = 100_000
+MAX_ID = 2**53 - 1  # what JSON can say exactly (RFC 8259, section 6)
 MAX_PAGE_SIZE = 100
 
 

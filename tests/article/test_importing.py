@@ -390,3 +390,10 @@ class TestLanguage:
         for name in ("page.md", "page.zh.md", "fr/page.md"):
             write(name)
         assert set(run().values()) == {"created"}
+
+
+@pytest.mark.parametrize("folder_name", ["go", "ui"])
+def test_a_short_folder_that_is_no_language_is_part_of_the_name(write, run, stored, folder_name):
+    write(f"{folder_name}/page.md")
+    run()
+    assert stored(f"{folder_name}-page").language == "en"

@@ -108,7 +108,6 @@ class TestSanitising:
             "mailto:ada@example.com",
             "/a/b",
             "../c",
-            "#d",
             "page.md",
         ],
     )
@@ -214,3 +213,9 @@ class TestFacts:
     )
     def test_the_summary_is_the_first_paragraphs_text(self, body, summary):
         assert render(body).summary == summary
+
+
+def test_a_link_within_the_text_leads_to_its_heading():
+    html = render("# Start { #start }\n\nSee [the start](#start).").html
+    assert 'id="user-content-start"' in html
+    assert 'href="#user-content-start"' in html

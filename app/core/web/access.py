@@ -68,5 +68,4 @@ def _account(request: Request, response: Response) -> None:
         duration_ms=round(seconds * 1000, 3),
         bytes=response.content_length or 0,
         remote_addr=request.remote_addr,
-        user=request.principal.username if request.principal else None,
     )

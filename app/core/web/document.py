@@ -83,7 +83,7 @@ def init_document(app: OpenAPI, title: str) -> None:
 
     def openapi() -> Response:
         """The API's document."""
-        return Response(written(current_request().url_root))
+        return Response.of_data(written(current_request().url_root))
 
     def docs() -> Response:
         """The page that shows the document."""
@@ -120,9 +120,10 @@ def _folder(folder: Path) -> Any:  # noqa: ANN401  a view
         # Werkzeug's own conditions fail on absurd dates, and answer 412 with the file.
         response = send_from_directory(folder, name, max_age=3600, conditional=False)
         tag, _ = response.get_etag()
-        if tag and is_fresh(current_request(), tag, None):
+        request = current_request()
+        if tag and is_fresh(request, tag, None):
             response.close()
-            return not_modified(tag, None)
+            return not_modified(request, tag, None)
         return response
 
     return serve
@@ -197,6 +198,10 @@ def _complete_operation(operation: dict[str, Any], method: str) -> None:
         response["headers"] = _HEADERS | response.get("headers", {})
         if method == "get" and status == "200":
             response["headers"] |= _READ_HEADERS
+            if any(
+                parameter["name"] == "page_size" for parameter in operation.get("parameters", ())
+            ):
+                response["headers"] |= _LIST_HEADERS
     if method == "get" and "200" in responses:
         responses["304"] = {"description": "The client's copy is the current one."}
     responses["default"] = {"$ref": "#/components/responses/Problem"}

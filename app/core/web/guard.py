@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from structlog.contextvars import bind_contextvars
+
 from app.core.auth.permission import Permission
 from app.core.auth.principal import Principal
 from app.core.exceptions import Forbidden, Unauthorized
@@ -78,6 +80,7 @@ def admit(request: Request, need: Need, authenticate: Authenticate) -> Principal
             return None
         raise Unauthorized(headers={"WWW-Authenticate": CHALLENGE})
     principal = request.principal = authenticate(header)
+    bind_contextvars(user=principal.username)
     if need.permission is None or principal.may(need.permission):
         return principal
     if need.permission in principal.withheld:
