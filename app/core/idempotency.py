@@ -86,7 +86,8 @@ class Claim:
     caller: str
     key: str
     operation: str
-    fingerprint: str
+    fingerprints: tuple[str, ...]
+    """Of the request, as each of the application's secrets gives it; the present one's first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ class Idempotency:
         if row.created_at < utc_now() - KEPT:
             self._forget(claim)
             return None
-        if row.fingerprint != claim.fingerprint:
+        if row.fingerprint not in claim.fingerprints:
             raise IdempotencyKeyReused
         return Answer(row.status, row.headers, row.body, is_replayed=True)
 
@@ -214,7 +215,7 @@ def _write_claim(session: Session, claim: Claim) -> IdempotencyKey:
         caller=claim.caller,
         key=claim.key,
         operation=claim.operation,
-        fingerprint=claim.fingerprint,
+        fingerprint=claim.fingerprints[0],
     )
     session.add(row)
     try:

@@ -53,6 +53,7 @@ class APIFlask(DirectFlask, OpenAPI):
         self.settings = settings
         self.debug = settings.app_debug
         self.config["SECRET_KEY"] = settings.app_secret_key.get_secret_value()
+        self.config["SECRET_KEY_FALLBACKS"] = [*settings.secrets[1:]]
         self.config["MAX_CONTENT_LENGTH"] = settings.web_max_body
         self.url_map.merge_slashes = False  # a doubled slash is 404, not a redirect in HTML
         self.services: dict[type, Any] = {}

@@ -71,7 +71,8 @@ def evaluate(request: Request, response: Response) -> Response:
 
 def _keep_private(request: Request, response: Response) -> Response:
     has_decided = response.common or "Cache-Control" in response.headers
-    if request.principal is not None and not has_decided:
+    is_personal = request.principal is not None or request.method not in _READS
+    if is_personal and not has_decided:
         response.common = _NOT_STORED
     return response
 

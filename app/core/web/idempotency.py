@@ -12,7 +12,7 @@ What was refused is not remembered: after the cause is gone, the same key may tr
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from typing import Any, TypeVar
 
@@ -28,6 +28,8 @@ from app.core.web.request import Request, Response
 from app.core.web.validation import FORM_TYPES
 
 ViewT = TypeVar("ViewT", bound=Callable[..., object])
+EARLIER = "SECRET_KEY_FALLBACKS"
+"""Flask's setting for the secrets before the present one."""
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 PARAMETER = Parameter.model_validate(
@@ -78,7 +80,7 @@ def claim_of(request: Request) -> Claim | None:
     if not _VISIBLE_ASCII.fullmatch(key):
         raise BadRequest("The Idempotency-Key must be 1 to 255 visible ASCII characters.")
     operation = f"{request.method} {request.route}"[:255]
-    return Claim(_caller(request), key, operation, _fingerprint(request))
+    return Claim(_caller(request), key, operation, _fingerprints(request))
 
 
 def answer_once(claim: Claim, act: Callable[[], Any]) -> Response:
@@ -114,15 +116,21 @@ def _caller(request: Request) -> str:
     return f"address:{request.remote_addr}"[:64]
 
 
-def _fingerprint(request: Request) -> str:
-    """A hash of method, address and body, such that every part begins where it began.
+def _fingerprints(request: Request) -> tuple[str, ...]:
+    """Hashes of method, address and body: by the present secret, then by earlier ones.
 
-    It is keyed, because a body may hold what must not be guessed from a stored hash: a password.
+    They are keyed, because a body may hold what must not be guessed from a stored hash: a
+    password. The earlier secrets let a retry pass that comes after a change of secrets.
     """
-    secret: str = current_app.config["SECRET_KEY"]
+    parts = (request.method.encode(), request.full_path.encode(), *_body_parts(request))
+    config = current_app.config
+    return tuple(_digest(secret, parts) for secret in (config["SECRET_KEY"], *config[EARLIER]))
+
+
+def _digest(secret: str, parts: Iterable[bytes]) -> str:
     key = blake2b(secret.encode(), person=b"idempotency").digest()
     digest = blake2b(key=key, digest_size=32)
-    for part in (request.method.encode(), request.full_path.encode(), *_body_parts(request)):
+    for part in parts:  # each with its length, so that it begins where it began
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
     return digest.hexdigest()

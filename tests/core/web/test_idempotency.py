@@ -100,6 +100,15 @@ class TestReplay:
         assert response.status_code == 403
 
 
+def test_a_retry_after_a_change_of_secrets_is_a_replay(api):
+    """Who asks again within the 24 hours has done nothing wrong."""
+    first = write(api)
+    config = api.app.config
+    config["SECRET_KEY_FALLBACKS"] = [config["SECRET_KEY"]]
+    config["SECRET_KEY"] = "another secret of at least 32 characters"
+    assert write(api).data == first.data
+
+
 class TestMisuse:
     def test_another_body_is_422(self, api):
         write(api)
@@ -216,7 +225,7 @@ class TestConcurrency:
         """Both have seen no key; the second waits for the first until its lock times out."""
         if api.database.engine.dialect.name == "sqlite":
             pytest.skip("SQLite's writers queue before they can see a key")
-        keys, claim = api.app.services[Idempotency], Claim("user:1", "k", "POST /", "f")
+        keys, claim = api.app.services[Idempotency], Claim("user:1", "k", "POST /", ("f",))
         holds, go_on = threading.Event(), threading.Event()
 
         def act() -> Answer:
@@ -285,7 +294,7 @@ class TestFingerprint:
         with api.app.test_request_context(headers=headers, **options):
             claim = claim_of(current_request())
             assert claim is not None
-            return claim.fingerprint
+            return claim.fingerprints[0]
 
     def test_form_counts_by_its_fields_and_files(self, api):
         """A form that is sent again has another boundary."""
