@@ -11,6 +11,7 @@ from app.core.auth.principal import Principal
 from app.core.auth.session.service import SessionService
 from app.core.database import Database, transactional, utc_now
 from app.core.log_config import get_logger
+from app.core.precondition import ANY, Expected
 from app.user.exceptions import OwnAccount, UserNotFound, WrongPassword
 from app.user.model import User
 from app.user.service import UserService
@@ -34,9 +35,16 @@ class AccountService:
         return user
 
     @transactional
-    def change_profile(self, principal: Principal, changes: dict[str, Any]) -> User:
-        """Change what the owner may: `email`, `phone`."""
-        user = self.own(principal)
+    def change_profile(
+        self, principal: Principal, changes: dict[str, Any], expected: Expected = ANY
+    ) -> User:
+        """Change what the owner may: `email`, `phone`.
+
+        Raises:
+            PreconditionFailed: The account is not as the owner has seen it.
+        """
+        user = self._locked(principal.user_id)
+        expected.check(user.validators.etag)
         for name in changes.keys() & {"email", "phone"}:
             setattr(user, name, changes[name])
         return user

@@ -10,6 +10,7 @@ from app.core.paging import Window
 from app.core.schema import Page, PageQuery
 from app.core.web import (
     APIBlueprint,
+    OptionalIfMatch,
     Response,
     client_address,
     conditional,
@@ -18,6 +19,7 @@ from app.core.web import (
     needs,
     provided,
     public,
+    tag_headers,
 )
 from app.core.web.limit import principal as principal_key
 from app.user.account import AccountService
@@ -79,9 +81,13 @@ def read_profile(principal: Principal) -> User | Response:
 
 @api.patch("/me", responses={200: ProfileOut})
 @needs(Permission.PROFILE_WRITE)
-def change_profile(body: ProfileIn, principal: Principal) -> User:
+def change_profile(
+    header: OptionalIfMatch, body: ProfileIn, principal: Principal
+) -> tuple[User, dict[str, str]]:
     """Change one's own account."""
-    return accounts.change_profile(principal, body.model_dump(exclude_unset=True))
+    changes = body.model_dump(exclude_unset=True)
+    user = accounts.change_profile(principal, changes, header.expected)
+    return user, tag_headers(user)
 
 
 @api.put("/me/password", responses={204: None})

@@ -93,6 +93,16 @@ class TestProfile:
         assert house.call("GET", "/users/me", token).json["email"] == "a@example.org"
         assert None is house.call("PATCH", "/users/me", token, json={"email": None}).json["email"]
 
+    def test_a_change_of_an_outdated_copy_is_refused(self, house: House):
+        house.account("ada")
+        token = house.sign_in("ada")["access_token"]
+        seen = {"If-Match": house.call("GET", "/users/me", token).headers["ETag"]}
+        change = {"email": "a@example.org"}
+        first = house.call("PATCH", "/users/me", token, json=change, headers=seen)
+        second = house.call("PATCH", "/users/me", token, json={"email": None}, headers=seen)
+        assert (first.status_code, second.status_code) == (200, 412)
+        assert house.call("GET", "/users/me", token).json["email"] == "a@example.org"
+
     def test_what_it_does_not_name_stays(self, small_house: House):
         small_house.account("ada")
         token = small_house.sign_in("ada")["access_token"]

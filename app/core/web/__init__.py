@@ -9,13 +9,14 @@ from app.core.web.health import init_health
 from app.core.web.idempotency import idempotent
 from app.core.web.limit import account_name, client_address, init_limits, limited
 from app.core.web.metrics import init_metrics
-from app.core.web.precondition import IfMatch, tag_headers
+from app.core.web.precondition import IfMatch, OptionalIfMatch, tag_headers
 from app.core.web.request import Response
 
 __all__ = [
     "APIBlueprint",
     "APIFlask",
     "IfMatch",
+    "OptionalIfMatch",
     "Response",
     "account_name",
     "client_address",

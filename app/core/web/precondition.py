@@ -38,9 +38,25 @@ class IfMatch(BaseModel):
     @property
     def expected(self) -> Expected:
         """The states that the write is meant for."""
-        if self.if_match.strip() == "*":
-            return ANY
-        return Expected(frozenset(tags_of(self.if_match)))
+        return _expected(self.if_match)
+
+
+class OptionalIfMatch(BaseModel):
+    """Declared by a view whose resource has one writer: a named state counts, none is needed."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, validate_by_name=True)
+
+    if_match: Annotated[str | None, Field(alias="If-Match", examples=['"12-20260101"'])] = None
+    """The `ETag` of the state to change. Another state is 412."""
+
+    @property
+    def expected(self) -> Expected:
+        """The states that the write is meant for."""
+        return ANY if self.if_match is None else _expected(self.if_match)
+
+
+def _expected(header: str) -> Expected:
+    return ANY if header.strip() == "*" else Expected(frozenset(tags_of(header)))
 
 
 def tag_headers(resource: Resource) -> dict[str, str]:
