@@ -25,7 +25,7 @@ from app.core.schema import (
     RequestQuery,
     Schema,
 )
-from app.core.web import APIBlueprint, APIFlask
+from app.core.web import APIBlueprint, APIFlask, public
 from tests.live import LiveServer, serving
 from tests.web_fixture import Library, logs, small_app
 
@@ -78,26 +78,31 @@ def declare_probes(app: APIFlask) -> None:
     api = APIBlueprint("hostile", __name__, url_prefix="/probe")
 
     @api.post("/body", responses={201: Echo})
+    @public
     def read_body(body: Body) -> tuple[dict[str, Any], int]:
         """Body."""
         return {"seen": body.model_dump()}, 201
 
     @api.put("/form", responses={200: Echo})
+    @public
     def read_form(form: Form) -> dict[str, Any]:
         """Form."""
         return {"seen": form.model_dump()}
 
     @api.get("/query", responses={200: Echo})
+    @public
     def read_query(query: Query) -> dict[str, Any]:
         """Query."""
         return {"seen": query.model_dump()}
 
     @api.get("/header", responses={200: Echo})
+    @public
     def read_header(header: Header) -> dict[str, Any]:
         """Header."""
         return {"seen": header.model_dump()}
 
     @api.patch("/all/<number>", responses={200: Echo})
+    @public
     def read_all(path: Path, query: PageQuery, header: Header, body: Body) -> dict[str, Any]:
         """Everything."""
         parts = {"path": path, "query": query, "header": header, "body": body}

@@ -19,6 +19,7 @@ from tests.support.sign_in import PASSWORD, House, house
 __all__ = ["house"]
 
 PROCESSES = 8
+ROUNDS = 100
 ONE_SECOND = 1.0
 
 
@@ -83,16 +84,12 @@ def refresh_together(house: House, found: list[Worker]) -> tuple[list[int], str]
     return sorted(status for status, _ in answers), fresh[0]
 
 
-@pytest.mark.parametrize("rounds", [10, pytest.param(100, marks=pytest.mark.slow)])
-def test_of_many_processes_that_refresh_one_token_one_succeeds(
-    house: House, rounds: int, request: pytest.FixtureRequest
-):
-    if rounds > 10 and "slow" not in request.config.option.markexpr:
-        pytest.skip("ten rounds are enough here; run it by -m slow")
+@pytest.mark.slow
+def test_of_many_processes_that_refresh_one_token_one_succeeds(house: House):
     house.account("ada")
     other_device = house.sign_in("ada")
     with workers(house.settings, PROCESSES) as found:
-        for _ in range(rounds):
+        for _ in range(ROUNDS):
             statuses, winner = refresh_together(house, found)
             assert statuses == [200] + [400] * (PROCESSES - 1)
             # Seven have used it again, so the winner may not keep what it got.
