@@ -50,7 +50,7 @@ define sync
 	@echo "Installing the packages of $(@F) from pdm.lock"
 	@$(PDM) sync --no-self $(1)
 	@# Otherwise the first start compiles what it imports, and every start where Python may not write.
-	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null 2>&1 || true
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib app >/dev/null 2>&1 || true
 	@touch $@
 endef
 

@@ -19,7 +19,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from app.article.content import Draft
@@ -206,6 +205,8 @@ def split_front_matter(text: str) -> tuple[FrontMatter, str]:
     match = _FRONT_MATTER.match(text)
     if match is None:
         return FrontMatter(), text
+    import yaml  # noqa: PLC0415  a start that imports nothing should not pay for it
+
     try:
         facts = yaml.safe_load(match[1])
     except (yaml.YAMLError, ValueError, RecursionError) as error:
