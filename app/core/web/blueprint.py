@@ -120,9 +120,13 @@ def shaper_of(model: type[BaseModel] | None) -> Callable[[Any], Any]:
         if type(result) is tuple:
             return (shape(result[0]), *result[1:])
         if isinstance(result, Window):
+            links = ("Link", link_header(result))
             body = writer.window(result) if writer else None
-            answer = validate(result) if body is None else Response.of_data(body)
-            return answer, {"Link": link_header(result)}
+            if body is None:
+                return validate(result), dict([links])
+            response = Response.of_data(body)
+            response.common = [links]
+            return response
         body = writer.one(result) if writer else None
         return validate(result) if body is None else Response.of_data(body)
 

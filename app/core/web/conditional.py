@@ -65,7 +65,7 @@ def evaluate(request: Request, response: Response) -> Response:
     modified = known.modified if known else None
     if is_fresh(request, tag, modified):
         return not_modified(request, tag, modified)
-    response.common = _headers(request, tag, modified)
+    response.common = [*response.common, *_headers(request, tag, modified)]
     return response
 
 

@@ -40,7 +40,8 @@ class RowWriter:
 
     def one(self, row: object) -> bytes | None:
         """Write a row, or nothing where it is not one, or an instant in it is not UTC."""
-        if not is_row_type(type(row)):
+        kind: Any = type(row)
+        if not is_row_type(kind):
             return None
         values = self.values(row)
         return _dump(self._named(values)) if self._is_utc([values]) else None
@@ -49,11 +50,11 @@ class RowWriter:
         """Write a part of a list as `Page` does, or nothing where that is not possible."""
         if not all(map(is_row_type, set(map(type, window.items)))):
             return None
-        rows = [self.values(row) for row in window.items]
+        rows = list(map(self.values, window.items))
         if not self._is_utc(rows):
             return None
         page = {
-            "items": list(map(self._named, rows)),
+            "items": [dict(zip(self.names, values)) for values in rows],  # noqa: B905  see _named
             "page": window.page,
             "page_size": window.page_size,
             "total": window.total,
@@ -90,7 +91,7 @@ def writer_of(model: type[BaseModel]) -> RowWriter | None:
 
 
 @cache
-def is_row_type(kind: type) -> bool:
+def is_row_type(kind: type[object]) -> bool:
     """Whether these are rows of the database, or dataclasses, which stand for them."""
     return issubclass(kind, DeclarativeBase) or is_dataclass(kind)
 
