@@ -120,7 +120,7 @@ def _register_routes(app: APIFlask, database: Database) -> None:
         "database": database.ping,
         "migrations": lambda: _check_schema(app),
     }
-    init_health(app, checks | ({"redis": redis.ping} if redis else {}))
+    init_health(app, checks, optional={"redis": redis.ping} if redis else None)
 
 
 def _connect_redis(settings: Settings) -> RedisClient | None:

@@ -133,7 +133,8 @@ class Settings(BaseSettings):
     web_threads: Annotated[int, Field(ge=1, le=1024)] = 16
     """Threads of each worker; a request that waits for the database holds one."""
     web_timeout: Seconds = 30
-    """Seconds that a request may take, and that a stopping worker waits for those in flight."""
+    """Seconds that a stopping worker waits for requests in flight, and after which one that shows
+    no sign of life is replaced. A single request is limited by the database and by Nginx."""
     web_proxies: Annotated[int, Field(ge=0, le=10)] = 0
     """Trusted reverse proxies in front. `X-Forwarded-*` is believed from that many and no more:
     a number that is too high lets a client forge its address."""

@@ -39,18 +39,23 @@ class Readiness(Schema):
     """The whole, and each backing service."""
 
     status: Literal["ok", "unavailable"]
-    """`ok` if every service is."""
+    """`ok` if every service is that this process cannot work without."""
     services: dict[str, ServiceState]
     """By name."""
 
 
-def init_health(app: OpenAPI, checks: dict[str, Check]) -> None:
+def init_health(
+    app: OpenAPI, checks: dict[str, Check], optional: dict[str, Check] | None = None
+) -> None:
     """Serve `/livez` and `/readyz`.
 
     Args:
         app: Where.
         checks: What readiness depends on, by name.
+        optional: What is reported too, but can be done without: if it counted, every process would
+            be taken out of service at once for the loss of something that each survives.
     """
+    reported = checks | (optional or {})
     api = APIBlueprint("operations", __name__, url_prefix="")
 
     @api.get("/livez", responses={200: Liveness})
@@ -63,8 +68,8 @@ def init_health(app: OpenAPI, checks: dict[str, Check]) -> None:
     @public
     def check_readiness() -> tuple[Readiness, int, dict[str, str]]:
         """Can this process do its work? Asks each backing service."""
-        services = {name: _ask(name, check) for name, check in checks.items()}
-        ready = all(state.status == "ok" for state in services.values())
+        services = {name: _ask(name, check) for name, check in reported.items()}
+        ready = all(services[name].status == "ok" for name in checks)
         report = Readiness(status="ok" if ready else "unavailable", services=services)
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
         return report, status, {"Cache-Control": "no-store"}

@@ -41,6 +41,12 @@ class TestReadiness:
         response = ask(one=lambda: None, two=fail)
         assert (response.status_code, response.json["status"]) == (503, "unavailable")
 
+    def test_is_200_if_only_something_fails_that_can_be_done_without(self, bare):
+        init_health(bare, {"one": lambda: None}, optional={"two": fail})
+        response = bare.test_client().get("/readyz")
+        assert (response.status_code, response.json["status"]) == (200, "ok")
+        assert response.json["services"]["two"]["status"] == "unavailable"
+
     def test_tells_which_one_fails(self, ask):
         services = ask(one=lambda: None, two=fail).json["services"]
         assert {name: state["status"] for name, state in services.items()} == {
