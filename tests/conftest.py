@@ -7,12 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from sqlalchemy import MetaData
 
 from app.core.config import Environment, Settings
 from app.core.database import Base, Database
 from tests.support.api import API
 from tests.support.mariadb import MariaDB, find_mariadb, run_mariadb
+
+
+@pytest.fixture(autouse=True)
+def _unbound_context() -> None:
+    """A request leaves its id bound until the thread's next one; a test must not find it."""
+    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture(scope="session", autouse=True)
