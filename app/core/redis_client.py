@@ -16,9 +16,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
-from redis import BlockingConnectionPool, Redis, RedisError
+from redis import BlockingConnectionPool, Redis, RedisCluster, RedisError
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError
 from redis.retry import Retry
@@ -42,6 +42,11 @@ PING_INTERVAL = 0.5
 """Seconds between the watcher's questions."""
 
 
+def no_retry() -> Retry:
+    """What redis-py is given so that it gives up at the first failure."""
+    return Retry(NoBackoff(), 0)
+
+
 class RedisUnavailable(GroundworkError):
     """Redis does not answer, or refuses to work; the cause says which."""
 
@@ -52,18 +57,22 @@ class RedisClient:
     Args:
         url: `redis://` or, with TLS, `rediss://`.
         connections: The most that this process may hold; a thread needs one at a time.
+        is_cluster: Whether the address is one of a Redis Cluster's nodes, which names the others.
     """
 
-    def __init__(self, url: str, connections: int) -> None:
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=connections,
-            timeout=TIMEOUT,
-            socket_timeout=TIMEOUT,
-            socket_connect_timeout=TIMEOUT,
-            retry=Retry(NoBackoff(), 0),
-        )
-        self.server: Server = Redis(connection_pool=pool)
+    def __init__(self, url: str, connections: int, *, is_cluster: bool = False) -> None:
+        self.is_cluster = is_cluster
+        limits: dict[str, Any] = {
+            "max_connections": connections,
+            "socket_timeout": TIMEOUT,
+            "socket_connect_timeout": TIMEOUT,
+            "retry": no_retry(),
+        }
+        if is_cluster:
+            self.server: Server = cast("Server", RedisCluster.from_url(url, **limits))
+        else:
+            pool = BlockingConnectionPool.from_url(url, timeout=TIMEOUT, **limits)
+            self.server = Redis(connection_pool=pool)
         """redis-py's client: for declaring scripts and the like; work goes through `call`."""
         self._lock = threading.Lock()
         self._failures = 0
@@ -109,7 +118,13 @@ class RedisClient:
         self._closed.set()
         if self._watcher and self._watcher.is_alive():
             self._watcher.join()
-        self.server.connection_pool.disconnect()
+        if not self.is_cluster:
+            self.server.connection_pool.disconnect()
+            return
+        cluster = cast("RedisCluster", self.server)
+        for node in cluster.get_nodes():  # type: ignore[no-untyped-call]  # redis-py
+            if node.redis_connection is not None:  # its own close() leaves their pools open
+                node.redis_connection.connection_pool.disconnect()
 
     def _note_failure(self, error: RedisError) -> None:
         with self._lock:
