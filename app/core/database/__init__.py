@@ -17,6 +17,7 @@ An entry point (request, task, command, message) opens a scope; a service owns t
             return article
 """
 
+from app.core.database.cleaning import delete_in_batches
 from app.core.database.error import DatabaseMisuse, is_duplicate, is_retryable, is_transient
 from app.core.database.model import (
     Base,
@@ -40,6 +41,7 @@ __all__ = [
     "Timestamps",
     "UTCDateTime",
     "Versioned",
+    "delete_in_batches",
     "is_duplicate",
     "is_retryable",
     "is_transient",

@@ -86,6 +86,10 @@ class Database:
         event.listen(self.engine, "handle_error", self._note_failure)
         _databases.add(self)
 
+    def listen(self, name: str, listener: Callable[..., object]) -> None:
+        """Call a listener on an event of every session; see SQLAlchemy's `SessionEvents`."""
+        event.listen(self._sessions, name, listener)
+
     # Scopes
 
     def scope(self) -> AbstractContextManager[None]:
@@ -107,6 +111,19 @@ class Database:
         if scope.session is None:
             scope.session = self._sessions()
         return scope.session
+
+    @contextmanager
+    def latest(self) -> Iterator[Session]:
+        """Read what is committed now, whatever the scope has read before; for filling caches.
+
+        A transaction sees the rows as they were when it began to read. What is read for others
+        must not be older than the moment in which they ask for it.
+        """
+        scope = self._current()
+        if scope is not None and scope.session is not None and scope.transaction is None:
+            scope.session.commit()  # gives its connection back, so that one is enough
+        with self._sessions() as session:
+            yield session
 
     def _current(self) -> _Scope | None:
         scope = self._scope.get()
@@ -147,6 +164,12 @@ class Database:
             if scope.transaction is not None:
                 return self._join(scope.transaction, function)
             return retry(lambda: self._attempt(scope, function), self._timeout, self._count_retry)
+
+    @property
+    def is_in_transaction(self) -> bool:
+        """Whether a transaction is open here, whose end decides about whatever is written."""
+        scope = self._current()
+        return scope is not None and scope.transaction is not None
 
     def after_commit(self, callback: Callback) -> None:
         """Call this once the current transaction is committed; forget it if it is undone.

@@ -47,7 +47,9 @@ class TestFailure:
         start = time.monotonic()
         with database.scope():
             if database.engine.dialect.name == "mysql":
-                database.session.execute(text("SET max_recursive_iterations = 4000000000"))
+                is_mariadb = database.engine.dialect.is_mariadb
+                limit = "max_recursive_iterations" if is_mariadb else "cte_max_recursion_depth"
+                database.session.execute(text(f"SET {limit} = 4000000000"))
             with pytest.raises(DBAPIError) as caught:
                 database.session.execute(text(endless))
         assert is_transient(caught.value)

@@ -1,0 +1,28 @@
+"""The outbox: what a write causes is written with it, and done after it.
+
+    @transactional
+    def publish(self, slug: str) -> Article:
+        article = ...
+        self.outbox.emit("article:published", {"article_id": article.id}, key=f"article:{slug}")
+
+Either both are committed or neither is. A `Relay` gives committed messages to a broker, at least
+once each; consumers note in the inbox, in their own transaction, what has had its effect.
+"""
+
+from app.core.outbox.model import InboxEntry, MessageState, OutboxMessage
+from app.core.outbox.relay import Parcel, Publisher, PublishFailed, Relay
+from app.core.outbox.service import Claimed, InvalidMessage, Outbox, OutboxStatus
+
+__all__ = [
+    "Claimed",
+    "InboxEntry",
+    "InvalidMessage",
+    "MessageState",
+    "Outbox",
+    "OutboxMessage",
+    "OutboxStatus",
+    "Parcel",
+    "PublishFailed",
+    "Publisher",
+    "Relay",
+]

@@ -1,0 +1,291 @@
+"""The outbox: messages written with the facts they tell about, and delivered after the commit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, cast
+
+from sqlalchemy import (
+    CursorResult,
+    Select,
+    and_,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.orm import aliased
+from structlog.contextvars import get_contextvars
+
+from app.core.database import Database, delete_in_batches, transactional, utc_now
+from app.core.exceptions import GroundworkError
+from app.core.outbox.model import KEY_LENGTH, InboxEntry, MessageState, OutboxMessage
+
+MAX_PAYLOAD = 16 * 1024
+"""Bytes of a payload as JSON: messages carry numbers and names, not documents."""
+RESEND_AFTER = timedelta(seconds=30)
+"""How long a message may be with the broker before it is given to it again; doubles each time."""
+MAX_RESEND_AFTER = timedelta(hours=1)
+INBOX_KEPT = timedelta(days=7)
+"""How long an effect is remembered: longer than any broker holds a message back."""
+
+
+class InvalidMessage(GroundworkError):
+    """A message that could not be stored or delivered as it is; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message that is to be given to the broker now."""
+
+    id: int
+    consumer: str
+    request_id: str | None
+    is_first_attempt: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxStatus:
+    """How much is on its way."""
+
+    waiting: int
+    """Messages whose consumer has not begun: due, and for later."""
+    running: int
+    """Messages whose consumer is at work."""
+    dead: int
+    """Messages that were given up."""
+    lag: float
+    """Seconds by which the oldest due message is late; 0 if none is."""
+
+
+class Outbox:
+    """Takes messages in the caller's transaction, and knows which are due.
+
+    Args:
+        database: Where they are kept, together with what they tell about.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._consumers: dict[str, list[str]] = {}
+        self._on_commit: list[Callable[[], object]] = []
+
+    # Writing
+
+    def subscribe(self, topic: str, consumer: str) -> None:
+        """Let a consumer have every message of a topic from now on."""
+        self._consumers.setdefault(topic, []).append(consumer)
+
+    def on_commit(self, notify: Callable[[], object]) -> None:
+        """Call this after each commit of a transaction that has emitted something."""
+        self._on_commit.append(notify)
+
+    def emit(
+        self,
+        topic: str,
+        payload: dict[str, Any],
+        *,
+        key: str | None = None,
+        delay: timedelta | None = None,
+        job_id: str | None = None,
+    ) -> None:
+        """Tell the consumers of a topic, once the current transaction is committed.
+
+        Args:
+            topic: What has happened, such as `article:published`.
+            payload: Keyword arguments of the consumers: numbers and names, at most 16 KiB of JSON.
+            key: What it is about. Each consumer gets the messages of one key in their order, so
+                the caller must hold a lock on that thing.
+            delay: How long to wait after the commit.
+            job_id: Record of whoever watches this work.
+
+        Raises:
+            DatabaseMisuse: No transaction is open.
+            InvalidMessage: The payload is no JSON or too long, or the key too long.
+        """
+        _check(payload, key)
+        rows = [
+            {
+                "consumer": consumer,
+                "key": key,
+                "payload": payload,
+                "available_at": utc_now() + (delay or timedelta()),
+                "request_id": get_contextvars().get("request_id"),
+                "job_id": job_id,
+            }
+            for consumer in self._consumers.get(topic, ())
+        ]
+        # Also without a consumer: a caller outside of a transaction is to hear of it.
+        self.database.after_commit(self.notify if rows else _nothing)
+        if rows:
+            self.database.session.execute(insert(OutboxMessage), rows)
+
+    def notify(self) -> None:
+        """Tell whoever delivers that something is due."""
+        for notify in self._on_commit:
+            notify()
+
+    # Delivering
+
+    def claim(self, limit: int) -> list[Claimed]:
+        """Take messages that are due, the oldest first, for giving them to the broker.
+
+        No two callers get the same one: where the database has it (MySQL 8, MariaDB 10.6) they
+        skip each other's rows, and on SQLite they take turns.
+        """
+        if self.database.session.scalar(_due().limit(1)) is None:
+            return []  # the usual case costs a read and no write
+        return self._claim(limit)
+
+    @transactional
+    def _claim(self, limit: int) -> list[Claimed]:
+        session = self.database.session
+        query = _due().limit(limit).with_for_update(skip_locked=True, of=OutboxMessage)
+        columns = [
+            OutboxMessage.id,
+            OutboxMessage.consumer,
+            OutboxMessage.request_id,
+            OutboxMessage.attempts,
+            OutboxMessage.sendings,
+        ]
+        rows = session.execute(query.with_only_columns(*columns)).all()
+        # A statement for all that were sent equally often, and not one for each message.
+        sent = attrgetter("sendings")
+        for sendings, group in groupby(sorted(rows, key=sent), key=sent):
+            values = {
+                "state": MessageState.SENT,
+                "available_at": utc_now() + _patience(sendings),
+                "sendings": sendings + 1,
+            }
+            taken = OutboxMessage.id.in_([row.id for row in group])
+            session.execute(update(OutboxMessage).where(taken).values(values))
+        return [Claimed(row.id, row.consumer, row.request_id, row.attempts == 0) for row in rows]
+
+    @transactional
+    def release(self, ids: Collection[int]) -> None:
+        """Give claimed messages back that the broker did not take; they stay due."""
+        values = {"state": MessageState.WAITING, "available_at": utc_now(), "sendings": 0}
+        given = OutboxMessage.id.in_(ids) & (OutboxMessage.state == MessageState.SENT)
+        self.database.session.execute(update(OutboxMessage).where(given).values(values))
+
+    @transactional
+    def keep(self, ids: Collection[int], until: datetime) -> None:
+        """Leave messages alone until then that are being worked on."""
+        running = OutboxMessage.id.in_(ids) & (OutboxMessage.state == MessageState.RUNNING)
+        kept = update(OutboxMessage).where(running).values(available_at=until)
+        self.database.session.execute(kept)
+
+    @transactional
+    def recover(self) -> int:
+        """Make due what was with a broker that has lost its memory; returns how many.
+
+        What runs is left alone: it ends by itself, or is due again after its time limit.
+        """
+        lost = OutboxMessage.state == MessageState.SENT
+        values = {"state": MessageState.WAITING, "available_at": utc_now()}
+        result = self.database.session.execute(update(OutboxMessage).where(lost).values(values))
+        return cast("CursorResult[Any]", result).rowcount
+
+    # Looking after it
+
+    def status(self) -> OutboxStatus:
+        """Count what is on its way."""
+        session = self.database.session
+        counted = select(OutboxMessage.state, func.count().label("number")).group_by(
+            OutboxMessage.state
+        )
+        counts = {row.state: row.number for row in session.execute(counted)}
+        now = utc_now()
+        oldest = session.scalar(
+            select(func.min(OutboxMessage.available_at)).where(
+                OutboxMessage.state == MessageState.WAITING, OutboxMessage.available_at <= now
+            )
+        )
+        return OutboxStatus(
+            waiting=counts.get(MessageState.WAITING, 0) + counts.get(MessageState.SENT, 0),
+            running=counts.get(MessageState.RUNNING, 0),
+            dead=counts.get(MessageState.DEAD, 0),
+            lag=(now - oldest).total_seconds() if oldest else 0.0,
+        )
+
+    def list(self, state: MessageState | None, limit: int) -> Sequence[OutboxMessage]:
+        """The oldest messages, of one state or of all."""
+        query = select(OutboxMessage).order_by(OutboxMessage.id).limit(limit)
+        if state is not None:
+            query = query.where(OutboxMessage.state == state)
+        return self.database.session.scalars(query).all()
+
+    @transactional
+    def replay(self, ids: Collection[int] | None = None) -> int:
+        """Try dead messages again, these or all, as if they were new; returns how many."""
+        dead = OutboxMessage.state == MessageState.DEAD
+        if ids is not None:
+            dead &= OutboxMessage.id.in_(ids)
+        values = {
+            "state": MessageState.WAITING,
+            "available_at": utc_now(),
+            "attempts": 0,
+            "sendings": 0,
+        }
+        result = self.database.session.execute(update(OutboxMessage).where(dead).values(values))
+        self.database.after_commit(self.notify)
+        return cast("CursorResult[Any]", result).rowcount
+
+    def purge(self, older_than: timedelta) -> int:
+        """Delete dead messages that were written longer ago than this; returns how many."""
+        before = utc_now() - older_than
+        dead = OutboxMessage.state == MessageState.DEAD
+        old = dead & (OutboxMessage.created_at < before)
+        return delete_in_batches(self.database, OutboxMessage.id, old)
+
+    def forget_handled(self) -> int:
+        """Delete what is remembered of effects long ago; returns how many."""
+        old = InboxEntry.handled_at < utc_now() - INBOX_KEPT
+        return delete_in_batches(self.database, InboxEntry.message_id, old)
+
+
+def _due() -> Select[OutboxMessage]:
+    """What is to be given to the broker: due, and with nothing before it that has its key."""
+    earlier = aliased(OutboxMessage)
+    is_blocked = exists().where(
+        earlier.consumer == OutboxMessage.consumer,
+        earlier.key == OutboxMessage.key,
+        earlier.id < OutboxMessage.id,
+        earlier.state != MessageState.DEAD,
+    )
+    is_first = or_(OutboxMessage.key.is_(None), ~is_blocked)
+    return (
+        select(OutboxMessage)
+        .where(and_(OutboxMessage.available_at <= utc_now(), is_first))
+        .order_by(OutboxMessage.available_at, OutboxMessage.id)
+    )
+
+
+def _patience(sendings: int) -> timedelta:
+    longest: timedelta = min(RESEND_AFTER * 2 ** min(sendings, 10), MAX_RESEND_AFTER)
+    return longest
+
+
+def _check(payload: dict[str, Any], key: str | None) -> None:
+    try:
+        size = len(json.dumps(payload, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise InvalidMessage(f"the payload is not JSON: {error}") from None
+    if size > MAX_PAYLOAD:
+        raise InvalidMessage(
+            f"the payload has {size} bytes of JSON, and {MAX_PAYLOAD} are allowed:"
+            " store the data and send its number"
+        )
+    if key is not None and len(key) > KEY_LENGTH:
+        raise InvalidMessage(f"the key has {len(key)} characters, and {KEY_LENGTH} are allowed")
+
+
+def _nothing() -> None:
+    """No consumer listens to this topic."""

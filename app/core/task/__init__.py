@@ -1,0 +1,23 @@
+"""Work that is done after the answer: consumers of events, jobs, periodic tasks.
+
+See `declaration` for how a slice declares them, and `app.core.outbox` for how they are caused.
+"""
+
+from app.core.task.declaration import Declaration, InvalidDeclaration, TaskGroup, TaskRegistry
+from app.core.task.job import Jobs, JobState, TaskCancelled, TaskRecord
+from app.core.task.run import Refused, Run
+from app.core.task.runner import Runner
+
+__all__ = [
+    "Declaration",
+    "InvalidDeclaration",
+    "JobState",
+    "Jobs",
+    "Refused",
+    "Run",
+    "Runner",
+    "TaskCancelled",
+    "TaskGroup",
+    "TaskRecord",
+    "TaskRegistry",
+]

@@ -1,0 +1,142 @@
+"""Routes of tasks, and the outbox's figures."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.core.auth.permission import Permission
+from app.core.auth.principal import Principal
+from app.core.log_config import get_logger
+from app.core.outbox import Outbox
+from app.core.schema import RequestPath, Schema, Timestamp
+from app.core.task import Jobs, JobState, TaskRecord
+from app.core.web.app import provided
+from app.core.web.blueprint import APIBlueprint
+from app.core.web.guard import needs
+from app.core.web.metrics import Gauge
+from app.core.web.request import current_request
+from app.core.web.translation import translate
+
+api = APIBlueprint("tasks", __name__, url_prefix="/api/v1/tasks")
+jobs = provided(Jobs)
+log = get_logger(__name__)
+
+
+class TaskPath(RequestPath):
+    """Which task."""
+
+    id: Annotated[str, Field(max_length=36)]
+    """Its number, as the answer that started it gave."""
+
+
+class Progress(Schema):
+    """How far a task is."""
+
+    done: int
+    """Steps that are done."""
+    total: int | None
+    """Steps in all; null while that is not known."""
+    message: str
+    """What is being done."""
+
+
+class TaskError(Schema):
+    """Why a task has failed, or its last attempt did."""
+
+    type: str
+    """The kind of error."""
+    message: str
+    """What happened."""
+
+
+class TaskOut(Schema):
+    """A task that somebody started."""
+
+    id: str
+    """Its number."""
+    name: str
+    """What it does, such as `article:import`."""
+    state: JobState
+    """How it stands."""
+    progress: Progress
+    """How far it is."""
+    result: Any
+    """What it has achieved; null until it has succeeded."""
+    error: TaskError | None
+    """Why it has failed, or its last attempt did."""
+    created_at: Timestamp
+    """When it was started."""
+    started_at: Timestamp | None
+    """When its last attempt began."""
+    finished_at: Timestamp | None
+    """When it ended, whichever way."""
+
+
+def task_out(record: TaskRecord, locale: str) -> TaskOut:
+    """A task as its owner sees it, in the language asked for."""
+    error = record.error
+    return TaskOut.model_validate(
+        {
+            "error": error and error | {"message": translate(error["message"], locale)},
+            "progress": {
+                "done": record.done,
+                "total": record.total,
+                "message": record.message,
+            },
+            **{
+                name: getattr(record, name)
+                for name in TaskOut.model_fields
+                if name not in ("progress", "error")
+            },
+        }
+    )
+
+
+@api.get("/<id>", responses={200: TaskOut})
+@needs(Permission.TASK_READ)
+def read_task(path: TaskPath, principal: Principal) -> TaskOut:
+    """See how far a task of one's own is; administrators see everybody's."""
+    return task_out(jobs.get(path.id, _whose(principal)), current_request().locale)
+
+
+@api.delete("/<id>", responses={204: None})
+@needs(Permission.TASK_READ)
+def cancel_task(path: TaskPath, principal: Principal) -> None:
+    """Cancel a task: before it begins, or where it next says how far it is."""
+    jobs.cancel(path.id, _whose(principal))
+
+
+def _whose(principal: Principal) -> int | None:
+    return None if principal.may(Permission.TASK_MANAGE) else principal.user_id
+
+
+def outbox_figures(outbox: Outbox) -> dict[str, float]:
+    """What `/readyz` tells of the outbox.
+
+    Raises:
+        SQLAlchemyError: The database does not answer.
+    """
+    status = outbox.status()
+    return {
+        "waiting": status.waiting,
+        "running": status.running,
+        "dead": status.dead,
+        "lag_seconds": round(status.lag, 3),
+    }
+
+
+def outbox_gauges(outbox: Outbox) -> list[Gauge]:
+    """What `/metrics` tells of the outbox; nothing while the database does not answer."""
+    try:
+        figures = outbox_figures(outbox)
+    except SQLAlchemyError as error:
+        log.warning("outbox_figures_unavailable", error=type(error).__name__)
+        return []
+    lag = figures.pop("lag_seconds")
+    return [
+        Gauge("outbox_messages", "Messages in the outbox, by state.", figures),
+        Gauge("outbox_lag_seconds", "By how much the oldest message that is due is late.", lag),
+    ]

@@ -1,0 +1,136 @@
+"""Beats that share a database: schedulers in this process, and real ones that are killed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+import redis
+
+from app.core.task.celery_app import TaskCelery, build_celery
+from app.core.task.celery_beat import LEASE, LEASE_SECONDS, RENEW_INTERVAL, LeasedScheduler
+from tests.support.redis import RedisServer
+from tests.support.worker import World, wait_until
+
+pytestmark = pytest.mark.redis
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def celery(world: World) -> TaskCelery:
+    work = world.process.work
+    celery = build_celery(work.settings, work.registry)
+    celery.work = work
+    return celery
+
+
+@pytest.fixture
+def make(celery: TaskCelery) -> Iterator[Callable[[], LeasedScheduler]]:
+    made: list[LeasedScheduler] = []
+
+    def make() -> LeasedScheduler:
+        made.append(LeasedScheduler(celery))
+        return made[-1]
+
+    yield make
+    for beat in made:
+        beat.close()
+
+
+@dataclass
+class Queue:
+    """What the beats have sent."""
+
+    server: RedisServer
+
+    def __len__(self) -> int:
+        with redis.Redis.from_url(self.server.url) as client:
+            length: int = client.llen("low")
+            return length
+
+
+@pytest.fixture
+def sent(redis_server: RedisServer) -> Queue:
+    return Queue(redis_server)
+
+
+def tick_for(seconds: float, *beats: LeasedScheduler) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for beat in beats:
+            beat.tick()
+        time.sleep(0.02)
+
+
+def test_of_several_beats_one_acts(make, sent):
+    """The task is due each second: at the start, and once or twice more."""
+    tick_for(2.5, make(), make(), make())
+    assert len(sent) in {2, 3}
+
+
+def test_a_beat_that_stops_hands_over_at_once(make, sent):
+    first, second = make(), make()
+    tick_for(0.1, first, second)
+    first.close()
+    second._renewed = float("-inf")  # it asks again, every few seconds
+    tick_for(1.2, second)
+    assert len(sent) == 2
+
+
+@ON_SQLITE
+def test_a_new_start_brings_nothing_forward(make, sent):
+    """When a task is due next is kept in the database, not in the process."""
+    for _ in range(5):
+        beat = make()
+        beat.tick()
+        beat.close()
+    assert len(sent) == 1
+
+
+@ON_SQLITE
+def test_what_the_broker_did_not_take_is_sent_later(make, sent, redis_server):
+    beat = make()
+    with redis_server.frozen():
+        beat.tick()
+    assert beat._leases.remaining(f"{LEASE}:test:tick") == 0
+
+
+@ON_SQLITE
+def test_a_beat_without_its_database_waits_for_it(make, world, tmp_path):
+    beat = make()
+    table = "lease"
+    with world.database.engine.begin() as connection:
+        connection.exec_driver_sql(f"ALTER TABLE {table} RENAME TO away")
+    beat.tick()
+    with world.database.engine.begin() as connection:
+        connection.exec_driver_sql(f"ALTER TABLE away RENAME TO {table}")
+    beat._renewed = float("-inf")
+    beat.tick()
+    assert beat._leads
+
+
+@ON_SQLITE
+def test_a_killed_beat_is_replaced_within_the_time_of_its_lease(world: World, sent):
+    def acting() -> list[bool]:
+        return ["beat_started" in each.text for each in beats]
+
+    with world.running("beat") as first, world.running("beat") as second:
+        beats = [first, second]
+        wait_until(lambda: any(acting()), "a beat's acting")
+        time.sleep(1)
+        assert sorted(acting()) == [False, True]
+        beats[acting().index(True)].kill()
+        at_kill = len(sent)
+        wait_until(lambda: all(acting()), "the replacement", LEASE_SECONDS + RENEW_INTERVAL + 2)
+        wait_until(lambda: len(sent) > at_kill, "its first task")
+
+
+@ON_SQLITE
+def test_beat_stops_when_asked(world: World):
+    with world.running("beat") as beat:
+        wait_until(lambda: "beat_started" in beat.text, "the start")
+        assert beat.stop() == 0
+        assert "beat_stopped" in beat.text
+        assert world.process.work.leases.remaining(LEASE) == 0

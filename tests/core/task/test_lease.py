@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from app.core.database import Database, utc_now
+from app.core.task.lease import LeaseRow, Leases
+from tests.support.thread import run_together
+
+
+@pytest.fixture
+def leases(database: Database) -> Leases:
+    return Leases(database)
+
+
+def test_a_lease_is_its_holders_alone(leases):
+    assert leases.take("beat", "ann", 10)
+    assert not leases.take("beat", "bob", 10)
+    assert leases.take("beat", "ann", 10)
+
+
+def test_leases_of_two_names_are_independent(leases):
+    assert leases.take("beat", "ann", 10)
+    assert leases.take("sweep", "bob", 10)
+
+
+def test_a_lease_that_is_not_renewed_goes_to_the_next_who_asks(leases):
+    assert leases.take("beat", "ann", 0.2)
+    assert not leases.take("beat", "bob", 10)
+    time.sleep(0.3)
+    assert leases.take("beat", "bob", 10)
+    assert not leases.take("beat", "ann", 10)
+
+
+def test_a_lease_that_is_given_up_is_free_at_once(leases):
+    leases.take("beat", "ann", 10)
+    leases.give_up("beat", "ann")
+    assert leases.take("beat", "bob", 10)
+
+
+def test_nobody_gives_up_another_ones_lease(leases):
+    leases.take("beat", "ann", 10)
+    leases.give_up("beat", "bob")
+    assert not leases.take("beat", "bob", 10)
+
+
+def test_of_many_who_ask_at_once_one_gets_it(leases):
+    """Also the very first time, when there is no row to renew."""
+    names = [f"holder-{number}" for number in range(8)]
+    for lease in ("new", "new-too"):
+        taken = run_together(
+            *(lambda name=name, lease=lease: leases.take(lease, name, 10) for name in names)
+        )
+        assert sum(taken) == 1
+
+
+def test_of_many_who_note_a_change_one_is_the_first(leases):
+    for run in ("first run", "second run"):
+        changed = run_together(*[lambda run=run: leases.hand_over("broker", run)] * 8)
+        assert sum(changed) == 1
+    assert not leases.hand_over("broker", "second run")
+
+
+def test_what_remains_of_a_lease_is_told_in_seconds(leases):
+    assert leases.remaining("beat") == 0
+    leases.take("beat", "ann", 10)
+    assert 9 < leases.remaining("beat") <= 10
+    leases.give_up("beat", "ann")
+    assert leases.remaining("beat") == 0
+
+
+def test_a_lease_reads_as_a_moment_in_utc(leases):
+    leases.take("beat", "ann", 10)
+    with leases.database.scope():
+        row = leases.database.session.get_one(LeaseRow, "beat")
+        assert 8 < (row.expires_at - utc_now()).total_seconds() < 11

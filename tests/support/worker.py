@@ -1,0 +1,170 @@
+"""Celery processes of `task_app`, and what their tasks have done."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Row, delete, func, select
+
+from app.core.config import ROOT, Environment, Settings
+from app.core.database import Database
+from app.core.outbox import Outbox, OutboxMessage
+from app.core.task.process import TaskProcess
+from tests.support import task_app
+
+DEADLINE = 30
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = DEADLINE) -> float:
+    """Wait for something to happen; returns the seconds that it took."""
+    start = time.monotonic()
+    while not condition():
+        waited = time.monotonic() - start
+        assert waited < seconds, f"{what} did not happen within {seconds} s"
+        time.sleep(0.02)
+    return time.monotonic() - start
+
+
+@dataclass
+class Celery:
+    """A process of the `celery` command, in a group of its own."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def kill(self) -> None:
+        """End it at once, its children too."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to end; returns its status."""
+        self.process.send_signal(number)
+        return self.process.wait(DEADLINE)
+
+    @property
+    def text(self) -> str:
+        return self.log.read_text()
+
+
+@dataclass
+class World:
+    """A database, a broker, and processes that run tasks."""
+
+    settings: Settings
+    folder: Path
+    process: TaskProcess = field(init=False)
+    celery: Celery | None = None
+    """The worker that a fixture has started."""
+    started: int = 0
+
+    def __post_init__(self) -> None:
+        self.process = task_app.build(self.settings)
+        self.database: Database = task_app.state["database"]
+        self.outbox: Outbox = task_app.outbox_of(self.database)
+        task_app.create_tables(self.database)
+        self.forget()
+
+    def forget(self) -> None:
+        """Empty the tables of messages and effects."""
+        with self.database.engine.begin() as connection:
+            connection.execute(task_app.effect.delete())
+            connection.execute(delete(OutboxMessage))
+
+    def emit(self, topic: str, **payload: Any) -> None:
+        """Write a message, in a transaction of its own."""
+        self.database.transact(lambda _: self.outbox.emit(topic, payload))
+
+    def finish(self) -> None:
+        """Wait until nothing is left to do."""
+        wait_until(lambda: self.pending() == 0, "the end of the tasks")
+
+    def wait_until_given_up(self) -> None:
+        """Wait until one dead message is left and nothing else."""
+        wait_until(lambda: [row.state for row in self.messages()] == ["dead"], "giving up")
+
+    def effects(self, *names: str) -> list[Row[Any]]:
+        """What the tasks have left, in order."""
+        query = select(task_app.effect).order_by(task_app.effect.c.id)
+        if names:
+            query = query.where(task_app.effect.c.name.in_(names))
+        with self.database.engine.connect() as connection:
+            return list(connection.execute(query))
+
+    def numbers(self, *names: str) -> list[int]:
+        """The numbers that the tasks have left, sorted."""
+        return sorted(row.number for row in self.effects(*names))
+
+    def messages(self) -> list[Row[Any]]:
+        """The state, attempts and error of every message that is left."""
+        columns = (OutboxMessage.state, OutboxMessage.attempts, OutboxMessage.error)
+        with self.database.engine.connect() as connection:
+            return list(connection.execute(select(*columns)))
+
+    def pending(self) -> int:
+        """How many messages are left."""
+        with self.database.engine.connect() as connection:
+            return connection.scalar(select(func.count()).select_from(OutboxMessage)) or 0
+
+    def run(self, *arguments: str, **variables: str) -> Celery:
+        """Start `celery -A tests.support.task_app …`."""
+        self.started += 1
+        log = self.folder / f"celery-{self.started}.log"
+        environment = os.environ | self.environment() | variables
+        command = [sys.executable, "-m", "celery", "-A", "tests.support.task_app", *arguments]
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        return Celery(process, log)
+
+    @contextmanager
+    def running(self, *arguments: str, **variables: str) -> Iterator[Celery]:
+        """Start it, and kill it if it still runs at the end."""
+        celery = self.run(*arguments, **variables)
+        try:
+            yield celery
+        finally:
+            if celery.process.poll() is None:
+                celery.kill()
+
+    @contextmanager
+    def worker(self, *arguments: str, concurrency: int = 1, **variables: str) -> Iterator[Celery]:
+        """Start a worker and wait until it takes tasks."""
+        options = ("-c", str(concurrency), *arguments)
+        with self.running("worker", *options, **variables) as celery:
+            wait_until(lambda: " ready." in celery.text, f"the worker's start: {celery.text}")
+            yield celery
+
+    def close(self) -> None:
+        """Stop sending, and close the connections."""
+        self.process.stop()
+        self.database.close()
+
+    def environment(self) -> dict[str, str]:
+        """The variables of the processes."""
+        return {
+            "APP_ENV": Environment.TEST.value,
+            "APP_VAR_DIR": str(self.settings.app_var_dir),
+            "DATABASE_URL": self.settings.database_address,
+            "CELERY_BROKER_URL": self.settings.celery_broker_url or "",
+            "TASK_VISIBILITY_TIMEOUT": str(self.settings.task_visibility_timeout or ""),
+            "TASK_STOP_TIMEOUT": str(self.settings.task_stop_timeout),
+            "LOG_FORMAT": "json",
+            # CPython 3.12 warns of a fork beside threads; the worker's parent has none of its own.
+            "PYTHONWARNINGS": "default",
+        }
