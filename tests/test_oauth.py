@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.core.auth.account import Account
-from app.core.auth.oauth import OAuthServer, SignIn
+from app.core.auth.oauth import OAuthServer, SignIn, SmsCodeGrant
 from app.core.auth.permission import MATRIX, Permission, Role
 from app.core.config import LogLevel
 from app.core.log_config import configure_logging
@@ -225,12 +225,12 @@ def test_the_metadata_are_those_of_rfc_8414(ada: House):
     assert f"{body['issuer']}/api/v1/auth/token" == body["token_endpoint"]
     assert f"{body['issuer']}/api/v1/auth/revoke" == body["revocation_endpoint"]
     assert list(Permission) == body["scopes_supported"]
-    assert body["grant_types_supported"] == ["password", "refresh_token"]
+    assert body["grant_types_supported"] == ["password", "refresh_token", SmsCodeGrant.GRANT_TYPE]
     assert body["token_endpoint_auth_methods_supported"] == ["none"]
 
 
 def test_a_further_grant_is_one_class(ada: House):
-    """What the SMS code will need."""
+    """What an application with ways of its own will need."""
 
     class BirthdayGrant(SignIn):
         GRANT_TYPE = "urn:groundwork:params:oauth:grant-type:birthday"

@@ -48,3 +48,7 @@ class Accounts(Protocol):
         Takes the same time whether or not there is such an account.
         """
         ...
+
+    def account_of_phone(self, phone: str) -> Account | None:
+        """The account that has proven this number; one that merely claims it does not count."""
+        ...

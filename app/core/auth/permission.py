@@ -32,9 +32,14 @@ class Permission(StrEnum):
     PROFILE_WRITE = ("profile:write", "Change one's own account, password and sessions.")
     COMMENT_WRITE = ("comment:write", "Comment, and delete one's own comments.")
     LIKE_WRITE = ("like:write", "Like articles.")
+    FOLLOW_WRITE = ("follow:write", "Follow authors.")
+    NOTIFICATION_READ = ("notification:read", "See one's own notifications.")
+    NOTIFICATION_WRITE = ("notification:write", "Mark one's own notifications as read.")
     ARTICLE_WRITE = ("article:write", "Write articles, and change one's own.")
     ARTICLE_MANAGE = ("article:manage", "Change anybody's articles.")
     COMMENT_MANAGE = ("comment:manage", "Delete anybody's comments.")
+    TASK_READ = ("task:read", "See and cancel one's own tasks.")
+    TASK_MANAGE = ("task:manage", "See and cancel anybody's tasks.")
     USER_MANAGE = ("user:manage", "Give roles, and disable accounts.")
 
 
@@ -44,6 +49,10 @@ _USER = frozenset(
         Permission.PROFILE_WRITE,
         Permission.COMMENT_WRITE,
         Permission.LIKE_WRITE,
+        Permission.TASK_READ,
+        Permission.FOLLOW_WRITE,
+        Permission.NOTIFICATION_READ,
+        Permission.NOTIFICATION_WRITE,
     }
 )
 MATRIX: dict[Role, frozenset[Permission]] = {

@@ -1,20 +1,21 @@
 """The OAuth 2 server, free of any web framework.
 
-A further way to sign in is one class:
+A further way to sign in is one class, as `SmsCodeGrant` is:
 
-    class SmsCodeGrant(SignIn):
-        GRANT_TYPE = "urn:groundwork:params:oauth:grant-type:sms-code"
-        PARAMETERS = ("phone", "code")
+    class BadgeGrant(SignIn):
+        GRANT_TYPE = "urn:groundwork:params:oauth:grant-type:badge"
+        PARAMETERS = ("badge", "pin")
 
         def authenticate(self, *proof: str) -> Account | None:
-            phone, code = proof
+            badge, pin = proof
             ...
 
-    server.register_grant(SmsCodeGrant)
+    server.register_grant(BadgeGrant)
 """
 
 from app.core.auth.oauth.grant import SignIn
 from app.core.auth.oauth.request import FIRST_PARTY
 from app.core.auth.oauth.server import OAuthServer
+from app.core.auth.oauth.sms import SmsCodeGrant
 
-__all__ = ["FIRST_PARTY", "OAuthServer", "SignIn"]
+__all__ = ["FIRST_PARTY", "OAuthServer", "SignIn", "SmsCodeGrant"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, CursorResult, Update, delete, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Update, or_, select, update
 
 from app.core.auth.account import Account, Accounts
 from app.core.auth.session.model import (
@@ -20,7 +20,7 @@ from app.core.auth.session.model import (
     RefreshToken,
 )
 from app.core.auth.session.state import SessionState, StateCache
-from app.core.database import Database, transactional, utc_now
+from app.core.database import Database, delete_in_batches, transactional, utc_now
 from app.core.exceptions import NotFound
 from app.core.log_config import get_logger
 from app.core.paging import Order, Window, read_page
@@ -34,8 +34,6 @@ LIFETIME = timedelta(days=180)
 """A session ends this long after signing in, however much it is used."""
 RETENTION = timedelta(days=30)
 """How long used tokens and revoked sessions are kept, to recognise a second use."""
-BATCH = 500
-"""Rows that cleaning deletes in one transaction."""
 BY_USE = Order(AuthSession.last_used_at, AuthSession.id)
 
 
@@ -67,14 +65,27 @@ class Grant:
 
 
 class SessionService:
-    """Opens, refreshes, revokes and looks up sessions."""
+    """Opens, refreshes, revokes and looks up sessions.
+
+    Args:
+        database: Where they are.
+        accounts: Whose they are.
+        cache: What the process remembers of them.
+        look_up: An account by its number, at most `ACCOUNT_TTL` seconds old; asked for sessions
+            that are used, not for those that are opened.
+    """
 
     def __init__(
-        self, database: Database, accounts: Accounts, cache: StateCache | None = None
+        self,
+        database: Database,
+        accounts: Accounts,
+        cache: StateCache | None = None,
+        look_up: Callable[[int], Account | None] | None = None,
     ) -> None:
         self.database = database
         self.accounts = accounts
         self.cache = cache or StateCache()
+        self._look_up = look_up or accounts.account
 
     # Opening and refreshing
 
@@ -232,7 +243,7 @@ class SessionService:
         )
         with self.database.scope():
             row = self.database.session.execute(query).first()
-            account = self.accounts.account(row[0]) if row else None
+            account = self._look_up(row[0]) if row else None
         if row is None or account is None or account.disabled:
             return None
         return SessionState(
@@ -250,27 +261,9 @@ class SessionService:
         """Delete what is over and no longer needed, a batch at a time; say how many rows."""
         kept = utc_now() - RETENTION
         over = or_(AuthSession.expires_at < utc_now(), AuthSession.revoked_at < kept)
-        tokens = self._delete(RefreshToken, RefreshToken.used_at < kept)
-        return tokens + self._delete(AuthSession, over)
-
-    def _delete(
-        self, model: type[AuthSession | RefreshToken], condition: ColumnElement[bool]
-    ) -> int:
-        total = 0
-        while count := self._delete_batch(model, condition):
-            total += count
-        return total
-
-    @transactional
-    def _delete_batch(
-        self, model: type[AuthSession | RefreshToken], condition: ColumnElement[bool]
-    ) -> int:
-        session = self.database.session
-        # Chosen first: MySQL knows no LIMIT in a subquery of IN.
-        ids = session.scalars(select(model.id).where(condition).limit(BATCH)).all()
-        if ids:
-            session.execute(delete(model).where(model.id.in_(ids)))
-        return len(ids)
+        used = RefreshToken.used_at < kept
+        tokens = delete_in_batches(self.database, RefreshToken.id, used)
+        return tokens + delete_in_batches(self.database, AuthSession.id, over)
 
     def _changes(self, statement: Update) -> int:
         result = self.database.session.execute(

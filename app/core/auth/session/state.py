@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from app.core.auth.permission import Permission
 
-TTL = 0.9
-"""Seconds that a state is believed. A revocation is to be felt within a second everywhere, and
-reading the state takes its share of that."""
+TTL = 0.5
+"""Seconds that a state is believed. A revocation is to be felt within a second everywhere; reading
+the state takes its share of that, and the account in it may be remembered for `ACCOUNT_TTL`."""
+ACCOUNT_TTL = 0.4
+"""Seconds that whoever looks accounts up for sessions may remember one."""
 SIZE = 10_000
 """States kept at most."""
 

@@ -1,0 +1,215 @@
+"""Codes by SMS: who knows a number's code has the telephone in hand.
+
+    codes.request("+8613800138000", address)      # sends one, by a task
+    codes.is_right("+8613800138000", "123456")    # once, and for five tries
+
+A code says nothing about accounts, and nothing about accounts is looked up when one is asked for:
+the answer is the same, and takes as long, whether or not anybody has registered the number.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+
+from app.core.config import Settings
+from app.core.database import Database, DatabaseMisuse, delete_in_batches, transactional, utc_now
+from app.core.log_config import get_logger
+from app.core.outbox import Outbox
+from app.core.sms.exceptions import PhoneNotServed, SmsLimitReached, SmsUnavailable
+from app.core.sms.model import SmsCode
+from app.core.sms.phone import mask_phone
+from app.core.sms.quota import SmsQuotas
+from app.core.sms.sender import Sender
+from app.core.sms.statement import changes, insert_if_absent
+
+log = get_logger(__name__)
+
+CODE_REQUESTED = "sms:code-requested"
+"""Topic of the outbox: a code is to be sent."""
+DIGITS = 6
+LIFETIME = timedelta(minutes=5)
+"""How long a code is good, from when it was asked for."""
+INTERVAL = timedelta(seconds=60)
+"""Between two codes for one number."""
+ATTEMPTS = 5
+"""How often somebody may guess at one code."""
+_PURPOSE = b"groundwork sms code 1"
+
+
+class SmsCodes:
+    """Sends codes and knows the right ones.
+
+    Args:
+        database: Where they are kept, as keyed hashes.
+        outbox: What has them sent.
+        sender: Who sends them; None where nobody can.
+        settings: Secrets, limits, and the countries that are served.
+    """
+
+    def __init__(
+        self, database: Database, outbox: Outbox, sender: Sender | None, settings: Settings
+    ) -> None:
+        self.database = database
+        self._outbox = outbox
+        self._sender = sender
+        self._quotas = SmsQuotas(database, settings)
+        self._prefixes = settings.sms_prefixes
+        # The present secret's key first: codes of an earlier one stay good until they expire.
+        self._keys = [hmac.digest(each.encode(), _PURPOSE, "sha256") for each in settings.secrets]
+
+    @property
+    def are_sent(self) -> bool:
+        """Whether there is somebody to send them."""
+        return self._sender is not None
+
+    # Asking for one
+
+    def request(self, phone: str, address: str) -> None:
+        """Have a new code sent to a number. The one before is worth nothing from now on.
+
+        Args:
+            phone: Whom it is for (E.164).
+            address: Who asks, to be counted by.
+
+        Raises:
+            SmsUnavailable: Nobody can send it.
+            PhoneNotServed: The number's country is not served.
+            SmsLimitReached: There was one a moment ago, or too many today; see `Retry-After`.
+            SmsBudgetSpent: Too many were sent today in all.
+        """
+        if not self.are_sent:
+            raise SmsUnavailable
+        if not phone.startswith(self._prefixes):
+            message = PhoneNotServed.message
+            raise PhoneNotServed(
+                errors=[{"field": "body.phone", "message": message, "type": "phone_prefix"}]
+            )
+        self._request(phone, address)
+        log.info("sms_code_requested", number=mask_phone(phone), address=address)
+
+    @transactional
+    def _request(self, phone: str, address: str) -> None:
+        nonce = secrets.token_hex(16)
+        self._put(phone, nonce, utc_now())
+        self._quotas.take(phone, address)
+        self._outbox.emit(CODE_REQUESTED, {"nonce": nonce})
+
+    def _put(self, phone: str, nonce: str, now: datetime) -> None:
+        """Write the number's row. Of many at once one finds it old enough, or missing."""
+        key, session = self._keys[0], self.database.session
+        values = {
+            "nonce": nonce,
+            "code_hash": _hash(key, phone, nonce, _code(key, nonce)),
+            "attempts": 0,
+            "requested_at": now,
+            "expires_at": now + LIFETIME,
+            "sent_at": None,
+            "used_at": None,
+        }
+        is_old = SmsCode.requested_at <= now - INTERVAL
+        renew = update(SmsCode).where(SmsCode.phone == phone, is_old).values(values)
+        if changes(session, renew):
+            return
+        if changes(session, insert_if_absent(SmsCode).values(phone=phone, **values)):
+            return
+        last = session.scalar(select(SmsCode.requested_at).where(SmsCode.phone == phone)) or now
+        wait = max(1, int((last + INTERVAL - now).total_seconds()))
+        raise SmsLimitReached(headers={"Retry-After": str(wait)})
+
+    # Sending it
+
+    def send(self, nonce: str, *, reference: str = "") -> None:
+        """Send a code that was asked for, unless it is too late: expired, replaced or sent.
+
+        Done twice, after a crash in between, it sends the same code twice.
+
+        Args:
+            nonce: Which one.
+            reference: What is noted beside it at the provider.
+
+        Raises:
+            SmsFailed: It was not taken, and may be later; so for `SmsTimeout`.
+            SmsRefused: It will not be taken.
+        """
+        query = select(SmsCode).where(SmsCode.nonce == nonce, SmsCode.expires_at > utc_now())
+        row = self.database.session.scalar(query)
+        code = self._code_of(row) if row and not row.sent_at and not row.used_at else None
+        if row is None or code is None or self._sender is None:
+            log.warning("sms_code_not_sent", reason="expired, replaced, or sent already")
+            return
+        receipt = self._sender.send(row.phone, [code], reference=reference)
+        self._note_sent(nonce)
+        log.info("sms_sent", number=mask_phone(row.phone), receipt=receipt.id)
+
+    def _code_of(self, row: SmsCode) -> str | None:
+        """The code of a row; None if the secret that it was made with is gone."""
+        for key in self._keys:
+            code = _code(key, row.nonce)
+            if hmac.compare_digest(_hash(key, row.phone, row.nonce, code), row.code_hash):
+                return code
+        return None
+
+    @transactional
+    def _note_sent(self, nonce: str) -> None:
+        sent = update(SmsCode).where(SmsCode.nonce == nonce).values(sent_at=utc_now())
+        changes(self.database.session, sent)
+
+    # Knowing it
+
+    def is_right(self, phone: str, code: str) -> bool:
+        """Whether this is the number's code. It costs one of its attempts; a right one is spent.
+
+        The attempt is committed by itself, so that it counts whatever becomes of the request.
+
+        Raises:
+            DatabaseMisuse: A transaction is open, whose end could undo the attempt.
+        """
+        if self.database.is_in_transaction:
+            msg = "an attempt must stand whatever follows: ask before the transaction begins"
+            raise DatabaseMisuse(msg)
+        if not (len(code) == DIGITS and code.isascii() and code.isdigit()):
+            return False  # a slip and not a guess
+        is_right = self._try(phone, code)
+        log.info("sms_code_tried", number=mask_phone(phone), is_right=is_right)
+        return is_right
+
+    @transactional
+    def _try(self, phone: str, code: str) -> bool:
+        session, now = self.database.session, utc_now()
+        is_good = (SmsCode.phone == phone) & (SmsCode.expires_at > now) & SmsCode.used_at.is_(None)
+        attempt = update(SmsCode).where(is_good, SmsCode.attempts < ATTEMPTS)
+        # From here to the commit the row is locked: others try one after the other, or not at all.
+        if not changes(session, attempt.values(attempts=SmsCode.attempts + 1)):
+            return False
+        row = session.execute(
+            select(SmsCode.nonce, SmsCode.code_hash).where(SmsCode.phone == phone)
+        ).one()
+        if not self._matches(row.code_hash, phone, row.nonce, code):
+            return False
+        return changes(session, update(SmsCode).where(is_good).values(used_at=now)) == 1
+
+    def _matches(self, code_hash: str, phone: str, nonce: str, code: str) -> bool:
+        found = [
+            hmac.compare_digest(_hash(key, phone, nonce, code), code_hash) for key in self._keys
+        ]
+        return any(found)
+
+    # Cleaning
+
+    def clean(self) -> int:
+        """Delete what has expired, a batch at a time, and yesterday's counts; say how many rows."""
+        expired = SmsCode.expires_at < utc_now()
+        return self._quotas.clean() + delete_in_batches(self.database, SmsCode.id, expired)
+
+
+def _code(key: bytes, nonce: str) -> str:
+    digest = hmac.digest(key, f"code\0{nonce}".encode(), "sha256")
+    return f"{int.from_bytes(digest) % 10**DIGITS:0{DIGITS}}"
+
+
+def _hash(key: bytes, phone: str, nonce: str, code: str) -> str:
+    return hmac.digest(key, f"hash\0{phone}\0{nonce}\0{code}".encode(), "sha256").hex()

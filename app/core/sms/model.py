@@ -1,0 +1,50 @@
+"""Codes, and how many messages were sent, as they are stored."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from sqlalchemy import Date, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.database import Base, Identified
+from app.core.sms.phone import PHONE_LENGTH
+
+HASH_LENGTH = 64
+NONCE_LENGTH = 32
+
+
+class SmsCode(Identified, Base):
+    """The one code of a number; a new one takes the row of the one before.
+
+    The code itself is nowhere: it follows from the nonce and the application's secret, so that
+    every attempt to send it sends the same one.
+    """
+
+    __tablename__ = "sms_code"
+
+    phone: Mapped[str] = mapped_column(String(PHONE_LENGTH), unique=True)
+    nonce: Mapped[str] = mapped_column(String(NONCE_LENGTH), unique=True)
+    """128 random bits: names this code, and tells nobody what it is."""
+    code_hash: Mapped[str] = mapped_column(String(HASH_LENGTH))
+    """Keyed, of number, nonce and code."""
+    attempts: Mapped[int] = mapped_column(default=0)
+    """How often it was compared with something."""
+    requested_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    sent_at: Mapped[datetime | None]
+    """When the provider took it."""
+    used_at: Mapped[datetime | None]
+    """When somebody knew it."""
+
+
+class SmsQuota(Identified, Base):
+    """How many messages a number, an address or everybody was granted on one day (UTC)."""
+
+    __tablename__ = "sms_quota"
+    __table_args__ = (UniqueConstraint("key", "day"),)
+
+    key: Mapped[str] = mapped_column(String(HASH_LENGTH))
+    """A keyed hash: neither numbers nor addresses are kept."""
+    day: Mapped[date] = mapped_column(Date, index=True)
+    spent: Mapped[int]

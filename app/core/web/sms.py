@@ -1,0 +1,47 @@
+"""The route that has a code sent to a telephone."""
+
+from __future__ import annotations
+
+from app.core.schema import RequestBody, Schema
+from app.core.sms.code import INTERVAL, LIFETIME, SmsCodes
+from app.core.sms.phone import Phone
+from app.core.web.app import provided
+from app.core.web.blueprint import APIBlueprint
+from app.core.web.guard import public
+from app.core.web.limit import client_address, limited
+from app.core.web.request import current_request
+
+# Not the OAuth server's blueprint: this one's errors are those of everybody else.
+api = APIBlueprint("sms", __name__, url_prefix="/api/v1/auth")
+codes = provided(SmsCodes)
+
+
+class SmsCodeIn(RequestBody):
+    """A request for a code."""
+
+    phone: Phone
+    """Whom it is for."""
+
+
+class SmsCodeOut(Schema):
+    """A code is on its way, if the number can be reached."""
+
+    expires_in: int
+    """Seconds that it is good for."""
+    retry_after: int
+    """Seconds until the number may be sent another one."""
+
+
+@api.post("/sms-codes", responses={202: SmsCodeOut})
+@public
+@limited("30/minute", by=client_address, fail="closed")
+def send_sms_code(body: SmsCodeIn) -> tuple[dict[str, int], int]:
+    """Send a code to a telephone, for signing in or for proving one's number.
+
+    The answer is the same whether or not anybody has registered the number: it is not looked up.
+    """
+    codes.request(body.phone, client_address(current_request()))
+    return {
+        "expires_in": int(LIFETIME.total_seconds()),
+        "retry_after": int(INTERVAL.total_seconds()),
+    }, 202

@@ -1,0 +1,361 @@
+"""Codes by SMS through the application: asking, proving a number, signing in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from structlog.testing import capture_logs
+
+from app.core.auth.permission import Role
+from app.core.config import Environment, Settings, load_settings
+from app.core.exceptions import ConfigurationError
+from app.core.outbox import Outbox, Parcel, Relay
+from app.core.task import Runner
+from app.main import create_app
+from app.user.model import User
+from tests.support.redis import RedisServer, redis_server, running_redis
+from tests.support.sign_in import PASSWORD, House
+from tests.support.sms import OTHER, PHONE, another
+from tests.support.tencent import Tencent, run_tencent
+from tests.support.thread import run_together
+
+__all__ = ["redis_server", "running_redis"]
+
+GRANT = "urn:groundwork:params:oauth:grant-type:sms-code"
+SAFE = {"app_env": Environment.PRODUCTION, "app_secret_key": "x" * 40}
+
+
+class Office:
+    """The application, its worker, and the provider that it sends through."""
+
+    def __init__(self, settings: Settings, tencent: Tencent) -> None:
+        self.house = House(settings.model_copy(update=tencent.settings))
+        self.house.empty()
+        self.tencent = tencent
+        self._published: list[tuple[str, list[int]]] = []
+        self._relay = Relay(self.house.app.services[Outbox], self)
+
+    # The broker
+
+    def batch_of(self, _: str) -> int:
+        """One message at a time."""
+        return 1
+
+    def publish(self, parcels: Sequence[Parcel]) -> None:
+        """Keep what is to be run."""
+        self._published += [(each.consumer, list(each.ids)) for each in parcels]
+
+    def work(self) -> None:
+        """Run what is due."""
+        runner: Runner = self.house.app.services[Runner]
+        with self.house.app.app_context():
+            while self._relay.deliver():
+                while self._published:
+                    runner.run(*self._published.pop(0))
+
+    # What people do
+
+    def ask(self, phone: object = PHONE) -> Any:
+        """Ask for a code."""
+        answer = self.house.call("POST", "/auth/sms-codes", json={"phone": phone})
+        self.work()
+        return answer
+
+    def code(self, phone: str = PHONE) -> str:
+        """Ask for a code and read it."""
+        assert self.ask(phone).status_code == 202
+        assert self.tencent.messages[-1]["PhoneNumberSet"] == [phone]
+        return self.tencent.codes[-1]
+
+    def prove(self, token: str, phone: str, code: str, password: str = PASSWORD) -> Any:
+        """Prove a number to be one's own."""
+        body = {"phone": phone, "code": code, "current_password": password}
+        return self.house.call("PUT", "/users/me/phone", token, json=body)
+
+    def sign_in(self, phone: str, code: str, **form: str) -> Any:
+        """Ask for tokens by a code."""
+        return self.house.ask_token(grant_type=GRANT, phone=phone, code=code, **form)
+
+    def resident(self, username: str, phone: str = PHONE, *roles: Role) -> str:
+        """Make an account that has proven a number, and return a token of it."""
+        self.house.account(username, *roles)
+        token: str = self.house.sign_in(username)["access_token"]
+        assert self.prove(token, phone, self.code(phone)).status_code == 200
+        self.forget()
+        return token
+
+    def forget(self) -> None:
+        """Let a minute pass for every number, by letting nothing have happened."""
+        with self.house.database.engine.begin() as connection:
+            connection.exec_driver_sql("DELETE FROM sms_code")
+
+
+@pytest.fixture
+def tencent() -> Iterator[Tencent]:
+    with run_tencent() as tencent:
+        yield tencent
+
+
+@pytest.fixture
+def office(settings: Settings, database_url: str, tencent: Tencent) -> Iterator[Office]:
+    """The application on each back end, sending through Tencent Cloud."""
+    office = Office(settings.model_copy(update={"database_url": database_url}), tencent)
+    yield office
+    office.house.close()
+
+
+@pytest.fixture
+def small_office(settings: Settings, tencent: Tencent) -> Iterator[Office]:
+    """The same on SQLite, for what no back end has a part in."""
+    settings.app_var_dir.mkdir(parents=True, exist_ok=True)
+    office = Office(settings, tencent)
+    yield office
+    office.house.close()
+
+
+class TestAsking:
+    def test_is_answered_before_anything_is_sent(self, small_office: Office):
+        answer = small_office.house.call("POST", "/auth/sms-codes", json={"phone": PHONE})
+        assert (answer.status_code, answer.json) == (202, {"expires_in": 300, "retry_after": 60})
+        assert small_office.tencent.messages == []
+        small_office.work()
+        assert [each["PhoneNumberSet"] for each in small_office.tencent.messages] == [[PHONE]]
+
+    def test_answers_the_same_for_a_stranger_as_for_a_resident(self, office: Office):
+        office.resident("ada")
+        known, unknown = office.ask(PHONE), office.ask(OTHER)
+        varying = {"X-Request-ID", "RateLimit"}
+        for answer in (known, unknown):
+            for name in varying:
+                answer.headers.pop(name, None)
+        assert (known.status_code, known.data) == (unknown.status_code, unknown.data)
+        assert dict(known.headers) == dict(unknown.headers)
+
+    def test_looks_at_no_account(self, small_office: Office):
+        """What is not looked up takes no time that could tell."""
+        with small_office.house.database.engine.begin() as connection:
+            connection.exec_driver_sql('DROP TABLE "user"')
+        assert small_office.ask().status_code == 202
+
+    def test_a_second_time_within_a_minute_is_refused(self, office: Office):
+        office.ask()
+        answer = office.ask()
+        assert (answer.status_code, answer.json["error_code"]) == (429, 12006)
+        assert 1 <= int(answer.headers["Retry-After"]) <= 60
+        assert len(office.tencent.messages) == 1
+
+    def test_by_a_hundred_at_once_sends_one(self, small_office: Office):
+        call = partial(small_office.house.call, "POST", "/auth/sms-codes", json={"phone": PHONE})
+        answers = run_together(*[call] * 100)
+        small_office.work()
+        statuses = [answer.status_code for answer in answers]
+        assert (statuses.count(202), len(small_office.tencent.messages)) == (1, 1)
+        assert set(statuses) <= {202, 429, 503}  # 503: four connections, and two seconds to wait
+
+    @pytest.mark.parametrize(
+        "phone", ["", "13800138000", "+86 13800138000", "+86013800138000", None, 1]
+    )
+    def test_needs_a_number_in_its_one_spelling(self, small_office: Office, phone: object):
+        answer = small_office.ask(phone)
+        assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, "body.phone")
+        assert small_office.tencent.messages == []
+
+    def test_serves_the_countries_that_are_listed(self, small_office: Office):
+        answer = small_office.ask("+85291234567")
+        assert (answer.status_code, answer.json["error_code"]) == (422, 12007)
+
+    @pytest.mark.redis
+    def test_fails_closed_without_redis(self, settings: Settings, redis_server: RedisServer):
+        app = create_app(settings.model_copy(update={"redis_url": redis_server.url}))
+        redis_server.kill()
+        answer = app.test_client().post("/api/v1/auth/sms-codes", json={"phone": PHONE})
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+
+
+class TestProof:
+    def test_makes_the_number_the_accounts_own(self, office: Office):
+        office.house.account("ada")
+        token = office.house.sign_in("ada")["access_token"]
+        answer = office.prove(token, PHONE, office.code())
+        assert answer.status_code == 200
+        assert (answer.json["phone"], answer.json["phone_proven"]) == (PHONE, True)
+
+    def test_needs_the_password_and_spends_no_code_without_it(self, office: Office):
+        office.house.account("ada")
+        token = office.house.sign_in("ada")["access_token"]
+        code = office.code()
+        answer = office.prove(token, PHONE, code, "another password")
+        assert (answer.status_code, answer.json["error_code"]) == (422, 20003)
+        assert office.prove(token, PHONE, code).status_code == 200
+
+    def test_needs_the_right_code_and_counts_wrong_ones(self, office: Office):
+        office.house.account("ada")
+        token = office.house.sign_in("ada")["access_token"]
+        code = office.code()
+        for _ in range(5):
+            answer = office.prove(token, PHONE, another(code))
+            assert (answer.status_code, answer.json["error_code"]) == (422, 12008)
+        assert office.prove(token, PHONE, code).status_code == 422
+
+    def test_takes_the_number_from_whoever_had_it_before(self, office: Office):
+        office.resident("ada")
+        office.resident("eve")
+        assert office.sign_in(PHONE, office.code()).json["scope"]
+        with office.house.database.scope():
+            query = select(User.username).where(User.proven_phone == PHONE)
+            assert office.house.database.session.scalars(query).all() == ["eve"]
+
+    def test_ends_when_the_owner_claims_another_number(self, office: Office):
+        token = office.resident("ada")
+        answer = office.house.call("PATCH", "/users/me", token, json={"phone": OTHER})
+        assert (answer.json["phone"], answer.json["phone_proven"]) == (OTHER, False)
+        assert office.sign_in(PHONE, office.code(PHONE)).status_code == 400
+        assert office.sign_in(OTHER, office.code(OTHER)).status_code == 400
+
+    def test_survives_a_change_of_something_else(self, office: Office):
+        token = office.resident("ada")
+        body = {"email": "ada@example.org", "phone": PHONE}
+        assert office.house.call("PATCH", "/users/me", token, json=body).json["phone_proven"]
+
+
+class TestSigningIn:
+    def test_opens_a_session_of_the_account_that_has_proven_the_number(self, office: Office):
+        office.resident("ada", PHONE, Role.AUTHOR)
+        answer = office.sign_in(PHONE, office.code())
+        assert answer.status_code == 200
+        me = office.house.call("GET", "/users/me", answer.json["access_token"])
+        assert me.json["username"] == "ada"
+        assert office.house.refresh(answer.json["refresh_token"]).status_code == 200
+
+    def test_is_good_once(self, office: Office):
+        office.resident("ada")
+        code = office.code()
+        assert office.sign_in(PHONE, code).status_code == 200
+        answer = office.sign_in(PHONE, code)
+        assert (answer.status_code, answer.json["error"]) == (400, "invalid_grant")
+
+    def test_by_fifty_at_once_succeeds_once(self, small_office: Office):
+        small_office.resident("ada")
+        call = partial(small_office.sign_in, PHONE, small_office.code())
+        statuses = [answer.status_code for answer in run_together(*[call] * 50)]
+        assert statuses.count(200) == 1
+        assert set(statuses) <= {200, 400, 503}
+
+    def test_with_a_claimed_number_is_refused(self, office: Office):
+        """Neither does its owner get into the claimer's account, nor the claimer into theirs."""
+        office.house.account("eve")
+        token = office.house.sign_in("eve")["access_token"]
+        office.house.call("PATCH", "/users/me", token, json={"phone": PHONE})
+        answer = office.sign_in(PHONE, office.code())
+        assert (answer.status_code, answer.json["error"]) == (400, "invalid_grant")
+        office.forget()
+        office.resident("ada")
+        answer = office.sign_in(PHONE, office.code())
+        me = office.house.call("GET", "/users/me", answer.json["access_token"])
+        assert me.json["username"] == "ada"
+
+    def test_to_a_closed_account_is_refused(self, office: Office):
+        office.resident("ada")
+        office.house.account("root", Role.ADMIN)
+        admin = office.house.sign_in("root")["access_token"]
+        office.house.call("PATCH", "/users/ada", admin, json={"disabled": True})
+        assert office.sign_in(PHONE, office.code()).json["error"] == "invalid_grant"
+
+    def test_with_wrong_codes_ends_after_five(self, office: Office):
+        office.resident("ada")
+        code = office.code()
+        for _ in range(5):
+            assert office.sign_in(PHONE, another(code)).json["error"] == "invalid_grant"
+        assert office.sign_in(PHONE, code).json["error"] == "invalid_grant"
+
+    @pytest.mark.parametrize("phone", [" 8613800138000", "+86 138-0013-8000"])
+    def test_bears_a_form_that_lost_its_plus(self, small_office: Office, phone: str):
+        small_office.resident("ada")
+        assert small_office.sign_in(phone, small_office.code()).status_code == 200
+
+    @pytest.mark.parametrize(
+        "form, error",
+        [
+            ({"phone": PHONE}, "invalid_request"),
+            ({"code": "123456"}, "invalid_request"),
+            ({"phone": PHONE, "code": "12345"}, "invalid_grant"),
+            ({"phone": "nobody", "code": "123456"}, "invalid_grant"),
+            ({"phone": PHONE, "code": "123456", "client_id": "x"}, "invalid_client"),
+            ({"phone": PHONE, "code": "123456", "scope": "x:y"}, "invalid_scope"),
+        ],
+    )
+    def test_errors_are_those_of_rfc_6749(self, small_office: Office, form: Any, error: str):
+        answer = small_office.house.ask_token(grant_type=GRANT, **form)
+        assert answer.json["error"] == error
+        assert answer.headers["Cache-Control"] == "no-store"
+
+    def test_narrows_the_token_to_the_scope(self, small_office: Office):
+        small_office.resident("ada")
+        answer = small_office.sign_in(PHONE, small_office.code(), scope="profile:read")
+        assert answer.json["scope"] == "profile:read"
+
+    def test_a_malformed_request_spends_no_code(self, small_office: Office):
+        small_office.resident("ada")
+        code = small_office.code()
+        assert small_office.sign_in(PHONE, code, scope="x:y").status_code == 400
+        assert small_office.sign_in(PHONE, code).status_code == 200
+
+    def test_is_announced_in_the_metadata(self, small_office: Office):
+        metadata = small_office.house.open("/.well-known/oauth-authorization-server").json
+        assert GRANT in metadata["grant_types_supported"]
+
+
+def test_no_log_and_no_row_of_the_outbox_names_number_or_code(office):
+    office.house.account("ada")
+    token = office.house.sign_in("ada")["access_token"]
+    with capture_logs() as logs:
+        office.house.call("POST", "/auth/sms-codes", json={"phone": PHONE})
+        with office.house.database.scope():
+            messages = office.house.app.services[Outbox].list(None, 9)
+            rows = [(message.payload, message.key) for message in messages]
+        office.work()
+        code = office.tencent.codes[-1]
+        office.prove(token, PHONE, another(code))
+        office.prove(token, PHONE, code)
+        office.forget()
+        office.sign_in(PHONE, office.code())
+    text = f"{logs} {rows}"
+    assert not [secret for secret in (*office.tencent.codes, "13800138000") if secret in text]
+
+
+class TestProduction:
+    def test_without_a_provider_sends_nothing_and_says_so(self, settings: Settings):
+        settings.app_var_dir.mkdir(parents=True, exist_ok=True)
+        house = House(settings.model_copy(update={"app_env": Environment.PRODUCTION}))
+        house.empty()
+        answer = house.call("POST", "/auth/sms-codes", json={"phone": PHONE})
+        assert (answer.status_code, answer.json["error_code"]) == (503, 12004)
+        answer = house.ask_token(grant_type=GRANT, phone=PHONE, code="123456")
+        assert answer.json["error"] == "unsupported_grant_type"
+        metadata = house.open("/.well-known/oauth-authorization-server").json
+        assert GRANT not in metadata["grant_types_supported"]
+        house.close()
+
+    @pytest.mark.parametrize("missing", ["sms_secret_key", "sms_sign_name", "sms_app_id"])
+    def test_half_an_account_is_refused_at_start(self, missing: str):
+        account = {name: value for name, value in Tencent().settings.items() if name != missing}
+        with pytest.raises(ConfigurationError, match=f"{missing.upper()}: missing"):
+            load_settings(_env_file=None, **account)
+
+    def test_plain_http_is_for_this_machine(self):
+        account = Tencent().settings | SAFE
+        load_settings(_env_file=None, **account)
+        with pytest.raises(ConfigurationError, match="SMS_ENDPOINT is http://"):
+            load_settings(_env_file=None, **account | {"sms_endpoint": "http://sms.example.org"})
+
+    def test_prefix_is_how_a_number_begins(self):
+        with pytest.raises(ConfigurationError, match="SMS_PREFIXES: '86'"):
+            load_settings(_env_file=None, sms_prefixes="86")
+        assert load_settings(_env_file=None, sms_prefixes="+86, +852").sms_prefixes == (
+            "+86",
+            "+852",
+        )
