@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import pytest
+
+from app.article.index import ARTICLE
+from app.core.search import Search
+from app.core.web import APIFlask
+from tests.web_fixture import Library
+
+
+@pytest.fixture
+def search(app: APIFlask) -> Search:
+    search: Search = app.services[Search]
+    return search
+
+
+@pytest.fixture
+def full(library: Library) -> Library:
+    for number in range(3):
+        library.add_article(f"tea-{number}", f"# Tea {number}")
+    return library
+
+
+def test_an_index_that_was_never_made_is_said_with_the_remedy(full):
+    status, output = full.run("search", "status")
+    assert status == 1
+    assert "engine: sqlite\narticle: was never made" in output
+    assert "search reindex" in output
+
+
+def test_reindex_makes_it(full):
+    status, output = full.run("search", "reindex")
+    assert status == 0
+    assert output.startswith("article: 3 documents\n")
+    status, output = full.run("search", "status")
+    assert status == 0
+    assert "article: 3 documents of 3," in output
+    assert "as declared" in output
+
+
+def test_sync_settings_says_what_it_made(full):
+    assert full.run("search", "sync-settings") == (0, "article: made index article\n")
+    assert full.run("search", "sync-settings", "article") == (0, "article: nothing to change\n")
+
+
+def test_check_lists_what_differs_and_repair_mends_it(full, search):
+    full.run("search", "reindex")
+    numbers = [number for number, _ in search.source(ARTICLE.name).stamps()]
+    full.add_article("tea-0", "# Coffee")
+    search.engine.delete(ARTICLE, [numbers[1]])
+    status, output = full.run("search", "check")
+    assert status == 1
+    assert "article: 1 missing, 1 outdated, 0 surplus" in output
+    assert f"  missing: {numbers[1]}\n" in output
+    assert "check --repair" in output
+    status, output = full.run("search", "check", "--repair")
+    assert status == 0
+    assert "article: repaired" in output
+    assert full.run("search", "check") == (0, "article: 0 missing, 0 outdated, 0 surplus\n")
+
+
+@pytest.mark.parametrize("state", ["never made", "damaged"])
+def test_repair_builds_what_cannot_be_compared(full, state, settings):
+    if state == "damaged":
+        (settings.app_var_dir / "search.db").write_bytes(b"no database" * 1000)
+    status, output = full.run("search", "check")
+    assert status == 1
+    assert "article: has to be built anew" in output
+    status, output = full.run("search", "check", "--repair")
+    assert status == 0
+    assert "article: built anew" in output
+    assert full.run("search", "check") == (0, "article: 0 missing, 0 outdated, 0 surplus\n")
+
+
+@pytest.mark.parametrize("command", ["reindex", "status", "sync-settings", "check"])
+def test_an_index_that_nobody_declared_is_said(full, command):
+    status, output = full.run("search", command, "shop")
+    assert status == 2
+    assert "no index is called shop; there are: article" in output
+
+
+@pytest.mark.parametrize("command", ["reindex", "status", "sync-settings", "check"])
+def test_an_engine_that_is_gone_is_said_in_one_line(full, command, settings):
+    (settings.app_var_dir / "search.db").mkdir()
+    status, output = full.run("search", command)
+    assert status == 1
+    assert "The search engine sqlite does not answer" in output
+    assert "Traceback" not in output
