@@ -5,14 +5,24 @@ from __future__ import annotations
 import math
 import os
 import signal
+import sys
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from gunicorn.glogging import Logger
 
 from app.core.config import load_settings
+from app.core.database.capacity import check_capacity
+from app.core.exceptions import ConfigurationError
 from app.core.log_config import configure_logging
-from app.serve import APPLICATION, METRICS_VARIABLE, keep_signals_over_forks, metrics_environment
+from app.gunicorn_listeners import choose_share, open_listeners, turn_away
+from app.serve import (
+    APPLICATION,
+    METRICS_VARIABLE,
+    keep_signals_over_forks,
+    metrics_environment,
+)
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -20,6 +30,8 @@ if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
     from gunicorn.config import Config
     from gunicorn.workers.base import Worker
+
+    from app.gunicorn_worker import Worker as ReplacingWorker
 
 settings = load_settings()
 
@@ -50,12 +62,10 @@ timeout = graceful_timeout = math.ceil(settings.web_timeout)
 # Above the 60 s for which Nginx keeps an idle connection: the side that may still send a request
 # must be the one that closes, or that request is lost.
 keepalive = 75
-# A listening socket for each worker, so that connections spread evenly; see Worker for how a
-# stopping one leaves nothing behind in its own.
-reuse_port = True
 # A bound on slow leaks, spread so that workers do not restart together. A single worker is not
 # replaced: it also runs the embedded tasks and sockets.
-max_requests, max_requests_jitter = (100_000, 20_000) if workers > 1 else (0, 0)
+max_requests = settings.web_max_requests if workers > 1 else 0
+max_requests_jitter = max_requests // 5
 # The heartbeat is a file that is touched every second: not on a disk.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  no data in it
 # Nothing but HTTP controls this server.
@@ -68,28 +78,74 @@ logger_class = StructuredLogger
 proc_name = "groundwork"
 
 
-def on_starting(_server: Arbiter) -> None:
+def on_starting(server: Arbiter) -> None:
     """Prepare what workers inherit, once: a reload does not come here."""
+    if not server.master_pid:  # else it inherits those of the master that it replaces (USR2)
+        server.LISTENERS = open_listeners(server.cfg, server.log, workers)
     keep_signals_over_forks()
-    if METRICS_VARIABLE not in os.environ:
+    if METRICS_VARIABLE not in os.environ:  # `gunicorn` itself was started, not `flask serve`
         os.environ.update(metrics_environment(settings))
+    try:
+        check_capacity(settings)
+    except ConfigurationError as error:
+        sys.exit(f"Error: {error}")
+    if not server.cfg.reload:
+        import_module("app.core.web")  # once for all workers, which share its memory
 
 
 def when_ready(server: Arbiter) -> None:
-    """Say where it listens, and let the first Ctrl-C finish requests as SIGTERM does."""
-    # Gunicorn's own line is empty where each worker has its socket.
-    server.log.info("Listening at: http://%s", bind)
+    """Let a stop cut off no connection, and the first Ctrl-C finish requests as SIGTERM does."""
 
     def stop(_signal: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, server.signal)
+        turn_away(server.LISTENERS)
         server.signal(signal.SIGTERM, frame)
 
     signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
 
 
-def post_worker_init(_worker: Worker) -> None:
+def pre_fork(server: Arbiter, worker: ReplacingWorker) -> None:
+    """Tell a worker where it listens, and whether one that is to be replaced has asked for it."""
+    worker.is_extra = server.num_workers > workers
+    shares = min(workers, len(server.LISTENERS))
+    siblings = cast("dict[int, ReplacingWorker]", server.WORKERS).values()
+    worker.share = choose_share(((other.age, other.share) for other in siblings), shares)
+    worker.sockets = server.LISTENERS[worker.share :: shares]
+
+
+def post_fork(server: Arbiter, worker: ReplacingWorker) -> None:
+    """Let go of the other workers' listeners: a socket is closed when nobody holds it."""
+    for listener in server.LISTENERS:
+        if listener not in worker.sockets:
+            listener.close()
+    if server.cfg.reload:
+        # The little that the master has loaded would hide a change of it.
+        for name in [name for name in sys.modules if name.partition(".")[0] == "app"]:
+            del sys.modules[name]
+
+
+def post_worker_init(worker: ReplacingWorker) -> None:
     """Leave it to the master to stop a worker: a terminal sends Ctrl-C to both."""
+    from app.serve import start_background  # noqa: PLC0415  this worker's, not the master's
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    start_background(worker.wsgi)
+    worker.replace_oldest()
+
+
+def worker_exit(_server: Arbiter, worker: Worker) -> None:
+    """Finish the running tasks, once the requests are answered."""
+    from app.serve import stop_background  # noqa: PLC0415  as above
+
+    # A worker that could not load the application has none.
+    stop_background(getattr(worker, "wsgi", None))
+
+
+def nworkers_changed(server: Arbiter, new_value: int, _old_value: int | None) -> None:
+    """Never go below WEB_WORKERS, should two successors count for one."""
+    if new_value < workers:
+        server._num_workers = workers  # noqa: SLF001  the property would come here again
 
 
 def child_exit(_server: Arbiter, worker: Worker) -> None:

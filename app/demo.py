@@ -10,8 +10,10 @@ from typing import TypedDict
 import click
 
 from app.article.cli import import_folder
+from app.article.index import ARTICLE
 from app.core.auth.permission import Role
 from app.core.config import ROOT, Settings
+from app.core.search import Search
 from app.core.web import APIFlask
 from app.user.service import UserService
 
@@ -26,12 +28,13 @@ class Account(TypedDict):
 
 
 def prepare(app: APIFlask) -> dict[str, Account]:
-    """Make the accounts and import the articles, as far as they are not there already."""
+    """Make the accounts, import and index the articles, as far as they are not there already."""
     with app.app_context():
         accounts = ensure_accounts(
             app.services[UserService], app.settings.app_var_dir / "demo.json"
         )
         import_folder(DOCS, author=accounts["author"]["username"], label="Importing docs/")
+        app.services[Search].maintain(ARTICLE.name)
     return accounts
 
 
@@ -59,7 +62,7 @@ def ensure_accounts(users: UserService, path: Path) -> dict[str, Account]:
 
 def announce(settings: Settings, accounts: dict[str, Account]) -> None:
     """Print the addresses and accounts that matter."""
-    base = f"http://{settings.web_host}:{settings.web_port}"
+    base = settings.address
     rows = [
         ("API document", f"{base}/docs"),
         ("Articles", f"{base}/api/v1/articles"),

@@ -1,8 +1,13 @@
-"""Gunicorn's threaded worker, with two things put right: hand-over of sockets, and errors."""
+"""Gunicorn's threaded worker, with three things put right: stopping, replacement, errors."""
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import sys
+import threading
+import time
 from contextlib import suppress
 from http import HTTPStatus
 from secrets import token_hex
@@ -11,7 +16,6 @@ from typing import Any, cast
 from gunicorn.workers.gthread import ThreadWorker
 
 from app.core.exceptions import APIException, BadRequest
-from app.core.web.json import dump
 
 FIRST_SERVER_ERROR = HTTPStatus.INTERNAL_SERVER_ERROR
 
@@ -19,19 +23,50 @@ FIRST_SERVER_ERROR = HTTPStatus.INTERNAL_SERVER_ERROR
 class Worker(ThreadWorker):
     """A `gthread` worker.
 
-    Each worker listens on a socket of its own (SO_REUSEPORT), because connections that are kept
-    alive would otherwise gather in whichever worker woke up first. Gunicorn keeps that socket
-    open, and filling, until the last request is done, and then resets what waits in it; here a
-    stopping worker takes over what waits and closes the socket at once, so that the kernel gives
-    new connections to the others.
+    It listens where its master lets it, see `app.gunicorn_listeners`, and takes over what waits
+    there when it stops: at the end of the server nobody comes after it.
+
+    After `max_requests` Gunicorn's own worker stops and is then replaced; when all happen to stop
+    at once, nobody accepts until the new ones have loaded the application. Here a worker asks its
+    master for one more (SIGTTIN), and that one, once it can work, has the oldest stopped (SIGTTOU).
     """
 
+    is_extra = False
+    """Whether it was started beside those that it is to replace one of."""
+    share = 0
+    """The number of its share of the listeners."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._asking = threading.Lock()
+        self._ask_from, self.max_requests = self.max_requests, sys.maxsize
+        self._ask_again = 0.0
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """Answer, and ask for a successor where it is time."""
+        result = super().handle_request(req, conn)
+        if self.nr >= self._ask_from:
+            self._ask_for_successor()
+        return result
+
+    def _ask_for_successor(self) -> None:
+        with self._asking:
+            if self.alive and time.monotonic() >= self._ask_again:
+                # Should an older one be stopped in its place, it asks again; not so soon that a
+                # successor which is still loading the application gets successors itself.
+                self._ask_again = time.monotonic() + self.cfg.timeout
+                os.kill(self.ppid, signal.SIGTTIN)
+
+    def replace_oldest(self) -> None:
+        """Have the master stop its oldest worker, if this one is there to replace one."""
+        if self.is_extra:
+            os.kill(self.ppid, signal.SIGTTOU)
+
     def set_accept_enabled(self, enabled: Any) -> None:
-        """Start or pause accepting; when stopping, hand over instead."""
+        """Start or pause accepting; a stopping worker accepts what waits, and nothing more."""
         super().set_accept_enabled(enabled)
-        if enabled or self.alive or not self.cfg.reuse_port:
-            return
-        for listener in self.sockets:
+        while not enabled and not self.alive and self.sockets:
+            listener = self.sockets.pop()
             self._accept_waiting(listener)
             listener.close()
 
@@ -65,6 +100,8 @@ class _JSONErrors:
 
 def error_answer(status: HTTPStatus) -> bytes:
     """A whole HTTP/1.1 answer for a request that never reached the application."""
+    from app.core.web.json import dump  # noqa: PLC0415  the master decides when it is loaded
+
     request_id = token_hex(16)
     facts = {
         "code": status.value,

@@ -3,47 +3,99 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Any, cast
 
 import click
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm.exc import StaleDataError
 
 import app.article.cli as article_cli
+import app.article.search_view as article_search_view
+import app.article.task as article_task
 import app.article.view as article_view
 import app.comment.view as comment_view
+import app.notification.task as notification_task
+import app.notification.view as notification_view
 import app.user.cli as user_cli
 import app.user.view as user_view
+from app import upkeep
+from app.article.archive import ArchiveImports
+from app.article.index import ArticleSearch, ArticleSource
+from app.article.model import Article
+from app.article.node import ArticleListing, ArticleNode, ArticlePages, nodes_of
+from app.article.search_node import ANSWERS, IndexState, SearchAnswers
 from app.article.service import ArticleService
+from app.article.view_count import ViewCounter
+from app.comment.model import Comment
+from app.comment.node import CommentListing, CommentPages
 from app.comment.service import CommentService
 from app.core.auth.authenticator import Authenticator
-from app.core.auth.oauth import OAuthServer
+from app.core.auth.oauth import OAuthServer, SmsCodeGrant
 from app.core.auth.session.service import SessionService
 from app.core.auth.token import AccessTokens
+from app.core.background import Background
+from app.core.backup import init_backup
+from app.core.cache import (
+    CacheCare,
+    Changes,
+    CompactSerializer,
+    LocalStorage,
+    Manager,
+    NoStorage,
+    RedisStorage,
+    SharedBloom,
+)
+from app.core.command import require_schema
 from app.core.config import ROOT, Settings, load_settings
 from app.core.database import Database
 from app.core.database.answer import answer_for
+from app.core.doctor import Service, init_doctor
 from app.core.exceptions import ConfigurationError, PreconditionFailed, ServiceUnavailable
 from app.core.idempotency import Idempotency
 from app.core.log_config import configure_logging
 from app.core.migration import init_migrations, pending, upgrade
+from app.core.outbox import Outbox
 from app.core.redis_client import RedisClient
+from app.core.search import Search, build_engine
+from app.core.sms import SmsCodes, build_sender, sms_tasks
+from app.core.task import Jobs, Runner, TaskGroup, TaskRegistry
+from app.core.task.lease import Leases
+from app.core.task.process import TaskProcess
+from app.core.task.work import Work
+from app.core.upload import Uploads
 from app.core.web import (
     APIFlask,
+    cache_cli,
+    init_cache_metrics,
     init_cors,
     init_health,
     init_limits,
     init_metrics,
     oauth_cli,
+    outbox_cli,
+    search_cli,
 )
 from app.core.web.health import Check
 from app.core.web.idempotency import group as idempotency_cli
 from app.core.web.oauth import init_oauth
+from app.core.web.sms import api as sms_api
+from app.core.web.task import api as task_api
+from app.core.web.task import outbox_figures, outbox_gauges
 from app.demo import announce, prepare
+from app.notification.service import Articles, NotificationService
 from app.serve import check_start, serve
 from app.user.account import AccountService
+from app.user.follow import FollowService
+from app.user.model import User
+from app.user.node import AccountNode, UserNode, UserPages
 from app.user.service import UserService
+
+TASKS: tuple[TaskGroup, ...] = (article_task.group, notification_task.group, upkeep.group)
+"""Every group of tasks."""
+KNOWN_NAMES = 1_000_000
+"""Articles, and accounts, that the filters of known names are made for: 1.2 MB in Redis each."""
 
 WSGIApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -70,32 +122,127 @@ def _build(settings: Settings) -> APIFlask:
     configure_logging(settings)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     app = APIFlask("app", settings, title="Groundwork", version=project["version"])
-    database = Database(settings)
-    _provide_services(app, database)
-    _register_routes(app, database)
+    database, redis = Database(settings), _connect_redis(settings)
+    changes = _provide_cache(app, database, redis)
+    _provide_services(app, database, changes)
+    _register_routes(app, database, redis)
     _register_commands(app)
+    init_backup(app, settings, database)
+    init_doctor(app, settings, database, list(_services(settings, redis)))
     return app
 
 
-def _provide_services(app: APIFlask, database: Database) -> None:
+def _provide_tasks(app: APIFlask, database: Database) -> Outbox:
+    outbox = Outbox(database)
+    registry, jobs = TaskRegistry(outbox), Jobs(database, outbox)
+    for group in TASKS:
+        registry.add(group)
+    runner = Runner(registry, outbox, jobs)
+    work = Work(app.settings, registry, runner, Leases(database), app.app_context)
+    tasks, background = TaskProcess(work, outbox), Background()
+    background.add(tasks)
+    app.provide(outbox, registry, jobs, runner, tasks, background)
+    return outbox
+
+
+def _provide_cache(app: APIFlask, database: Database, redis: RedisClient | None) -> Changes:
+    settings, cache = app.settings, Manager(CompactSerializer())
+    # Without Redis nobody tells other workers what has changed, so they may not remember it.
+    is_alone = redis is None and settings.web_workers == 1
+    keeps = is_alone or redis is not None
+    cache.register_storage("local", LocalStorage(settings.cache_size) if keeps else NoStorage())
+    cache.register_storage("search", LocalStorage(ANSWERS) if keeps else NoStorage())
+    cache.register_storage("redis", RedisStorage(redis) if redis else NoStorage())
+    changes = Changes(database, cache)
+    articles, users = ArticlePages(database, cache), UserPages(database, cache)
+    app.provide(cache, changes, articles, users, CommentPages(database, cache, articles.locate))
+    changes.invalidate_on(Article, nodes_of)
+    changes.invalidate_on(Comment, lambda comment: [CommentListing(comment.article_id)])
+    changes.invalidate_on(User, lambda user: [UserNode(user.username), AccountNode(user.id)])
+    care = CacheCare(redis is not None, articles.count, articles.slugs, articles.warm)
+    if redis is not None:
+        filters = _guard(cache, changes, redis)
+        rebuild = {
+            "article": lambda: filters[0].rebuild(articles.all_slugs()),
+            "user": lambda: filters[1].rebuild(users.all_names()),
+        }
+        care = replace(care, filters=rebuild)
+    app.provide(care)
+    return changes
+
+
+def _guard(cache: Manager, changes: Changes, redis: RedisClient) -> tuple[SharedBloom, SharedBloom]:
+    """Put filters of the known names in front of the articles and accounts."""
+    articles = SharedBloom(redis, "article", capacity=KNOWN_NAMES)
+    users = SharedBloom(redis, "user", capacity=KNOWN_NAMES)
+    cache.guard(ArticleNode, articles)
+    cache.guard(UserNode, users)
+    changes.guard_on(Article, articles, lambda article: [article.slug])
+    changes.guard_on(User, users, lambda user: [user.username])
+    return articles, users
+
+
+def _provide_services(app: APIFlask, database: Database, changes: Changes) -> None:
+    outbox = _provide_tasks(app, database)
     users = UserService(database)
-    articles = ArticleService(database, users)
-    app.provide(database, users, articles, CommentService(database, articles))
+    app.provide(database, users)
+    _provide_slices(app, database, users, outbox, changes)
     app.wsgi_app = _in_scope(app.wsgi_app, database)  # type: ignore[method-assign,assignment]  # as Flask's docs wrap it
     app.provide(Idempotency(database))
     app.register_error_source(SQLAlchemyError, answer_for)
     app.register_error_source(StaleDataError, lambda _: PreconditionFailed())
     init_migrations(app, database)
-    _provide_auth(app, database, users)
+    _provide_auth(app, database, users, _provide_sms(app, outbox))
 
 
-def _provide_auth(app: APIFlask, database: Database, users: UserService) -> None:
-    sessions = SessionService(database, users)
+def _provide_slices(
+    app: APIFlask, database: Database, users: UserService, outbox: Outbox, changes: Changes
+) -> None:
+    articles = ArticleService(
+        database,
+        users,
+        outbox,
+        changed=lambda slug: changes.remove(ArticleNode(slug), ArticleListing()),
+    )
+    comments = CommentService(
+        database, articles, changed=lambda number: changes.remove(CommentListing(number))
+    )
+    follows, uploads = FollowService(database, users), Uploads(database)
+    views = ViewCounter(database, changed=lambda: changes.remove(ArticleListing()))
+    app.services[Background].add(views)
+    app.provide(articles, comments, follows, uploads, views)
+    app.provide(ArchiveImports(articles, uploads, app.services[Jobs]))
+    cache: Manager = app.services[Manager]
+    sources = [ArticleSource(database)]
+    search = Search(build_engine(app.settings), sources, lambda _: cache.remove(IndexState()))
+    app.provide(search, SearchAnswers(ArticleSearch(search), cache))
+    audiences = (
+        lambda article, after, limit: comments.commenters(article.id, after, limit),
+        lambda article, after, limit: follows.followers(article.author, after, limit),
+    )
+    # pyright does not see that a column's attribute gives its value.
+    known = cast("Articles", articles)
+    app.provide(NotificationService(database, outbox, known, audiences))
+
+
+def _provide_sms(app: APIFlask, outbox: Outbox) -> SmsCodes:
+    codes = SmsCodes(outbox.database, outbox, build_sender(app.settings), app.settings)
+    registry: TaskRegistry = app.services[TaskRegistry]
+    registry.add(sms_tasks(codes))
+    app.provide(codes)
+    app.register_api(sms_api)
+    return codes
+
+
+def _provide_auth(app: APIFlask, database: Database, users: UserService, codes: SmsCodes) -> None:
+    sessions = SessionService(database, users, look_up=app.services[UserPages].account)
     address = app.settings.address
     tokens = AccessTokens(address, f"{address}/api/v1", app.settings.secrets)
     server = OAuthServer(users, sessions, tokens)
+    if codes.are_sent:
+        server.register_grant(SmsCodeGrant.using(codes))
     authenticator = Authenticator(tokens, sessions)
-    app.provide(sessions, server, authenticator, AccountService(database, users, sessions))
+    app.provide(sessions, server, authenticator, AccountService(database, users, sessions, codes))
     init_oauth(app, authenticator)
 
 
@@ -109,25 +256,44 @@ def _in_scope(wsgi_app: WSGIApp, database: Database) -> WSGIApp:
     return scoped
 
 
-def _register_routes(app: APIFlask, database: Database) -> None:
-    for view in (user_view, article_view, comment_view):
-        app.register_api(view.api)
-    init_metrics(app, app.settings.prometheus_multiproc_dir)
-    redis = _connect_redis(app.settings)
+def _register_routes(app: APIFlask, database: Database, redis: RedisClient | None) -> None:
+    views = (user_view, article_view, article_search_view, comment_view, notification_view)
+    for api in (*(view.api for view in views), article_view.tags_api, task_api):
+        app.register_api(api)
+    outbox: Outbox = app.services[Outbox]
+    folder, cache = app.settings.prometheus_multiproc_dir, app.services[Manager]
+    publish = init_cache_metrics(app, cache.all_stats)
+    init_metrics(app, folder, lambda: outbox_gauges(outbox), publish)
     init_limits(app, app.settings, redis)
     init_cors(app, app.settings.web_cors_origins)
     checks: dict[str, Check] = {
         "database": database.ping,
         "migrations": lambda: _check_schema(app),
     }
-    init_health(app, checks, optional={"redis": redis.ping} if redis else None)
+    search: Search = app.services[Search]
+    optional: dict[str, Check] = {
+        "outbox": lambda: outbox_figures(outbox),
+        "search": search.engine.ping,
+    }
+    if redis:
+        optional["redis"] = redis.ping
+    init_health(app, checks, optional)
 
 
 def _connect_redis(settings: Settings) -> RedisClient | None:
     if settings.redis_url is None:
         return None
-    # A thread needs one connection at a time; two more are for the watcher and the probes.
-    return RedisClient(settings.redis_url, connections=settings.web_threads + 2)
+    # A thread needs one connection at a time; two more are for the watcher and the probes, one is
+    # for the cache's channel, and the cache and its filters keep two each.
+    return RedisClient(settings.redis_url, connections=settings.web_threads + 9)
+
+
+def _services(settings: Settings, redis: RedisClient | None) -> Iterator[Service]:
+    if redis is not None:
+        yield Service("Redis", "REDIS_URL", redis.ping)
+    if settings.celery_broker_url:
+        broker = RedisClient(settings.celery_broker_url, connections=1)  # connects when it is asked
+        yield Service("The broker of the tasks", "CELERY_BROKER_URL", broker.ping)
 
 
 def _check_schema(app: APIFlask) -> None:
@@ -142,6 +308,17 @@ def _register_commands(app: APIFlask) -> None:
     app.cli.add_command(oauth_cli.group)
     app.cli.add_command(article_cli.group)
     app.cli.add_command(idempotency_cli)
+    app.cli.add_command(outbox_cli.group)
+    app.cli.add_command(search_cli.group)
+    app.cli.add_command(cache_cli.group)
+
+    @app.cli.command("demo")
+    def demo_command() -> None:
+        """Make the demo accounts and import docs/, as `make run` does. Refused in production."""
+        if app.settings.is_production:
+            raise click.ClickException("Demo accounts do not belong in production.")
+        require_schema()
+        announce(app.settings, prepare(app))
 
     @app.cli.command("serve")
     @click.option("--demo", is_flag=True, help="First migrate, make demo accounts, import docs/.")

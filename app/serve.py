@@ -15,8 +15,10 @@ import socket
 import sys
 import tempfile
 from importlib import import_module
+from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, NoReturn
 
+from app.core.background import Background
 from app.core.config import ROOT, Settings, WebServer, load_settings
 from app.core.exceptions import ConfigurationError
 from app.core.log_config import configure_logging, get_logger
@@ -138,6 +140,24 @@ def keep_signals_over_forks() -> None:
     )
 
 
+def start_background(application: object) -> None:
+    """Start what runs beside the requests, in the process that answers them."""
+    if background := _background_of(application):
+        background.start()
+
+
+def stop_background(application: object) -> None:
+    """Stop it, once the requests are answered."""
+    if background := _background_of(application):
+        background.stop()
+
+
+def _background_of(application: object) -> Background | None:
+    # A bare WSGI callable has none.
+    services: dict[type, Background] = getattr(application, "services", {})
+    return services.get(Background)
+
+
 def _explain(error: Exception, host: str, port: int, host_variable: str, port_variable: str) -> str:
     place = f"Port {port} on {host}"
     free = port + 10 if port + 10 < 2**16 else port - 10
@@ -186,7 +206,10 @@ def _run_granian(settings: Settings, application: str) -> None:
     from granian import Granian  # noqa: PLC0415  Gunicorn's processes do not need it
     from granian.constants import Interfaces  # noqa: PLC0415
 
+    from app.core.database.capacity import check_capacity  # noqa: PLC0415  Gunicorn's master has it
+
     configure_logging(settings)
+    check_capacity(settings)
     keep_signals_over_forks()
     seconds = math.ceil(settings.web_timeout)
     Granian(
@@ -212,9 +235,12 @@ def _load_in_worker(application: str) -> WSGIApplication:
     module, _, factory = application.partition(":")
     try:
         made: WSGIApplication = getattr(import_module(module), factory)()
+        start_background(made)
     except Exception:  # noqa: BLE001  logged whole, and it ends the worker
         get_logger(__name__).exception("application_not_loaded", application=application)
         sys.exit(1)
+    # Granian has no hook for a worker's end; multiprocessing, which makes its workers, has.
+    Finalize(None, stop_background, args=(made,), exitpriority=100)
     return made
 
 
@@ -229,5 +255,20 @@ def _granian_logging() -> dict[str, object]:
     }
 
 
+def _main(arguments: list[str]) -> None:
+    """Serve, as `flask serve` does, without loading the application only to find that command.
+
+    With the application's name this is the process that `serve` has become for Granian.
+    """
+    try:
+        settings = load_settings()
+        if arguments:
+            _run_granian(settings, *arguments)
+        else:
+            serve(settings)
+    except ConfigurationError as error:
+        sys.exit(f"Error: {error}")
+
+
 if __name__ == "__main__":
-    _run_granian(load_settings(), *sys.argv[1:])
+    _main(sys.argv[1:])

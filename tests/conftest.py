@@ -8,12 +8,18 @@ from pathlib import Path
 
 import pytest
 import structlog
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, text
 
 from app.core.config import Environment, Settings
 from app.core.database import Base, Database
 from tests.support.api import API
-from tests.support.mariadb import MariaDB, find_mariadb, run_mariadb
+from tests.support.mariadb import MariaDB, find_mariadb, given_mysql, run_mariadb
+from tests.support.meilisearch_server import HEADER
+
+
+def pytest_report_header() -> str:
+    """Say what is not there to be tested."""
+    return HEADER
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +56,11 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture(scope="session")
 def mariadb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
-    """A server of this test process, running (about a second) once a test asks for it."""
+    """The server of TEST_MYSQL_URL, or one of this test process, once a test asks for it."""
+    if given := given_mysql():
+        yield given
+        given.execute(f"DROP DATABASE {given.address.database}")
+        return
     if find_mariadb() is None:
         pytest.skip("mariadbd is not installed: the MySQL half of this test did not run")
     # A socket's path must be short, and pytest's own folders are not on every system.
@@ -77,9 +87,10 @@ def database(settings: Settings, database_url: str) -> Iterator[Database]:
 
 
 def empty(database: Database, metadata: MetaData) -> None:
-    """Make the tables that are missing and delete the rows that an earlier test has left."""
+    """Make the tables that are missing and delete what an earlier test has left."""
     metadata.create_all(database.engine)
     with database.engine.begin() as connection:
+        connection.execute(text("DROP TABLE IF EXISTS alembic_version"))  # not by migrations
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
 

@@ -74,7 +74,7 @@ class TestPages:
     @pytest.mark.parametrize("page", PAGES, ids=name)
     def test_name_make_targets_that_exist(self, page):
         makefile = (ROOT / "Makefile").read_text()
-        shown = re.findall(r"(?:^|`|\$ )make ([a-z]+)", page.read_text(), re.MULTILINE)
+        shown = re.findall(r"(?:^|`|\$ )make ([a-z-]+)", page.read_text(), re.MULTILINE)
         assert [target for target in shown if f".PHONY: {target}\n" not in makefile] == []
 
     def test_show_code_of_the_application_as_it_is(self):

@@ -14,6 +14,7 @@ CALLERS = (None, "eve", "bob", "ada", "admin")
 """Nobody, a user, another author, the owner of what is there, an administrator."""
 ANY = {"If-Match": "*"}
 PASSWORDS = {"current_password": "wrong password", "new_password": "a good new password"}
+PROOF = {"phone": "+8613800138000", "code": "123456", "current_password": "wrong password"}
 TOKEN = {"grant_type": "password", "username": "nobody", "password": "wrong password"}
 
 
@@ -62,11 +63,15 @@ TABLE = {
     # articles
     "GET /api/v1/articles": everybody(200),
     "POST /api/v1/articles": author(201, json={"title": "New", "body": "b"}),
+    "POST /api/v1/articles/import": author(415),
     "GET /api/v1/articles/<slug>": everybody(200),
     "PATCH /api/v1/articles/<slug>": owner(200, json={"title": "New"}, headers=ANY),
     "DELETE /api/v1/articles/<slug>": owner(204, headers=ANY),
     "PUT /api/v1/articles/<slug>/like": known(204),
     "DELETE /api/v1/articles/<slug>/like": known(204),
+    "GET /api/v1/tags": everybody(200),
+    "GET /api/v1/search": everybody(200),
+    "GET /api/v1/search/suggest": everybody(200),
     # comments
     "GET /api/v1/articles/<slug>/comments": everybody(200),
     "POST /api/v1/articles/<slug>/comments": known(201, json={"body": "b"}),
@@ -80,13 +85,24 @@ TABLE = {
     "GET /api/v1/users/<username>": everybody(200),
     "PATCH /api/v1/users/<username>": admin(200, json={"disabled": True}),
     "PUT /api/v1/users/<username>/roles": admin(200, json={"roles": ["user"]}),
+    # eve cannot follow herself
+    "PUT /api/v1/users/<username>/follow": Call((401, 409, 204, 204, 204)),
+    "DELETE /api/v1/users/<username>/follow": Call((401, 409, 204, 204, 204)),
     "GET /api/v1/users/me": known(200),
     "PATCH /api/v1/users/me": known(200, json={"email": None}),
     "PUT /api/v1/users/me/password": known(422, json=PASSWORDS),
+    "PUT /api/v1/users/me/phone": known(422, json=PROOF),
     "GET /api/v1/users/me/sessions": known(200),
     "DELETE /api/v1/users/me/sessions/<id>": known(404),
+    # tasks
+    "GET /api/v1/tasks/<id>": known(404),
+    "DELETE /api/v1/tasks/<id>": known(404),
+    # notifications
+    "GET /api/v1/notifications": known(200),
+    "POST /api/v1/notifications/read": known(204, json={"all": True}),
     # tokens
     "POST /api/v1/auth/token": everybody(400, data=TOKEN),
+    "POST /api/v1/auth/sms-codes": everybody(422, json={"phone": "+85291234567"}),
     "POST /api/v1/auth/revoke": everybody(200, data={"token": "unknown"}),
     "GET /.well-known/oauth-authorization-server": everybody(200),
 }

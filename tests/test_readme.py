@@ -12,7 +12,7 @@ README = ROOT / "README.md"
 README_ZH = ROOT / "README.zh-CN.md"
 PAGES = [pytest.param(README, id="en"), pytest.param(README_ZH, id="zh")]
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
-TARGET = re.compile(r"\bmake ([a-z]+)")
+TARGET = re.compile(r"\bmake ([a-z-]+)")
 
 
 @pytest.mark.slow

@@ -19,11 +19,16 @@ __all__ = ["logs", "small_app"]
 
 # Every check is on. Refusals of valid data are set aside where no schema can say what is wanted: a
 # cursor that an earlier answer gave, a password that is not a common one, a name that is free to
-# use after folding, a client that is known.
-RULES_BEYOND_A_SCHEMA = {"POST /api/v1/users", "POST /api/v1/auth/revoke"}
+# use after folding, a client that is known, a number of a country that is served, a filter.
+RULES_BEYOND_A_SCHEMA = {
+    "GET /api/v1/search",
+    "POST /api/v1/users",
+    "POST /api/v1/auth/revoke",
+    "POST /api/v1/auth/sms-codes",
+}
 CONFIG = {
     "seed": 20260101,
-    "max-time": 40,  # seconds; the last phase asks until they are over
+    "max-time": 60,  # seconds; the last phase asks until they are over
     "workers": 1,
     "generation": {"mode": "all", "max-examples": 20, "deterministic": True, "database": "none"},
 }
@@ -58,6 +63,9 @@ class Findings:
 
 
 def _is_beyond_a_schema(check: str, case: Any) -> bool:
+    if check == "allow_header_conformance":
+        # An article may be called "import": its methods are allowed at that address too.
+        return bool(case.operation.label == "POST /api/v1/articles/import")
     if check != "positive_data_acceptance":
         return False
     return case.operation.label in RULES_BEYOND_A_SCHEMA or bool((case.query or {}).get("cursor"))

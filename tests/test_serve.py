@@ -33,7 +33,7 @@ def create():
     def application(environ, start_response):
         if environ["PATH_INFO"] == "/slow":
             open(os.environ["SLOW_STARTED"], "w").close()
-            time.sleep(1)
+            time.sleep(float(os.environ.get("SLOW_SECONDS", "1")))
         names = ("REMOTE_ADDR", "wsgi.url_scheme", "SCRIPT_NAME", "REQUEST_METHOD")
         seen = {name: environ.get(name) for name in names}
         seen["metrics"] = os.environ["PROMETHEUS_MULTIPROC_DIR"]

@@ -28,6 +28,7 @@ from app.core.auth.permission import Role
 from app.core.config import Settings
 from app.core.database import Database
 from app.core.log_config import configure_logging
+from app.core.search import Search
 from app.core.web import APIFlask
 from app.main import create_app
 from app.user.service import UserService
@@ -101,6 +102,7 @@ def _running(settings: Settings, address: str | None, logs: Logs) -> Iterator[AP
     changes = {"database_url": address, "log_dir": logs.folder}
     app = create_app(settings.model_copy(update=changes))
     yield app
+    app.services[Search].engine.close()
     app.services[Database].close()
 
 

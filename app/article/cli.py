@@ -8,9 +8,10 @@ from pathlib import Path
 
 import click
 
-from app.article.importing import Importer, Report, find_files
+from app.article.importing import Importer, Report
 from app.article.schema import LANGUAGE_PATTERN
 from app.article.service import ArticleService
+from app.article.source import documents_in_folder
 from app.core.command import DatabaseGroup
 from app.core.web import provided
 
@@ -24,11 +25,11 @@ def import_folder(
     folder: Path, *, author: str, language: str | None = None, label: str = "Importing"
 ) -> Report:
     """Import every Markdown file of a folder, with a progress bar on a terminal."""
-    importer = Importer(articles, folder, author=author, language=language)
-    files, report = find_files(folder), Report()
+    importer = Importer(articles, author=author, language=language)
+    documents, report = documents_in_folder(folder), Report()
     with click.progressbar(
-        importer.run(files),
-        length=len(files),
+        importer.run(documents),
+        length=len(documents),
         label=label,
         file=sys.stderr,
         hidden=not sys.stderr.isatty(),
@@ -81,7 +82,7 @@ def import_articles(path: Path, language: str | None, author: str | None) -> Non
         owner = _resolve_author(author)
     report = import_folder(path, author=owner, language=language)
     for refusal in report.refusals:
-        click.echo(f"refused  {refusal.path}: {refusal.reason}", err=True)
+        click.echo(f"refused  {refusal.name}: {refusal.reason}", err=True)
     click.echo(", ".join(f"{outcome} {count}" for outcome, count in report.counts.items()))
     if not sum(report.counts.values()):
         click.echo(f"No .md or .markdown files below {path}.", err=True)

@@ -4,9 +4,11 @@ NotFound
 └── ArticleNotFound    404 30001
 AlreadyExists
 └── SlugTaken          409 30002
+ValidationFailed
+└── ArchiveRefused     422 30003
 """
 
-from app.core.exceptions import AlreadyExists, NotFound
+from app.core.exceptions import AlreadyExists, NotFound, ValidationFailed
 
 
 class ArticleNotFound(NotFound):
@@ -21,3 +23,10 @@ class SlugTaken(AlreadyExists):
 
     error_code = 30002
     message = "The slug is already taken."
+
+
+class ArchiveRefused(ValidationFailed):
+    """An upload that is not a zip of Markdown, or one that would do harm if it were unpacked."""
+
+    error_code = 30003
+    message = "The archive cannot be imported."

@@ -1,4 +1,4 @@
-"""Imports a folder of Markdown: what changed, and nothing else.
+"""Imports Markdown: what changed, and nothing else.
 
 A file's slug is its path, unless its front matter names one. A language other than English is
 appended to the slug, because translations of a page usually share its file name and a slug names
@@ -12,25 +12,24 @@ one article:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
-from pathlib import Path
+from pathlib import PurePath
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from app.article.content import Draft
+from app.article.exceptions import SlugTaken
 from app.article.model import SLUG_LENGTH, Article
 from app.article.schema import Language, Slug, Summary, Tags, Title
 from app.article.service import ArticleService
-from app.core.exceptions import GroundworkError
+from app.article.source import Document, Refusal
 from app.core.schema import utc
 from app.util.text import slugify
 
-SUFFIXES = frozenset({".md", ".markdown"})
-MAX_BYTES = 1024 * 1024
 DEFAULT_LANGUAGE = "en"
 # What a folder or an inner suffix must be called to be taken for a language, perhaps
 # with a region, as in `pt-BR`. Other names of two letters, such as `go` and `ui`, are just names.
@@ -60,7 +59,7 @@ class Outcome(StrEnum):
 class Result:
     """What became of one file, and for a refusal, why."""
 
-    path: Path
+    name: str
     outcome: Outcome
     reason: str = ""
 
@@ -77,10 +76,6 @@ class Report:
         self.counts[result.outcome] += 1
         if result.outcome is Outcome.REFUSED:
             self.refusals.append(result)
-
-
-class Refusal(GroundworkError):
-    """A file cannot be imported; the message says why."""
 
 
 def _to_instant(value: Any) -> Any:  # noqa: ANN401  whatever YAML made of it
@@ -105,65 +100,62 @@ class FrontMatter(BaseModel):
     date: Annotated[datetime | None, BeforeValidator(_to_instant)] = None
 
 
-def find_files(folder: Path) -> list[Path]:
-    """Every Markdown file below the folder, or the file itself, in a fixed order."""
-    if folder.is_file():
-        return [folder]
-    return sorted(
-        path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()
-    )
-
-
 class Importer:
-    """Imports files one by one, each in a transaction of its own.
+    """Imports documents one by one, each in a transaction of its own.
 
     Args:
         articles: Where to write.
-        folder: What the files' slugs are relative to.
         author: Name of the account that the articles belong to.
         language: Language of files whose front matter names none; found by folder and file name
             when left out.
     """
 
     def __init__(
-        self, articles: ArticleService, folder: Path, *, author: str, language: str | None = None
+        self, articles: ArticleService, *, author: str, language: str | None = None
     ) -> None:
         self._articles = articles
-        self._folder = folder if folder.is_dir() else folder.parent
         self._author = author
         self._language = language
-        self._seen: dict[str, Path] = {}
+        self._seen: dict[str, Document] = {}
 
-    def run(self, files: list[Path]) -> Iterator[Result]:
-        """Import the files, yielding what became of each as soon as it is known."""
-        for path in files:
+    def run(self, documents: Iterable[Document]) -> Iterator[Result]:
+        """Import the documents, yielding what became of each as soon as it is known."""
+        for document in documents:
             try:
-                yield Result(path, self._import(path))
+                yield Result(document.name, self._import(document))
             except Refusal as refusal:
-                yield Result(path, Outcome.REFUSED, str(refusal))
+                yield Result(document.name, Outcome.REFUSED, str(refusal))
 
-    def _import(self, path: Path) -> Outcome:
-        draft = self._draft(path)
-        first = self._seen.setdefault(draft.slug, path)
-        if first != path:
-            msg = f"duplicate slug: {draft.slug} is already taken by {first}"
+    def _import(self, document: Document) -> Outcome:
+        draft = self._draft(document)
+        first = self._seen.setdefault(draft.slug, document)
+        if first is not document:
+            msg = f"duplicate slug: {draft.slug} is already taken by {first.name}"
             raise Refusal(msg)
         with self._articles.database.scope():
-            stored = self._articles.find_by_slug(draft.slug)
-            if stored is not None and stored.author != self._author:
-                msg = f"duplicate slug: {draft.slug} belongs to an article by {stored.author}"
-                raise Refusal(msg)
-            if stored is not None and not _differs(stored, draft):
-                return Outcome.UNCHANGED
+            return self._write(draft)
+
+    def _write(self, draft: Draft) -> Outcome:
+        self._articles.database.session.rollback()  # others may have written since the last one
+        stored = self._articles.find_by_slug(draft.slug)
+        if stored is not None and stored.author != self._author:
+            msg = f"duplicate slug: {draft.slug} belongs to an article by {stored.author}"
+            raise Refusal(msg)
+        if stored is not None and not _differs(stored, draft):
+            return Outcome.UNCHANGED
+        try:
             self._articles.put(draft)
+        except SlugTaken:
+            msg = f"duplicate slug: {draft.slug} was taken at this moment by somebody else"
+            raise Refusal(msg) from None
         return Outcome.UPDATED if stored is not None else Outcome.CREATED
 
-    def _draft(self, path: Path) -> Draft:
-        facts, body = split_front_matter(read_text(path))
+    def _draft(self, document: Document) -> Draft:
+        facts, body = split_front_matter(document.text())
         if not body.strip():
             msg = "empty: there is no text in it"
             raise Refusal(msg)
-        parts, named = _name_parts(path.relative_to(self._folder))
+        parts, named = _name_parts(document.path)
         language = facts.language or self._language or named or DEFAULT_LANGUAGE
         return Draft(
             slug=facts.slug or _slug(parts, language),
@@ -175,25 +167,6 @@ class Importer:
             tags=tuple(facts.tags),
             published_at=facts.date,
         )
-
-
-def read_text(path: Path) -> str:
-    """Read a file as UTF-8.
-
-    Raises:
-        Refusal: It is too large, not UTF-8, or cannot be read.
-    """
-    try:
-        if (size := path.stat().st_size) > MAX_BYTES:
-            msg = f"too large: {size:,} bytes, at most {MAX_BYTES:,} are taken"
-            raise Refusal(msg)
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        msg = f"bad UTF-8: byte 0x{error.object[error.start]:02x} at offset {error.start}"
-        raise Refusal(msg) from None
-    except OSError as error:
-        msg = f"cannot be read: {error.strerror}"
-        raise Refusal(msg) from None
 
 
 def split_front_matter(text: str) -> tuple[FrontMatter, str]:
@@ -224,7 +197,7 @@ def split_front_matter(text: str) -> tuple[FrontMatter, str]:
         raise Refusal(msg) from None
 
 
-def _name_parts(path: Path) -> tuple[list[str], str | None]:
+def _name_parts(path: PurePath) -> tuple[list[str], str | None]:
     """Split a path into the parts of its slug and the language that it names."""
     parts = list(path.with_suffix("").parts)
     stem, _, suffix = parts[-1].rpartition(".")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.ext.associationproxy import AssociationProxy, association_proxy
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.core.database import Base, Identified, Timestamps, Versioned, utc_now
+from app.core.database import Base, Identified, Identifier, Timestamps, Versioned, utc_now
 from app.core.schema import Validators
 
 SLUG_LENGTH = 120
@@ -48,7 +49,11 @@ class Article(Identified, Versioned, Timestamps, Base):
 
     __tablename__ = "article"
     # Each order of a list has an index that ends in the id: a cursor stays fast at any depth.
-    __table_args__ = (Index(None, "published_at", "id"), Index(None, "updated_at", "id"))
+    __table_args__ = (
+        Index(None, "published_at", "id"),
+        Index(None, "updated_at", "id"),
+        Index(None, "views", "id"),
+    )
 
     slug: Mapped[str] = mapped_column(String(SLUG_LENGTH), unique=True)
     title: Mapped[str] = mapped_column(String(TITLE_LENGTH))
@@ -59,6 +64,9 @@ class Article(Identified, Versioned, Timestamps, Base):
     author: Mapped[str] = mapped_column(ForeignKey("user.username"), index=True)
     likes: Mapped[int] = mapped_column(default=0)
     comments: Mapped[int] = mapped_column(default=0)
+    views: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How often readers have read it, as of a few seconds ago. It is no part of what an article
+    shows, since its entity tag would change whenever somebody reads it."""
     published_at: Mapped[datetime | None]
     """From when on readers see it; none for a draft."""
     counted_at: Mapped[datetime | None]
@@ -70,9 +78,9 @@ class Article(Identified, Versioned, Timestamps, Base):
     tags: AssociationProxy[list[str]] = association_proxy("tag_rows", "name")
 
     @property
-    def validators(self) -> Validators:
+    def validators(self) -> ArticleState:
         """What tells this state from another."""
-        return validators_of(self)
+        return state_of(self)
 
     @property
     def revision(self) -> str:
@@ -92,11 +100,32 @@ class ArticleLike(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
-def validators_of(state: Article | Row[*tuple[Any, ...]]) -> Validators:
+class ArticleViews(Identified, Base):
+    """How often an article was read through one process in a few seconds, until it is added up.
+
+    It refers to the article by nothing that the database checks: writing it locks no article.
+    """
+
+    __tablename__ = "article_view"
+
+    article_id: Mapped[int] = mapped_column(Identifier)
+    count: Mapped[int]
+
+
+@dataclass(frozen=True, slots=True)
+class ArticleState(Validators):
+    """What tells one state of an article from another, and what its reader has read."""
+
+    article_id: int
+    published_at: datetime | None
+
+
+def state_of(state: Article | Row[*tuple[Any, ...]]) -> ArticleState:
     """What tells one state of an article from another: everything that is shown counts.
 
     Args:
         state: An article, or the columns of one that its validators are made of.
     """
     modified = max(state.updated_at, state.counted_at or state.updated_at)
-    return Validators(f"{state.id}-{state.version}-{state.likes}-{state.comments}", modified)
+    etag = f"{state.id}-{state.version}-{state.likes}-{state.comments}"
+    return ArticleState(etag, modified, state.id, state.published_at)

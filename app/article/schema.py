@@ -17,7 +17,7 @@ from app.article.model import (
     TAG_LENGTH,
     TITLE_LENGTH,
 )
-from app.core.schema import PageQuery, RequestBody, RequestPath, Schema, Timestamp
+from app.core.schema import PageQuery, RequestBody, RequestPath, RequestQuery, Schema, Timestamp
 
 SLUG_PATTERN = r"^[^\W_A-Z]+(?:-[^\W_A-Z]+)*$"
 LANGUAGE_PATTERN = r"^[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*$"
@@ -58,7 +58,7 @@ Tags = Annotated[list[Tag], Field(max_length=TAG_COUNT), AfterValidator(_distinc
 Language = Annotated[
     str, Field(pattern=LANGUAGE_PATTERN, max_length=LANGUAGE_LENGTH, examples=["en", "zh"])
 ]
-Sort = Literal["-published_at", "published_at", "-updated_at", "updated_at"]
+Sort = Literal["-published_at", "published_at", "-updated_at", "updated_at", "-views"]
 
 
 def _as_list(value: Any) -> Any:  # noqa: ANN401  a collection of the ORM, or a list
@@ -82,7 +82,21 @@ class ArticleQuery(PageQuery):
     language: Language | None = None
     """Only those in this language (BCP 47), such as `en` or `zh`."""
     sort: Sort = "-published_at"
-    """The order; a hyphen means newest first."""
+    """The order; a hyphen means the newest, or most, first."""
+
+
+class TagQuery(RequestQuery):
+    """How many tags are wanted."""
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    """Tags at most."""
+
+
+class TagList(Schema):
+    """The tags that most articles have."""
+
+    items: list[str]
+    """Tags, the most used first."""
 
 
 class ArticleIn(RequestBody):
@@ -129,7 +143,7 @@ class ArticleChange(RequestBody):
 
 
 class ArticleSummary(Schema):
-    """An article in a list: everything but its text."""
+    """Everything but an article's text."""
 
     id: int
     """Number of the article."""
@@ -157,6 +171,13 @@ class ArticleSummary(Schema):
     """When it was made."""
     updated_at: Timestamp
     """When it last changed."""
+
+
+class ArticleEntry(ArticleSummary):
+    """An article in a list, with what is not told from its state."""
+
+    views: int
+    """How often it was read, as of some seconds ago."""
 
 
 class ArticleOut(ArticleSummary):

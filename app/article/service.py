@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, Protocol, cast
 
-from sqlalchemy import ColumnElement, CursorResult, delete, or_, select, true, update
+from sqlalchemy import CursorResult, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import undefer_group
 
 from app.article.content import Draft, Fields, render_text, slug_from, vary_slug, write
+from app.article.event import ArticleEvents
 from app.article.exceptions import ArticleNotFound, SlugTaken
 from app.article.markdown import Rendered
-from app.article.model import Article, ArticleLike, ArticleTag, validators_of
+from app.article.model import Article, ArticleLike, ArticleState, state_of
+from app.article.query import ORDERS, filters_of, is_published, is_visible
 from app.article.schema import ArticleQuery
 from app.core.auth.permission import Permission
 from app.core.auth.principal import Principal
 from app.core.database import Database, is_duplicate, transactional, utc_now
 from app.core.exceptions import Forbidden
-from app.core.paging import Order, Window, read_page
+from app.core.outbox import Outbox
+from app.core.paging import Window, read_page
 from app.core.precondition import Expected
-from app.core.schema import Validators
 
-ORDERS = {
-    "published_at": Order(Article.published_at, Article.id, descending=False),
-    "-published_at": Order(Article.published_at, Article.id),
-    "updated_at": Order(Article.updated_at, Article.id, descending=False),
-    "-updated_at": Order(Article.updated_at, Article.id),
-}
 SLUG_TRIES = 5
 Counter = Literal["likes", "comments"]
 
@@ -44,15 +41,30 @@ class Accounts(Protocol):
 
 
 class ArticleService:
-    """Reads and writes articles."""
+    """Reads and writes articles.
 
-    def __init__(self, database: Database, accounts: Accounts) -> None:
+    Args:
+        database: Where they are.
+        accounts: Who writes them.
+        outbox: Where events go.
+        changed: Told, in the transaction, the slug of an article that a statement changes.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        accounts: Accounts,
+        outbox: Outbox,
+        changed: Callable[[str], object] = lambda _: None,
+    ) -> None:
         self.database = database
+        self._changed = changed
         self.accounts = accounts
+        self._events = ArticleEvents(outbox)
 
     # Reading
 
-    def validators(self, slug: str, by: Principal | None = None) -> Validators | None:
+    def validators(self, slug: str, by: Principal | None = None) -> ArticleState | None:
         """An article's validators, read without its text; None if the caller sees none."""
         columns = select(
             Article.id,
@@ -61,11 +73,12 @@ class ArticleService:
             Article.comments,
             Article.updated_at,
             Article.counted_at,
+            Article.published_at,
         )
         row = self.database.session.execute(
             columns.where(Article.slug == slug, is_visible(by))
         ).one_or_none()
-        return validators_of(row) if row else None
+        return state_of(row) if row else None
 
     def get(self, slug: str, by: Principal | None = None) -> Article:
         """An article with its text: a published one, or a draft that the caller may see.
@@ -98,13 +111,17 @@ class ArticleService:
 
     def list(self, wanted: ArticleQuery) -> Window[Article]:
         """A part of the published articles, without their texts."""
-        query = select(Article).where(is_published(), *_filters(wanted))
+        query = select(Article).where(is_published(), *filters_of(wanted))
         return read_page(self.database.session, query, ORDERS[wanted.sort], wanted)
 
     def find_by_slug(self, slug: str) -> Article | None:
         """An article with its text, published or not."""
         query = select(Article).where(Article.slug == slug)
         return self.database.session.scalar(query.options(undefer_group("content")))
+
+    def find(self, number: int) -> Article | None:
+        """An article without its text, published or not."""
+        return self.database.session.get(Article, number)
 
     # Writing
 
@@ -139,9 +156,17 @@ class ArticleService:
         article = self._lock(slug, by)
         expected.check(article.revision)
         self.database.session.delete(article)
+        self._events.changed(article.id)
 
     def put(self, draft: Draft) -> Article:
-        """Publish a new article, or bring the one with this slug up to the draft."""
+        """Publish a new article, or bring the one with this slug up to the draft.
+
+        It is announced only if the draft's own moment lies ahead: what an import brings in was
+        written long ago, and hundreds of notifications at once are news to nobody.
+
+        Raises:
+            SlugTaken: An article of another author has the slug.
+        """
         return self._put(draft, render_text(draft.fields()))
 
     @transactional
@@ -150,18 +175,28 @@ class ArticleService:
         if article is None:
             # A moment of its own may lie ahead, and then it is not published yet.
             default = Fields(published_at=utc_now())
-            return self._insert(default | draft.fields(), rendered, draft.author)
+            fields = default | draft.fields()
+            return self._insert(fields, rendered, draft.author, is_import=True)
+        if article.author != draft.author:
+            raise SlugTaken
+        earlier = article.published_at
         write(article, draft.fields(), rendered)
-        return self._keep(article) if self.database.session.is_modified(article) else article
+        if self.database.session.is_modified(article):
+            self._keep(article)
+            self._events.written(article, earlier, is_import=True)
+        return article
 
     @transactional
-    def _insert(self, fields: Fields, rendered: Rendered | None, author: str) -> Article:
+    def _insert(
+        self, fields: Fields, rendered: Rendered | None, author: str, *, is_import: bool = False
+    ) -> Article:
         given = fields.get("slug")
         base = slug = given or slug_from(fields.get("title") or "")
         for _ in range(1 if given else SLUG_TRIES):
             article = Article(author=author)
             write(article, fields | Fields(slug=slug), rendered)
             if self._has_added(article):
+                self._events.written(article, None, is_import=is_import)
                 return article
             slug = vary_slug(base)
         raise SlugTaken
@@ -192,10 +227,13 @@ class ArticleService:
 
     def _amend(self, article: Article, fields: Fields, rendered: Rendered | None) -> Article:
         # Whatever the new values are: of several writers who saw one version, one succeeds.
+        earlier = article.published_at
         write(article, fields, rendered)
-        return self._keep(article)
+        self._keep(article)
+        self._events.written(article, earlier)
+        return article
 
-    def _keep(self, article: Article) -> Article:
+    def _keep(self, article: Article) -> None:
         article.updated_at = utc_now()
         try:
             self.database.session.flush()
@@ -203,7 +241,6 @@ class ArticleService:
             if is_duplicate(error):
                 raise SlugTaken from None
             raise
-        return article
 
     def _lock(self, slug: str, by: Principal) -> Article:
         """An article that the caller may change, kept from others until the transaction ends."""
@@ -260,6 +297,8 @@ class ArticleService:
         result = cast("CursorResult[Any]", self.database.session.execute(query.values(values)))
         if not result.rowcount:
             raise ArticleNotFound
+        slug = select(Article.slug).where(Article.id == number)
+        self._changed(self.database.session.execute(slug).scalar_one())
 
     def _lock_counters(self, slug: str) -> int:
         # Locking the article first gives all writers below it one order: no deadlocks.
@@ -268,29 +307,3 @@ class ArticleService:
         if number is None:
             raise ArticleNotFound
         return number
-
-
-def is_published() -> ColumnElement[bool]:
-    """The condition for what readers see: published, and not in the future."""
-    return Article.published_at <= utc_now()
-
-
-def is_visible(by: Principal | None) -> ColumnElement[bool]:
-    """The condition for what this caller may read: drafts are for their author and managers."""
-    if by is None:
-        return is_published()
-    if by.may(Permission.ARTICLE_MANAGE):
-        return true()
-    return or_(is_published(), Article.author == by.username)
-
-
-def _filters(wanted: ArticleQuery) -> list[ColumnElement[bool]]:
-    filters: list[ColumnElement[bool]] = []
-    if wanted.author is not None:
-        filters.append(Article.author == wanted.author)
-    if wanted.language is not None:
-        filters.append(Article.language == wanted.language)
-    if wanted.tag is not None:
-        tagged = select(ArticleTag.article_id).where(ArticleTag.name == wanted.tag)
-        filters.append(Article.id.in_(tagged))
-    return filters

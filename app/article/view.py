@@ -5,42 +5,73 @@ from __future__ import annotations
 from typing import cast
 from urllib.parse import quote
 
+from app.article.archive import ArchiveImports
 from app.article.content import Fields
+from app.article.exceptions import ArticleNotFound
 from app.article.model import Article
+from app.article.node import ArticlePages
 from app.article.schema import (
     ArticleChange,
+    ArticleEntry,
     ArticleIn,
     ArticleOut,
     ArticlePath,
     ArticleQuery,
-    ArticleSummary,
+    TagList,
+    TagQuery,
 )
 from app.article.service import ArticleService
+from app.article.view_count import ViewCounter
 from app.core.auth.permission import Permission
 from app.core.auth.principal import Principal
-from app.core.paging import Window
-from app.core.schema import Page
+from app.core.schema import Page, RequestForm
 from app.core.web import (
     APIBlueprint,
     IfMatch,
     Response,
+    UploadedFile,
     conditional,
     idempotent,
+    limited,
     needs,
     provided,
     public,
+    ready,
+    ready_page,
     tag_headers,
 )
+from app.core.web.limit import principal as principal_key
+from app.core.web.request import current_request
+from app.core.web.task import TaskOut, task_out
 
 api = APIBlueprint("articles", __name__, url_prefix="/api/v1/articles")
+tags_api = APIBlueprint("tags", __name__, url_prefix="/api/v1/tags")
 articles = provided(ArticleService)
+pages = provided(ArticlePages)
+views = provided(ViewCounter)
+imports = provided(ArchiveImports)
 
 
-@api.get("", responses={200: Page[ArticleSummary]})
+class ArchiveForm(RequestForm):
+    """Articles to import."""
+
+    file: UploadedFile
+    """A zip of Markdown files; their paths in it give their slugs and languages."""
+
+
+@api.get("", responses={200: Page[ArticleEntry]})
 @public
-def list_articles(query: ArticleQuery) -> Window[Article]:
+def list_articles(query: ArticleQuery) -> Response:
     """List published articles, without their texts."""
-    return articles.list(query)
+    page = pages.list(query)
+    return ready_page(page.body, page.window)
+
+
+@tags_api.get("", responses={200: TagList})
+@public
+def list_tags(query: TagQuery) -> TagList:
+    """List the tags of most published articles; up to half a minute old."""
+    return TagList(items=pages.top_tags(query.limit))
 
 
 @api.post("", responses={201: ArticleOut})
@@ -54,13 +85,36 @@ def create_article(body: ArticleIn, principal: Principal) -> tuple[Article, int,
     return article, 201, tag_headers(article) | {"Location": _address(article)}
 
 
+@api.post("/import", responses={202: TaskOut})
+@needs(Permission.ARTICLE_WRITE)
+@limited("20/hour", by=principal_key, fail="process")
+@idempotent
+def import_articles(form: ArchiveForm, principal: Principal) -> tuple[TaskOut, int, dict[str, str]]:
+    """Import a zip of Markdown: what changed, as one's own articles.
+
+    An archive that cannot be unpacked is refused at once; the task's result names the files that
+    cannot be imported, each with the reason.
+    """
+    record = imports.start(form.file.filename or "", form.file.stream, principal)
+    return (
+        task_out(record, current_request().locale),
+        202,
+        {"Location": f"/api/v1/tasks/{record.id}"},
+    )
+
+
 @api.get("/<slug>", responses={200: ArticleOut})
 @public
 def read_article(path: ArticlePath, principal: Principal | None) -> Article | Response:
     """Read one article with its text; its author also reads a draft."""
+    if page := pages.article(path.slug):
+        return ready(page.body, page.state, seen=views.note)
+    if principal is None:
+        raise ArticleNotFound
     return conditional(
         lambda: articles.get(path.slug, principal),
         validators=lambda: articles.validators(path.slug, principal),
+        seen=views.note,
     )
 
 

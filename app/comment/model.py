@@ -12,7 +12,8 @@ class Comment(Identified, Timestamps, Base):
     """What an account says below an article: plain text."""
 
     __tablename__ = "comment"
-    __table_args__ = (Index(None, "article_id", "id"),)
+    # The first reads the comments of an article, the second who has written them.
+    __table_args__ = (Index(None, "article_id", "id"), Index(None, "article_id", "author"))
 
     article_id: Mapped[int] = mapped_column(ForeignKey("article.id", ondelete="CASCADE"))
     author: Mapped[str] = mapped_column(ForeignKey("user.username"), index=True)

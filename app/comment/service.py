@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol, cast
 
 from sqlalchemy import CursorResult, delete, select
 
 from app.comment.exceptions import CommentNotFound
 from app.comment.model import Comment
+from app.comment.query import BY_AGE
 from app.core.auth.permission import Permission
 from app.core.auth.principal import Principal
 from app.core.database import Database, transactional
 from app.core.exceptions import Forbidden
-from app.core.paging import Order, Window, read_page
+from app.core.paging import Window, read_page
 from app.core.schema import PageQuery
-
-BY_AGE = Order(Comment.id, Comment.id, descending=False)
 
 
 class Articles(Protocol):
@@ -35,11 +35,23 @@ class Articles(Protocol):
 
 
 class CommentService:
-    """Reads and writes comments."""
+    """Reads and writes comments.
 
-    def __init__(self, database: Database, articles: Articles) -> None:
+    Args:
+        database: Where they are.
+        articles: What they belong to.
+        changed: Told, in the transaction, of an article whose comments change by a statement.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        articles: Articles,
+        changed: Callable[[int], object] = lambda _: None,
+    ) -> None:
         self.database = database
         self._articles = articles
+        self._changed = changed
 
     def list(self, slug: str, wanted: PageQuery) -> Window[Comment]:
         """A part of an article's comments, oldest first.
@@ -60,6 +72,14 @@ class CommentService:
         if comment is None or not self._articles.is_open(comment.article_id):
             raise CommentNotFound
         return comment
+
+    def commenters(self, article_id: int, after: str, limit: int) -> Sequence[str]:
+        """The names that come after this one of who has commented an article, in order."""
+        query = select(Comment.author).where(
+            Comment.article_id == article_id, Comment.author > after
+        )
+        query = query.distinct().order_by(Comment.author).limit(limit)
+        return self.database.session.scalars(query).all()
 
     @transactional
     def create(self, slug: str, body: str, author: str) -> Comment:
@@ -94,3 +114,4 @@ class CommentService:
         result = session.execute(delete(Comment).where(Comment.id == number))
         if not cast("CursorResult[Any]", result).rowcount:
             raise CommentNotFound  # somebody was faster; the counter's move is undone with this
+        self._changed(comment.article_id)

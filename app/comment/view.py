@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from app.comment.model import Comment
+from app.comment.node import CommentPages
 from app.comment.schema import CommentedPath, CommentOut, CommentPath, NewComment
 from app.comment.service import CommentService
 from app.core.auth.permission import Permission
 from app.core.auth.principal import Principal
 from app.core.paging import Window
 from app.core.schema import Page, PageQuery
-from app.core.web import APIBlueprint, idempotent, needs, provided, public
+from app.core.web import (
+    APIBlueprint,
+    Response,
+    idempotent,
+    needs,
+    provided,
+    public,
+    ready_page,
+)
 
 api = APIBlueprint("comments", __name__, url_prefix="/api/v1")
 comments = provided(CommentService)
+pages = provided(CommentPages)
 
 
 @api.get("/articles/<slug>/comments", responses={200: Page[CommentOut]})
 @public
-def list_comments(path: CommentedPath, query: PageQuery) -> Window[Comment]:
+def list_comments(path: CommentedPath, query: PageQuery) -> Response | Window[Comment]:
     """List an article's comments, oldest first."""
-    return comments.list(path.slug, query)
+    if page := pages.list(path.slug, query):
+        return ready_page(page.body, page.window)
+    return comments.list(path.slug, query)  # says better than we could that there are none
 
 
 @api.post("/articles/<slug>/comments", responses={201: CommentOut})

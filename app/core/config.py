@@ -1,7 +1,7 @@
 """Settings: the one reader of the environment.
 
-Precedence is argument, process environment, `.env`, default. Every other module is handed a
-`Settings` object and reads nothing by itself.
+Precedence is argument, process environment, `.env`, file of a secret, default. Every other module
+is handed a `Settings` object and reads nothing by itself.
 """
 
 from __future__ import annotations
@@ -29,11 +29,23 @@ ROOT = Path(__file__).resolve().parents[2]
 """The folder of the checkout: relative paths in settings start here."""
 
 DEVELOPMENT_SECRET = "development-only-secret-key-change-me"  # noqa: S105  refused in production
+SECRETS = Path("/run/secrets")
+"""Where Docker and its like put secrets: files named as the settings are."""
 MIN_SECRET_LENGTH = 32
 ANY_ORIGIN = "*"
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+_PREFIX = re.compile(r"\+[1-9][0-9]{0,6}")
+_LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1)(:|$)")
+SMS_ACCOUNT = (
+    "sms_secret_id",
+    "sms_secret_key",
+    "sms_app_id",
+    "sms_sign_name",
+    "sms_template_id",
+)
+"""What Tencent Cloud wants to know, all of it or nothing."""
 WELL_KNOWN_SECRETS = frozenset(
-    {DEVELOPMENT_SECRET, "changeme", "secret", "password", "root", "admin"}
+    {DEVELOPMENT_SECRET, "changeme", "secret", "password", "root", "admin", "groundwork"}
 )
 
 
@@ -82,8 +94,16 @@ def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
+def _with_scheme(value: object) -> object:
+    return f"https://{value}" if isinstance(value, str) and "://" not in value else value
+
+
 def _is_weak(secret: str) -> bool:
     return secret in WELL_KNOWN_SECRETS or len(secret) < MIN_SECRET_LENGTH
+
+
+def _plain(value: str | SecretStr | None) -> str | None:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -99,6 +119,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_file=ROOT / ".env",
+        secrets_dir=SECRETS if SECRETS.is_dir() else None,
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -135,11 +156,16 @@ class Settings(BaseSettings):
     web_timeout: Seconds = 30
     """Seconds that a stopping worker waits for requests in flight, and after which one that shows
     no sign of life is replaced. A single request is limited by the database and by Nginx."""
+    web_max_requests: Annotated[int, Field(ge=0, le=10**9)] = 100_000
+    """Requests after which a Gunicorn worker is replaced, some 20 % more or less, as a bound on
+    slow leaks; `0` for never. One worker alone is not replaced: it runs the embedded parts too."""
     web_proxies: Annotated[int, Field(ge=0, le=10)] = 0
     """Trusted reverse proxies in front. `X-Forwarded-*` is believed from that many and no more:
     a number that is too high lets a client forge its address."""
     web_max_body: Annotated[int, Field(ge=1024, le=2**31)] = 1024 * 1024
     """Largest request body in bytes; a larger one is answered with 413."""
+    web_max_upload: Annotated[int, Field(ge=1024, le=2**31)] = 32 * 1024 * 1024
+    """Largest request body in bytes of a route that takes files."""
 
     web_cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     """Origins whose pages may call the API from a browser, separated by commas, each exactly as
@@ -176,6 +202,65 @@ class Settings(BaseSettings):
     """Redis for what processes share, such as the counts of rate limits:
     `redis://:password@host:6379/0`, with TLS `rediss://`. Without it: in each process."""
 
+    cache_size: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
+    """Answers and other values that each process keeps in memory, besides those in Redis."""
+
+    celery_broker_url: str | None = None
+    """Redis that carries tasks to the processes of `celery -A app.worker worker`. Default:
+    `REDIS_URL`. Without either: the web server's own processes run the tasks."""
+    task_threads: Annotated[int, Field(ge=1, le=64)] = 4
+    """Tasks that each web process runs at once where no broker is named."""
+    task_visibility_timeout: Annotated[int, Field(ge=1, le=86400)] | None = None
+    """Seconds after which the broker gives a task to another worker when nothing is heard of the
+    one that had it. Must be above every task's time limit. Default: half a minute above the
+    longest."""
+    task_stop_timeout: Seconds = 25
+    """Seconds that a stopping worker waits for running tasks; those that are left begin again
+    elsewhere. Whatever stops it must wait for longer before it kills."""
+    task_alive_file: RootPath | None = None
+    """File that a worker or beat touches every two seconds while it can do its work, for a health
+    check. Default: none."""
+
+    flower_user: str = "admin"
+    """User of Flower's pages."""
+    flower_password: SecretStr = SecretStr("")
+    """Password of `FLOWER_USER`; Flower does not start without."""
+
+    meili_url: Annotated[str, Field(pattern=r"^https?://[^\s/?#]+$")] | None = None
+    """Meilisearch 1.36 or later that serves searches, such as `http://meilisearch:7700`. Without:
+    SQLite, in `search.db` of `APP_VAR_DIR`, whatever the database is."""
+    meili_master_key: SecretStr = SecretStr("")
+    """Master key of `MEILI_URL`. It only makes keys, three for each index."""
+    meili_prefix: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{0,40}$")] = ""
+    """What the names of indexes begin with, where several applications share a Meilisearch."""
+
+    sms_secret_id: str | None = None
+    """`SecretId` of Tencent Cloud, which sends the messages once this and all of `SMS_SECRET_KEY`,
+    `SMS_APP_ID`, `SMS_SIGN_NAME` and `SMS_TEMPLATE_ID` are set. Without: on the console, outside
+    production only."""
+    sms_secret_key: SecretStr = SecretStr("")
+    """`SecretKey` of `SMS_SECRET_ID`."""
+    sms_app_id: str | None = None
+    """`SdkAppId` of the application in the SMS console, such as `1400006666`."""
+    sms_sign_name: str | None = None
+    """Text of an approved signature."""
+    sms_template_id: str | None = None
+    """Number of an approved template with one variable: the code."""
+    sms_region: str = "ap-guangzhou"
+    """Region of the API."""
+    sms_endpoint: Annotated[
+        str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$"), BeforeValidator(_with_scheme)
+    ] = "https://sms.tencentcloudapi.com"
+    """Address of the API. In production `http://` is for this machine only."""
+    sms_prefixes: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ("+86",)
+    """What the numbers begin with that messages are sent to, separated by commas: `+86,+852`."""
+    sms_daily_per_number: Annotated[int, Field(ge=1, le=1000)] = 10
+    """Messages to one number in a day (UTC)."""
+    sms_daily_per_address: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    """Messages in a day (UTC) that are asked for from one address; many people may share one."""
+    sms_daily_budget: Annotated[int, Field(ge=1, le=100_000_000)] = 1000
+    """Messages in a day (UTC) in all: what an attack may cost at most."""
+
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = LogLevel.INFO
     """Least severe event that is written."""
     log_format: LogFormat | None = None
@@ -192,7 +277,7 @@ class Settings(BaseSettings):
             raise ValueError(msg)
         return value
 
-    @field_validator("redis_url")
+    @field_validator("redis_url", "celery_broker_url")
     @classmethod
     def _is_redis(cls, value: str | None) -> str | None:
         if value and not value.startswith(("redis://", "rediss://")):
@@ -208,32 +293,64 @@ class Settings(BaseSettings):
                 raise ValueError(f"{msg} scheme://host:port, in lower case, without a path")
         return value
 
+    @field_validator("sms_prefixes")
+    @classmethod
+    def _are_prefixes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for prefix in value:
+            if not _PREFIX.fullmatch(prefix):
+                raise ValueError(f"{prefix!r} is not how a number begins: write +86 or +1415")
+        return value
+
+    @model_validator(mode="after")
+    def _has_all_of_sms(self) -> Self:
+        is_set = {name.upper(): bool(_plain(getattr(self, name))) for name in SMS_ACCOUNT}
+        if any(is_set.values()) and not all(is_set.values()):
+            missing = [name for name, is_there in is_set.items() if not is_there]
+            present = next(name for name, is_there in is_set.items() if is_there)
+            raise ValueError(
+                f"{', '.join(missing)}: missing, and {present} is set; messages are sent by"
+                f" Tencent Cloud with all of them, so set or unset them together"
+            )
+        return self
+
     @model_validator(mode="after")
     def _is_safe_in_production(self) -> Self:
         if self.app_env is not Environment.PRODUCTION:
             return self
-        problems = list(self._secret_problems())
+        problems = [*self._secret_problems(), *self._password_problems()]
         if self.app_debug:
             problems.append("APP_DEBUG shows source code to visitors; unset it")
         if ANY_ORIGIN in self.web_cors_origins:
             problems.append("WEB_CORS_ORIGINS is *, which lets every site in; list the origins")
         if not self.web_rate_limits:
             problems.append("WEB_RATE_LIMITS is off, so passwords could be guessed; unset it")
+        if self.sms_endpoint.startswith("http:") and not _LOOPBACK.match(self.sms_endpoint):
+            problems.append("SMS_ENDPOINT is http://, which shows codes to the network; use https")
         if self.is_sqlite and self.web_workers > 1:
             problems.append(
                 f"WEB_WORKERS is {self.web_workers}, and SQLite serves one process in production;"
                 " set MYSQL_HOST or DATABASE_URL, or WEB_WORKERS=1"
             )
-        if not self.is_sqlite:
-            password = urlsplit(self.database_address).password
-            variable = "DATABASE_URL" if self.database_url else "MYSQL_PASSWORD"
-            if not password or password in WELL_KNOWN_SECRETS:
-                problems.append(f"{variable} holds no password or a well-known one; change it")
         if problems:
             raise ValueError("; ".join(problems))
         return self
 
+    def _password_problems(self) -> Iterator[str]:
+        if not self.is_sqlite:
+            password = urlsplit(self.database_address).password
+            variable = "DATABASE_URL" if self.database_url else "MYSQL_PASSWORD"
+            if not password or password in WELL_KNOWN_SECRETS:
+                yield f"{variable} holds no password or a well-known one; change it"
+        if self.redis_url and urlsplit(self.redis_url).password in WELL_KNOWN_SECRETS:
+            yield "REDIS_URL holds a well-known password (REDIS_PASSWORD); change it"
+
     def _secret_problems(self) -> Iterator[str]:
+        key = self.meili_master_key.get_secret_value()
+        if self.meili_url and (not key or key in WELL_KNOWN_SECRETS):
+            yield (
+                "MEILI_MASTER_KEY holds no key or a well-known one; start Meilisearch with a key of"
+                " at least 16 characters and set it here"
+            )
         secret, *old = self.secrets
         if _is_weak(secret):
             yield (
@@ -259,6 +376,11 @@ class Settings(BaseSettings):
             self.app_secret_key.get_secret_value(),
             *(part.strip() for part in old if part.strip()),
         ]
+
+    @property
+    def broker_address(self) -> str | None:
+        """Where tasks are queued; None if the web server runs them by itself."""
+        return self.celery_broker_url or self.redis_url
 
     @property
     def database_address(self) -> str:

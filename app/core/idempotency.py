@@ -24,6 +24,7 @@ from app.core.database import (
     Base,
     Database,
     Identified,
+    delete_in_batches,
     is_duplicate,
     is_retryable,
     transactional,
@@ -33,8 +34,6 @@ from app.core.exceptions import Conflict, GroundworkError, ValidationFailed
 
 KEPT = timedelta(hours=24)
 """How long a key is remembered."""
-BATCH = 1000
-"""Rows that one transaction deletes: a long one would hold up everybody who writes."""
 ROUNDS = 3
 """How often a key that was taken and given back meanwhile is tried again."""
 RETRY_AFTER = "1"
@@ -189,18 +188,8 @@ class Idempotency:
 
     def clean(self) -> int:
         """Delete the keys that are no longer remembered, and return how many there were."""
-        total = 0
-        while count := self._clean_batch():
-            total += count
-        return total
-
-    @transactional
-    def _clean_batch(self) -> int:
-        session = self.database.session
-        old = select(IdempotencyKey.id).where(IdempotencyKey.created_at < utc_now() - KEPT)
-        numbers = session.scalars(old.limit(BATCH)).all()
-        session.execute(delete(IdempotencyKey).where(IdempotencyKey.id.in_(numbers)))
-        return len(numbers)
+        old = IdempotencyKey.created_at < utc_now() - KEPT
+        return delete_in_batches(self.database, IdempotencyKey.id, old)
 
 
 def _by_key(claim: Claim) -> Select[IdempotencyKey]:

@@ -43,9 +43,12 @@ LIBRARIES = (
     "celery", "celery.task", "celery.redirected", "sqlalchemy", "alembic", "py.warnings",
 )  # fmt: skip
 """Loggers whose own handlers are taken away: each event is written once, by us."""
-QUIET = ("werkzeug", "gunicorn.access", "granian.access", "alembic.runtime.plugins", "authlib")
-"""Loggers heard from `WARNING` on: a line for each request, which the access stream has better, a
-line for each part of Alembic that is loaded, and whole tokens."""
+QUIET = (
+    "werkzeug", "gunicorn.access", "granian.access", "alembic.runtime.plugins", "authlib",
+    "celery.worker.strategy", "celery.app.trace",
+)  # fmt: skip
+"""Loggers heard from `WARNING` on: lines for each request and each task, of which we write better
+ones, a line for each part of Alembic that is loaded, and whole tokens."""
 
 MAX_REMEMBERED = 256
 """Characters of the longest text that is remembered as harmless."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from sqlalchemy import select
+
 from app.core.auth.password import hash_password, require_good, verify_password
 from app.core.auth.permission import Role
 from app.core.auth.principal import Principal
@@ -12,6 +14,8 @@ from app.core.auth.session.service import SessionService
 from app.core.database import Database, transactional, utc_now
 from app.core.log_config import get_logger
 from app.core.precondition import ANY, Expected
+from app.core.sms.code import SmsCodes
+from app.core.sms.exceptions import WrongCode
 from app.user.exceptions import OwnAccount, UserNotFound, WrongPassword
 from app.user.model import User
 from app.user.service import UserService
@@ -22,10 +26,13 @@ log = get_logger(__name__)
 class AccountService:
     """What owners do to their own accounts, and administrators to anybody's."""
 
-    def __init__(self, database: Database, users: UserService, sessions: SessionService) -> None:
+    def __init__(
+        self, database: Database, users: UserService, sessions: SessionService, codes: SmsCodes
+    ) -> None:
         self.database = database
         self.users = users
         self.sessions = sessions
+        self.codes = codes
 
     def own(self, principal: Principal) -> User:
         """The account that is asking."""
@@ -47,6 +54,39 @@ class AccountService:
         expected.check(user.validators.etag)
         for name in changes.keys() & {"email", "phone"}:
             setattr(user, name, changes[name])
+        if user.phone != user.proven_phone:
+            user.proven_phone = None
+        return user
+
+    def prove_phone(self, principal: Principal, phone: str, code: str, password: str) -> User:
+        """Make a number the account's own, and a way to sign in to it.
+
+        Whoever had it before does not any longer: numbers change hands, and the code went to the
+        present owner.
+
+        Raises:
+            WrongPassword: The current password is not this one.
+            WrongCode: The code is not the number's.
+        """
+        if not verify_password(self.own(principal).password_hash, password):
+            log.warning("phone_change_refused", user_id=principal.user_id)
+            raise _wrong_password()
+        if not self.codes.is_right(phone, code):
+            message = WrongCode.message
+            raise WrongCode(errors=[{"field": "body.code", "message": message, "type": "code"}])
+        user = self._own_phone(principal.user_id, phone)
+        log.info("phone_proven", user_id=user.id)
+        return user
+
+    @transactional
+    def _own_phone(self, user_id: int, phone: str) -> User:
+        others = (User.proven_phone == phone) & (User.id != user_id)
+        session = self.database.session
+        for other in session.scalars(select(User).where(others).with_for_update()):
+            other.proven_phone = None
+        session.flush()  # before somebody else has the number
+        user = self._locked(user_id)
+        user.phone = user.proven_phone = phone
         return user
 
     def change_password(self, principal: Principal, current: str, new: str) -> None:

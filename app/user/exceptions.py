@@ -7,7 +7,8 @@ AlreadyExists
 ValidationFailed
 └── WrongPassword     422 20003
 Conflict
-└── OwnAccount        409 20004
+├── OwnAccount        409 20004
+└── OwnFollow         409 20005
 """
 
 from app.core.exceptions import AlreadyExists, Conflict, NotFound, ValidationFailed
@@ -39,3 +40,10 @@ class OwnAccount(Conflict):
 
     error_code = 20004
     message = "You cannot disable your own account or give up your own administration."
+
+
+class OwnFollow(Conflict):
+    """Whoever follows an account hears of what it publishes, which its owner knows."""
+
+    error_code = 20005
+    message = "You cannot follow yourself."

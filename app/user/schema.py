@@ -16,6 +16,7 @@ from app.core.schema import (
     Schema,
     Timestamp,
 )
+from app.core.sms.phone import Phone as MobilePhone
 from app.user.model import EMAIL_LENGTH, USERNAME_PATTERN
 
 Username = Annotated[str, Field(pattern=USERNAME_PATTERN, examples=["ada"])]
@@ -90,6 +91,17 @@ class PasswordIn(RequestBody):
     """The password from now on: 8 to 128 characters, and not a common one."""
 
 
+class PhoneIn(RequestBody):
+    """A number and the proof that it is one's own."""
+
+    phone: MobilePhone
+    """The number, in place of the one until now."""
+    code: Annotated[str, Field(pattern=r"^[0-9]{6}$", examples=["123456"])]
+    """What `/auth/sms-codes` sent to it."""
+    current_password: Password
+    """The password: from now on the number signs in to the account as well."""
+
+
 class RolesIn(RequestBody):
     """What an account is to be trusted with."""
 
@@ -123,7 +135,9 @@ class ProfileOut(UserOut):
     email: str | None
     """The address given, unproven."""
     phone: str | None
-    """The number given, unproven."""
+    """The number given."""
+    phone_proven: bool
+    """Whether a code has proven it, so that it can be signed in with."""
     password_changed_at: Timestamp | None
     """When the password was last replaced; null if never."""
 

@@ -70,6 +70,11 @@ class UserService:
             return None
         return Account(row.id, row.username, tuple(row.roles), row.disabled, row[4])
 
+    def account_of_phone(self, phone: str) -> Account | None:
+        """The account that has proven this number."""
+        user_id = self.database.session.scalar(select(User.id).where(User.proven_phone == phone))
+        return None if user_id is None else self.account(user_id)
+
     def check_password(self, username: str, password: str) -> Account | None:
         """The account, if the password is its own and it is not disabled.
 

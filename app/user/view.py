@@ -8,6 +8,7 @@ from app.core.auth.session.model import AuthSession
 from app.core.auth.session.service import SessionService
 from app.core.paging import Window
 from app.core.schema import Page, PageQuery
+from app.core.sms.exceptions import WrongCode
 from app.core.web import (
     APIBlueprint,
     OptionalIfMatch,
@@ -19,16 +20,20 @@ from app.core.web import (
     needs,
     provided,
     public,
+    ready,
     tag_headers,
 )
 from app.core.web.limit import principal as principal_key
 from app.user.account import AccountService
-from app.user.exceptions import WrongPassword
+from app.user.exceptions import UserNotFound, WrongPassword
+from app.user.follow import FollowService
 from app.user.model import User
+from app.user.node import UserPages
 from app.user.schema import (
     AccountChange,
     AccountOut,
     PasswordIn,
+    PhoneIn,
     ProfileIn,
     ProfileOut,
     RolesIn,
@@ -43,7 +48,9 @@ from app.user.service import UserService
 
 api = APIBlueprint("users", __name__, url_prefix="/api/v1/users")
 users = provided(UserService)
+pages = provided(UserPages)
 accounts = provided(AccountService)
+follows = provided(FollowService)
 sessions = provided(SessionService)
 
 
@@ -98,6 +105,14 @@ def change_password(body: PasswordIn, principal: Principal) -> None:
     accounts.change_password(principal, body.current_password, body.new_password)
 
 
+@api.put("/me/phone", responses={200: ProfileOut})
+@needs(Permission.PROFILE_WRITE)
+@limited("10/minute", by=principal_key, fail="closed", counts=(WrongPassword, WrongCode))
+def prove_phone(body: PhoneIn, principal: Principal) -> User:
+    """Prove one's own number by a code, and sign in by it from now on."""
+    return accounts.prove_phone(principal, body.phone, body.code, body.current_password)
+
+
 @api.get("/me/sessions", responses={200: Page[SessionOut]})
 @needs(Permission.PROFILE_READ)
 def list_sessions(query: SessionQuery, principal: Principal) -> Window[SessionOut]:
@@ -122,11 +137,11 @@ def end_session(path: SessionPath, principal: Principal) -> None:
 
 @api.get("/<username>", responses={200: UserOut})
 @public
-def read_user(path: UserPath) -> User | Response:
+def read_user(path: UserPath) -> Response:
     """Read one account."""
-    return conditional(
-        lambda: users.get(path.username), validators=lambda: users.validators(path.username)
-    )
+    if page := pages.user(path.username):
+        return ready(page.body, page.validators)
+    raise UserNotFound
 
 
 @api.patch("/<username>", responses={200: AccountOut})
@@ -134,6 +149,20 @@ def read_user(path: UserPath) -> User | Response:
 def change_account(path: UserPath, body: AccountChange, principal: Principal) -> User:
     """Disable an account, or enable it again."""
     return accounts.set_disabled(principal, path.username, disabled=body.disabled)
+
+
+@api.put("/<username>/follow", responses={204: None})
+@needs(Permission.FOLLOW_WRITE)
+def follow_user(path: UserPath, principal: Principal) -> None:
+    """Follow an account, so as to be notified of what it publishes; twice changes nothing."""
+    follows.follow(principal.username, path.username)
+
+
+@api.delete("/<username>/follow", responses={204: None})
+@needs(Permission.FOLLOW_WRITE)
+def unfollow_user(path: UserPath, principal: Principal) -> None:
+    """Follow an account no longer; without following it nothing changes."""
+    follows.unfollow(principal.username, path.username)
 
 
 @api.put("/<username>/roles", responses={200: AccountOut})

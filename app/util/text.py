@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import html
+import re
 import unicodedata
+
+_TAG = re.compile(r"""<(?:[^"'>]|"[^"]*"|'[^']*')*>""")
 
 
 def slugify(text: str) -> str:
@@ -28,3 +32,12 @@ def shorten(text: str, length: int) -> str:
     'a foundatio…'
     """
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def plain_text(markup: str) -> str:
+    """The text of well-formed HTML on one line, without its tags.
+
+    >>> plain_text('<p title="a > b">Fish &amp; <em>chips</em></p>')
+    'Fish & chips'
+    """
+    return " ".join(html.unescape(_TAG.sub(" ", markup)).split())

@@ -1,25 +1,25 @@
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 
-from app.article.importing import (
-    MAX_BYTES,
-    Importer,
-    Outcome,
-    Refusal,
-    Report,
-    find_files,
-    read_text,
-    split_front_matter,
-)
+from app.article.importing import Importer, Outcome, Report, split_front_matter
 from app.article.schema import ArticleOut
 from app.article.service import ArticleService
+from app.article.source import (
+    MAX_BYTES,
+    Document,
+    Refusal,
+    documents_in_folder,
+    documents_in_zip,
+)
 
 Import = Callable[..., dict[str, str]]
 
@@ -44,18 +44,32 @@ def write(folder: Path) -> Callable[..., Path]:
     return write
 
 
-@pytest.fixture
-def run(app: Any, library: Any, folder: Path) -> Import:
+def zipped(folder: Path) -> list[Document]:
+    """The same folder as a zip."""
+    file = io.BytesIO()
+    with ZipFile(file, "w", ZIP_DEFLATED) as archive:
+        for path in folder.rglob("*"):
+            archive.write(path, path.relative_to(folder))
+    return documents_in_zip(file)
+
+
+@pytest.fixture(params=[documents_in_folder, zipped], ids=["folder", "zip"])
+def run(request: Any, app: Any, library: Any, folder: Path) -> Import:
     """Import the folder; gives each file's outcome, or the reason why it was refused."""
     library.ensure_user("ada")
     library.ensure_user("eve")
 
     def run(author: str = "ada", language: str | None = None) -> dict[str, str]:
         service: ArticleService = app.services[ArticleService]
-        importer = Importer(service, folder, author=author, language=language)
+        importer = Importer(service, author=author, language=language)
+        outcomes = {
+            result.name: result.reason or str(result.outcome)
+            for result in importer.run(request.param(folder))
+        }
+        # A file is named by its path, in a zip by its name there.
+        prefix = f"{folder}/"
         return {
-            result.path.relative_to(folder).as_posix(): result.reason or str(result.outcome)
-            for result in importer.run(find_files(folder))
+            name.removeprefix(prefix): text.replace(prefix, "") for name, text in outcomes.items()
         }
 
     return run
@@ -132,9 +146,9 @@ class TestOutcome:
         assert run()["b.md"] == "created"
 
     def test_other_files_are_left_alone(self, write, run):
-        for name in ("a.txt", "b.html", "c", "d.md.bak", ".md"):
+        for name in ("a.txt", "b.html", "c", "d.md.bak", ".md", "page.md"):
             write(name)
-        assert run() == {}
+        assert run() == {"page.md": "created"}
 
     @pytest.mark.parametrize("name", ["a.md", "a.MD", "a.markdown"])
     def test_every_suffix_of_markdown_counts(self, write, run, name):
@@ -148,20 +162,21 @@ class TestOutcome:
     def test_a_single_file_may_be_imported(self, write, app, library):
         library.ensure_user("ada")
         path = write("page.md")
-        importer = Importer(app.services[ArticleService], path, author="ada")
-        assert [result.outcome for result in importer.run(find_files(path))] == [Outcome.CREATED]
+        importer = Importer(app.services[ArticleService], author="ada")
+        results = importer.run(documents_in_folder(path))
+        assert [result.outcome for result in results] == [Outcome.CREATED]
 
     def test_a_report_counts(self, write, app, library, folder):
         library.ensure_user("ada")
         write("a.md")
         write("b.md", "")
         report = Report()
-        for result in Importer(app.services[ArticleService], folder, author="ada").run(
-            find_files(folder)
+        for result in Importer(app.services[ArticleService], author="ada").run(
+            documents_in_folder(folder)
         ):
             report.add(result)
         assert (report.counts[Outcome.CREATED], report.counts[Outcome.REFUSED]) == (1, 1)
-        assert [refusal.path.name for refusal in report.refusals] == ["b.md"]
+        assert [refusal.name for refusal in report.refusals] == [str(folder / "b.md")]
 
 
 class TestText:
@@ -249,12 +264,12 @@ class TestRefusal:
         assert outcome.startswith(reason)
         assert len(outcome) < 300
 
-    def test_the_second_of_two_files_with_one_slug(self, write, run, folder):
+    def test_the_second_of_two_files_with_one_slug(self, write, run):
         write("a-b.md")
         write("a/b.md")
         assert run() == {
             "a/b.md": "created",
-            "a-b.md": f"duplicate slug: a-b is already taken by {folder / 'a/b.md'}",
+            "a-b.md": "duplicate slug: a-b is already taken by a/b.md",
         }
 
     def test_a_slug_of_the_front_matter_counts_too(self, write, run):
@@ -294,9 +309,12 @@ class TestRefusal:
         write("b.md")
         assert run()["b.md"] == "created"
 
-    def test_a_file_that_is_gone_is_refused(self, folder):
+    def test_a_file_that_is_gone_is_refused(self, write, folder):
+        gone = write("gone.md")
+        (document,) = documents_in_folder(folder)
+        gone.unlink()
         with pytest.raises(Refusal, match="cannot be read: No such file"):
-            read_text(folder / "gone.md")
+            document.text()
 
 
 class TestFrontMatter:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.article.content import Draft
-from app.article.exceptions import ArticleNotFound
+from app.article.exceptions import ArticleNotFound, SlugTaken
 from app.article.schema import ArticleQuery
 from app.article.service import ArticleService
 from app.core.database import utc_now
@@ -58,9 +58,12 @@ class TestPut:
         first = articles.put(draft(published_at=None)).published_at
         assert articles.put(draft(published_at=None, body="Other.")).published_at == first
 
-    def test_keeps_the_author(self, articles, library):
+    def test_leaves_the_article_of_another_author_alone(self, articles, library):
         articles.put(draft())
-        assert articles.put(draft(author="eve", body="Other.")).author == "ada"
+        with pytest.raises(SlugTaken):
+            articles.put(draft(author="eve", body="Other."))
+        article = articles.get("first")
+        assert (article.author, article.body) == ("ada", "Text.")
 
     @pytest.mark.parametrize("text", ["😀", "\x00", "a\r\nb", "x" * 200_000, "\u200b", "\\'%\""])
     def test_keeps_the_text(self, articles, text):

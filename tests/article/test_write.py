@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from app.article.importing import Importer, Outcome
 from app.article.model import Article, ArticleLike, ArticleTag
 from app.article.service import ArticleService
+from app.article.source import documents_in_folder
 from app.comment.model import Comment
 from tests.support.api import API
 from tests.support.thread import run_together
@@ -297,9 +298,8 @@ class TestImport:
         file.write_text("---\ntags: [Green, green, Ａ]\n---\n# Tea\n\nLeaves.\n")
 
         def run() -> Outcome:
-            (result,) = Importer(api.app.services[ArticleService], tmp_path, author="ada").run(
-                [file]
-            )
+            importer = Importer(api.app.services[ArticleService], author="ada")
+            (result,) = importer.run(documents_in_folder(file))
             return result.outcome
 
         assert [run(), run()] == [Outcome.CREATED, Outcome.UNCHANGED]
@@ -316,6 +316,6 @@ class TestImport:
     def test_date_ahead_keeps_a_new_article_from_readers(self, api, tmp_path):
         (tmp_path / "tea.md").write_text("---\ndate: 2999-01-01\n---\n# Tea\n")
         service = api.app.services[ArticleService]
-        list(Importer(service, tmp_path, author="ada").run([tmp_path / "tea.md"]))
+        list(Importer(service, author="ada").run(documents_in_folder(tmp_path)))
         assert api.call("GET", "/articles/tea").status_code == 404
         assert api.call("GET", "/articles/tea", by="ada").status_code == 200

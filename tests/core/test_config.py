@@ -20,6 +20,8 @@ from app.core.config import (
 from app.core.exceptions import ConfigurationError
 
 EXAMPLE = ROOT / ".env.example"
+COMPOSE = ROOT / "compose.yaml"
+VARIABLE = r"^#?([A-Z][A-Z0-9_]*)="
 SECRET = "x" * 32
 SAFE = {"app_env": "production", "app_secret_key": SECRET}
 MYSQL = {"mysql_host": "db", "mysql_password": "correct horse"}
@@ -69,6 +71,13 @@ class TestPrecedence:
         env_file.write_text("MYSQL_HOST=\nLOG_DIR=\n")
         settings = load(_env_file=env_file)
         assert (settings.mysql_host, settings.log_dir) == (None, None)
+
+    def test_file_of_a_secret_wins_over_the_default_alone(self, tmp_path, monkeypatch):
+        (tmp_path / "mysql_password").write_text("from the file")
+        assert load(_secrets_dir=tmp_path).mysql_password.get_secret_value() == "from the file"
+        monkeypatch.setenv("MYSQL_PASSWORD", "from the environment")
+        given = load(_secrets_dir=tmp_path).mysql_password.get_secret_value()
+        assert given == "from the environment"
 
     def test_foreign_variables_are_left_alone(self, env_file):
         env_file.write_text("SOMETHING_ELSE=1\n")
@@ -213,7 +222,17 @@ class TestExample:
     """`.env.example` is what people start from."""
 
     def variables(self) -> list[str]:
-        return re.findall(r"^#?([A-Z][A-Z0-9_]*)=", EXAMPLE.read_text(), re.MULTILINE)
+        settings, _, _ = EXAMPLE.read_text().partition("# Docker Compose alone ---")
+        return re.findall(VARIABLE, settings, re.MULTILINE)
+
+    def test_has_what_compose_reads_beside_the_settings(self):
+        _, _, compose = EXAMPLE.read_text().partition("# Docker Compose alone ---")
+        listed = set(re.findall(VARIABLE, compose, re.MULTILINE))
+        read = set(re.findall(r"\$\{([A-Z][A-Z0-9_]*)", COMPOSE.read_text()))
+        own = {"COMPOSE_PROJECT_NAME", "NGINX_IMAGE", "MYSQL_IMAGE", "REDIS_IMAGE", "MEILI_IMAGE"}
+        settings = {name.upper() for name in Settings.model_fields}
+        assert read - settings - own <= listed
+        assert not listed & settings
 
     def test_has_every_setting_once_and_nothing_else(self):
         assert sorted(self.variables()) == sorted(name.upper() for name in Settings.model_fields)

@@ -15,6 +15,7 @@ from app.core.auth.principal import Principal
 from app.core.config import Settings
 from app.core.database import Database
 from app.core.exceptions import Unauthorized
+from app.core.search import Search
 from app.main import create_app
 from app.user.model import User
 
@@ -81,4 +82,5 @@ class API:
 
     def close(self) -> None:
         """Close what is open."""
+        self.app.services[Search].engine.close()
         self.database.close()

@@ -1,4 +1,4 @@
-"""A MariaDB server of the tests' own."""
+"""MariaDB of the tests' own, or a MySQL server that they are given."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pymysql
+import pytest
+from sqlalchemy import URL, make_url
 
 SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
 START_TIMEOUT = 30
@@ -44,70 +46,127 @@ def free_port() -> int:
     return port
 
 
-@dataclass(frozen=True)
+@dataclass
 class MariaDB:
-    """A running server, its port, and means to trouble it."""
+    """A running MariaDB or MySQL, and means to trouble it."""
 
-    port: int
-    process: subprocess.Popen[bytes]
+    address: URL
+    """How an administrator signs in; names the tests' database."""
+    pid: int | None = None
+    """The server's process, where it is one of this machine."""
 
     @property
     def url(self) -> str:
         """The SQLAlchemy address of the tests' database."""
-        return f"mysql+pymysql://root@127.0.0.1:{self.port}/{DATABASE}"
+        return self.address.render_as_string(hide_password=False)
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
         """Run one statement on a connection of its own, as an administrator beside the tests."""
-        with closing(self._connect()) as connection, connection.cursor() as cursor:
+        with closing(self.connect()) as connection, connection.cursor() as cursor:
             cursor.execute(statement)
             return list(cursor.fetchall())
+
+    def connect(self) -> pymysql.Connection[Any]:
+        """Open a connection beside the tests', to no database."""
+        return pymysql.connect(
+            host=self.address.host or "127.0.0.1",
+            port=self.address.port or 3306,
+            user=self.address.username,
+            password=self.address.password or "",
+            autocommit=True,
+        )
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Stop the process in mid-air: its sockets stay open and answer nothing."""
-        self.process.send_signal(signal.SIGSTOP)
-        os.waitpid(self.process.pid, os.WUNTRACED)  # its threads stop one after the other
+        if self.pid is None:
+            pytest.skip("the server of TEST_MYSQL_URL has no TEST_MYSQL_PID that could be frozen")
+        os.kill(self.pid, signal.SIGSTOP)
+        self._await_stop(self.pid)  # its threads stop one after the other
         try:
             yield
         finally:
-            self.process.send_signal(signal.SIGCONT)
+            os.kill(self.pid, signal.SIGCONT)
 
-    def _connect(self) -> pymysql.Connection[Any]:
-        return pymysql.connect(host="127.0.0.1", port=self.port, user="root", autocommit=True)
+    def create_database(self) -> None:
+        """Make the tests' database, if it is not there already."""
+        self.execute(f"CREATE DATABASE IF NOT EXISTS {self.address.database}")
 
-    def _wait(self, log: Path) -> None:
+    def _await_stop(self, pid: int) -> None:
+        states = Path(f"/proc/{pid}/task")
+        while any(_state(task) != "T" for task in states.iterdir()):
+            time.sleep(0.001)
+
+
+def _state(task: Path) -> str:
+    return (task / "stat").read_text().rpartition(")")[2].split()[0]
+
+
+class OwnMariaDB(MariaDB):
+    """A server that the tests have started themselves, and may start again."""
+
+    def __init__(self, folder: Path) -> None:
+        binary = find_mariadb()
+        assert binary is not None
+        user = ["--user=root"] if os.geteuid() == 0 else []
+        data, self.log = folder / "data", folder / "mariadb.log"
+        _install(data, user)
+        port = free_port()
+        places = [f"--datadir={data}", f"--socket={folder / 's'}", f"--pid-file={folder / 'pid'}"]
+        self.command = [binary, "--no-defaults", *user, *places, f"--port={port}", *OPTIONS]
+        self.process: subprocess.Popen[bytes] | None = None
+        super().__init__(
+            URL.create("mysql+pymysql", "root", None, "127.0.0.1", port, database=DATABASE)
+        )
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(self.command, stdout=output, stderr=output)
+        self.pid = self.process.pid
         deadline = time.monotonic() + START_TIMEOUT
         while True:
             try:
-                self.execute(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
+                self.create_database()
             except pymysql.err.OperationalError:
                 if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"MariaDB did not start:\n{log.read_text()}") from None
+                    text = self.log.read_text()
+                    raise RuntimeError(f"MariaDB did not start:\n{text}") from None
                 time.sleep(0.02)
             else:
                 return
 
+    def stop(self) -> None:
+        """End it at once: a clean shutdown would be lost time."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+
 
 @contextmanager
-def run_mariadb(folder: Path) -> Iterator[MariaDB]:
+def run_mariadb(folder: Path) -> Iterator[OwnMariaDB]:
     """Start a server that keeps everything in the folder, and stop it by its own id."""
-    binary = find_mariadb()
-    assert binary is not None
-    data, log = folder / "data", folder / "mariadb.log"
-    user = ["--user=root"] if os.geteuid() == 0 else []
-    _install(data, user)
-    port = free_port()
-    places = [f"--datadir={data}", f"--socket={folder / 's'}", f"--pid-file={folder / 'pid'}"]
-    command = [binary, "--no-defaults", *user, *places, f"--port={port}", *OPTIONS]
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
+    server = OwnMariaDB(folder)
     try:
-        server = MariaDB(port, process)
-        server._wait(log)
+        server.start()
         yield server
     finally:
-        process.kill()  # the data is thrown away, so a clean shutdown would be lost time
-        process.wait()
+        server.stop()
+
+
+def given_mysql() -> MariaDB | None:
+    """The server of TEST_MYSQL_URL, with a database of this test process's own.
+
+    `TEST_MYSQL_URL=mysql+pymysql://root:password@127.0.0.1:3306` names an administrator. With the
+    id of its process in TEST_MYSQL_PID the tests also freeze it.
+    """
+    if not (url := os.environ.get("TEST_MYSQL_URL")):
+        return None
+    database = f"{DATABASE}_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    pid = os.environ.get("TEST_MYSQL_PID")
+    server = MariaDB(make_url(url).set(database=database), int(pid) if pid else None)
+    server.create_database()
+    return server
 
 
 def _install(data: Path, user: list[str]) -> None:

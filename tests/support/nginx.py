@@ -63,7 +63,7 @@ def run_nginx(folder: Path, upstream: int) -> Iterator[str]:
     command = [binary, "-p", str(folder), "-c", str(configuration), "-e", "stderr"]
     process = subprocess.Popen(command)
     try:
-        _wait(port, process)
+        wait_for_nginx(port, process)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
@@ -84,13 +84,16 @@ def run_server(app: Flask) -> Iterator[int]:
         server.server_close()
 
 
-def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
+def wait_for_nginx(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Wait until it listens."""
     deadline = time.monotonic() + START_TIMEOUT
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
+            with socket.create_connection(("127.0.0.1", port), 1) as connection:
+                # Where nobody listens, the system may connect a socket with itself.
+                if connection.getsockname() != connection.getpeername():
+                    return
         except OSError:
-            time.sleep(0.02)
-        else:
-            return
+            pass
+        time.sleep(0.02)
     raise RuntimeError("Nginx did not start")

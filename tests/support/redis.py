@@ -27,8 +27,9 @@ def find_redis() -> str | None:
 class RedisServer:
     """A server on a private port, and means to trouble it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
+        self.options = options
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -42,7 +43,7 @@ class RedisServer:
         binary = find_redis()
         assert binary is not None
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
-        command = [binary, *options, "--dir", str(self.folder)]
+        command = [binary, *options, *self.options, "--dir", str(self.folder)]
         with (self.folder / "redis.log").open("ab") as output:
             self.process = subprocess.Popen(command, stdout=output, stderr=output)
         self._wait()
@@ -109,9 +110,9 @@ def redis_server(running_redis: RedisServer) -> RedisServer:
 
 
 @contextmanager
-def run_redis(folder: Path) -> Iterator[RedisServer]:
+def run_redis(folder: Path, *options: str) -> Iterator[RedisServer]:
     """Start a server, and stop it by its own id."""
-    server = RedisServer(folder)
+    server = RedisServer(folder, *options)
     server.start()
     try:
         yield server

@@ -10,7 +10,7 @@ from app.util.text import shorten, slugify
 
 def test_examples_are_true():
     result = doctest.testmod(text)
-    assert (result.failed, result.attempted) == (0, 2)
+    assert (result.failed, result.attempted) == (0, 3)
 
 
 class TestSlugify:

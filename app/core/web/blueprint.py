@@ -20,7 +20,7 @@ from app.core.web.idempotency import PARAMETER, answer_once, claim_of, is_idempo
 from app.core.web.linking import link_header
 from app.core.web.request import Response, current_request
 from app.core.web.row import writer_of
-from app.core.web.validation import Reader, read, reader_of
+from app.core.web.validation import Reader, file_fields, read, reader_of
 
 View = Callable[..., Any]
 _LOCATIONS = ("header", "cookie", "path", "query", "form", "body")
@@ -59,7 +59,9 @@ class APIBlueprint(OpenAPIBlueprint):
         models = super()._collect_openapi_info(rule, func, **options)
         declared = dict(zip(_LOCATIONS, models, strict=True))
         readers = [(where, reader_of(where, model)) for where, model in declared.items() if model]
-        func.view = bind(func, need, readers, answer_model(options.get("responses") or {}))
+        view = bind(func, need, readers, answer_model(options.get("responses") or {}))
+        form = declared["form"]
+        func.view = with_files(view) if form and file_fields(form) else view
         if is_idempotent(func):
             self._document_key(rule, options["method"])
         return models
@@ -97,6 +99,21 @@ def bind(
         if claim is not None:
             return answer_once(claim, lambda: shape(view(**values)))
         return shape(view(**values))
+
+    return bound
+
+
+def with_files(view: View) -> View:
+    """Let the body of a view that takes files be larger than others, and close them after it."""
+
+    @functools.wraps(view)
+    def bound(**arguments: object) -> object:
+        request = current_request()
+        request.max_content_length = cast("Any", current_app).settings.web_max_upload
+        try:
+            return view(**arguments)
+        finally:
+            request.close()  # a large one is a file on the disk
 
     return bound
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from werkzeug.http import http_date
 from xxhash import xxh3_128_hexdigest
@@ -31,13 +31,17 @@ ResourceT = TypeVar("ResourceT", bound=Resource)
 
 
 def conditional(
-    load: Callable[[], ResourceT], *, validators: Callable[[], Validators | None]
+    load: Callable[[], ResourceT],
+    *,
+    validators: Callable[[], Validators | None],
+    seen: Callable[[Any], object] | None = None,
 ) -> ResourceT | Response:
     """Answer 304 from the validators alone where the client has this state, else load.
 
     Args:
         load: Reads the whole resource.
         validators: Reads only its validators, cheaply; None if there is no such resource.
+        seen: Is given the validators of what a GET is answered, with a 200 or a 304.
 
     Returns:
         The resource, its validators noted for the answer; or the 304.
@@ -46,10 +50,18 @@ def conditional(
     if "HTTP_IF_NONE_MATCH" in request.environ or "HTTP_IF_MODIFIED_SINCE" in request.environ:
         known = validators()
         if known is not None and is_fresh(request, known.etag, known.modified):
+            note_shown(request, known, seen)
             return not_modified(request, known.etag, known.modified)
     resource = load()  # says better than we could that there is none
     request.validators = resource.validators
+    note_shown(request, request.validators, seen)
     return resource
+
+
+def note_shown(request: Request, known: Validators, seen: Callable[[Any], object] | None) -> None:
+    """Tell whoever counts readers what a GET is answered, be it with a 200 or a 304."""
+    if seen is not None and request.method == "GET":
+        seen(known)
 
 
 def evaluate(request: Request, response: Response) -> Response:

@@ -140,6 +140,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     for path in document["paths"].values():
         for method in _METHODS:
             if operation := path.get(method):
+                _complete_forms(operation, schemas)
                 _complete_operation(operation, method)
     return document
 
@@ -186,12 +187,19 @@ def _security_scheme() -> dict[str, Any]:
     }
 
 
-def _complete_operation(operation: dict[str, Any], method: str) -> None:
+def _complete_forms(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
     content = operation.get("requestBody", {}).get("content", {})
-    if "multipart/form-data" in content:
-        form = content.pop("multipart/form-data")
+    form = content.pop("multipart/form-data", None)
+    if form is None:
+        return
+    schema = schemas[form["schema"]["$ref"].rpartition("/")[2]]
+    if not any(field.get("format") == "binary" for field in schema["properties"].values()):
         # The plain type first: it is what the page sends, and what OAuth asks for.
-        content |= {"application/x-www-form-urlencoded": form, "multipart/form-data": form}
+        content["application/x-www-form-urlencoded"] = form
+    content["multipart/form-data"] = form
+
+
+def _complete_operation(operation: dict[str, Any], method: str) -> None:
     responses = operation["responses"]
     responses.pop("422", None)  # the generator's own shape, which is not ours
     for status, response in responses.items():

@@ -115,19 +115,22 @@ def render(error: APIException, trace: list[str] | None = None) -> Response:
 
 
 def _facts(error: APIException, request: Request) -> dict[str, Any]:
-    message = translate(error.message, request.locale)
     facts: dict[str, Any] = {
         "code": error.code,
         "error_code": error.error_code,
-        "message": message.format(**error.params) if error.params else message,
+        "message": _say(error.message, error, request),
         "request_id": request.id,
     }
     if error.errors:
         facts["errors"] = [
-            field | {"message": translate(field["message"], request.locale)}
-            for field in error.errors
+            field | {"message": _say(field["message"], error, request)} for field in error.errors
         ]
     return facts | error.extra
+
+
+def _say(text: str, error: APIException, request: Request) -> str:
+    text = translate(text, request.locale)
+    return text.format(**error.params) if error.params else text
 
 
 def wants_problem() -> bool:

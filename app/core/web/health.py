@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Literal
 
 from flask_openapi.openapi import OpenAPI
+from pydantic import Field
 
 from app.core.log_config import get_logger
 from app.core.schema import Schema
@@ -17,7 +18,9 @@ from app.core.web.guard import public
 log = get_logger(__name__)
 
 Check = Callable[[], object]
-"""Raises if the service cannot be used; must give up by itself within a few seconds."""
+"""Raises if the service cannot be used; must give up by itself within a few seconds.
+
+What it returns is reported if it is a `dict` of figures."""
 
 
 class Liveness(Schema):
@@ -33,6 +36,8 @@ class ServiceState(Schema):
     """Whether it answered."""
     latency_ms: float
     """Milliseconds until it answered or was given up."""
+    figures: dict[str, float] = Field(default_factory=dict)
+    """What else it says of itself."""
 
 
 class Readiness(Schema):
@@ -80,9 +85,14 @@ def init_health(
 def _ask(name: str, check: Check) -> ServiceState:
     started = perf_counter()
     status: Literal["ok", "unavailable"] = "ok"
+    figures: object = None
     try:
-        check()
+        figures = check()
     except Exception as error:  # noqa: BLE001  whatever a driver raises means: not usable
         log.warning("service_unavailable", service=name, error=type(error).__name__)
         status = "unavailable"
-    return ServiceState(status=status, latency_ms=round((perf_counter() - started) * 1000, 3))
+    return ServiceState(
+        status=status,
+        latency_ms=round((perf_counter() - started) * 1000, 3),
+        figures=figures if isinstance(figures, dict) else {},
+    )

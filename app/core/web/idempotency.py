@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import click
 from flask import current_app
@@ -44,6 +44,7 @@ PARAMETER = Parameter.model_validate(
 )
 _VISIBLE_ASCII = re.compile(rf"[!-~]{{1,{KEY_LENGTH}}}", re.ASCII)
 _BAD_REQUEST = 400
+_PIECE = 1024 * 1024
 keys = provided(Idempotency)
 
 
@@ -146,8 +147,16 @@ def _body_parts(request: Request) -> Iterator[bytes]:
         yield value.encode("utf-8", "surrogatepass")
     for name, file in request.files.items(multi=True):
         yield name.encode("utf-8", "surrogatepass")
-        yield file.stream.read()
-        file.stream.seek(0)
+        yield _digest_of(file.stream)
+
+
+def _digest_of(file: IO[bytes]) -> bytes:
+    """The hash of a file, which may be too large to be read at once."""
+    digest = blake2b()
+    while data := file.read(_PIECE):
+        digest.update(data)
+    file.seek(0)
+    return digest.digest()
 
 
 # Cleaning up

@@ -6,6 +6,8 @@ keeps each process's figures in a file, and whichever worker is asked adds them 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -18,7 +20,9 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from app.core.web.request import Response
 
@@ -56,23 +60,62 @@ def count_limit_without_redis(policy: str) -> None:
     LIMITS_WITHOUT_REDIS.labels(policy).inc()
 
 
-def init_metrics(app: Flask, folder: Path | None) -> None:
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """A figure that is the same for all processes, and is looked up when it is asked for."""
+
+    name: str
+    """With its unit, as Prometheus names things: `outbox_lag_seconds`."""
+    help: str
+    """What it says."""
+    value: float | dict[str, float]
+    """The figure, or one for each state."""
+
+
+class _Gauges(Collector):
+    """Looks the figures up at each scrape."""
+
+    def __init__(self, look_up: Callable[[], Iterable[Gauge]]) -> None:
+        self._look_up = look_up
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """The figures, as Prometheus wants them."""
+        for gauge in self._look_up():
+            if isinstance(gauge.value, dict):
+                family = GaugeMetricFamily(gauge.name, gauge.help, labels=("state",))
+                for state, value in gauge.value.items():
+                    family.add_metric((state,), value)
+            else:
+                family = GaugeMetricFamily(gauge.name, gauge.help, value=gauge.value)
+            yield family
+
+
+def init_metrics(
+    app: Flask,
+    folder: Path | None,
+    gauges: Callable[[], Iterable[Gauge]] = tuple,
+    publish: Callable[[], object] = lambda: None,
+) -> None:
     """Serve `/metrics`.
 
     Args:
         app: Where.
         folder: Where the workers keep their figures; None for this process's alone.
+        gauges: Looks up figures that no process counts by itself; none while it cannot.
+        publish: Hands on what this process has counted by other means.
     """
+    shared = CollectorRegistry()
+    shared.register(_Gauges(gauges))
 
     def metrics() -> Response:
         """Prometheus metrics of all workers."""
+        publish()
         registry = REGISTRY
         if folder:
             registry = CollectorRegistry()
             MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]  # untyped there
+        text = generate_latest(registry) + generate_latest(shared)
         headers = {"Cache-Control": "no-store"}
-        return Response(
-            generate_latest(registry), headers=headers, content_type=CONTENT_TYPE_LATEST
-        )
+        return Response(text, headers=headers, content_type=CONTENT_TYPE_LATEST)
 
     app.add_url_rule("/metrics", view_func=metrics)

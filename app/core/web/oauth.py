@@ -50,13 +50,17 @@ class TokenForm(OAuthForm):
     """A request for tokens. Which fields it needs depends on the grant type."""
 
     grant_type: Annotated[Value, Field(examples=["password", "refresh_token"])]
-    """`password`, or `refresh_token`."""
+    """`password`, `refresh_token`, or `urn:groundwork:params:oauth:grant-type:sms-code`."""
     username: Value = ""
     """Grant `password`: the account's name."""
     password: Annotated[Value, Field(json_schema_extra={"format": "password"})] = ""
     """Grant `password`: the account's password."""
     refresh_token: Value = ""
     """Grant `refresh_token`: the token from the last answer. It is good once."""
+    phone: Annotated[Value, Field(examples=["+8613800138000"])] = ""
+    """Grant `sms-code`: the number that the account has proven."""
+    code: Annotated[Value, Field(examples=["123456"])] = ""
+    """Grant `sms-code`: what `/auth/sms-codes` sent to it. It is good once."""
     scope: Value = ""
     """Permissions that are enough, separated by spaces; everything the account may do if left
     out."""

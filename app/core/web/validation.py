@@ -96,10 +96,12 @@ def _header_reader(model: Model) -> Reader:
 
 def _form_reader(model: Model) -> Reader:
     validate, many = model.__pydantic_validator__.validate_python, _list_fields(model)
-    files = _file_fields(model)
+    files = file_fields(model)
+    # What is not multipart holds no files.
+    accepted = FORM_TYPES[1:] if files else FORM_TYPES
 
     def reader(request: Request) -> BaseModel:
-        _require_type(request, FORM_TYPES)
+        _require_type(request, accepted)
         # What should be a file and came as text counts as missing.
         texts = {
             name: text for name, text in _flatten(request.form, many).items() if name not in files
@@ -164,7 +166,7 @@ def _list_fields(model: Model) -> frozenset[str]:
     )
 
 
-def _file_fields(model: Model) -> frozenset[str]:
+def file_fields(model: Model) -> frozenset[str]:
     """The names, as sent, of fields that hold uploaded files."""
     return frozenset(
         field.alias or name

@@ -1,0 +1,236 @@
+"""What is cached of articles: the answers that everybody gets, ready to be sent.
+
+Drafts are not in here, nor is anything that depends on who asks. What lies ahead is, with its
+moment, since whoever reads it looks at the clock.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import func, select
+from sqlalchemy.orm import undefer_group
+
+from app.article.model import Article, ArticleState, ArticleTag
+from app.article.query import ORDERS, filters_of, is_published
+from app.article.schema import ArticleEntry, ArticleOut, ArticleQuery
+from app.core.cache import Manager, Node, StorageOptions
+from app.core.database import Database, utc_now
+from app.core.paging import Window, read_page
+from app.core.schema import Page
+
+# The near storage is short: that is what one process may miss while it hears nothing of others.
+NEAR: StorageOptions = {"storage": "local", "ttl": timedelta(seconds=2)}
+STORAGES: Sequence[str | StorageOptions] = [NEAR, "redis"]
+BATCH = 5000
+"""Rows that are read at once."""
+TOP_TAGS_TTL = timedelta(seconds=30)
+
+_ARTICLE = TypeAdapter(ArticleOut)
+_PAGE: TypeAdapter[Page[ArticleEntry]] = TypeAdapter(Page[ArticleEntry])
+
+
+@dataclass(frozen=True, slots=True)
+class ArticlePage:
+    """An article as it is answered."""
+
+    body: bytes
+    """JSON."""
+    state: ArticleState
+    """What tells it from another state, and from when on readers see it."""
+
+    @property
+    def is_public(self) -> bool:
+        """Whether everybody may read it by now."""
+        moment = self.state.published_at
+        return moment is not None and moment <= utc_now()
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """A part of a list as it is answered."""
+
+    body: bytes
+    """JSON."""
+    page_size: int
+    page: int | None
+    total: int | None
+    next_cursor: str | None
+    until: datetime | None
+    """When the next article comes out, and this is no longer the list."""
+
+    @property
+    def window(self) -> Window[Any]:
+        """Which part it is."""
+        return Window((), self.page_size, self.page, self.total, self.next_cursor)
+
+
+class ArticleNode(Node[ArticlePage]):
+    """An article by its name in addresses, unless it is a draft."""
+
+    storages = STORAGES
+    prefix = "article"
+
+    def __init__(self, slug: str, database: Database | None = None) -> None:
+        self.slug = slug
+        self._database = database
+
+    def key(self) -> str:
+        """Its name."""
+        return self.slug
+
+    def load(self) -> ArticlePage | None:
+        """Read it, and write the answer."""
+        (page,) = self.load_all([self])
+        return page
+
+    @classmethod
+    def load_all(cls, nodes: Sequence[ArticleNode]) -> list[ArticlePage | None]:
+        """Read several by one query."""
+        database = nodes[0]._database  # noqa: SLF001  one of this class
+        assert database is not None  # noqa: S101  nodes without one are for removing
+        query = select(Article).where(
+            Article.slug.in_([node.slug for node in nodes]), Article.published_at.is_not(None)
+        )
+        with database.latest() as session:
+            rows = session.scalars(query.options(undefer_group("content"))).all()
+            pages = {row.slug: _page_of(row) for row in rows}
+        return [pages.get(node.slug) for node in nodes]
+
+
+class ArticleListing(Node[str]):
+    """A name for the present state of all lists: part of the key of each, new after a change."""
+
+    storages = STORAGES
+    prefix = "article-listing"
+    ttl = timedelta(hours=1)
+
+    def key(self) -> str:
+        """There is one."""
+        return ""
+
+    def load(self) -> str | None:
+        """A name that was never used."""
+        return secrets.token_hex(8)
+
+
+class ArticleListNode(Node[ListPage]):
+    """A part of a list, as long as nothing changes in any."""
+
+    storages = STORAGES
+    prefix = "article-list"
+    ttl = timedelta(minutes=1)
+
+    def __init__(self, listing: str, wanted: ArticleQuery, database: Database) -> None:
+        self._listing = listing
+        self._wanted = wanted
+        self._database = database
+
+    def key(self) -> str:
+        """The lists' state, and what was asked for."""
+        return f"{self._listing}{self._wanted.model_dump_json(exclude_defaults=True)}"
+
+    def load(self) -> ListPage | None:
+        """Read it, and write the answer."""
+        wanted = self._wanted
+        ahead = select(func.min(Article.published_at)).where(Article.published_at > utc_now())
+        query = select(Article).where(is_published(), *filters_of(wanted))
+        with self._database.latest() as session:
+            # First when it ends: what comes out meanwhile is in it, or it ends at once.
+            until = session.scalar(ahead)
+            window = read_page(session, query, ORDERS[wanted.sort], wanted)
+            body = _PAGE.dump_json(_PAGE.validate_python(window))
+        return ListPage(
+            body, window.page_size, window.page, window.total, window.next_cursor, until
+        )
+
+
+class ArticlePages:
+    """Reads articles and lists as they are answered."""
+
+    def __init__(self, database: Database, cache: Manager) -> None:
+        self._database = database
+        self._cache = cache
+        cache.register_node(ArticleNode, ArticleListing, ArticleListNode)
+
+        @cache.cached(storages=STORAGES, ttl=TOP_TAGS_TTL, prefix="top-tags")
+        def top_tags(limit: int) -> list[str]:
+            with database.latest() as session:
+                return _top_tags(session, limit)
+
+        self.top_tags = top_tags
+        """The tags of most published articles; up to half a minute old."""
+
+    def article(self, slug: str) -> ArticlePage | None:
+        """A published article; None if everybody is told that there is none."""
+        page = self._cache.get(ArticleNode(slug, self._database))
+        return page if page is not None and page.is_public else None
+
+    def locate(self, slug: str) -> int | None:
+        """The number of a published article; None if there is none of this name."""
+        page = self.article(slug)
+        return page.state.article_id if page else None
+
+    def list(self, wanted: ArticleQuery) -> ListPage:
+        """A part of the published articles.
+
+        Raises:
+            ValidationFailed: The cursor was not made by this list.
+        """
+        listing = self._cache.get(ArticleListing()) or ""
+        node = ArticleListNode(listing, wanted, self._database)
+        page = self._cache.get(node)
+        if page is None or (page.until is not None and page.until <= utc_now()):
+            page = self._cache.refresh(node)
+        assert page is not None  # noqa: S101  a list always loads, if only as an empty one
+        return page
+
+    def count(self) -> int:
+        """How many articles have a moment from which readers see them."""
+        query = select(func.count()).where(Article.published_at.is_not(None))
+        with self._database.latest() as session:
+            return session.scalar(query) or 0
+
+    def slugs(self) -> Iterator[str]:
+        """Their names, the ones that are read most first."""
+        query = select(Article.slug).where(Article.published_at.is_not(None))
+        with self._database.latest() as session:
+            yield from session.scalars(query.order_by(Article.views.desc(), Article.id.desc()))
+
+    def all_slugs(self) -> Iterator[str]:
+        """The names of all articles, drafts among them."""
+        with self._database.latest() as session:
+            yield from session.scalars(select(Article.slug).execution_options(yield_per=BATCH))
+
+    def warm(self, slugs: Iterable[str]) -> int:
+        """Load articles that are not in the cache; returns how many are public."""
+        found = self._cache.get_all([ArticleNode(slug, self._database) for slug in slugs])
+        return sum(page is not None and page.is_public for page in found)
+
+
+def nodes_of(article: Article) -> list[Node[Any]]:
+    """Every node that shows this article."""
+    return [ArticleNode(article.slug), ArticleListing()]
+
+
+def _page_of(article: Article) -> ArticlePage:
+    body = _ARTICLE.dump_json(_ARTICLE.validate_python(article))
+    return ArticlePage(body, article.validators)
+
+
+def _top_tags(session: Any, limit: int) -> list[str]:  # noqa: ANN401  SQLAlchemy's session
+    count = func.count()
+    query = (
+        select(ArticleTag.name)
+        .join(Article, Article.id == ArticleTag.article_id)
+        .where(is_published())
+        .group_by(ArticleTag.name)
+        .order_by(count.desc(), ArticleTag.name)
+        .limit(limit)
+    )
+    return list(session.scalars(query))

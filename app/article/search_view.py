@@ -1,0 +1,27 @@
+"""Routes that find articles."""
+
+from __future__ import annotations
+
+from app.article.search_node import SearchAnswers
+from app.article.search_schema import SearchQuery, SearchResults, Suggestions, SuggestQuery
+from app.core.web import APIBlueprint, Response, limited, provided, public
+from app.core.web.limit import principal as caller
+
+api = APIBlueprint("search", __name__, url_prefix="/api/v1/search")
+answers = provided(SearchAnswers)
+
+
+@api.get("", responses={200: SearchResults})
+@public
+@limited("300/minute", by=caller, fail="process")
+def search_articles(query: SearchQuery) -> Response:
+    """Search published articles: typos are forgiven, and Chinese is understood."""
+    return Response.of_data(answers.find(query))
+
+
+@api.get("/suggest", responses={200: Suggestions})
+@public
+@limited("600/minute", by=caller, fail="process")
+def suggest_articles(query: SuggestQuery) -> Response:
+    """Suggest titles while somebody types."""
+    return Response.of_data(answers.suggest(query))

@@ -1,0 +1,8 @@
+"""In which order comments are listed."""
+
+from __future__ import annotations
+
+from app.comment.model import Comment
+from app.core.paging import Order
+
+BY_AGE = Order(Comment.id, Comment.id, descending=False)

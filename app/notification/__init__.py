@@ -1,0 +1,1 @@
+"""Notifications: what happened that somebody wants to hear of."""

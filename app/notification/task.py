@@ -1,0 +1,22 @@
+"""Notifications are written after the answer to the request that caused them."""
+
+from __future__ import annotations
+
+from app.core.task import Run, TaskGroup
+from app.core.web import provided
+from app.notification.service import CONTINUED, PUBLISHED, NotificationService
+
+group = TaskGroup("notification")
+notifications = provided(NotificationService)
+
+
+@group.consumer("announce", on=PUBLISHED)
+def announce(_: Run, *, article_id: int) -> None:
+    """Tell an article's audience that it is out."""
+    notifications.announce(article_id)
+
+
+@group.consumer("continue", on=CONTINUED, queue="low")
+def continue_announcing(_: Run, *, article_id: int, after: str) -> None:
+    """Tell the next part of a large audience."""
+    notifications.announce(article_id, after)

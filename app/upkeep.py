@@ -1,0 +1,60 @@
+"""What is tidied up again and again: rows that nobody asks for any more."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from app.core.auth.session.service import SessionService
+from app.core.cache import CacheCare
+from app.core.idempotency import Idempotency
+from app.core.outbox import Outbox
+from app.core.task import Jobs, Run, TaskGroup
+from app.core.upload import Uploads
+from app.core.web import provided
+
+group = TaskGroup("upkeep")
+sessions = provided(SessionService)
+keys = provided(Idempotency)
+uploads = provided(Uploads)
+care = provided(CacheCare)
+outbox = provided(Outbox)
+jobs = provided(Jobs)
+
+# Each deletes in small transactions, and what a turn cannot finish the next one goes on with.
+LIMIT = timedelta(minutes=5)
+
+
+@group.periodic("sessions", every=timedelta(hours=1), time_limit=LIMIT)
+def clean_sessions(_: Run) -> None:
+    """Delete sessions and refresh tokens that are over."""
+    sessions.clean()
+
+
+@group.periodic("idempotency-keys", every=timedelta(hours=1), time_limit=LIMIT)
+def clean_idempotency_keys(_: Run) -> None:
+    """Delete idempotency keys that are no longer remembered."""
+    keys.clean()
+
+
+@group.periodic("uploads", every=timedelta(minutes=10), time_limit=LIMIT)
+def clean_uploads(_: Run) -> None:
+    """Delete uploads that their jobs are done with."""
+    uploads.clean()
+
+
+@group.periodic("filters", every=timedelta(hours=1), time_limit=LIMIT)
+def rebuild_filters(_: Run) -> None:
+    """Build the cache's filters of known names anew, without those that are gone."""
+    care.rebuild()
+
+
+@group.periodic("inbox", every=timedelta(hours=1), time_limit=LIMIT)
+def clean_inbox(_: Run) -> None:
+    """Delete what is remembered of messages that are long gone."""
+    outbox.forget_handled()
+
+
+@group.periodic("tasks", every=timedelta(hours=1), time_limit=LIMIT)
+def clean_tasks(_: Run) -> None:
+    """Delete records of tasks that ended long ago."""
+    jobs.clean()

@@ -1,0 +1,61 @@
+"""`celery -A app.worker worker`, `beat` and `flower`: tasks in processes of their own, on Redis."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from app.core.config import WELL_KNOWN_SECRETS, Settings, load_settings
+from app.core.exceptions import ConfigurationError
+from app.core.task.celery_app import TaskCelery
+from app.core.task.celery_worker import build_worker
+from app.core.task.process import TaskProcess
+from app.main import create_app
+
+FLOWER_VARIABLE = "FLOWER_BASIC_AUTH"
+"""Read by Flower when its command begins; an argument would show in the list of processes."""
+
+
+def build(settings: Settings, arguments: list[str]) -> TaskCelery:
+    """Return what the `celery` command works with.
+
+    Args:
+        settings: The broker's address, and Flower's user.
+        arguments: Of the command.
+
+    Raises:
+        ConfigurationError: There is no broker, or Flower would be open to everybody.
+    """
+    if settings.broker_address is None:
+        raise ConfigurationError(
+            "CELERY_BROKER_URL: neither it nor REDIS_URL is set, so there is no broker to take"
+            " tasks from. Set it to redis://host:6379/0. Without a broker no worker is needed: the"
+            " web server (make run) runs the tasks itself."
+        )
+    if "flower" in arguments:
+        os.environ[FLOWER_VARIABLE] = flower_login(settings)
+    return build_worker(lambda: create_app(settings).services[TaskProcess])
+
+
+def flower_login(settings: Settings) -> str:
+    """Return `user:password` for Flower's pages.
+
+    Raises:
+        ConfigurationError: There is no password, or one that everybody knows.
+    """
+    password = settings.flower_password.get_secret_value()
+    if not password or (settings.is_production and password in WELL_KNOWN_SECRETS):
+        raise ConfigurationError(
+            "FLOWER_PASSWORD: not set or well known, and whoever opens Flower can stop workers."
+            ' Set it to the output of: python3 -c "import secrets; print(secrets.token_urlsafe())"'
+        )
+    if ":" in settings.flower_user or not settings.flower_user:
+        raise ConfigurationError("FLOWER_USER: must be a name without a colon")
+    return f"{settings.flower_user}:{password}"
+
+
+try:
+    celery = build(load_settings(), sys.argv)
+except ConfigurationError as error:
+    # Celery would wrap it into a traceback; a person reads this.
+    sys.exit(str(error))

@@ -1,0 +1,90 @@
+"""Our own Nginx, `compose/nginx`, before servers of the tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from app.core.config import ROOT
+from tests.support.mariadb import SEARCH_PATH, free_port
+from tests.support.nginx import find_nginx
+
+START_TIMEOUT = STOP_TIMEOUT = 10
+START = ROOT / "compose" / "nginx" / "start.sh"
+
+
+def can_run_front() -> bool:
+    """Whether Nginx and the tool that fills in its template are installed."""
+    return find_nginx() is not None and shutil.which("envsubst") is not None
+
+
+@dataclass
+class Front:
+    """A running Nginx with the configuration that a deployment has."""
+
+    port: int
+    tls_port: int
+    folder: Path
+
+    @property
+    def address(self) -> str:
+        """Where clients reach it."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def access_log(self) -> list[str]:
+        """What it has logged of its requests; the last one may come a moment later."""
+        time.sleep(0.1)
+        return (self.folder / "access.log").read_text().splitlines()
+
+
+def _wait(front: Front, process: subprocess.Popen[bytes]) -> None:
+    # That it takes a connection says nothing: checking its configuration, it listens too.
+    deadline = time.monotonic() + START_TIMEOUT
+    while process.poll() is None and time.monotonic() < deadline:
+        with suppress(httpx.TransportError):
+            httpx.get(f"{front.address}/nginx-health")
+            return
+        time.sleep(0.02)
+    raise RuntimeError("Nginx did not start")
+
+
+@contextmanager
+def run_front(upstream: Sequence[int], **variables: str) -> Iterator[Front]:
+    """Start it before servers on these ports of the loopback address.
+
+    Args:
+        upstream: The servers' ports.
+        variables: What `compose/nginx/start.sh` reads beside them.
+    """
+    # Its workers belong to another user where the tests run as root, so pytest's folders are closed
+    # to them.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        front = Front(free_port(), free_port(), folder)
+        defaults = {
+            "PATH": SEARCH_PATH,
+            "NGINX_LISTEN": f"127.0.0.1:{front.port}",
+            "NGINX_TLS_LISTEN": f"127.0.0.1:{front.tls_port}",
+            "NGINX_UPSTREAM": " ".join(f"127.0.0.1:{port}" for port in upstream),
+            "NGINX_RUN": name,
+            "NGINX_ACCESS_LOG": str(folder / "access.log"),
+            "NGINX_RATE": "100000r/s",
+        }
+        process = subprocess.Popen([START], env=os.environ | defaults | variables)
+        try:
+            _wait(front, process)
+            yield front
+        finally:
+            process.terminate()
+            process.wait(STOP_TIMEOUT)

@@ -1,0 +1,77 @@
+"""Readers of the whole application notice nothing of a Redis that is killed, or frozen.
+
+The short form of what `make chaos ARGS="cache --part outage"` holds against the clock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from app.article.index import ARTICLE
+from app.core.config import Environment, Settings
+from app.core.search import Search
+from tests.live import LiveServer, serving
+from tests.support.api import API
+from tests.support.cache import eventually
+from tests.support.load import Ask, under_load
+from tests.support.redis import RedisServer, redis_server, running_redis
+
+__all__ = ["redis_server", "running_redis"]
+
+pytestmark = [pytest.mark.redis, pytest.mark.slow]
+
+RATE = 100
+AWAY = 3.0
+"""Seconds; the client of Redis gives up long before."""
+
+
+@contextmanager
+def killed(redis: RedisServer) -> Iterator[None]:
+    redis.kill()
+    try:
+        yield
+    finally:
+        redis.start()
+
+
+@pytest.fixture
+def server(redis_server: RedisServer, tmp_path: Path) -> Iterator[LiveServer]:
+    variables = {"REDIS_URL": redis_server.url, "WEB_RATE_LIMITS": "false", "WEB_THREADS": "16"}
+    with serving(tmp_path, **variables) as server:
+        api = API(Settings(_env_file=None, app_env=Environment.TEST, app_var_dir=tmp_path))
+        api.fill()
+        for number in range(20):
+            api.article(title=f"Tea {number}")
+        api.app.services[Search].reindex(ARTICLE.name)
+        api.close()
+        yield server
+
+
+@pytest.mark.parametrize("away", [killed, RedisServer.frozen], ids=["killed", "frozen"])
+def test_readers_get_no_error_and_redis_is_used_again(
+    server: LiveServer,
+    redis_server: RedisServer,
+    away: Callable[[RedisServer], AbstractContextManager[None]],
+) -> None:
+    asks = [Ask(f"/api/v1/articles/tea-{number}") for number in range(20)]
+    asks += [Ask("/api/v1/articles"), Ask("/api/v1/articles/tea-1/comments")]
+    asks += [Ask("/api/v1/users/ada"), Ask("/api/v1/tags"), Ask("/api/v1/search?q=tea")]
+
+    with under_load(server.port, asks, clients=len(asks), rate=RATE) as load:
+        time.sleep(1)
+        with away(redis_server):
+            time.sleep(AWAY)
+        redis_server.flush()
+
+        def is_shared() -> bool:
+            return any(name.startswith("cache:article:") for name, _ in redis_server.lifetimes())
+
+        assert eventually(is_shared, 10), "values go to Redis again"
+
+    assert set(load.statuses) == {200}
+    assert sum(load.statuses.values()) > RATE * AWAY / 2

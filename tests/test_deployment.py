@@ -1,0 +1,180 @@
+"""What a deployment does to itself while people use it: nobody is to notice.
+
+Nginx with our configuration, Gunicorn with ours, MariaDB and Redis; what is counted is every
+request of clients that keep their connections open and send nothing twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.live import serving
+from tests.support.front import can_run_front, run_front
+from tests.support.load import Answer, Ask, Client, Load, under_load
+from tests.support.mariadb import find_mariadb, run_mariadb
+from tests.support.redis import find_redis, run_redis
+from tests.test_front import slow_bodies
+from tests.test_serve import Server, running, wait_until
+
+pytestmark = [
+    pytest.mark.nginx,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not can_run_front(), reason="Nginx or envsubst is not installed: its tests did not run"
+    ),
+]
+CLIENTS = 16
+RATE = 50
+RECOVERY = 5
+READ, WRITE = Ask("/"), Ask("/", "POST", b"x" * 1000)
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[list[Server]]:
+    """Two servers of two workers each, as two containers are."""
+    with contextlib.ExitStack() as stack:
+        servers = []
+        for name in ("a", "b"):
+            (tmp_path / name).mkdir()
+            server = Server("gunicorn", tmp_path / name)
+            servers.append(stack.enter_context(start(server)))
+        yield servers
+
+
+def start(server: Server, **variables: str) -> contextlib.AbstractContextManager[Server]:
+    return running(server, WEB_WORKERS="2", SLOW_SECONDS="8", **variables)
+
+
+def workers_started(server: Server) -> int:
+    return server.log.count("Booting worker")
+
+
+class TestReload:
+    def test_hup_five_times_fails_no_request(self, pair):
+        with (
+            run_front([server.port for server in pair]) as front,
+            under_load(front.port, [READ, WRITE], clients=CLIENTS) as load,
+        ):
+            for number in range(5):
+                for server in pair:
+                    assert server.process is not None
+                    server.process.send_signal(signal.SIGHUP)
+                wait_until(
+                    lambda count=2 * (number + 2): all(  # type: ignore[misc]
+                        workers_started(server) >= count for server in pair
+                    ),
+                    "the new workers' start",
+                )
+        assert set(load.statuses) == {200}
+        assert len(load.answers) > 100
+
+    def test_recycling_workers_fails_no_request(self, tmp_path):
+        server = Server("gunicorn", tmp_path)
+        with (
+            start(server, WEB_MAX_REQUESTS="200"),
+            run_front([server.port]) as front,
+            under_load(front.port, [READ, WRITE], clients=CLIENTS) as load,
+        ):
+            wait_until(lambda: workers_started(server) >= 8, "the replacement of workers")
+        assert set(load.statuses) == {200}
+
+
+class TestRollingRestart:
+    def test_stopping_one_after_the_other_fails_no_request(self, pair):
+        """Each gets SIGTERM, as from `docker stop`, and is started anew; one request takes 8 s."""
+        in_flight: list[Answer] = []
+        with (
+            contextlib.ExitStack() as restarted,
+            run_front([server.port for server in pair]) as front,
+            under_load(front.port, [READ, WRITE], clients=CLIENTS) as load,
+        ):
+            client = Client(front.port)
+            slow = threading.Thread(target=lambda: in_flight.append(client.send(Ask("/slow"))))
+            slow.start()
+            wait_until(
+                lambda: any(server.slow_started.exists() for server in pair), "the slow request"
+            )
+            for server in pair:
+                assert server.process is not None
+                server.process.terminate()
+                assert server.process.wait(30) == 0
+                restarted.enter_context(start(Server("gunicorn", server.folder, server.port)))
+            slow.join()
+            client.close()
+        assert [answer.status for answer in in_flight] == [200]
+        assert in_flight[0].seconds >= 8
+        assert set(load.statuses) == {200}
+
+
+ARTICLES = Ask("/api/v1/articles")
+
+
+def check_documented(load: Load, *statuses: int) -> None:
+    """See that every answer was one of these, and each error in the one shape."""
+    assert set(load.statuses) <= {200, *statuses}, load.statuses
+    for answer in load.answers:
+        if answer.status != 200:
+            assert json.loads(answer.body)["code"] == answer.status
+            assert int(answer.headers["retry-after"]) >= 1
+
+
+class TestDatabaseRestart:
+    @pytest.mark.skipif(find_mariadb() is None, reason="mariadbd is not installed")
+    @pytest.mark.mysql
+    def test_is_answered_with_503_and_over_within_seconds(self, tmp_path):
+        (tmp_path / "var").mkdir()
+        with run_mariadb(tmp_path) as database:
+            variables = {"DATABASE_URL": database.url, "WEB_PROXIES": "1", "WEB_WORKERS": "2"}
+            with (
+                serving(tmp_path / "var", **variables) as server,
+                run_front([server.port]) as front,
+                under_load(front.port, [ARTICLES], rate=RATE) as load,
+            ):
+                time.sleep(1)
+                database.stop()
+                time.sleep(2)
+                database.start()
+                back = time.monotonic()
+                time.sleep(RECOVERY + 2)
+        check_documented(load, 503)
+        assert load.statuses[503]
+        assert load.last_failure() - back < RECOVERY
+
+
+class TestRedisRestart:
+    @pytest.mark.skipif(find_redis() is None, reason="redis-server is not installed")
+    @pytest.mark.redis
+    def test_is_noticed_by_no_reader(self, tmp_path):
+        (tmp_path / "var").mkdir()
+        with (
+            run_redis(tmp_path) as redis,
+            serving(tmp_path / "var", REDIS_URL=redis.url, WEB_PROXIES="1") as server,
+            run_front([server.port]) as front,
+            under_load(front.port, [ARTICLES], rate=RATE) as load,
+        ):
+            time.sleep(1)
+            redis.kill()
+            time.sleep(2)
+            redis.start()
+            time.sleep(2)
+        assert set(load.statuses) == {200}
+
+
+class TestSlowClients:
+    def test_two_hundred_slow_bodies_do_not_hold_up_the_others(self, pair):
+        with (
+            run_front([server.port for server in pair]) as front,
+            slow_bodies(front, 200),
+            under_load(front.port, [READ], clients=4, rate=RATE) as load,
+        ):
+            time.sleep(5)
+        assert set(load.statuses) == {200}
+        assert load.percentile(0.99) < 0.3

@@ -1,0 +1,338 @@
+"""What Nginx with our configuration adds to the application: tried on Debian's Nginx."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+import re
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.live import LiveServer, serving
+from tests.support.front import Front, can_run_front, run_front
+
+pytestmark = [
+    pytest.mark.nginx,
+    pytest.mark.skipif(
+        not can_run_front(), reason="Nginx or envsubst is not installed: its tests did not run"
+    ),
+]
+ERROR_KEYS = ["code", "error_code", "message", "request_id"]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """The application, which trusts the one proxy."""
+    with serving(tmp_path_factory.mktemp("server"), WEB_PROXIES="1") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def front(server: LiveServer) -> Iterator[Front]:
+    with run_front([server.port]) as started:
+        yield started
+
+
+@contextmanager
+def silent_server() -> Iterator[int]:
+    """A server that takes connections and never answers; gives its port."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        yield listener.getsockname()[1]
+
+
+def check_error(response: httpx.Response, status: int, error_code: int) -> dict[str, Any]:
+    error: dict[str, Any] = response.json()
+    assert list(error) == ERROR_KEYS
+    assert (response.status_code, error["code"], error["error_code"]) == (
+        status,
+        status,
+        error_code,
+    )
+    assert response.headers["content-type"].startswith("application/json")
+    assert response.headers["x-request-id"] == error["request_id"]
+    assert response.headers["x-content-type-options"] == "nosniff"
+    return error
+
+
+class TestErrors:
+    """Nginx's own answers have the application's shape and numbers."""
+
+    def test_a_body_that_is_too_large(self, front):
+        check_error(httpx.post(f"{front.address}/api/v1/users", content=b"x" * 2**21), 413, 10010)
+
+    def test_an_archive_may_be_larger_than_other_bodies(self, front):
+        """Nginx lets it through: it is the application that asks who is sending it."""
+        address = f"{front.address}/api/v1/articles/import"
+        for size, status in ((20 * 2**20, 401), (33 * 2**20, 413)):
+            assert httpx.post(address, files={"file": b"x" * size}).status_code == status
+
+    def test_too_many_requests_at_once(self, server):
+        with run_front([server.port], NGINX_CONNECTIONS="1") as front, slow_bodies(front, 1):
+            response = httpx.get(f"{front.address}/livez")
+        check_error(response, 429, 10014)
+        assert int(response.headers["retry-after"]) >= 1
+
+    def test_too_many_requests_in_a_row_are_slowed_down_before_they_are_refused(self, server):
+        with (
+            run_front([server.port], NGINX_RATE="1r/m") as front,
+            httpx.Client(base_url=front.address) as client,
+        ):
+            statuses = [client.get("/livez").status_code for _ in range(200)]
+        assert statuses == [200] * 200
+
+    def test_an_application_that_is_not_there(self):
+        with socket.socket() as listener:  # bound, and not listening: refused
+            listener.bind(("127.0.0.1", 0))
+            with run_front([listener.getsockname()[1]]) as front:
+                response = httpx.get(f"{front.address}/livez")
+        check_error(response, 502, 10017)
+        assert int(response.headers["retry-after"]) >= 1
+
+    def test_an_application_that_does_not_answer(self):
+        with silent_server() as port, run_front([port], NGINX_TIMEOUT="1") as front:
+            response = httpx.post(f"{front.address}/livez")
+        check_error(response, 504, 10018)
+
+    def test_an_address_that_is_too_long(self, front):
+        check_error(httpx.get(f"{front.address}/{'a' * 20_000}"), 414, 10001)
+
+    def test_what_is_not_http(self, front):
+        with socket.create_connection(("127.0.0.1", front.port), 5) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: some\r\n\r\n")
+            response = http.client.HTTPResponse(client)
+            response.begin()
+            error = json.loads(response.read())
+        assert (response.status, error["code"], error["error_code"]) == (400, 400, 10001)
+
+    def test_are_told_in_chinese_to_those_who_ask_for_it(self, front):
+        response = httpx.post(
+            f"{front.address}/x", content=b"x" * 2**21, headers={"Accept-Language": "zh-CN,en"}
+        )
+        assert check_error(response, 413, 10010)["message"] == "请求体过大。"
+
+    def test_of_the_application_pass_as_they_are(self, front):
+        response = httpx.get(f"{front.address}/api/v1/articles?page=0")
+        assert response.status_code == 422
+        assert response.json()["errors"][0]["field"] == "query.page"
+
+
+class TestHeaders:
+    @pytest.mark.parametrize("path", ["/livez", "/api/v1/articles", "/docs", "/nowhere"])
+    def test_security_headers_come_once(self, front, path):
+        names = [name for name, _ in httpx.get(front.address + path).headers.multi_items()]
+        expected = {"x-content-type-options", "x-frame-options", "referrer-policy", "x-request-id"}
+        assert expected <= set(names)
+        assert sorted(set(names)) == sorted(names)
+
+    def test_the_server_says_neither_its_version_nor_who_is_behind_it(self, front):
+        assert httpx.get(f"{front.address}/livez").headers["server"] == "nginx"
+        assert httpx.get(f"{front.address}/{'a' * 20_000}").headers["server"] == "nginx"
+
+    def test_a_harmless_request_id_goes_through_and_another_is_replaced(self, front):
+        for body in (b"", b"x" * 2**21):  # answered by the application, and by Nginx
+            kept, replaced = (
+                httpx.post(f"{front.address}/x", content=body, headers={"X-Request-ID": given})
+                for given in ("abc-1.2_3", 'x" injected')
+            )
+            assert kept.headers["x-request-id"] == "abc-1.2_3"
+            assert re.fullmatch("[0-9a-f]{32}", replaced.headers["x-request-id"])
+
+    def test_a_large_answer_is_compressed_and_its_tag_still_opens_a_write(self, front):
+        response = httpx.get(f"{front.address}/openapi.json")
+        assert response.headers["content-encoding"] == "gzip"
+        again = httpx.get(
+            f"{front.address}/openapi.json", headers={"If-None-Match": response.headers["etag"]}
+        )
+        assert again.status_code == 304
+
+
+class TestClientAddress:
+    """The application is told who is asking, and nobody can make it believe somebody else."""
+
+    def remote_addr(self, server: LiveServer, front: Front, forwarded: str) -> str:
+        marker = f"/nowhere-{time.monotonic_ns()}"
+        httpx.get(front.address + marker, headers={"X-Forwarded-For": forwarded})
+        events = (json.loads(line) for line in server.log.read_text().splitlines())
+        return str(next(e["remote_addr"] for e in events if e.get("path") == marker))
+
+    def test_a_forged_one_is_dropped(self, server, front):
+        assert self.remote_addr(server, front, "203.0.113.9") == "127.0.0.1"
+
+    def test_a_listed_load_balancers_word_counts(self, server):
+        with run_front([server.port], NGINX_TRUSTED_PROXIES="127.0.0.0/8") as behind:
+            assert self.remote_addr(server, behind, "1.1.1.1, 203.0.113.9") == "203.0.113.9"
+
+    def test_metrics_and_readiness_are_not_for_the_internet(self, server):
+        stranger = {"X-Forwarded-For": "203.0.113.9"}
+        with run_front([server.port], NGINX_TRUSTED_PROXIES="127.0.0.0/8") as behind:
+            for path in ("/metrics", "/readyz"):
+                assert httpx.get(behind.address + path).status_code == 200
+                check_error(httpx.get(behind.address + path, headers=stranger), 404, 10004)
+            assert httpx.get(f"{behind.address}/livez", headers=stranger).status_code == 200
+
+
+class TestLog:
+    def test_one_json_line_per_request_with_its_id(self, front):
+        response = httpx.get(f"{front.address}/api/v1/articles", headers={"User-Agent": 'a "b"\\'})
+        events = [json.loads(line) for line in front.access_log]
+        event = next(e for e in events if e["request_id"] == response.headers["x-request-id"])
+        assert (event["status"], event["path"], event["user_agent"]) == (
+            200,
+            "/api/v1/articles",
+            'a "b"\\',
+        )
+        assert event["stream"] == "nginx"
+
+    def test_probes_are_left_out(self, front):
+        httpx.get(f"{front.address}/livez")
+        assert not [line for line in front.access_log if '"path":"/livez"' in line]
+
+
+@pytest.fixture(scope="module")
+def files(server: LiveServer) -> Iterator[Front]:
+    """Nginx with a folder of static files."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "static"
+        folder.mkdir()
+        Path(name).chmod(0o755)  # its workers are another user
+        (folder / "page.0123abcd.css").write_text("a { color: red }")
+        (folder / "page.0123abcd.css.gz").write_bytes(gzip.compress(b"a { color: red }"))
+        (folder / "page.0123abcd.css.br").write_bytes(b"as if it were Brotli")
+        (folder / "plain.txt").write_text("plain")
+        with run_front([server.port], NGINX_STATIC_ROOT=name) as front:
+            yield front
+
+
+class TestStaticFiles:
+    def get(self, front: Front, name: str, encoding: str) -> tuple[http.client.HTTPResponse, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", front.port, timeout=5)
+        connection.request("GET", f"/static/{name}", headers={"Accept-Encoding": encoding})
+        response = connection.getresponse()
+        body = response.read()
+        connection.close()
+        return response, body
+
+    @pytest.mark.parametrize(
+        "accepted, encoding",
+        [("identity", None), ("gzip", "gzip"), ("gzip, br", "br"), ("br;q=1.0", "br")],
+    )
+    def test_are_sent_as_the_client_takes_them_under_their_own_type(
+        self, files, accepted, encoding
+    ):
+        response, body = self.get(files, "page.0123abcd.css", accepted)
+        assert response.status == 200
+        assert response.getheader("Content-Encoding") == encoding
+        assert response.getheader("Content-Type") == "text/css; charset=utf-8"
+        assert response.getheader("Vary") == "Accept-Encoding"
+        assert body.startswith({"br": b"as if", "gzip": b"\x1f\x8b", None: b"a {"}[encoding])
+
+    def test_are_kept_for_ever_where_their_name_says_what_they_hold(self, files):
+        hashed, _ = self.get(files, "page.0123abcd.css", "identity")
+        plain, _ = self.get(files, "plain.txt", "identity")
+        assert "immutable" in (hashed.getheader("Cache-Control") or "")
+        assert plain.getheader("Cache-Control") == "public, max-age=300"
+
+    def test_are_asked_of_the_application_where_there_is_no_file(self, files):
+        response, body = self.get(files, "missing.css", "identity")
+        assert response.status == 404
+        assert list(json.loads(body)) == ERROR_KEYS
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a certificate of localhost, signed by itself, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    files = ["-keyout", str(folder / "privkey.pem"), "-out", str(folder / "fullchain.pem")]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
+    subprocess.run([*command, *subject, *files], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def secure(server: LiveServer, certificate: Path) -> Iterator[Front]:
+    """Nginx with a certificate."""
+    with run_front([server.port], NGINX_TLS_FOLDER=str(certificate)) as front:
+        yield front
+
+
+class TestTLS:
+    def handshake(self, front: Front, *protocols: str) -> ssl.SSLSocket:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.set_alpn_protocols(list(protocols))
+        plain = socket.create_connection(("127.0.0.1", front.tls_port), 5)
+        return context.wrap_socket(plain, server_hostname="localhost")
+
+    def test_speaks_http_2(self, secure):
+        with self.handshake(secure, "h2", "http/1.1") as connection:
+            assert connection.selected_alpn_protocol() == "h2"
+
+    def test_tells_the_application_and_browsers_that_it_is_secure(self, secure, certificate):
+        address = f"https://localhost:{secure.tls_port}"
+        trusting = ssl.create_default_context(cafile=certificate / "fullchain.pem")
+        response = httpx.get(f"{address}/nowhere", verify=trusting)
+        assert response.headers["strict-transport-security"].startswith("max-age=")
+        plain = httpx.get(f"{secure.address}/nowhere")
+        assert "strict-transport-security" not in plain.headers
+
+
+class TestWebSocket:
+    def test_an_upgrade_reaches_the_realtime_server(self, server):
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            realtime = f"127.0.0.1:{listener.getsockname()[1]}"
+            with run_front([server.port], NGINX_REALTIME=realtime) as front:
+                client = socket.create_connection(("127.0.0.1", front.port), 5)
+                client.sendall(
+                    b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+                    b"Connection: Upgrade\r\nSec-WebSocket-Key: abc\r\n\r\n"
+                )
+                inner, _ = listener.accept()
+                head = inner.recv(65536).lower()
+                inner.sendall(
+                    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                    b"Connection: Upgrade\r\n\r\n"
+                )
+                answered = client.recv(65536)
+                client.sendall(b"ping")
+                assert inner.recv(16) == b"ping"
+                inner.sendall(b"pong")
+                assert client.recv(16) == b"pong"
+                for end in (client, inner):
+                    end.close()
+        assert b"upgrade: websocket" in head
+        assert b"connection: upgrade" in head
+        assert answered.startswith(b"HTTP/1.1 101 ")
+
+    def test_without_such_a_server_is_an_error_of_the_one_shape(self, server):
+        with run_front([server.port], NGINX_REALTIME="127.0.0.1:1") as front:
+            check_error(httpx.get(f"{front.address}/ws"), 502, 10017)
+
+
+@contextmanager
+def slow_bodies(front: Front, count: int) -> Iterator[list[socket.socket]]:
+    """Uploads that have begun and do not go on."""
+    head = b"POST /api/v1/users HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
+    clients = [socket.create_connection(("127.0.0.1", front.port), 5) for _ in range(count)]
+    for client in clients:
+        client.sendall(head + b"{")
+    try:
+        yield clients
+    finally:
+        for client in clients:
+            client.close()

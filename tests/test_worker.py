@@ -1,0 +1,159 @@
+"""`celery -A app.worker`, started as an operator starts it."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import subprocess
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from app.core.config import ROOT
+from app.core.task.alive import INTERVAL
+from tests.support.mariadb import free_port
+from tests.support.redis import RedisServer, find_redis, redis_server, run_redis, running_redis
+from tests.support.worker import wait_until
+
+__all__ = ["redis_server", "running_redis"]
+
+SCRIPTS = ROOT / "compose" / "web" / "celery"
+BIN = Path(sys.executable).parent
+PASSWORD = "sesame-opens-the-cave"
+
+
+@contextmanager
+def script(name: str, folder: Path, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a start script with the interpreter of these tests."""
+    path = os.pathsep.join([str(BIN), os.environ["PATH"]])
+    environment = os.environ | {"PATH": path, "APP_ENV": "test", "APP_VAR_DIR": str(folder)}
+    process = subprocess.Popen(
+        [SCRIPTS / name / "start.sh"],
+        cwd=ROOT,
+        env=environment | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def status(port: int, path: str, user: str | None = None) -> int | None:
+    """The status of Flower's answer, or None while nobody answers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    headers = {"Authorization": f"Basic {b64encode(user.encode()).decode()}"} if user else {}
+    try:
+        connection.request("GET", path, headers=headers)
+        return connection.getresponse().status
+    except OSError:
+        return None
+    finally:
+        connection.close()
+
+
+def test_without_a_broker_it_says_what_to_set(tmp_path):
+    with script("worker", tmp_path) as process:
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert output.startswith("CELERY_BROKER_URL: ")
+    assert len(output.splitlines()) == 1
+
+
+def test_flower_refuses_to_start_without_a_password(tmp_path):
+    with script(
+        "flower", tmp_path, REDIS_URL="redis://127.0.0.1:1/0", FLOWER_PASSWORD=""
+    ) as process:
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert output.startswith("FLOWER_PASSWORD: ")
+
+
+@pytest.mark.redis
+def test_flower_answers_those_who_know_the_password(redis_server: RedisServer, tmp_path):
+    pytest.importorskip("flower", reason="Flower is not installed: its pages were not tested")
+    port = free_port()
+    variables = {
+        "REDIS_URL": redis_server.url,
+        "FLOWER_PASSWORD": PASSWORD,
+        "FLOWER_PORT": str(port),
+    }
+    with script("flower", tmp_path, **variables) as process:
+        wait_until(lambda: status(port, "/") is not None, "Flower's start", 60)
+        for path in ("/", "/workers", "/broker", "/tasks"):
+            assert status(port, path) == 401
+            assert status(port, path, "admin:wrong") == 401
+        assert status(port, "/api/workers") == 401
+        assert status(port, "/", f"admin:{PASSWORD}") == 200
+        # An argument would show to everybody who lists the processes.
+        assert PASSWORD.encode() not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
+
+
+def touched(file: Path) -> float:
+    """When the file was touched last; 0 where there is none."""
+    return file.stat().st_mtime if file.exists() else 0.0
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("name", ["worker", "beat"])
+def test_a_process_that_can_work_shows_it(name, redis_server: RedisServer, tmp_path):
+    file = tmp_path / "alive"
+    variables = {"APP_ENV": "test", "APP_VAR_DIR": str(tmp_path)}
+    flask = [sys.executable, "-m", "flask", "--app", "app.main", "db", "upgrade"]
+    subprocess.run(flask, env=os.environ | variables, cwd=ROOT, check=True)
+    with script(name, tmp_path, REDIS_URL=redis_server.url, TASK_ALIVE_FILE=str(file)):
+        wait_until(lambda: touched(file) > 0, "the first sign of life", 60)
+        first = touched(file)
+        wait_until(lambda: touched(file) > first, "another one", 20)
+        assert is_alive(file)
+
+
+@pytest.mark.redis
+@pytest.mark.skipif(find_redis() is None, reason="redis-server is not installed")
+def test_a_worker_without_its_broker_shows_no_life(tmp_path):
+    file = tmp_path / "alive"
+    with (
+        run_redis(tmp_path) as redis,
+        script("worker", tmp_path, REDIS_URL=redis.url, TASK_ALIVE_FILE=str(file)),
+    ):
+        wait_until(lambda: touched(file) > 0, "the first sign of life", 60)
+        redis.kill()
+        time.sleep(INTERVAL)  # what it had begun
+        last = touched(file)
+        time.sleep(3 * INTERVAL)
+        assert touched(file) == last
+
+
+def test_a_sign_of_life_that_is_old_or_missing_counts_as_none(tmp_path):
+    file = tmp_path / "alive"
+    assert not is_alive(file)
+    file.touch()
+    assert is_alive(file)
+    os.utime(file, (0, 0))
+    assert not is_alive(file)
+
+
+def is_alive(file: Path) -> bool:
+    """What the containers' health check says."""
+    check = [ROOT / "compose" / "web" / "alive.sh"]
+    environment = os.environ | {"TASK_ALIVE_FILE": str(file)}
+    return subprocess.run(check, env=environment, check=False).returncode == 0
+
+
+def test_the_scripts_are_clean():
+    shellcheck = shutil.which("shellcheck", path=BIN)
+    if shellcheck is None:
+        pytest.skip("shellcheck is not installed: the scripts were not checked")
+    scripts = list(SCRIPTS.glob("*/start.sh"))
+    assert len(scripts) == 3
+    subprocess.run([shellcheck, *scripts], check=True)
