@@ -28,9 +28,11 @@ PATIENCE = 30.0
 class Child:
     """A Python module of ours, run as a process that is asked line by line."""
 
-    def __init__(self, module: str, *arguments: str, env: dict[str, str]) -> None:
+    def __init__(
+        self, module: str, *arguments: str, env: dict[str, str], python: str = sys.executable
+    ) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            [python, "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,
@@ -39,13 +41,21 @@ class Child:
         )
 
     def ask(self, **question: Any) -> Any:
+        self.tell(**question)
+        return self.hear()
+
+    def tell(self, **question: Any) -> None:
+        """Put a question; several children can work on theirs at the same time."""
         assert self._process.stdin
-        assert self._process.stdout
         self._process.stdin.write(json.dumps(question) + "\n")
         self._process.stdin.flush()
+
+    def hear(self) -> Any:
+        """The answer to the last question."""
+        assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
-            raise SystemExit(f"{self._process.args}: ended without an answer to {question}")
+            raise SystemExit(f"{self._process.args}: ended without an answer")
         return json.loads(line)
 
     def __enter__(self) -> Self:
@@ -53,16 +63,6 @@ class Child:
 
     def __exit__(self, *_: object) -> None:
         stop(self._process)
-
-
-def serve_questions(answer: Any) -> None:
-    """The child's side: nothing else that the process prints may reach the pipe."""
-    pipe = os.fdopen(os.dup(1), "w")
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-    for line in sys.stdin:
-        pipe.write(json.dumps(answer(**json.loads(line))) + "\n")
-        pipe.flush()
 
 
 def environment(folder: Path, port: int = 8000, threads: int = 16) -> dict[str, str]:
@@ -122,14 +122,16 @@ def on_cores(cores: set[int]) -> Iterator[None]:
 
 
 @contextmanager
-def server(command: list[str], port: int, env: dict[str, str]) -> Iterator[int]:
+def server(
+    command: list[str], port: int, env: dict[str, str], patience: float = PATIENCE
+) -> Iterator[int]:
     """Run a server, its output thrown away, until the block ends; gives its process id."""
     with Path(env["APP_VAR_DIR"], "server.log").open("wb") as errors:
         process = subprocess.Popen(
             command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=errors
         )
         try:
-            _wait_until_open(process, port, Path(errors.name))
+            _wait_until_open(process, port, Path(errors.name), patience)
             yield process.pid
         finally:
             # A server stops its own workers; a terminal's Ctrl-C has reached them as well.
@@ -137,8 +139,10 @@ def server(command: list[str], port: int, env: dict[str, str]) -> Iterator[int]:
             stop(process)
 
 
-def _wait_until_open(process: subprocess.Popen[Any], port: int, errors: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
+def _wait_until_open(
+    process: subprocess.Popen[Any], port: int, errors: Path, patience: float
+) -> None:
+    deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break

@@ -7,7 +7,7 @@ import base64
 from typing import Any
 
 from benchmarks.http.case import CASES, HEADERS
-from benchmarks.http.child import serve_questions
+from benchmarks.question import serve_questions
 
 TIME_LIMIT = 120.0
 """Seconds after which a batch is given up."""

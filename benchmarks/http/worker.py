@@ -12,8 +12,8 @@ from time import process_time_ns
 from typing import Any
 
 from benchmarks.http.case import CASES, HEADERS, Case
-from benchmarks.http.child import serve_questions
 from benchmarks.http.contender import CONTENDERS
+from benchmarks.question import serve_questions
 
 
 class WSGI:

@@ -1,0 +1,1 @@
+"""The cache beside its peers, and under failure."""

@@ -1,0 +1,1 @@
+"""Long runs of the cache under failure: what it promises, held against the clock."""

@@ -1,0 +1,1 @@
+"""How well and how fast articles are found."""

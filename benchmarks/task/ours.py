@@ -1,0 +1,44 @@
+"""The whole application with two more tasks: one that does nothing, one that says when it began.
+
+celery -A benchmarks.task.ours worker
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from app.core.config import load_settings
+from app.core.task import Run, TaskGroup, TaskRegistry
+from app.core.task.process import TaskProcess
+from app.core.web import APIFlask
+from app.main import create_app
+
+group = TaskGroup("bench")
+
+
+@group.periodic("nothing", every=timedelta(days=1), queue="default")
+def nothing(_task: Run) -> None:
+    """Do nothing."""
+
+
+@group.consumer("stamp", on="bench:stamp")
+def stamp(_task: Run, *, number: int) -> None:
+    """Write down the moment."""
+    with Path(os.environ["BENCH_STAMPS"]).open("a") as file:
+        file.write(f"{number} {time.time()}\n")
+
+
+def create() -> APIFlask:
+    app = create_app(load_settings())
+    app.services[TaskRegistry].add(group)
+    return app
+
+
+if "celery" in sys.argv[0]:
+    from app.core.task.celery_worker import build_worker
+
+    celery = build_worker(lambda: create().services[TaskProcess])
