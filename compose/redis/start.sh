@@ -1,0 +1,7 @@
+#!/bin/sh
+# Starts Redis with the password from the environment, which no process list shows.
+set -eu
+[ ! -r /run/secrets/redis_password ] || REDIS_PASSWORD=$(cat /run/secrets/redis_password)
+umask 077
+printf 'include /etc/groundwork/redis.conf\nrequirepass "%s"\n' "$REDIS_PASSWORD" >/tmp/redis.conf
+exec redis-server /tmp/redis.conf
