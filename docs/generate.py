@@ -42,9 +42,13 @@ SETTING_GROUPS: dict[str, Text] = {
     "prometheus": {"en": "Metrics", "zh": "指标"},
     "database": {"en": "Database", "zh": "数据库"},
     "redis": {"en": "Redis", "zh": "Redis"},
+    "cache": {"en": "Cache", "zh": "缓存"},
+    "sms": {"en": "SMS", "zh": "短信"},
+    "meili": {"en": "Search", "zh": "搜索"},
+    "task": {"en": "Tasks", "zh": "任务"},
     "log": {"en": "Logs", "zh": "日志"},
 }
-SAME_GROUP = {"mysql": "database"}
+SAME_GROUP = {"mysql": "database", "celery": "task", "flower": "task"}
 SETTING_HEAD: Text = {
     "en": "| Variable | Type | Default | Meaning |\n|---|---|---|---|\n",
     "zh": "| 变量 | 类型 | 默认值 | 含义 |\n|---|---|---|---|\n",
