@@ -106,8 +106,9 @@ def when_ready(server: Arbiter) -> None:
 
 
 def pre_fork(server: Arbiter, worker: ReplacingWorker) -> None:
-    """Tell a worker where it listens, and whether one that is to be replaced has asked for it."""
+    """Tell a worker its bounds, where it listens, and whether it is there to replace another."""
     worker.is_extra = server.num_workers > workers
+    worker.max_unread = settings.web_max_upload
     shares = min(workers, len(server.LISTENERS))
     siblings = cast("dict[int, ReplacingWorker]", server.WORKERS).values()
     worker.share = choose_share(((other.age, other.share) for other in siblings), shares)

@@ -1,4 +1,4 @@
-"""Gunicorn's threaded worker, with three things put right: stopping, replacement, errors."""
+"""Gunicorn's threaded worker, with what it lacks: stopping, replacement, errors, refused bodies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from http import HTTPStatus
 from secrets import token_hex
 from typing import Any, cast
 
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT, ThreadWorker
 
 from app.core.exceptions import APIException, BadRequest
 
@@ -35,6 +35,8 @@ class Worker(ThreadWorker):
     """Whether it was started beside those that it is to replace one of."""
     share = 0
     """The number of its share of the listeners."""
+    max_unread = 0
+    """How much of a body it still takes in, in bytes, once its request is answered."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -43,11 +45,16 @@ class Worker(ThreadWorker):
         self._ask_again = 0.0
 
     def handle_request(self, req: Any, conn: Any) -> Any:
-        """Answer, and ask for a successor where it is time."""
+        """Answer, and ask for a successor where it is time.
+
+        An answer that needed no body (401, 413) is lost to a client, Nginx too, that is still
+        sending it when the connection is closed. So the rest is read, within bounds, and dropped.
+        """
         result = super().handle_request(req, conn)
         if self.nr >= self._ask_from:
             self._ask_for_successor()
-        return result
+        deadline = time.monotonic() + DEFAULT_WORKER_DATA_TIMEOUT
+        return conn.parser.finish_body(deadline, self.max_unread) and result
 
     def _ask_for_successor(self) -> None:
         with self._asking:

@@ -10,9 +10,10 @@ import socket
 import ssl
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,25 @@ def silent_server() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
+@contextmanager
+def hanging_up_server() -> Iterator[int]:
+    """A server that resets each connection as soon as it has read something; gives its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up() -> None:
+            with suppress(OSError):  # the listener's end
+                while True:
+                    connection = listener.accept()[0]
+                    connection.recv(1)
+                    connection.close()  # the rest is unread: a reset
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
 def check_error(response: httpx.Response, status: int, error_code: int) -> dict[str, Any]:
     error: dict[str, Any] = response.json()
     assert list(error) == ERROR_KEYS
@@ -78,6 +98,16 @@ class TestErrors:
         address = f"{front.address}/api/v1/articles/import"
         for size, status in ((20 * 2**20, 401), (33 * 2**20, 413)):
             assert httpx.post(address, files={"file": b"x" * size}).status_code == status
+
+    def test_an_archive_for_an_application_that_hangs_up(self):
+        """The error is not measured by the size of what was sent with the request."""
+        with (
+            hanging_up_server() as port,
+            run_front([port]) as front,
+        ):
+            address = f"{front.address}/api/v1/articles/import"
+            response = httpx.post(address, files={"file": b"x" * 2**24})
+        check_error(response, 502, 10017)
 
     def test_too_many_requests_at_once(self, server):
         with run_front([server.port], NGINX_CONNECTIONS="1") as front, slow_bodies(front, 1):

@@ -38,7 +38,8 @@ def create():
         seen = {name: environ.get(name) for name in names}
         seen["metrics"] = os.environ["PROMETHEUS_MULTIPROC_DIR"]
         seen["pid"] = os.getpid()
-        seen["received"] = len(environ["wsgi.input"].read())
+        unread = environ["PATH_INFO"] == "/refused"
+        seen["received"] = 0 if unread else len(environ["wsgi.input"].read())
         body = json.dumps(seen).encode()
         start_response("200 OK", [("Content-Type", "application/json")])
         return [body]
@@ -254,6 +255,24 @@ def test_a_reload_drops_no_request(gunicorn: Server) -> None:
         return len(seen) > 50 and not before & set(seen[-50:])
 
     wait_until(is_replaced, "new workers alone")
+
+
+def test_an_answer_that_needed_no_body_reaches_a_client_that_is_still_sending_it(
+    gunicorn: Server,
+) -> None:
+    """Read late, it is still there, and the connection takes the next request."""
+    connection = http.client.HTTPConnection("127.0.0.1", gunicorn.port, timeout=DEADLINE)
+    part, parts = b"x" * 2**20, 16
+    with contextlib.closing(connection):
+        connection.putrequest("POST", "/refused")
+        connection.putheader("Content-Length", str(len(part) * parts))
+        connection.endheaders()
+        for _ in range(parts):
+            time.sleep(0.01)
+            connection.send(part)
+        assert json.loads(connection.getresponse().read())["received"] == 0
+        connection.request("POST", "/", b"next")
+        assert json.loads(connection.getresponse().read())["received"] == len(b"next")
 
 
 @pytest.mark.parametrize(
