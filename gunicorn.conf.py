@@ -6,6 +6,7 @@ import math
 import os
 import signal
 import sys
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -90,7 +91,9 @@ def on_starting(server: Arbiter) -> None:
     except ConfigurationError as error:
         sys.exit(f"Error: {error}")
     if not server.cfg.reload:
-        import_module("app.core.web")  # once for all workers, which share its memory
+        # Once for all workers, which share its memory. Where it fails, each of them says so.
+        with suppress(Exception):
+            import_module(server.cfg.wsgi_app.partition(":")[0])
 
 
 def when_ready(server: Arbiter) -> None:
@@ -98,7 +101,8 @@ def when_ready(server: Arbiter) -> None:
 
     def stop(_signal: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, server.signal)
-        turn_away(server.LISTENERS)
+        if not server.reexec_pid:  # else its successor (USR2) goes on listening there
+            turn_away(server.LISTENERS)
         server.signal(signal.SIGTERM, frame)
 
     signal.signal(signal.SIGINT, stop)

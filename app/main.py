@@ -191,7 +191,7 @@ def _provide_services(app: APIFlask, database: Database, changes: Changes) -> No
     app.provide(Idempotency(database))
     app.register_error_source(SQLAlchemyError, answer_for)
     app.register_error_source(StaleDataError, lambda _: PreconditionFailed())
-    init_migrations(app, database)
+    init_migrations(app, database, wait=app.settings.database_wait)
     _provide_auth(app, database, users, _provide_sms(app, outbox))
 
 

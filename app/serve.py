@@ -1,7 +1,8 @@
 """Start the WSGI server: check what would fail, prepare the environment, become the server.
 
 `serve` replaces this process (`execve`), so that a supervisor's signals reach the server itself
-and the server starts with an environment that is complete before anything is imported.
+and the server starts with an environment that is complete before anything is imported. As a
+module of its own (`python -m app.serve`) it has imported next to nothing, and goes on as Gunicorn.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import shutil
 import signal
 import socket
 import sys
+import sysconfig
 import tempfile
 from importlib import import_module
 from multiprocessing.util import Finalize
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from app.core.background import Background
@@ -24,7 +27,6 @@ from app.core.exceptions import ConfigurationError
 from app.core.log_config import configure_logging, get_logger
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from wsgiref.types import WSGIApplication
 
     from pydantic import SecretStr
@@ -45,13 +47,17 @@ def serve(settings: Settings, application: str = APPLICATION) -> NoReturn:
     Raises:
         ConfigurationError: The server could not start; the message says what to change.
     """
-    check_start(settings)
-    environment = os.environ | _settings_environment(settings) | metrics_environment(settings)
-    os.chdir(ROOT)  # where both servers look for the application
+    _prepare(settings)
     sys.stdout.flush()
     sys.stderr.flush()
-    arguments = [sys.executable, "-m", *_command(settings, application)]
-    os.execve(sys.executable, arguments, environment)  # noqa: S606  nothing of it is a client's
+    arguments = [sys.executable, *_command(settings, application)]
+    os.execv(sys.executable, arguments)  # noqa: S606  nothing of it is a client's
+
+
+def _prepare(settings: Settings) -> None:
+    check_start(settings)
+    os.environ.update(_settings_environment(settings) | metrics_environment(settings))
+    os.chdir(ROOT)  # where both servers look for the application
 
 
 def check_start(settings: Settings) -> None:
@@ -181,8 +187,11 @@ def _explain(error: Exception, host: str, port: int, host_variable: str, port_va
 
 def _command(settings: Settings, application: str) -> list[str]:
     if settings.web_server is WebServer.GRANIAN:
-        return ["app.serve", application]
-    return ["gunicorn", "--config", str(ROOT / "gunicorn.conf.py"), f"{application}()"]
+        return ["-m", "app.serve", application]
+    # Its script, which Gunicorn also runs anew on SIGUSR2: as `-m gunicorn` it would then take its
+    # own folder `http` for Python's.
+    script = Path(sysconfig.get_path("scripts")) / "gunicorn"
+    return [str(script), "--config", str(ROOT / "gunicorn.conf.py"), f"{application}()"]
 
 
 def _settings_environment(settings: Settings) -> dict[str, str]:
@@ -200,6 +209,15 @@ def _to_variable(value: str | float | Path | SecretStr | None) -> str:
         return ""
     reveal = getattr(value, "get_secret_value", None)
     return str(reveal() if reveal else value)
+
+
+def _run_gunicorn(settings: Settings) -> None:
+    """Go on as the `gunicorn` command, without starting Python a second time."""
+    from gunicorn.app.wsgiapp import run  # noqa: PLC0415  Granian's processes do not need it
+
+    _prepare(settings)
+    sys.argv = _command(settings, APPLICATION)
+    run()
 
 
 def _run_granian(settings: Settings, application: str) -> None:
@@ -264,6 +282,8 @@ def _main(arguments: list[str]) -> None:
         settings = load_settings()
         if arguments:
             _run_granian(settings, *arguments)
+        elif settings.web_server is WebServer.GUNICORN:
+            _run_gunicorn(settings)
         else:
             serve(settings)
     except ConfigurationError as error:

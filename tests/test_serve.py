@@ -257,6 +257,28 @@ def test_a_reload_drops_no_request(gunicorn: Server) -> None:
     wait_until(is_replaced, "new workers alone")
 
 
+def test_a_new_master_takes_the_place_of_the_old_one(gunicorn: Server) -> None:
+    """SIGUSR2, then SIGTERM to the old one: how Gunicorn itself is brought up to date."""
+    assert gunicorn.process is not None
+    os.kill(gunicorn.process.pid, signal.SIGUSR2)
+    wait_until(lambda: gunicorn.count_workers() == 4, "the start of the new workers")
+    gunicorn.process.terminate()
+    gunicorn.process.wait(DEADLINE)
+    parents = {parent_of(gunicorn.get("/")[1]["pid"]) for _ in range(50)}
+    try:
+        assert len(parents) == 1
+        assert gunicorn.process.pid not in parents
+    finally:
+        for parent in parents:
+            os.kill(parent, signal.SIGTERM)
+
+
+def parent_of(process: int) -> int:
+    """The id of a process's parent."""
+    state = Path(f"/proc/{process}/stat").read_text()
+    return int(state.rpartition(")")[2].split()[1])
+
+
 def test_an_answer_that_needed_no_body_reaches_a_client_that_is_still_sending_it(
     gunicorn: Server,
 ) -> None:

@@ -197,6 +197,8 @@ class Settings(BaseSettings):
     """Seconds to wait for a connection, a lock or the SQLite writer before giving up."""
     database_query_timeout: Seconds = 20
     """Seconds after which a statement or a silent connection is given up."""
+    database_wait: Annotated[float, Field(ge=0, le=3600)] = 0
+    """Seconds that a migration waits for a MySQL that does not answer yet, as while it starts."""
 
     redis_url: str | None = None
     """Redis for what processes share, such as the counts of rate limits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,12 @@ import structlog
 from alembic.runtime.migration import MigrationContext, MigrationInfo
 from alembic.script.revision import ResolutionError
 from flask_alembic import Alembic
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import OperationalError
 
 from app.core.config import ROOT
 from app.core.database import Base, Database, UTCDateTime
+from app.core.database.error import is_transient
 from app.core.exceptions import GroundworkError
 
 if TYPE_CHECKING:
@@ -29,6 +32,8 @@ log = structlog.get_logger(__name__)
 FOLDER = ROOT / "migrations"
 TURN = 120
 """Seconds that a process waits for another one that migrates."""
+RETRY = 0.1
+"""Seconds between two attempts to reach a server that is starting."""
 
 
 class MigrationError(GroundworkError):
@@ -38,8 +43,9 @@ class MigrationError(GroundworkError):
 class Migrations(Alembic):
     """Flask-Alembic, one process at a time, whichever command or function runs it."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, wait: float = 0) -> None:
         self.database = database
+        self.wait = wait
         engine = database.migration_engine(TURN)
         with _loggers_kept():
             super().__init__(run_mkdir=False, metadatas=Base.metadata, engines=engine)
@@ -50,17 +56,18 @@ class Migrations(Alembic):
         **kwargs: Any,  # noqa: ANN401  Flask-Alembic's signature
     ) -> None:
         """Run what `fn` chooses from the revisions, once it is this process's turn."""
-        with _turn(self.engines["default"]):
+        with _turn(self.engines["default"], self.wait):
             super().run_migrations(fn, **kwargs)
 
 
-def init_migrations(app: Flask, database: Database, folder: Path = FOLDER) -> None:
+def init_migrations(app: Flask, database: Database, folder: Path = FOLDER, wait: float = 0) -> None:
     """Give the app its migrations and the commands `flask db …`.
 
     Args:
         app: The application.
         database: What to migrate.
         folder: Where `script.py.mako` and `versions` are.
+        wait: Seconds to wait for a server that does not answer yet.
     """
     app.config["ALEMBIC"] = {
         "script_location": str(folder),
@@ -69,7 +76,7 @@ def init_migrations(app: Flask, database: Database, folder: Path = FOLDER) -> No
     app.config["ALEMBIC_CONTEXT"] = _context_options(
         is_sqlite=database.engine.dialect.name == "sqlite"
     )
-    Migrations(database).init_app(app)
+    Migrations(database, wait).init_app(app)
 
 
 def upgrade(app: Flask) -> None:
@@ -139,8 +146,24 @@ def _finish_revision(*, ctx: MigrationContext, step: MigrationInfo, **_: object)
     log.info("migration_applied", revision=step.up_revision_id, upgrade=step.is_upgrade)
 
 
+def _connect(engine: Engine, wait: float) -> Connection:
+    """Connect, trying again while the server is not there."""
+    deadline = time.monotonic() + wait
+    is_told = False
+    while True:
+        try:
+            return engine.connect()
+        except OperationalError as error:
+            if not is_transient(error) or time.monotonic() >= deadline:
+                raise
+            if not is_told:
+                log.info("waiting_for_database", reason=str(error.orig), seconds=wait)
+                is_told = True
+        time.sleep(RETRY)
+
+
 @contextmanager
-def _turn(engine: Engine) -> Iterator[None]:
+def _turn(engine: Engine, wait: float) -> Iterator[None]:
     """Wait until no other process migrates this database.
 
     On SQLite the transaction takes the write lock before it reads the present revision.
@@ -148,7 +171,7 @@ def _turn(engine: Engine) -> Iterator[None]:
     if engine.dialect.name == "sqlite":
         yield
         return
-    with engine.connect() as connection:
+    with _connect(engine, wait) as connection:
         # The lock is the server's, not the database's, and ends with the connection.
         name = f"groundwork-migration:{engine.url.database}"[:64]
         query = text("SELECT GET_LOCK(:name, :seconds)")

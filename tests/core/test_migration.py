@@ -3,6 +3,9 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import shutil
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
@@ -11,11 +14,13 @@ from flask import Flask
 from flask.cli import FlaskGroup
 from sqlalchemy import Column, MetaData, Table, func, inspect, select
 from sqlalchemy import table as sql_table
+from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from app.core.config import Settings
 from app.core.database import Base, Database, Identifier, UTCDateTime
 from app.core.migration import FOLDER, MigrationError, init_migrations, pending, upgrade
+from tests.support.mariadb import MariaDB, OwnMariaDB, find_mariadb, run_mariadb
 
 FIRST = """
 import sqlalchemy as sa
@@ -151,6 +156,56 @@ def test_two_processes_upgrade_once(app, bare, settings, database_url, folder):
         process.join(60)
     assert [process.exitcode for process in processes] == [0, 0]
     assert (pending(app), _rows(bare, "child")) == ([], 1)
+
+
+@pytest.fixture(scope="module")
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnMariaDB]:
+    if find_mariadb() is None:
+        pytest.skip("MariaDB is not installed: its start was not waited for")
+    with run_mariadb(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@pytest.fixture
+def stopped(own_server: OwnMariaDB) -> OwnMariaDB:
+    """A server that has been there and may come back."""
+    own_server.stop()
+    return own_server
+
+
+def _app_on(server: MariaDB, settings: Settings, folder: Path, wait: float) -> Flask:
+    database = Database(settings.model_copy(update={"database_url": server.url}))
+    app = Flask(__name__)
+    init_migrations(app, database, folder, wait)
+    return app
+
+
+def test_a_server_that_is_still_starting_is_waited_for(stopped, settings, folder):
+    app = _app_on(stopped, settings, folder, wait=60)
+    with capture_logs() as events, ThreadPoolExecutor(1) as pool:
+        upgraded = pool.submit(upgrade, app)
+        while not events:
+            assert not upgraded.done()
+            time.sleep(0.01)
+        stopped.start()
+        upgraded.result()
+    assert [event["event"] for event in events] == [
+        "waiting_for_database",
+        *["migration_applied"] * 2,
+    ]
+
+
+def test_a_server_that_does_not_come_is_an_error(stopped, settings, folder):
+    with pytest.raises(OperationalError, match="2003"):
+        upgrade(_app_on(stopped, settings, folder, wait=0))
+
+
+def test_a_wrong_password_is_not_waited_over(stopped, settings, folder):
+    stopped.start()
+    stopped.execute("CREATE USER 'known'@'%' IDENTIFIED BY 'right'")
+    address = stopped.address.set(username="known", password="wrong")
+    with pytest.raises(OperationalError, match="1045"):
+        upgrade(_app_on(MariaDB(address), settings, folder, wait=3600))
 
 
 def test_database_ahead_of_the_code_lacks_nothing(app, bare, folder):
