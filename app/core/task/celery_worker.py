@@ -22,6 +22,7 @@ from celery.exceptions import CPendingDeprecationWarning
 from app.core.log_config import configure_logging, get_logger
 from app.core.task.alive import Alive
 from app.core.task.celery_app import TaskCelery, build_celery, build_deadlines
+from app.core.task.celery_beat import stop_between_ticks
 from app.core.task.process import TaskProcess
 
 log = get_logger(__name__)
@@ -63,6 +64,7 @@ class _Life:
     def connect(self) -> None:
         """Have Celery call this; its signals keep nothing alive unless they are told to."""
         signals.setup_logging.connect(self.set_up_logging, weak=False)
+        signals.beat_init.connect(stop_between_ticks, weak=False)
         signals.worker_init.connect(self.begin, weak=False)
         signals.worker_process_init.connect(self.begin_child, weak=False)
         signals.worker_process_shutdown.connect(self.end, weak=False)
