@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.config import ROOT
-from tests.support.mariadb import free_port
+from tests.support.port import free_port
 
-DEADLINE = 30
+DEADLINE = 60
 
 
 @dataclass(frozen=True)

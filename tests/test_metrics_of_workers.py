@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from app.core.config import ROOT
-from tests.test_serve import DEADLINE, SERVERS, free_port, wait_until
+from tests.support.port import free_port
+from tests.test_serve import DEADLINE, SERVERS, wait_until
 
 FLASK = [sys.executable, "-m", "flask", "--app", "app.main"]
 REQUESTS = 60

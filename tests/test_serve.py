@@ -20,9 +20,10 @@ import pytest
 from app.core.config import ROOT, Settings
 from app.core.exceptions import ConfigurationError
 from app.serve import METRICS_VARIABLE, check_start, metrics_environment
+from tests.support.port import free_port
 
 SERVERS = ["gunicorn", "granian"]
-DEADLINE = 20
+DEADLINE = 60
 APPLICATION = """
 import json, os, time
 
@@ -55,13 +56,6 @@ try:
 except ConfigurationError as error:
     sys.exit(str(error))
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
@@ -357,7 +351,8 @@ def test_a_start_that_can_succeed_passes_twice(startable: Settings) -> None:
 def test_a_listener_with_so_reuseport_is_noticed(host: str, startable: Settings) -> None:
     """Also where it listens on all addresses and we would on one."""
     with socket.socket() as other:
-        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):  # as every server sets the first
+            other.setsockopt(socket.SOL_SOCKET, option, 1)
         other.bind((host, startable.web_port))
         other.listen()
         with pytest.raises(ConfigurationError, match=r"is taken.*WEB_PORT=\d+ make run$"):

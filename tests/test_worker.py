@@ -17,7 +17,7 @@ import pytest
 
 from app.core.config import ROOT
 from app.core.task.alive import INTERVAL
-from tests.support.mariadb import free_port
+from tests.support.port import free_port
 from tests.support.redis import RedisServer, find_redis, redis_server, run_redis, running_redis
 from tests.support.worker import wait_until
 
@@ -114,7 +114,7 @@ def test_a_process_that_can_work_shows_it(name, redis_server: RedisServer, tmp_p
     with script(name, tmp_path, REDIS_URL=redis_server.url, TASK_ALIVE_FILE=str(file)):
         wait_until(lambda: touched(file) > 0, "the first sign of life", 60)
         first = touched(file)
-        wait_until(lambda: touched(file) > first, "another one", 20)
+        wait_until(lambda: touched(file) > first, "another one")
         assert is_alive(file)
 
 
@@ -128,10 +128,7 @@ def test_a_worker_without_its_broker_shows_no_life(tmp_path):
     ):
         wait_until(lambda: touched(file) > 0, "the first sign of life", 60)
         redis.kill()
-        time.sleep(INTERVAL)  # what it had begun
-        last = touched(file)
-        time.sleep(3 * INTERVAL)
-        assert touched(file) == last
+        wait_until(lambda: time.time() - touched(file) > 3 * INTERVAL, "a silence")
 
 
 def test_a_sign_of_life_that_is_old_or_missing_counts_as_none(tmp_path):

@@ -14,8 +14,9 @@ from app.core.config import Settings
 from app.core.database import Database
 from app.core.migration import upgrade
 from app.main import create_app
-from tests.support.mariadb import MariaDB, free_port
+from tests.support.mariadb import MariaDB
 from tests.support.meilisearch import MASTER_KEY, run_meilisearch
+from tests.support.port import free_port
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,10 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.core.config import ROOT
-from tests.support.mariadb import free_port
+from tests.support.port import free_port
 
 START_TIMEOUT = 60
-SHELL_TIMEOUT = 90
+SHELL_TIMEOUT = 240
 SHOWN_ADDRESS = "127.0.0.1:8000"
 _FENCE = re.compile(
     r"^(?P<run><!-- run -->\n)?```(?P<language>\w+)(?: title=\"(?P<title>[^\"]+)\")?\n"
@@ -163,7 +162,7 @@ class Checkout:
             try:
                 with urllib.request.urlopen(f"http://{self.address}/livez", timeout=5):
                     return
-            except (urllib.error.URLError, ConnectionError):
+            except OSError:  # refused, or taken by a server that is still starting
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() < deadline, log.read_text()
                 time.sleep(0.05)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,14 +12,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from app.core.config import ROOT
-from tests.support.mariadb import SEARCH_PATH, free_port
+from tests.support.mariadb import SEARCH_PATH
 from tests.support.nginx import find_nginx
+from tests.support.port import free_port
 
-START_TIMEOUT = STOP_TIMEOUT = 10
+START_TIMEOUT = STOP_TIMEOUT = 60
 START = ROOT / "compose" / "nginx" / "start.sh"
 
 
@@ -40,11 +43,16 @@ class Front:
         """Where clients reach it."""
         return f"http://127.0.0.1:{self.port}"
 
-    @property
-    def access_log(self) -> list[str]:
-        """What it has logged of its requests; the last one may come a moment later."""
-        time.sleep(0.1)
-        return (self.folder / "access.log").read_text().splitlines()
+    def logged(self, request_id: str) -> list[dict[str, Any]]:
+        """What it has logged up to this request; the last comes a moment after the answer."""
+        deadline = time.monotonic() + STOP_TIMEOUT
+        while True:
+            lines = (self.folder / "access.log").read_text().splitlines()
+            events = [json.loads(line) for line in lines]
+            if any(event["request_id"] == request_id for event in events):
+                return events
+            assert time.monotonic() < deadline, lines
+            time.sleep(0.02)
 
 
 def _wait(front: Front, process: subprocess.Popen[bytes]) -> None:

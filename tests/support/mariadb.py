@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,8 +17,10 @@ import pymysql
 import pytest
 from sqlalchemy import URL, make_url
 
+from tests.support.port import free_port
+
 SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
-START_TIMEOUT = 30
+START_TIMEOUT = 60
 DATABASE = "groundwork_test"
 # Nothing survives the tests, so nothing has to reach the disk.
 OPTIONS = (
@@ -36,14 +37,6 @@ OPTIONS = (
 def find_mariadb() -> str | None:
     """Return the server's binary, or `None` where it is not installed."""
     return shutil.which("mariadbd", path=SEARCH_PATH)
-
-
-def free_port() -> int:
-    """Return a port of the loopback address that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
 
 
 @dataclass

@@ -15,9 +15,10 @@ from threading import Thread
 from flask import Flask
 from werkzeug.serving import make_server
 
-from tests.support.mariadb import SEARCH_PATH, free_port
+from tests.support.mariadb import SEARCH_PATH
+from tests.support.port import free_port
 
-START_TIMEOUT = 10
+START_TIMEOUT = 60
 CONFIGURATION = """
 {user}
 daemon off;
@@ -89,11 +90,9 @@ def wait_for_nginx(port: int, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            with socket.create_connection(("127.0.0.1", port), 1) as connection:
-                # Where nobody listens, the system may connect a socket with itself.
-                if connection.getsockname() != connection.getpeername():
-                    return
+            socket.create_connection(("127.0.0.1", port), 1).close()
         except OSError:
-            pass
-        time.sleep(0.02)
+            time.sleep(0.02)
+        else:
+            return
     raise RuntimeError("Nginx did not start")

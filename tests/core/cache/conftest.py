@@ -11,7 +11,7 @@ import redis
 from app.core.cache import LocalStorage, Manager, RedisStorage
 from app.core.redis_client import RedisClient
 from tests.support.cache import Clock, Process, Source
-from tests.support.mariadb import free_port
+from tests.support.port import free_port
 from tests.support.redis import RedisServer, redis_server, run_redis, running_redis
 
 __all__ = ["redis_server", "running_redis"]

@@ -10,7 +10,8 @@ import structlog
 from app.core.config import ROOT, Settings, WebServer
 from app.core.database.capacity import check_capacity
 from app.core.exceptions import ConfigurationError
-from tests.support.mariadb import MariaDB, free_port
+from tests.support.mariadb import MariaDB
+from tests.support.port import free_port
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def test_neither_server_starts_with_pools_that_can_never_fit(server, mariadb_ser
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=120,
     )
     assert done.returncode != 0
     assert "Error: WEB_WORKERS" in done.stderr
