@@ -46,8 +46,8 @@ def settings(tmp_path: Path) -> Settings:
         app_env=Environment.TEST,
         app_var_dir=tmp_path / "var",
         database_pool_size=4,
-        database_timeout=2,
-        database_query_timeout=2,
+        database_timeout=30,  # a busy machine is no failure; the tests of time-outs set their own
+        database_query_timeout=60,
     )
 
 

@@ -638,7 +638,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 def exchange(port: int, raw: bytes) -> tuple[int, dict[str, str], bytes] | None:
     """Send bytes and read the answer; None if the server hangs up without one."""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         try:
             connection.sendall(raw)
             with suppress(OSError):  # the server may have hung up already

@@ -28,7 +28,6 @@ RULES_BEYOND_A_SCHEMA = {
 }
 CONFIG = {
     "seed": 20260101,
-    "max-time": 60,  # seconds; the last phase asks until they are over
     "workers": 1,
     "generation": {"mode": "all", "max-examples": 20, "deterministic": True, "database": "none"},
 }

@@ -123,11 +123,7 @@ class TestPublished:
 
     def test_is_told_for_each_moment_that_was_planned(self, listening):
         """The earlier message finds that the article is not out yet."""
+        now = utc_now().replace(microsecond=0)
         for days in (1, 2, 2):
-            put(
-                listening,
-                published_at=(utc_now() + timedelta(days=days)).replace(
-                    hour=0, minute=0, second=0, microsecond=0
-                ),
-            )
+            put(listening, published_at=now + timedelta(days=days))
         assert len(heard(listening, "published")) == 2

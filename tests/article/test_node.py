@@ -14,6 +14,7 @@ from app.article.view_count import ViewCounter
 from app.core.cache import Manager
 from app.core.database import utc_now
 from tests.support.api import API
+from tests.support.cache import eventually
 
 
 def read(api: API, path: str, by: str | None = None) -> Any:
@@ -74,10 +75,11 @@ def test_a_published_article_taken_back_is_gone_at_once(api: API) -> None:
 
 def test_an_article_comes_out_at_its_moment(api: API) -> None:
     api.article(slug="tea", published=False)
-    schedule(api, "tea", utc_now() + timedelta(seconds=1))
+    moment = utc_now() + timedelta(seconds=3)
+    schedule(api, "tea", moment)
 
     before = [read(api, "/articles/tea").status_code, read(api, "/articles").get_json()["total"]]
-    time.sleep(1.1)
+    assert eventually(lambda: utc_now() > moment)
     after = [read(api, "/articles/tea").status_code, read(api, "/articles").get_json()["total"]]
 
     assert (before, after) == ([404, 0], [200, 1])

@@ -43,12 +43,14 @@ class TestWindows:
         assert [quota.remaining for quota in quotas] == [2, 1, 0, 0, 0]
 
     def test_tells_when_there_will_be_room(self, windows: Windows) -> None:
+        started = time.time()
         quota = [windows.take("key", RATE) for _ in range(4)][-1]
 
-        assert 59 < quota.reset <= 60
+        # The scripts round times to tenths of a millisecond.
+        assert 59.999 - (time.time() - started) < quota.reset <= 60
 
     def test_grants_again_once_the_window_has_moved(self, windows: Windows) -> None:
-        rate = Rate(2, 1)
+        rate = Rate(2, 3)
         refused = [windows.take("key", rate) for _ in range(3)][-1]
 
         wait(refused)

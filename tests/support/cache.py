@@ -91,7 +91,7 @@ class Process:
         self.client.close()
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 5) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
     """Whether it becomes true in time."""
     deadline = time.monotonic() + seconds
     while not condition():

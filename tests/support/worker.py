@@ -21,7 +21,7 @@ from app.core.outbox import Outbox, OutboxMessage
 from app.core.task.process import TaskProcess
 from tests.support import task_app
 
-DEADLINE = 30
+DEADLINE = 60
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = DEADLINE) -> float:

@@ -15,8 +15,9 @@ from datetime import timedelta
 import pytest
 
 from app.core.cache import Node
+from app.core.redis_listener import SILENCE
 from tests.support.cache import Process, Source, Word, eventually, start, word_node
-from tests.support.redis import RedisServer
+from tests.support.redis import PATIENCE, RedisServer
 from tests.support.thread import run_together
 
 pytestmark = pytest.mark.redis
@@ -87,9 +88,12 @@ class TestOneLoad:
         one, two = processes(), processes()
         # Taken and never filled, as by a process that was killed.
         plan = one.cache._plan(node)
-        one.remote.acquire_all([f"{plan.prefix}tea"], plan.codec, plan.lease)
 
-        assert 0.05 < seconds(lambda: two.cache.get(node("tea"))) < 5
+        def take_and_read() -> None:
+            one.remote.acquire_all([f"{plan.prefix}tea"], plan.codec, plan.lease)
+            two.cache.get(node("tea"))
+
+        assert 0.29 < seconds(take_and_read) < 5
         assert source.asked == ["tea"]
 
     def test_a_failed_load_lets_the_next_process_try_at_once(
@@ -213,7 +217,7 @@ class TestCoherence:
             assert one.cache.get(node("tea")) == f"new-{number}"
             assert eventually(lambda number=number: two.cache.get(node("tea")) == f"new-{number}")  # type: ignore[misc]  # a lambda's default
 
-    def test_removals_are_felt_elsewhere_within_a_tenth_of_a_second(
+    def test_removals_are_felt_elsewhere_at_once(
         self, processes: Make, node: type[Word], source: Source
     ) -> None:
         one, two = processes(), processes()
@@ -226,7 +230,7 @@ class TestCoherence:
             assert eventually(lambda number=number: two.cache.get(node("tea")) == str(number))  # type: ignore[misc]  # a lambda's default
             delays.append(time.monotonic() - done)
 
-        assert statistics.median(delays) < 0.1
+        assert statistics.median(delays) < SILENCE / 4, "they have waited for the listener's turn"
 
     def test_a_gap_in_the_channel_empties_the_local_storage(
         self, processes: Make, node: type[Word], source: Source
@@ -302,8 +306,7 @@ class TestWithoutRedis:
         with redis_server.frozen():
             waits = [seconds(lambda n=n: one.cache.get(node(str(n)))) for n in range(200)]  # type: ignore[misc]  # a lambda's default
 
-        assert sorted(waits)[-3] < 0.5  # three failures, and then nobody waits
-        assert statistics.median(waits) < 0.05
+        assert sum(waits) < 200 * PATIENCE / 4, "three failures, and then nobody waits"
         assert eventually(lambda: one.client.is_available)
         one.cache.get(node("after"))
         assert eventually(lambda: one.cache.get(node("after")) is None)
@@ -325,7 +328,7 @@ class TestWithoutRedis:
             two.cache.get(node("cup"))
             return len(source.asked) == before
 
-        assert eventually(is_shared, 10)
+        assert eventually(is_shared)
 
     def test_what_could_not_be_removed_is_remembered_within_bounds(
         self, processes: Make, node: type[Word], redis_server: RedisServer
@@ -367,4 +370,4 @@ def test_nothing_grows_while_lifetimes_end_and_begin(
     assert one.remote._awaited == {}
     assert one.remote._pending == set()
     assert len(one.local) <= 60
-    assert eventually(lambda: one.client.call(lambda server: server.dbsize()) == 0, 15)
+    assert eventually(lambda: one.client.call(lambda server: server.dbsize()) == 0)

@@ -21,7 +21,7 @@ def test_four_processes_load_once_and_read_their_writes(redis_server: RedisServe
     workers = [
         subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(4)
     ]
-    outputs = [worker.communicate(timeout=90)[0] for worker in workers]
+    outputs = [worker.communicate(timeout=240)[0] for worker in workers]
 
     assert [worker.returncode for worker in workers] == [0] * 4
     assert [json.loads(output.splitlines()[-1])["violations"] for output in outputs] == [0] * 4

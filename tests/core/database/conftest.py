@@ -16,6 +16,12 @@ THREADS = 8
 
 
 @pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Time-outs that a test may wait for."""
+    return settings.model_copy(update={"database_timeout": 2, "database_query_timeout": 2})
+
+
+@pytest.fixture
 def database(database: Database) -> Database:
     empty(database, Sandbox.metadata)
     return database

@@ -187,7 +187,7 @@ class TestConcurrency:
             _deposit_by_statement(session, "ann")
 
         _, waited = run_together(partial(database.transact, hold), wait)
-        assert 1 < waited < 5
+        assert 1 < waited < 15  # a time-out; for ever without
         with database.scope():
             assert database.session.scalar(select(func.count()).select_from(Note)) == 0
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import threading
-import time
 from functools import partial
 
 import pytest
@@ -9,24 +7,24 @@ from sqlalchemy.exc import OperationalError
 
 from app.core.database import is_retryable, is_transient
 from app.core.database.turn import Turns
+from tests.support.cache import eventually, start
 from tests.support.thread import run_together
 
 
 def test_threads_are_served_in_the_order_in_which_they_came():
-    turns, order = Turns(5), []
-    everybody_waits = threading.Event()
+    turns, order = Turns(30), []
 
-    def first() -> None:
-        with turns.taken():
-            everybody_waits.wait(5)
-
-    def later(number: int) -> None:
-        time.sleep(0.02 * (number + 1))
+    def take(number: int) -> None:
         with turns.taken():
             order.append(number)
 
-    threading.Timer(0.4, everybody_waits.set).start()
-    run_together(first, *(partial(later, number) for number in range(10)))
+    with turns.taken():
+        threads = []
+        for number in range(10):
+            threads.append(start(partial(take, number)))
+            assert eventually(lambda: len(turns._waiting) == len(threads))
+    for thread in threads:
+        thread.join()
     assert order == list(range(10))
 
 

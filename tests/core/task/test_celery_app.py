@@ -8,7 +8,7 @@ import time
 import pytest
 from structlog.contextvars import bound_contextvars
 
-from tests.support.worker import World
+from tests.support.worker import World, wait_until
 
 pytestmark = pytest.mark.redis
 
@@ -43,8 +43,10 @@ def test_a_task_logs_with_the_id_of_its_request(served: World):
         served.emit("noted", number=1)
     served.finish()
     assert [row.request_id for row in served.effects()] == ["req-1"]
-    assert served.celery is not None
-    events = [json.loads(line) for line in served.celery.text.splitlines() if "req-1" in line]
+    celery = served.celery
+    assert celery is not None
+    wait_until(lambda: "req-1" in celery.text, "what is logged after the commit")
+    events = [json.loads(line) for line in celery.text.splitlines() if "req-1" in line]
     assert [event["task"] for event in events] == ["test:note"]
 
 

@@ -17,8 +17,10 @@ from tests.support.worker import World
 pytestmark = [pytest.mark.redis, pytest.mark.slow]
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-CATCH_UP = 10
-"""Seconds in which everything is done once the broker is back."""
+CATCH_UP = 30
+"""Seconds in which everything is done once the broker is back, on a busy machine too."""
+REDELIVERY = VISIBILITY + 40
+"""Seconds, with another worker's start; by Celery's own defaults it is well over a minute."""
 
 
 def assert_each_happened_once(finding: Finding) -> None:
@@ -30,7 +32,7 @@ def test_a_worker_killed_in_the_middle_of_its_task(world: World):
     world.process.start()
     finding = chaos.kill_workers(world, rounds=1)
     assert_each_happened_once(finding)
-    assert max(finding.redeliveries) < VISIBILITY + 3
+    assert max(finding.redeliveries) < REDELIVERY
 
 
 @ON_SQLITE

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from app.core.task.deadline import Deadlines
+from tests.support.thread import run_together
+from tests.support.worker import wait_until
 
 
 class LateError(Exception):
@@ -21,51 +23,59 @@ def deadlines() -> Iterator[Deadlines]:
     deadlines.stop()
 
 
-def spin(seconds: float) -> None:
+def spin(seconds: float, until: threading.Event | None = None) -> None:
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while time.monotonic() < end and not (until and until.is_set()):
         time.sleep(0.005)
 
 
 def test_a_block_that_takes_too_long_gets_the_error(deadlines):
-    started = time.monotonic()
     with pytest.raises(LateError), deadlines.within("slow", 0.1):
-        spin(20)
-    assert time.monotonic() - started < 10
+        spin(60)
 
 
 def test_a_block_that_ends_in_time_is_left_alone(deadlines):
-    with deadlines.within("quick", 0.3):
+    with deadlines.within("quick", 1.5):
         spin(0.01)
-    spin(0.8)
+    spin(2)
 
 
 def test_each_thread_has_its_own_deadline(deadlines):
-    outcome: dict[str, str] = {}
+    short_is_late = threading.Event()
 
-    def run(name: str, limit: float) -> None:
-        try:
-            with deadlines.within(name, limit):
-                spin(1)
-            outcome[name] = "done"
-        except LateError:
-            outcome[name] = "late"
+    def short() -> str:
+        with pytest.raises(LateError), deadlines.within("short", 0.1):
+            spin(60)
+        short_is_late.set()
+        return "late"
 
-    threads = [threading.Thread(target=run, args=item) for item in [("short", 0.1), ("long", 30.0)]]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert outcome == {"short": "late", "long": "done"}
+    def long() -> str:
+        with deadlines.within("long", 60):
+            spin(60, short_is_late)
+        return "done"
+
+    assert run_together(short, long) == ["late", "done"]
 
 
 def test_an_error_that_comes_too_late_does_not_meet_the_next_block(deadlines):
     """A call in C is not interrupted: the error is sent while it waits, and is then taken back."""
+    waiter = threading.get_ident()
+
+    def expire(sent: threading.Event) -> None:
+        watched = deadlines._watched[waiter]
+        watched.ends = 0.0
+        wait_until(lambda: watched.is_over, "the error's sending")
+        sent.set()
+
     for _ in range(3):
-        with pytest.raises(LateError):  # noqa: SIM117  the order matters
-            with deadlines.within("waiting", 0.1):
-                time.sleep(0.6)
-        with deadlines.within("next", 10):
+        sent = threading.Event()
+        expiry = threading.Thread(target=expire, args=(sent,))
+        with pytest.raises(LateError):  # noqa: PT012, SIM117  the order matters
+            with deadlines.within("waiting", 60):
+                expiry.start()
+                sent.wait(60)
+        expiry.join()
+        with deadlines.within("next", 60):
             spin(0.01)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 from kombu.transport import memory
 
-from app.core.config import Settings
+from app.core.config import ROOT, Settings
 from app.core.database import Base
 from app.core.task.lease import Leases
 from tests.conftest import empty
@@ -47,12 +49,33 @@ def test_what_was_committed_before_the_start_is_done_too(embedded):
     assert embedded.numbers("note") == [1]
 
 
-@ON_SQLITE
-def test_a_start_does_not_make_the_server_wait(embedded):
-    """Celery is imported in a thread."""
-    started = time.perf_counter()
-    embedded.process.start()
-    assert time.perf_counter() - started < 0.2
+START = """
+import sys, threading
+from pathlib import Path
+from app.core.config import Settings
+from tests.support.worker import World
+
+started = threading.Event()
+
+class Gate:
+    def find_spec(self, name, *_):
+        if name == "celery" and not started.wait(60):
+            raise ImportError("the start waits for Celery")
+
+folder = Path(sys.argv[1])
+world = World(Settings(_env_file=None, app_env="test", app_var_dir=folder), folder)
+sys.meta_path.insert(0, Gate())
+world.process.start()
+assert "celery" not in sys.modules
+started.set()
+world.close()
+assert "celery" in sys.modules
+"""
+
+
+def test_a_start_does_not_make_the_server_wait(tmp_path):
+    """Celery is imported in a thread; here it cannot be before the start has returned."""
+    subprocess.run([sys.executable, "-c", START, tmp_path], cwd=ROOT, check=True)
 
 
 @ON_SQLITE
@@ -95,7 +118,7 @@ def test_a_stop_leaves_no_thread_behind(embedded):
     embedded.emit("noted", number=1)
     embedded.finish()
     embedded.process.stop()
-    wait_until(lambda: threading.active_count() <= before, "the end of the threads", 5)
+    wait_until(lambda: threading.active_count() <= before, "the end of the threads")
 
 
 @ON_SQLITE
@@ -105,7 +128,7 @@ def test_a_process_that_never_started_can_be_stopped(embedded):
 
 def test_periodic_tasks_are_done(embedded):
     embedded.process.start()
-    wait_until(lambda: len(embedded.effects("tick")) >= 2, "two turns", 10)
+    wait_until(lambda: len(embedded.effects("tick")) >= 2, "two turns")
 
 
 @ON_SQLITE

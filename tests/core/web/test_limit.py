@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from app.core.auth.principal import Principal
 from app.core.config import Settings
 from app.core.exceptions import APIException, Unauthorized
-from app.core.redis_client import RedisClient
+from app.core.redis_client import TOLERATED_FAILURES, RedisClient
 from app.core.schema import Schema
 from app.core.web import (
     APIBlueprint,
@@ -24,7 +24,8 @@ from app.core.web import (
 )
 from app.core.web.limit import principal
 from app.core.web.request import Request
-from tests.support.redis import RedisServer, redis_server, running_redis
+from tests.support.cache import eventually
+from tests.support.redis import PATIENCE, RedisServer, redis_server, running_redis
 from tests.support.thread import run_together
 
 __all__ = ["redis_server", "running_redis"]
@@ -58,14 +59,14 @@ def probe_routes() -> APIBlueprint:
 
     @api.get("/short")
     @public
-    @limited("2/second", by=client_address, fail="process")
+    @limited("2/3 seconds", by=client_address, fail="process")
     def read_short() -> dict[str, int]:
         return {}
 
     @api.post("/token")
     @public
     @limited("30/minute", by=client_address, fail="closed")
-    @limited("5/2 seconds", by=account_name, fail="closed", counts=WrongPassword)
+    @limited("5/4 seconds", by=account_name, fail="closed", counts=WrongPassword)
     def create_token(form: Login) -> dict[str, str]:
         if form.password == "broken":
             raise RuntimeError
@@ -146,25 +147,28 @@ class TestAnswers:
         refused = client.get("/probe/general")
 
         assert (refused.get_json()["code"], refused.get_json()["error_code"]) == (429, 10014)
-        assert 59 <= int(refused.headers["Retry-After"]) <= 60
+        assert 50 <= int(refused.headers["Retry-After"]) <= 60
 
     def test_every_answer_says_where_the_caller_stands(self, client: FlaskClient) -> None:
         answers = [client.get("/probe/general") for _ in range(4)]
 
         assert {'"client-address";q=3;w=60'} == {it.headers["RateLimit-Policy"] for it in answers}
-        assert [it.headers["RateLimit"] for it in answers] == [
-            '"client-address";r=2;t=60',
-            '"client-address";r=1;t=60',
-            '"client-address";r=0;t=60',
-            '"client-address";r=0;t=60',
+        stands = [it.headers["RateLimit"].rpartition("=") for it in answers]
+        assert [stand for stand, _, _ in stands] == [
+            '"client-address";r=2;t',
+            '"client-address";r=1;t',
+            '"client-address";r=0;t',
+            '"client-address";r=0;t',
         ]
+        assert stands[0][2] == "60"
+        assert all(50 <= int(seconds) <= 60 for _, _, seconds in stands)
 
     def test_several_limits_are_listed_in_their_order(self, client: FlaskClient) -> None:
         answer = sign_in(client, "wrong")
 
-        policy = '"client-address";q=30;w=60, "account-name";q=5;w=2'
+        policy = '"client-address";q=30;w=60, "account-name";q=5;w=4'
         assert policy == answer.headers["RateLimit-Policy"]
-        assert answer.headers["RateLimit"] == '"client-address";r=29;t=60, "account-name";r=4;t=2'
+        assert answer.headers["RateLimit"] == '"client-address";r=29;t=60, "account-name";r=4;t=4'
 
     def test_other_routes_say_nothing(self, client: FlaskClient) -> None:
         assert "RateLimit" not in client.get("/probe/free").headers
@@ -310,15 +314,13 @@ class TestWithoutRedis:
         self, client: FlaskClient, redis_server: RedisServer
     ) -> None:
         with redis_server.frozen():
+            statuses(client, "/probe/general", TOLERATED_FAILURES)
             started = time.monotonic()
-            statuses(client, "/probe/general", 3)
-            waited = time.monotonic() - started
             for _ in range(100):
                 sign_in(client, "right")
-            then = time.monotonic() - started - waited
+            taken = time.monotonic() - started
 
-        assert waited < 1.5
-        assert then < 1
+        assert taken < 100 * PATIENCE / 2, "they have waited for it"
 
     def test_is_counted(self, client: FlaskClient, redis_server: RedisServer) -> None:
         before = degraded()
@@ -339,9 +341,7 @@ class TestWithoutRedis:
         for _ in range(3):
             assert sign_in(client, "right").status_code == 503
         redis_server.start()
-        deadline = time.monotonic() + 5
-        while not shared.is_available and time.monotonic() < deadline:
-            time.sleep(0.02)
+        assert eventually(lambda: shared.is_available)
 
         assert sign_in(client, "right").status_code == 200
 

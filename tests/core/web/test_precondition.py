@@ -6,7 +6,6 @@ from functools import partial
 import httpx
 import pytest
 
-from app.core.config import Settings
 from app.core.exceptions import PreconditionFailed
 from app.core.precondition import ANY, Expected
 from app.core.web.conditional import tags_of
@@ -20,12 +19,6 @@ WRITERS = 50
 def change(api: API, etag: str | None, title: str = "Coffee", by: str = "ada"):
     headers = {} if etag is None else {"If-Match": etag}
     return api.call("PATCH", "/articles/tea", by=by, json={"title": title}, headers=headers)
-
-
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    """Fifty writers of one row may queue longer, on a busy machine, than a caller would wait."""
-    return settings.model_copy(update={"database_timeout": 30})
 
 
 class TestExpected:
