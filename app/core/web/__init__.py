@@ -1,7 +1,5 @@
 """The HTTP side: APIFlask, and what views and `main` need to use it."""
 
-from flask_openapi.models.file import FileStorage as UploadedFile
-
 from app.core.web.app import APIFlask, provided
 from app.core.web.blueprint import APIBlueprint
 from app.core.web.cache_metrics import init_cache_metrics
@@ -15,6 +13,7 @@ from app.core.web.metrics import init_metrics
 from app.core.web.precondition import IfMatch, OptionalIfMatch, tag_headers
 from app.core.web.ready import ready, ready_page
 from app.core.web.request import Response
+from app.core.web.validation import UploadedFile
 
 __all__ = [
     "APIBlueprint",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, get_args, get_origin
 
 import orjson
+from flask_openapi.models.file import FileStorage as OpenAPIFile
 from pydantic import BaseModel, ValidationError
 from werkzeug.datastructures import FileStorage, MultiDict
 
@@ -20,6 +21,17 @@ from app.core.web.translation import translate
 Model = type[BaseModel]
 Reader = Callable[[Request], BaseModel]
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+class UploadedFile(OpenAPIFile):
+    """One uploaded file: the type of a field in a form."""
+
+    @classmethod
+    def validate(cls, value: Any, *_args: Any, **_kwargs: Any) -> FileStorage:
+        """Refuse what came several times, of which a view would not know which is meant."""
+        if not isinstance(value, FileStorage):
+            raise ValueError("Send exactly one file.")  # noqa: TRY004  pydantic takes this one
+        return value
 
 
 def reader_of(location: str, model: Model) -> Reader:

@@ -6,11 +6,10 @@ from typing import Annotated, Any
 
 import pytest
 from flask.testing import FlaskClient
-from flask_openapi.models.file import FileStorage
 from pydantic import BaseModel, Field, SecretStr, model_validator
 
 from app.core.schema import RequestBody, RequestForm, RequestPath, RequestQuery, Schema
-from app.core.web import APIBlueprint, APIFlask, public
+from app.core.web import APIBlueprint, APIFlask, UploadedFile, public
 
 JSON = "application/json"
 DEEP = 100_000
@@ -45,7 +44,7 @@ class Form(RequestForm):
 
 class Upload(RequestForm):
     name: str
-    file: FileStorage
+    file: UploadedFile
 
 
 class Query(RequestQuery):
@@ -435,6 +434,12 @@ class TestForm:
     def test_a_file_is_handed_to_the_view(self, probe):
         response = probe.post("/upload", data={"name": "a", "file": (io.BytesIO(b"text"), "a.txt")})
         assert response.json["seen"] == {"name": "a", "file": "text"}
+
+    def test_two_files_in_one_field_are_refused(self, probe):
+        files = [(io.BytesIO(b"one"), "1.txt"), (io.BytesIO(b"two"), "2.txt")]
+        response = probe.post("/upload", data={"name": "a", "file": files})
+        assert fields(response) == {"form.file": "value_error"}
+        assert "Send exactly one file." in response.text
 
     def test_a_text_in_place_of_a_file_is_refused(self, probe):
         response = probe.post(
