@@ -183,7 +183,7 @@ def split_front_matter(text: str) -> tuple[FrontMatter, str]:
     try:
         facts = yaml.safe_load(match[1])
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        msg = f"bad front matter: {str(error).splitlines()[0]}"
+        msg = f"bad front matter: {_yaml_problem(error)}"
         raise Refusal(msg) from None
     if not isinstance(facts, dict):
         # A text may well begin with a rule: without a mapping it is text.
@@ -195,6 +195,14 @@ def split_front_matter(text: str) -> tuple[FrontMatter, str]:
         where = ".".join(map(str, first["loc"]))
         msg = f"bad front matter: {where}: {first['msg']}"
         raise Refusal(msg) from None
+
+
+def _yaml_problem(error: Exception) -> str:
+    """What is wrong, and in which line of the file; the first one is `---`."""
+    problem, mark = getattr(error, "problem", None), getattr(error, "problem_mark", None)
+    if problem and mark:
+        return f"{problem}, line {mark.line + 2}"
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error).splitlines()[0]
 
 
 def _name_parts(path: PurePath) -> tuple[list[str], str | None]:
