@@ -223,20 +223,21 @@ class Outbox:
         return self.database.session.scalars(query).all()
 
     @transactional
-    def replay(self, ids: Collection[int] | None = None) -> int:
-        """Try dead messages again, these or all, as if they were new; returns how many."""
+    def replay(self, ids: Collection[int] | None = None) -> Sequence[int]:
+        """Try dead messages again, these or all, as if they were new; returns which."""
         dead = OutboxMessage.state == MessageState.DEAD
         if ids is not None:
             dead &= OutboxMessage.id.in_(ids)
+        found = self.database.session.scalars(select(OutboxMessage.id).where(dead)).all()
         values = {
             "state": MessageState.WAITING,
             "available_at": utc_now(),
             "attempts": 0,
             "sendings": 0,
         }
-        result = self.database.session.execute(update(OutboxMessage).where(dead).values(values))
+        self.database.session.execute(update(OutboxMessage).where(dead).values(values))
         self.database.after_commit(self.notify)
-        return cast("CursorResult[Any]", result).rowcount
+        return found
 
     def purge(self, older_than: timedelta) -> int:
         """Delete dead messages that were written longer ago than this; returns how many."""

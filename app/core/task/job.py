@@ -158,8 +158,9 @@ class Jobs:
     @transactional
     def begin(self, job_id: str) -> bool:
         """Note that an attempt begins; False if the job is not to be done any more."""
-        values = {"state": JobState.RUNNING, "started_at": utc_now()}
-        return self._move(job_id, UNFINISHED, **values)
+        values = {"state": JobState.RUNNING, "started_at": utc_now(), "finished_at": None}
+        # Of one that was given up only a replayed message comes here.
+        return self._move(job_id, (*UNFINISHED, JobState.FAILED), **values)
 
     @transactional
     def end(

@@ -41,12 +41,18 @@ def list_messages(*, state: str | None, limit: int, trace: bool) -> None:
 @click.argument("ids", type=click.IntRange(1, MAX_ID), nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Replay every dead message.")
 def replay(*, ids: tuple[int, ...], everything: bool) -> None:
-    """Try dead messages again, as if they were new."""
+    """Try dead messages again, as if they were new; the exit status is 1 if one is not there."""
     if bool(ids) == everything:
         raise click.UsageError("Name the messages' numbers (flask outbox list), or say --all.")
     with outbox.database.scope():
-        count = outbox.replay(None if everything else ids)
-    click.echo(f"{count} messages will be tried again by a running server or worker.")
+        replayed = outbox.replay(None if everything else ids)
+    count = "1 message" if len(replayed) == 1 else f"{len(replayed)} messages"
+    click.echo(f"{count} will be tried again by a running server or worker.")
+    if lacking := sorted(set(ids).difference(replayed)):
+        raise click.ClickException(
+            f"No dead message has the number {', '.join(map(str, lacking))}."
+            " See which there are: flask --app app.main outbox list --state dead"
+        )
 
 
 @group.command("purge")

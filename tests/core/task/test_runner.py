@@ -108,7 +108,7 @@ class TestConsumer:
         assert message.error is not None
         assert "in note" in message.error
         is_mended = True
-        assert house.outbox.replay([message.id]) == 1
+        assert house.outbox.replay([message.id]) == [message.id]
         house.work()
         assert house.messages() == []
 
@@ -249,6 +249,29 @@ class TestJob:
             job_id = house.jobs.start("test:count", {}, owner=1).id
             house.jobs.cancel(job_id)
         assert house.work() == 0
+
+    def test_that_was_given_up_is_done_after_a_replay(self, house: House) -> None:
+        is_mended = False
+
+        @house.group.job("count", tries=1)
+        def count(task: Run) -> str:
+            if not is_mended:
+                raise LookupError
+            return "done"
+
+        house.open()
+        with house.database.scope():
+            job_id = house.jobs.start("test:count", {}, owner=1).id
+        house.work()
+        with house.database.scope():
+            assert house.jobs.get(job_id).state == JobState.FAILED
+            is_mended = True
+            house.outbox.replay()
+        house.work()
+        with house.database.scope():
+            record = house.jobs.get(job_id)
+            assert (record.state, record.result) == (JobState.SUCCEEDED, "done")
+            assert record.error is None
 
     def test_that_fails_says_so_without_telling_too_much(self, house: House) -> None:
         @house.group.job("count", tries=1)

@@ -23,6 +23,13 @@ def dead(library):
     return outbox
 
 
+def numbers(library):
+    """Of what is in the outbox, the oldest first."""
+    outbox: Outbox = library.app.services[Outbox]
+    with outbox.database.scope():
+        return [message.id for message in outbox.list(None, 10)]
+
+
 def test_list_shows_state_key_and_how_late(library, dead):
     status, output = library.run("outbox", "list")
     assert status == 0
@@ -38,8 +45,17 @@ def test_list_shows_the_traceback_when_asked(library, dead):
 
 
 def test_replay_makes_dead_messages_wait_again(library, dead):
-    assert "1 messages will be tried again" in library.run("outbox", "replay", "--all")[1]
+    assert "1 message will be tried again" in library.run("outbox", "replay", "--all")[1]
     assert "2 waiting, 0 running, 0 dead" in library.run("outbox", "list")[1]
+
+
+def test_replay_of_what_is_not_dead_fails_and_names_it(library, dead):
+    first, second = numbers(library)
+    status, output = library.run("outbox", "replay", str(second), "999", str(first))
+    assert status == 1
+    assert "1 message will be tried again" in output
+    assert f"No dead message has the number {second}, 999." in output
+    assert "outbox list --state dead" in output
 
 
 def test_replay_wants_to_know_which(library, dead):
