@@ -60,8 +60,7 @@ from app.core.outbox import Outbox
 from app.core.redis_client import RedisClient
 from app.core.search import Search, build_engine
 from app.core.sms import SmsCodes, build_sender, sms_tasks
-from app.core.task import Jobs, Runner, TaskGroup, TaskRegistry
-from app.core.task.lease import Leases
+from app.core.task import Jobs, Leases, Runner, TaskGroup, TaskRegistry
 from app.core.task.process import TaskProcess
 from app.core.task.work import Work
 from app.core.upload import Uploads
@@ -138,10 +137,11 @@ def _provide_tasks(app: APIFlask, database: Database) -> Outbox:
     for group in TASKS:
         registry.add(group)
     runner = Runner(registry, outbox, jobs)
-    work = Work(app.settings, registry, runner, Leases(database), app.app_context)
+    leases = Leases(database)
+    work = Work(app.settings, registry, runner, leases, app.app_context)
     tasks, background = TaskProcess(work, outbox), Background()
     background.add(tasks)
-    app.provide(outbox, registry, jobs, runner, tasks, background)
+    app.provide(outbox, registry, jobs, runner, leases, tasks, background)
     return outbox
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +13,7 @@ from app.article.exceptions import ArchiveRefused
 from app.article.index import ARTICLE
 from app.article.view_count import ViewCounter
 from app.core.search import Search
-from app.core.task import Refused, Run, TaskGroup
+from app.core.task import Leases, Refused, Run, TaskGroup
 from app.core.upload import UploadGone
 from app.core.web import provided
 
@@ -19,7 +21,12 @@ group = TaskGroup("article")
 views = provided(ViewCounter)
 imports = provided(ArchiveImports)
 search = provided(Search)
+leases = provided(Leases)
 
+BUILDING = "search:article"
+"""The lease of whoever builds the index because it is lacking."""
+BUILDING_SECONDS = 60.0
+"""After its last batch a build that was killed is begun anew."""
 INDEX_TRIES = 300
 """For some two days: a search engine that is gone for a night finds everything afterwards."""
 
@@ -45,7 +52,28 @@ def index_articles(_: Run, payloads: list[dict[str, Any]]) -> None:
     search.update(ARTICLE.name, [payload["article_id"] for payload in payloads])
 
 
+@group.periodic("index-build", every=timedelta(seconds=5), time_limit=timedelta(minutes=30))
+def build_index(_: Run) -> None:
+    """Build the index where it is lacking: at a start, after a change of it, after its loss."""
+    if search.is_lacking(ARTICLE.name):
+        _alone(lambda progress: search.reindex(ARTICLE.name, progress))
+
+
 @group.periodic("index-check", every=timedelta(hours=1), time_limit=timedelta(minutes=30))
 def check_index(_: Run) -> None:
     """Repair what the index has otherwise than the database, and build it where it must be."""
-    search.maintain(ARTICLE.name)
+    _alone(lambda _: search.maintain(ARTICLE.name))
+
+
+def _alone(do: Callable[[Callable[[int], object]], object]) -> None:
+    """Do it unless somebody is at it: of two builds at once one is in vain."""
+    holder = uuid.uuid4().hex
+
+    def keep(_: int = 0) -> bool:
+        return leases.take(BUILDING, holder, BUILDING_SECONDS)
+
+    if keep():
+        try:
+            do(keep)
+        finally:
+            leases.give_up(BUILDING, holder)

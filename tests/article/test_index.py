@@ -9,8 +9,10 @@ from sqlalchemy import update
 
 from app.article.index import ARTICLE, ArticleSource
 from app.article.model import Article
+from app.article.task import BUILDING
 from app.core.database import utc_now
 from app.core.search import Search, SearchUnavailable
+from app.core.task import Leases
 from tests.support.api import API
 from tests.support.work import make_due, messages, tick, work
 from tests.web_fixture import LONG_AGO, Library
@@ -102,6 +104,24 @@ class TestKeepingUp:
         assert len(messages(api.app, "article:index")) == 1
         make_due(api.app)
         work(api.app)
+        assert found(api, "tea") == ["tea"]
+
+    def test_what_is_lost_is_built_anew_by_itself(self, api, search):
+        api.article(slug="tea")
+        work(api.app)
+        for file in api.app.settings.app_var_dir.glob("search*"):
+            file.unlink()
+        tick(api.app, "article:index-build")
+        assert found(api, "tea") == ["tea"]
+
+    def test_nothing_is_built_while_somebody_else_builds(self, api, search):
+        api.article(slug="tea")
+        leases: Leases = api.app.services[Leases]
+        leases.take(BUILDING, "another process", 60)
+        tick(api.app, "article:index-build")
+        assert found(api, "tea") == []
+        leases.give_up(BUILDING, "another process")
+        tick(api.app, "article:index-build")
         assert found(api, "tea") == ["tea"]
 
     def test_the_hourly_check_mends_what_differs(self, api, search):

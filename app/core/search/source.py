@@ -187,6 +187,19 @@ class Search:
                 raise
             return None
 
+    def is_lacking(self, name: str) -> bool:
+        """Whether an index has to be built before anybody finds what there is; False without engine.
+
+        It is missing, damaged or not as declared, or a search has made it and nothing filled it.
+        """
+        source = self.source(name)
+        try:
+            status = self.engine.status(source.index)
+        except SearchUnavailable:
+            return False
+        is_usable = status.exists and status.is_current
+        return not is_usable or status.documents * 2 < source.count()
+
     def maintain(self, name: str) -> None:
         """Do whatever an index needs: build it if it is not as declared, or else repair it."""
         if self.inspect(name) is None:

@@ -5,6 +5,7 @@ See `declaration` for how a slice declares them, and `app.core.outbox` for how t
 
 from app.core.task.declaration import Declaration, InvalidDeclaration, TaskGroup, TaskRegistry
 from app.core.task.job import Jobs, JobState, TaskCancelled, TaskRecord
+from app.core.task.lease import Leases
 from app.core.task.run import Refused, Run
 from app.core.task.runner import Runner
 
@@ -13,6 +14,7 @@ __all__ = [
     "InvalidDeclaration",
     "JobState",
     "Jobs",
+    "Leases",
     "Refused",
     "Run",
     "Runner",

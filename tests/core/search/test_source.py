@@ -150,3 +150,29 @@ class TestMaintaining:
         shelf.stamps = lambda: iter([(1, None)])
         newer.maintain("book")
         assert newer.find(shelf.index, Query("tea")).total == 1
+
+
+class TestLacking:
+    def test_is_an_index_that_is_missing_or_was_made_by_a_search(self, search, shelf):
+        shelf.put(1, "Tea")
+        assert search.is_lacking("book")
+        assert find(search, "tea") == []
+        assert search.is_lacking("book")
+        search.reindex("book")
+        assert not search.is_lacking("book")
+
+    def test_is_not_one_without_anything_to_find(self, search):
+        find(search, "tea")
+        assert not search.is_lacking("book")
+
+    def test_is_one_that_is_damaged_or_gone(self, search, shelf, sqlite_engine):
+        shelf.put(1, "Tea")
+        search.reindex("book")
+        file = sqlite_engine._file.path
+        sqlite_engine.close()  # otherwise all of it is still in the file beside it
+        file.write_bytes(b"garbage" * 1_000)
+        assert search.is_lacking("book")
+        search.reindex("book")
+        assert not search.is_lacking("book")
+        file.unlink()
+        assert search.is_lacking("book")
