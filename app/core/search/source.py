@@ -188,9 +188,10 @@ class Search:
             return None
 
     def is_lacking(self, name: str) -> bool:
-        """Whether an index has to be built before anybody finds what there is; False without engine.
+        """Whether an index has to be built before anybody finds what there is.
 
         It is missing, damaged or not as declared, or a search has made it and nothing filled it.
+        While the engine does not answer there is nothing to be built.
         """
         source = self.source(name)
         try:

@@ -46,8 +46,9 @@ def replay(*, ids: tuple[int, ...], everything: bool) -> None:
         raise click.UsageError("Name the messages' numbers (flask outbox list), or say --all.")
     with outbox.database.scope():
         replayed = outbox.replay(None if everything else ids)
-    count = "1 message" if len(replayed) == 1 else f"{len(replayed)} messages"
-    click.echo(f"{count} will be tried again by a running server or worker.")
+    if replayed or everything:
+        count = "1 message" if len(replayed) == 1 else f"{len(replayed)} messages"
+        click.echo(f"{count} will be tried again by a running server or worker.")
     if lacking := sorted(set(ids).difference(replayed)):
         raise click.ClickException(
             f"No dead message has the number {', '.join(map(str, lacking))}."

@@ -27,7 +27,7 @@ class UploadedFile(OpenAPIFile):
     """One uploaded file: the type of a field in a form."""
 
     @classmethod
-    def validate(cls, value: Any, *_args: Any, **_kwargs: Any) -> FileStorage:
+    def validate(cls, value: object, *_args: object, **_options: object) -> FileStorage:
         """Refuse what came several times, of which a view would not know which is meant."""
         if not isinstance(value, FileStorage):
             raise ValueError("Send exactly one file.")  # noqa: TRY004  pydantic takes this one

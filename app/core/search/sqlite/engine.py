@@ -91,8 +91,10 @@ class SQLiteEngine:
             differences = []
             if structure != structure_of(index):
                 differences.append("it was built for another structure")
-            elif orphans := generation.orphans(db):
-                differences.append(f"{orphans} rows belong to no document")
+            else:
+                generation.visit(db)
+                if orphans := generation.orphans(db):
+                    differences.append(f"{orphans} rows belong to no document")
         return Status(
             exists=True,
             documents=count,

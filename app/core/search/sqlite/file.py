@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS generation (
 )
 """
 """Each index has a live generation, and a second one while it is built anew."""
+HAS_CATALOGUE = "SELECT 1 FROM sqlite_schema WHERE name = 'generation'"
 
 
 class SearchFile:
@@ -187,7 +188,7 @@ class SearchFile:
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA cache_size = -4000")
             connection.execute("PRAGMA secure_delete = FAST")
-            if not connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
+            if not connection.execute(HAS_CATALOGUE).fetchone():
                 connection.execute(CATALOGUE)
                 # A new file counts from anywhere: it is not to be taken for the one before.
                 connection.execute(f"PRAGMA user_version = {secrets.randbelow(2**31)}")
@@ -200,4 +201,6 @@ class SearchFile:
 def _is_damage(error: Exception) -> bool:
     # The lower byte is the kind of error, the rest says more of it.
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_ERROR:  # a table that somebody has dropped, or made otherwise
+        return str(error).startswith(("no such table", "no such column"))
     return code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}

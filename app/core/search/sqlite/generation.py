@@ -103,8 +103,13 @@ class Generation:
     def drop(self, db: sqlite3.Connection) -> None:
         """Remove the tables."""
         self.vocabulary.drop(db)
-        for table in (self.text, self.touched, self.value, self.row, self.document):
+        for table in self._tables:
             db.execute(f"DROP TABLE IF EXISTS {table}")
+
+    def visit(self, db: sqlite3.Connection) -> None:
+        """Fail if a table is not there, as a search would that needs it."""
+        for table in (*self._tables, *self.vocabulary.tables):
+            db.execute(f"SELECT 1 FROM {table} LIMIT 0")
 
     def merge(self, db: sqlite3.Connection, *, is_first: bool) -> bool:
         """Put some of the words in order; tells whether there is more to do."""
@@ -177,6 +182,10 @@ class Generation:
             for table in tables
         )
         return int(db.execute(f"SELECT {' + '.join(counts)}").fetchone()[0])
+
+    @property
+    def _tables(self) -> list[str]:
+        return [self.text, self.touched, self.value, self.row, self.document]
 
     @property
     def _columns(self) -> list[str]:

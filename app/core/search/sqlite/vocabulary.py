@@ -42,6 +42,7 @@ class Vocabulary:
         self._term = f"g{number}_term"
         self._typo = f"g{number}_typo"
         self._frequency = f"g{number}_frequency"
+        self.tables = (self._frequency, self._typo, self._term)
         self._noted: set[str] = set()
 
     def create(self, db: sqlite3.Connection, text: str) -> None:
@@ -60,7 +61,7 @@ class Vocabulary:
 
     def drop(self, db: sqlite3.Connection) -> None:
         """Remove the tables."""
-        for table in (self._frequency, self._typo, self._term):
+        for table in self.tables:
             db.execute(f"DROP TABLE IF EXISTS {table}")
 
     def add(self, db: sqlite3.Connection, texts: Iterable[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import random
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -209,6 +210,26 @@ class TestFile:
         path.write_bytes(b"this is no database" * 1000)
         engine = SQLiteEngine(path)
         assert not engine.status(BOOK).is_current
+        engine.rebuild(BOOK, [[book(1, "Tea")]])
+        assert engine.search(BOOK, Query("tea")).total == 1
+
+    @pytest.mark.parametrize("end", ["document", "row", "value", "text", "touched", "term", "typo"])
+    def test_a_table_that_is_gone_is_damage_which_building_anew_mends(self, engine, end):
+        with engine._file.write() as db:
+            number = _live(db, BOOK).number
+            db.execute(f"DROP TABLE g{number}_{end}")
+        status = engine.status(BOOK)
+        assert not status.is_current
+        assert "no such table" in status.differences[0]
+        engine.rebuild(BOOK, [[book(1, "Tea")]])
+        assert engine.search(BOOK, Query("tea")).total == 1
+
+    def test_a_database_of_something_else_becomes_one_of_indexes(self, tmp_path):
+        path = tmp_path / "search.db"
+        with closing(sqlite3.connect(path)) as other:
+            other.execute("CREATE TABLE thing (id INTEGER)")
+        engine = SQLiteEngine(path)
+        assert not engine.status(BOOK).exists
         engine.rebuild(BOOK, [[book(1, "Tea")]])
         assert engine.search(BOOK, Query("tea")).total == 1
 
