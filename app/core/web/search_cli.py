@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import click
 
 from app.core.command import DatabaseGroup
+from app.core.exceptions import GroundworkError
 from app.core.search import Difference, Search, SearchUnavailable, Status
 from app.core.web.app import provided
 
@@ -20,10 +21,13 @@ _MOST = 20  # keys that are listed
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Say in one line that the engine is not there."""
+    """Say in one line that the engine is not there, or what it has refused."""
     try:
         yield
-    except SearchUnavailable as error:
+    except GroundworkError as error:
+        if not isinstance(error, SearchUnavailable) or error.message != SearchUnavailable.message:
+            remedy = "See how it stands: flask --app app.main search status"
+            raise click.ClickException(f"{error} {remedy}") from None
         cause = f" ({error.__cause__})" if error.__cause__ else ""
         message = (
             f"The search engine {search.engine.name} does not answer, or has no such index{cause}."

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import pytest
 
-from app.article.index import ARTICLE
-from app.core.search import Search
+from app.article.index import ARTICLE, ArticleSource
+from app.core.database import Database
+from app.core.search import Document, Search
+from app.core.search.sqlite import SQLiteEngine
 from app.core.web import APIFlask
 from tests.web_fixture import Library
 
@@ -77,6 +81,26 @@ def test_an_index_that_nobody_declared_is_said(full, command):
     status, output = full.run("search", command, "shop")
     assert status == 2
     assert "no index is called shop; there are: article" in output
+
+
+class Overtaken(ArticleSource):
+    """Articles, while whose reading another process builds the index."""
+
+    def __init__(self, app: APIFlask) -> None:
+        super().__init__(app.services[Database])
+        self._other = SQLiteEngine(app.settings.app_var_dir / "search.db")
+
+    def batches(self, size: int) -> Iterator[Sequence[Document]]:
+        yield from super().batches(size)
+        self._other.rebuild(ARTICLE, [])
+
+
+def test_a_build_that_another_one_overtakes_says_so(full, search):
+    search.sources[ARTICLE.name] = Overtaken(full.app)
+    status, output = full.run("search", "reindex")
+    assert status == 1
+    assert "Another process has begun to build this index. See how it stands" in output
+    assert "MEILI_URL" not in output
 
 
 @pytest.mark.parametrize("command", ["reindex", "status", "sync-settings", "check"])
