@@ -20,6 +20,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from operator import index
 
@@ -205,13 +206,18 @@ class SharedBloom:
         if not is_ours:
             raise RebuildRefused(f"the filter {self.name!r} is being rebuilt; try again later")
         bitmap, count = bytearray(self.bits // 8 + 1), 0
-        for part in _parts(keys):
-            count += len(part)
-            for key in part:
-                for position in self._positions(key):
-                    bitmap[position >> 3] |= 128 >> (position & 7)
-            self._combiner.run([("EXPIRE", self._turn, REBUILD_LIMIT)])
-        self._finish(token, bitmap)
+        try:
+            for part in _parts(keys):
+                count += len(part)
+                for key in part:
+                    for position in self._positions(key):
+                        bitmap[position >> 3] |= 128 >> (position & 7)
+                self._combiner.run([("EXPIRE", self._turn, REBUILD_LIMIT)])
+            self._finish(token, bitmap)
+        except BaseException:
+            with suppress(RedisUnavailable):  # then it runs out by itself
+                self._combiner.run([_GIVE_UP.call([self._turn], token)])
+            raise
         _warn_if_full(self.name, count, self.capacity)
         return count
 
@@ -260,6 +266,10 @@ redis.call('BITOP', 'OR', KEYS[2], KEYS[2], KEYS[3])
 redis.call('SETBIT', KEYS[2], ARGV[3], 1)
 redis.call('RENAME', KEYS[2], KEYS[4])
 redis.call('DEL', KEYS[1], KEYS[3])
+return 1
+""")
+_GIVE_UP = Script("""
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1
 """)
 
