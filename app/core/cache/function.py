@@ -29,6 +29,7 @@ KEYS = 16_384
 """Calls of each function whose keys are remembered."""
 
 _POSITIONAL = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+_NOTHING: Any = object()
 _PLAIN = (bool, int, float, str, bytes, type(None))
 _NAMED = (datetime, date, time, timedelta, Decimal, UUID, PurePath)
 
@@ -101,10 +102,32 @@ def result_type(function: Callable[..., Any]) -> Any:  # noqa: ANN401  any type 
 def wrap(plan: Plan, function: Callable[P, R], operations: Operations) -> CachedFunction[P, R]:
     """The function with a cache in front of it."""
     known, key_of = _key_makers(plan.prefix, function)
+    call = _caller(plan, function, operations, known, key_of)
+    if len(inspect.signature(function).parameters) == 1:
+        call = _caller_of_one(plan, call, key_of)
+
+    def refresh(*args: P.args, **kwargs: P.kwargs) -> R:
+        load = functools.partial(function, *args, **kwargs)
+        return cast("R", operations.refresh_key(plan, key_of(*args, **kwargs), load))
+
+    def remove(*args: P.args, **kwargs: P.kwargs) -> None:
+        operations.remove_key(plan, key_of(*args, **kwargs))
+
+    cached: Any = functools.update_wrapper(call, function)
+    cached.refresh, cached.remove, cached.stats = refresh, remove, plan.counts.snapshot
+    return cast("CachedFunction[P, R]", cached)
+
+
+def _caller(
+    plan: Plan,
+    function: Callable[..., Any],
+    operations: Operations,
+    known: Callable[..., str],
+    key_of: Callable[..., str],
+) -> Callable[..., Any]:
     peek, clock, counts = plan.peek, plan.clock, plan.counts
 
-    @functools.wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+    def call(*args: object, **kwargs: object) -> Any:  # noqa: ANN401  any value
         # Passing no keywords on is faster than passing none of them.
         try:
             key = known(*args, **kwargs) if kwargs else known(*args)
@@ -115,20 +138,43 @@ def wrap(plan: Plan, function: Callable[P, R], operations: Operations) -> Cached
             counts.hits_before += 1
             if entry.uses < MOST_USES:
                 entry.uses += 1
-            value: R = entry.value
-            return value
-        return cast("R", operations.read_key(plan, key, lambda: function(*args, **kwargs)))
+            return entry.value
+        # A lambda would capture the arguments, and that makes every hit slower.
+        return operations.read_key(plan, key, functools.partial(function, *args, **kwargs))
 
-    def refresh(*args: P.args, **kwargs: P.kwargs) -> R:
-        load = functools.partial(function, *args, **kwargs)
-        return cast("R", operations.refresh_key(plan, key_of(*args, **kwargs), load))
+    return call
 
-    def remove(*args: P.args, **kwargs: P.kwargs) -> None:
-        operations.remove_key(plan, key_of(*args, **kwargs))
 
-    cached: Any = call
-    cached.refresh, cached.remove, cached.stats = refresh, remove, counts.snapshot
-    return cast("CachedFunction[P, R]", cached)
+def _caller_of_one(
+    plan: Plan, call: Callable[..., Any], key_of: Callable[..., str]
+) -> Callable[..., Any]:
+    """The same for functions of one parameter, a quarter faster for a number, a text or none."""
+    peek, clock, counts = plan.peek, plan.clock, plan.counts
+    known: dict[object, str] = {}
+
+    def learn(argument: object) -> str:
+        key = key_of() if argument is _NOTHING else key_of(argument)
+        if len(known) >= KEYS:
+            known.clear()
+        known[argument] = key
+        return key
+
+    def call_with_one(
+        first: object = _NOTHING, /, *rest: object, **kwargs: object
+    ) -> Any:  # noqa: ANN401  any value
+        kind = type(first)
+        # No number equals a text; but 1, True and 1.0 are equal, so it is exactly these types.
+        if (kind is int or kind is str or first is _NOTHING) and not rest and not kwargs:
+            entry = peek(known.get(first) or learn(first))
+            if entry is not None and clock() < entry.due:
+                counts.hits_before += 1
+                if entry.uses < MOST_USES:
+                    entry.uses += 1
+                return entry.value
+        args = rest if first is _NOTHING else (first, *rest)
+        return call(*args, **kwargs)
+
+    return call_with_one
 
 
 class _OddArgument(Exception):

@@ -83,6 +83,27 @@ def test_different_arguments_are_different_calls(
     assert len(calls) == 2
 
 
+def test_a_function_of_one_parameter_tells_equal_arguments_apart(local_cache: Manager) -> None:
+    class Shout(str):
+        __slots__ = ()
+
+    @local_cache.cached(storages=["local"], ttl=timedelta(seconds=30))
+    def kind(value: object = 7) -> str:
+        return f"{type(value).__name__} {value}"
+
+    arguments = [1, True, 1.0, "1", Decimal(1), None, (1,), (True,)]
+    for _ in range(2):
+        for value in arguments:
+            assert kind(value) == f"{type(value).__name__} {value}"
+        assert kind() == kind(7) == kind(value=7) == "int 7"
+
+    assert kind.stats().loads == len(arguments) + 1
+    with pytest.raises(CacheMisuse, match="Shout"):
+        kind(Shout("1"))
+    with pytest.raises(TypeError, match="too many"):
+        kind(1, 2)  # type: ignore[call-arg]  # to see it refused
+
+
 @pytest.mark.parametrize(
     "one, other", [({"a": 1, "b": 2}, {"b": 2, "a": 1}), ({1, 2, 3}, {3, 2, 1}), ([1], [1])]
 )
