@@ -111,7 +111,7 @@ class Traffic:
             thread.start()
         while any(thread.is_alive() for thread in threads):
             time.sleep(seconds / SAMPLES)
-            samples.append(self._sample())
+            samples.append(self._memory())
         return samples
 
     def _work(self, number: int, share: int, pace: float, errors: list[str]) -> None:
@@ -130,7 +130,7 @@ class Traffic:
     def _at_rest(self) -> dict[str, Any]:
         """What is there once refreshes behind their readers have ended: it stays for ever."""
         time.sleep(3)
-        return self._sample()
+        return self._census()
 
     def _once(self, choose: random.Random) -> None:
         kind = ChainNode if choose.random() < 0.5 else LocalNode
@@ -148,15 +148,19 @@ class Traffic:
             self._cache.get(node)
 
     @staticmethod
-    def _sample() -> dict[str, Any]:
+    def _memory() -> dict[str, Any]:
+        """Nothing that takes memory itself, such as a list of all objects."""
+        gc.collect()
+        lines = Path(f"/proc/{os.getpid()}/status").read_text().splitlines()
+        resident = next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+        return {"resident_mb": resident / 1024, "blocks": sys.getallocatedblocks()}
+
+    @staticmethod
+    def _census() -> dict[str, Any]:
         gc.collect()
         modules = ((type(each), str(type(each).__module__)) for each in gc.get_objects())
         kinds = Counter(kind.__qualname__ for kind, module in modules if module.startswith(OURS))
-        lines = Path(f"/proc/{os.getpid()}/status").read_text().splitlines()
-        resident = next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
         return {
-            "resident_mb": resident / 1024,
-            "blocks": sys.getallocatedblocks(),
             "threads": threading.active_count(),
             "files": len(list(Path("/proc/self/fd").iterdir())),
             "kinds": dict(kinds),
