@@ -6,10 +6,13 @@ done here, because redis-py spends more on each command than the server and the 
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Sequence
+from struct import Struct
 from typing import Any
 
-from redis import RedisError, ResponseError
+from redis import ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -21,6 +24,9 @@ Answer = Any
 """bytes, int, None, or a list of these; an error is an instance of `ResponseError`."""
 
 CHUNK = 65536
+_SHORT = 256
+_LENGTHS = [b"$%d" % length for length in range(_SHORT)]
+"""What comes before most parts of a command, made once."""
 _STATUS, _ERROR, _NUMBER, _BULK, _ARRAY, _NULL, _PUSH = b"+-:$*_>"
 
 
@@ -66,29 +72,33 @@ class RedisWire:
             answers = self._answers or self._connect()
             answers.socket.sendall(data)
             return [answers.read() for _ in range(count)]
-        except TimeoutError as error:
+        except (TimeoutError, BlockingIOError) as error:
             self.close()
             raise RedisTimeoutError("no answer in time") from error
         except OSError as error:
             self.close()
             raise RedisConnectionError(str(error)) from error
-        except RedisError:
+        except BaseException:  # a signal's too: what was not read would be the next one's answer
             self.close()
             raise
 
     def _connect(self) -> _Answers:
         self._connection = self._pool.get_connection()
-        self._answers = _Answers(self._connection._sock)  # noqa: SLF001  no other way to it
+        connected = self._connection._sock  # noqa: SLF001  no other way to it
+        _time_out_in_kernel(connected)
+        self._answers = _Answers(connected)
         return self._answers
 
 
 def encode(command: Command) -> bytes:
     """A command as it is sent (RESP)."""
-    parts = [part if type(part) is bytes else _as_bytes(part) for part in command]
-    return b"*%d\r\n%b" % (
-        len(parts),
-        b"".join([b"$%d\r\n%b\r\n" % (len(part), part) for part in parts]),
-    )
+    lines = [b"*%d" % len(command)]
+    for part in command:
+        data = part if type(part) is bytes else _as_bytes(part)
+        length = len(data)
+        lines += (_LENGTHS[length] if length < _SHORT else b"$%d" % length, data)
+    lines.append(b"")
+    return b"\r\n".join(lines)
 
 
 def _as_bytes(part: bytes | str | int) -> bytes:
@@ -97,11 +107,26 @@ def _as_bytes(part: bytes | str | int) -> bytes:
     return part.encode() if isinstance(part, str) else part
 
 
+def _time_out_in_kernel(connected: Any) -> None:  # noqa: ANN401  plain or TLS
+    """Leave the time-out to the kernel, which costs nothing.
+
+    Python's own asks before each call whether the socket is ready: twice the system calls, and
+    twice the occasions for other threads to take the GIL. TLS needs Python's.
+    """
+    seconds = connected.gettimeout()
+    if os.name != "posix" or type(connected) is not socket.socket or not seconds:
+        return
+    limit = Struct("ll").pack(int(seconds), int(seconds % 1 * 1_000_000))
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        connected.setsockopt(socket.SOL_SOCKET, option, limit)
+    connected.settimeout(None)
+
+
 class _Answers:
     """Reads answers (RESP 2, and of RESP 3 what servers send unasked)."""
 
-    def __init__(self, socket: Any) -> None:  # noqa: ANN401  plain or TLS
-        self.socket = socket
+    def __init__(self, connected: Any) -> None:  # noqa: ANN401  plain or TLS
+        self.socket = connected
         self._data = b""
         self._at = 0
 
@@ -145,18 +170,20 @@ class _Answers:
         data, at = self._data, self._at
         find, end = data.find, len(data)
         for _ in range(length - len(answers)):
-            start = find(b"\r\n", at) + 2
-            if start < 2 or data[at] != _BULK:  # noqa: PLR2004  nothing found
+            stop = find(b"\r\n", at)
+            if stop < 0 or data[at] != _BULK:
                 break
-            size = int(data[at + 1 : start - 2])
+            start = stop + 2
+            size = int(data[at + 1 : stop])
             if size < 0:
                 answers.append(None)
                 at = start
                 continue
-            if start + size + 2 > end:
+            stop = start + size
+            if stop + 2 > end:
                 break
-            answers.append(data[start : start + size])
-            at = start + size + 2
+            answers.append(data[start:stop])
+            at = stop + 2
         self._at = at
 
     def _line(self) -> bytes:
@@ -176,10 +203,19 @@ class _Answers:
         self._at = start + length + 2
         return self._data[start : start + length]
 
+    def _chunk(self, size: int) -> bytes:
+        try:
+            chunk: bytes = self.socket.recv(size)
+        except BlockingIOError:
+            # Where many threads keep a thread from going on, an answer may have come meanwhile.
+            chunk = self.socket.recv(size, socket.MSG_DONTWAIT)
+        return chunk
+
     def _receive(self, least: int = 1) -> None:
-        chunks = [self._data[self._at :]]
+        rest = self._data[self._at :]
+        chunks = [rest] if rest else []
         while least > 0:
-            chunk = self.socket.recv(max(least, CHUNK))
+            chunk = self._chunk(max(least, CHUNK))
             if not chunk:
                 raise RedisConnectionError("the server has closed the connection")
             chunks.append(chunk)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import pairwise
 from typing import Any, ClassVar
 
 from app.core.redis_client import RedisClient, RedisUnavailable, ScriptMissing, Server
@@ -38,7 +40,7 @@ class Script:
 
 
 class _Request:
-    __slots__ = ("answers", "batch", "commands", "error", "turn")
+    __slots__ = ("answers", "batch", "commands", "error", "follower", "turn")
 
     def __init__(self, commands: Sequence[Command]) -> None:
         self.commands = commands
@@ -46,6 +48,8 @@ class _Request:
         self.error: RedisUnavailable | None = None
         self.batch: _Batch | None = None
         """Everybody's requests and the lane for them, given to whoever is to run them."""
+        self.follower: _Request | None = None
+        """Whom to wake next."""
         self.turn = threading.Lock()
         self.turn.acquire()
 
@@ -96,12 +100,22 @@ class Combiner:
         return self._run_alone(place, commands)
 
     def _await(self, request: _Request) -> list[Any]:
-        request.turn.acquire()
+        try:
+            request.turn.acquire()
+        except BaseException:  # by a signal: others count on what was to be done here
+            threading.Thread(target=self._stand_in, args=(request,), daemon=True).start()
+            raise
+        if request.follower is not None:
+            request.follower.turn.release()
         if request.batch is not None:
             self._run_batch(request.batch)
         if request.error is not None:
             raise RedisUnavailable(str(request.error)) from request.error
         return request.answers
+
+    def _stand_in(self, request: _Request) -> None:
+        with suppress(RedisUnavailable):
+            self._await(request)
 
     def _run_alone(self, lane: Run, commands: Sequence[Command]) -> list[Any]:
         error: RedisUnavailable | None = None
@@ -128,10 +142,13 @@ class Combiner:
             error = failure
             for request in requests:
                 request.error = failure
+        except BaseException:  # by a signal: the others are not to take it for an answer
+            for request in requests:
+                request.error = RedisUnavailable("whoever asked for all was interrupted")
+            raise
         finally:
-            for request in requests[1:]:
-                request.turn.release()
             self._hand_over(lane, error)
+            _wake(requests[1:])
 
     def _hand_over(self, lane: Run, error: RedisUnavailable | None) -> None:
         """Give the lane to all that queue, led by their first, or leave it to whoever comes."""
@@ -143,7 +160,7 @@ class Combiner:
             # Nobody is to wait for another time-out: each does without Redis.
             for request in waiting:
                 request.error = error
-                request.turn.release()
+            _wake(waiting)
         elif waiting:
             waiting[0].batch = lane, waiting
             waiting[0].turn.release()
@@ -154,6 +171,14 @@ class Combiner:
     def _new_lane(self) -> Run:
         server = self._client.server
         return _cluster_lane(server) if self._client.is_cluster else RedisWire(server).run
+
+
+def _wake(requests: Sequence[_Request]) -> None:
+    """Wake the first, who wakes the second: woken all at once, they would fight for the GIL."""
+    for request, follower in pairwise(requests):
+        request.follower = follower
+    if requests:
+        requests[0].turn.release()
 
 
 def _cluster_lane(server: Server) -> Run:

@@ -109,13 +109,13 @@ class Fill:
                     level.storage.set_all(copies, plan.codec)
 
             self._flights.store(self._flight, good, store)
-        values, early = self._flight.values, plan.early
+        values, most_early = self._flight.values, plan.early * 40
         is_shared = plan.levels[depth].shared is not None
         for key, item in hits.items():
-            values[key] = item.value
+            values[key], fresh, _, cost, _ = item
             # Nobody is early by so many times the cost; most items are spared the question.
-            if is_shared and item.fresh <= item.cost * early * 40 and plan.is_due(item):
-                plan.counts.stale += item.fresh <= 0
+            if fresh <= cost * most_early and is_shared and plan.is_due(item):
+                plan.counts.stale += fresh <= 0
                 self.due.append(key)
 
     def _await(self, key: str) -> None:

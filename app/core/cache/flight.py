@@ -74,7 +74,7 @@ class Flights:
         flight = Flight()
         with self._lock:
             current = self._current
-            own = [key for key in keys if key not in current]
+            own = [key for key in keys if key not in current] if current else list(keys)
             others = [key for key in keys if key in current] if len(own) < len(keys) else []
             current.update(dict.fromkeys(own, flight))
         return flight, own, others

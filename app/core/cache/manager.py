@@ -138,22 +138,14 @@ class Manager:
         return self._get_all(self._plan(type(wanted[0])), wanted) if wanted else []
 
     def _get_all(self, plan: Plan, nodes: Sequence[Node[T]]) -> list[T | None]:
-        peek, clock, prefix = plan.peek, plan.clock, plan.prefix
+        prefix = plan.prefix
         keys = [f"{prefix}{node.key()}" for node in nodes]
-        entries = [peek(key) for key in keys]
-        now = clock()
-        found = {}
-        for key, entry in zip(keys, entries, strict=True):
-            if entry is not None and now < entry.due:
-                found[key] = entry.value
-                entry.uses = 1
-        plan.counts.hits_before += len(found)
+        found = {} if plan.local is None else _peek_all(plan, keys)
         if len(found) < len(keys):
             if self._shared is not None:
                 self._shared.await_channel()
-            named = dict(zip(keys, nodes, strict=True))
-            missing = [key for key in keys if key not in found]
-            found |= self._reader.read_all(plan, missing, _batch_loader(named))
+            missing = [key for key in keys if key not in found] if found else keys
+            found |= self._reader.read_all(plan, missing, _batch_loader(keys, nodes))
         return [found[key] for key in keys]
 
     # Writing
@@ -344,8 +336,22 @@ def _remove_from(storages: Iterable[Storage], keys: Sequence[str]) -> None:
         storage.remove(keys)
 
 
-def _batch_loader(named: Mapping[str, Node[Any]]) -> Load:
+def _peek_all(plan: Plan, keys: Sequence[str]) -> dict[str, Any]:
+    """What the local storage has and is simply good."""
+    found = {}
+    entries = [plan.peek(key) for key in keys]
+    now = plan.clock()
+    for key, entry in zip(keys, entries, strict=True):
+        if entry is not None and now < entry.due:
+            found[key] = entry.value
+            entry.uses = 1
+    plan.counts.hits_before += len(found)
+    return found
+
+
+def _batch_loader(all_keys: Sequence[str], all_nodes: Sequence[Node[Any]]) -> Load:
     def load(keys: Sequence[str]) -> Sequence[Any]:
+        named = dict(zip(all_keys, all_nodes, strict=True))
         nodes = [named[key] for key in keys]
         loaded = type(nodes[0]).load_all(nodes)
         if isinstance(loaded, Mapping):

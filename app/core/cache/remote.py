@@ -36,10 +36,12 @@ CHUNK = 1000
 CHANNEL_WAIT = 0.5
 """Seconds that a process's first use waits for its channel to open."""
 
-_HEAD = Struct("<c8sddd")
+_HEAD = Struct("<B8sddd")
 """Kind, token, when it becomes stale and when it ends (seconds since 1970), cost in seconds."""
-_VALUE, _ABSENT = b"V", b"A"
+_VALUE, _ABSENT = b"VA"
 _LEASE, _AWAITED = b"L", b"W"
+_MARK = 9
+"""Length of a lease's mark: kind and token."""
 _REMOVED, _FILLED = b"x", b"f"
 
 _FILL = Script("""
@@ -90,6 +92,8 @@ class RedisStorage:
         self._origin = secrets.token_bytes(8)
         self._combiner = Combiner(client)
         self._pending: set[str] = set()
+        self._unclaimed: set[tuple[str, bytes]] = set()
+        """Leases, by key and token, that Redis may have given without our hearing of it."""
         self._pending_lock = threading.Lock()
         self._is_clear_pending = False
         self._awaited: dict[str, threading.Event] = {}
@@ -129,17 +133,17 @@ class RedisStorage:
             commands: list[Command] = [
                 ("SET", name, _LEASE + token, "NX", "GET", "PX", milliseconds) for name in names
             ]
-            answers = self._ask(commands, leased=keys)
         else:
             parts = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
             commands = []
             for part in parts:
                 leases = _LEASE_ALL.call(part, _LEASE + token, milliseconds)
                 commands += [leases, ("MGET", *part)]
-            answers = self._ask(commands, leased=keys)
-            answers = None if answers is None else [data for part in answers[1::2] for data in part]
+        answers = self._ask(commands, leased=keys, token=token)
         if answers is None:
             return [MISSING] * len(keys)
+        if commands[0][0] != "SET":
+            answers = [data for part in answers[1::2] for data in part]
         return list(self._read_all(answers, codec, token))
 
     def wait(self, key: str, codec: Codec, seconds: float) -> Item | Lease | Missing:
@@ -151,7 +155,7 @@ class RedisStorage:
         try:
             while time.monotonic() < deadline:
                 word.clear()
-                answers = self._ask([command], leased=[key])
+                answers = self._ask([command], leased=[key], token=token)
                 if answers is None:
                     return MISSING
                 (found,) = self._read_all(answers, codec, token)
@@ -205,14 +209,7 @@ class RedisStorage:
 
     def release(self, leases: Mapping[str, Lease]) -> None:
         """Give leases back unused, because loading has failed."""
-        self._ask(
-            [
-                _RELEASE.call(
-                    [self._name(key)], lease.token, self._channel, self._message(_FILLED, key)
-                )
-                for key, lease in leases.items()
-            ]
-        )
+        self._ask([self._release(key, lease.token) for key, lease in leases.items()])
 
     def remove(self, keys: Sequence[str]) -> None:
         """Delete these, and tell the other processes; as soon as possible if that is not now."""
@@ -291,19 +288,22 @@ class RedisStorage:
 
     def _settle(self) -> bool:
         """Do the removals that are due; say whether none is left."""
-        if not self._pending and not self._is_clear_pending:
+        if not self._pending and not self._is_clear_pending and not self._unclaimed:
             return True
         with self._pending_lock:
-            keys = list(self._pending)
+            keys, unclaimed = list(self._pending), list(self._unclaimed)
             try:
                 if self._is_clear_pending:
                     self._clear()
                     self._is_clear_pending = False
-                if keys:
-                    self._combiner.run(self._removals(keys))
+                commands = self._removals(keys)
+                commands += [self._release(key, token) for key, token in unclaimed]
+                if commands:
+                    self._combiner.run(commands)
             except RedisUnavailable:
                 return False
             self._pending.clear()
+            self._unclaimed.clear()
         return True
 
     def _clear(self) -> None:
@@ -322,14 +322,18 @@ class RedisStorage:
 
     # Redis
 
-    def _ask(self, commands: Sequence[Command], *, leased: Iterable[str] = ()) -> list[Any] | None:
+    def _ask(
+        self, commands: Sequence[Command], *, leased: Iterable[str] = (), token: bytes = b""
+    ) -> list[Any] | None:
         """The answers; None where Redis does not answer, or removals are due first and fail.
 
         Args:
             commands: To be run in this order.
             leased: Keys of which the commands take the lease.
+            token: Of these leases.
         """
-        if (self._pending or self._is_clear_pending) and not self._settle():
+        is_due = self._pending or self._is_clear_pending or self._unclaimed
+        if is_due and not self._settle():
             self.failures += 1
             return None
         try:
@@ -338,7 +342,9 @@ class RedisStorage:
             self.failures += 1
             if leased and error.__cause__ is not None:
                 # A server that was only slow may still hand out leases that nobody knows of.
-                self._owe(leased)
+                with self._pending_lock:
+                    if len(self._unclaimed) < MOST_PENDING:  # others end by themselves
+                        self._unclaimed.update((key, token) for key in leased)
             return None
 
     def _removals(self, keys: Iterable[str]) -> list[Command]:
@@ -346,6 +352,9 @@ class RedisStorage:
         for key in keys:
             commands += [("DEL", self._name(key)), self._announcement(key)]
         return commands
+
+    def _release(self, key: str, token: bytes) -> Command:
+        return _RELEASE.call([self._name(key)], token, self._channel, self._message(_FILLED, key))
 
     def _announcement(self, key: str) -> Command:
         return ("PUBLISH", self._channel, self._message(_REMOVED, key))
@@ -381,12 +390,11 @@ class RedisStorage:
             if data is None:
                 found.append(lease)
                 continue
-            kind = data[:1]
-            if kind in (_LEASE, _AWAITED):
+            if len(data) == _MARK and data[:1] in (_LEASE, _AWAITED):
                 found.append(lease if data[1:] == mark else BUSY)
                 continue
             try:
-                _, token, stale, end, cost = unpack(data)
+                kind, token, stale, end, cost = unpack(data)
                 value = None if kind == _ABSENT else decode(data[size:])
             except Exception as error:  # noqa: BLE001  whatever a codec raises
                 self._note_unreadable(error)

@@ -311,6 +311,22 @@ class TestWithoutRedis:
         one.cache.get(node("after"))
         assert eventually(lambda: one.cache.get(node("after")) is None)
 
+    def test_what_redis_holds_outlives_a_read_that_timed_out(
+        self, processes: Make, source: Source, redis_server: RedisServer
+    ) -> None:
+        node = word_node(source, "redis")
+        source.values["tea"] = "green"
+        one, two = processes(), processes()
+        one.cache.get(node("tea"))
+
+        with redis_server.frozen():
+            assert one.cache.get(node("tea")) == "green"
+        assert eventually(lambda: one.client.is_available)
+        assert eventually(one.remote._settle)
+
+        assert two.cache.get(node("tea")) == "green"
+        assert source.asked == ["tea", "tea"]  # at first, and while Redis was frozen
+
     def test_a_restarted_redis_is_used_again(
         self, processes: Make, node: type[Word], source: Source, redis_server: RedisServer
     ) -> None:
@@ -369,5 +385,6 @@ def test_nothing_grows_while_lifetimes_end_and_begin(
     assert len(one.cache._flights) == 0
     assert one.remote._awaited == {}
     assert one.remote._pending == set()
+    assert one.remote._unclaimed == set()
     assert len(one.local) <= 60
     assert eventually(lambda: one.client.call(lambda server: server.dbsize()) == 0)
