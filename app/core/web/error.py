@@ -88,7 +88,10 @@ def answer_other(error: Exception) -> Response:
     """Answer what nobody foresaw: nothing leaks, and the log has the whole traceback."""
     registry: ErrorRegistry = current_app.extensions["errors"]
     if known := registry.convert(error):
-        log.warning("dependency_failed", error=type(error).__name__, answer=type(known).__name__)
+        # Of a database's error what the driver says: SQLAlchemy adds the statement to it.
+        reason = str(getattr(error, "orig", None) or error)
+        kind, answer = type(error).__name__, type(known).__name__
+        log.warning("dependency_failed", error=kind, reason=reason, answer=answer)
         return render(known)
     log.error("unhandled_exception", exc_info=error)
     return render(APIException(), traceback.format_exception(error) if current_app.debug else None)

@@ -322,10 +322,11 @@ class TestRegistry:
 
     def test_the_cause_is_logged(self, probe, logs):
         probe.register_error_source(ProviderError, lambda _: ServiceUnavailable())
-        fail(probe, ProviderError())
-        assert logs.named("dependency_failed")[0]["error"] == "ProviderError"
+        fail(probe, ProviderError("refused"))
+        (event,) = logs.named("dependency_failed")
+        assert (event["error"], event["reason"]) == ("ProviderError", "refused")
 
-    def test_a_database_that_is_down_is_503(self, app, client):
+    def test_a_database_that_is_down_is_503(self, app, client, logs):
         """The whole application knows what its database's errors mean."""
         error = OperationalError("SELECT 1", {}, Exception("gone"), connection_invalidated=True)
 
@@ -334,5 +335,6 @@ class TestRegistry:
 
         app.add_url_rule("/fail", view_func=view)
         response = client.get("/fail")
+        assert [event["reason"] for event in logs.named("dependency_failed")] == ["gone"]
         check_shape(response, 503)
         assert int(response.headers["Retry-After"]) > 0
