@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 PHONE_LENGTH = 16
 # China's numbers have a national part of fixed length; what a provider would mend, such as a zero
@@ -14,7 +14,19 @@ PHONE_PATTERN = r"^\+(?:861[3-9][0-9]{9}|[1-79][0-9]{6,14}|8[0-57-9][0-9]{5,13})
 _PHONE = re.compile(PHONE_PATTERN)
 _SEPARATOR = re.compile(r"[ ().-]")
 
-Phone = Annotated[str, Field(pattern=PHONE_PATTERN, examples=["+8613800138000"])]
+
+def _check(text: str) -> str:
+    if not _PHONE.fullmatch(text):
+        message = "Send the number with its country and nothing else, such as +8613800138000."
+        raise ValueError(message)
+    return text
+
+
+Phone = Annotated[
+    str,
+    AfterValidator(_check),
+    Field(examples=["+8613800138000"], json_schema_extra={"pattern": PHONE_PATTERN}),
+]
 """A number with its country that can get messages (E.164)."""
 
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from app.core.sms.phone import Phone, mask_phone, parse_phone
+from app.core.sms.phone import PHONE_PATTERN, Phone, mask_phone, parse_phone
+from app.core.web.translation import translate
 
 WRONG = [
     "",
@@ -31,11 +32,23 @@ def test_number_in_its_one_spelling_is_taken(phone):
     assert TypeAdapter(Phone).validate_python(phone) == phone == parse_phone(phone)
 
 
+def test_the_document_shows_what_is_taken():
+    schema = TypeAdapter(Phone).json_schema()
+    assert (schema["type"], schema["pattern"]) == ("string", PHONE_PATTERN)
+
+
 @pytest.mark.parametrize("phone", WRONG)
 def test_anything_else_is_refused(phone):
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError, match=r"with its country and nothing else, such as \+86"):
         TypeAdapter(Phone).validate_python(phone)
     assert parse_phone(phone) is None
+
+
+def test_refusal_is_told_in_chinese_too():
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(Phone).validate_python("13800138000")
+    message = caught.value.errors()[0]["msg"].removeprefix("Value error, ")
+    assert translate(message, "zh").startswith("请发送带国家代码")
 
 
 @pytest.mark.parametrize(
