@@ -17,6 +17,9 @@ log = get_logger(__name__)
 
 BATCH = 500
 """Documents that are read and written at once."""
+FEW = 1000
+"""Documents below which an index may be one that searches have made and nothing has filled. With
+more it is compared with the database once an hour: to count many rows every few seconds is dear."""
 PATIENCE = 1.0
 """Seconds to wait for another thread that makes an index."""
 Progress = Callable[[int], object]
@@ -198,8 +201,9 @@ class Search:
             status = self.engine.status(source.index)
         except SearchUnavailable:
             return False
-        is_usable = status.exists and status.is_current
-        return not is_usable or status.documents * 2 < source.count()
+        if not (status.exists and status.is_current):
+            return True
+        return status.documents < FEW and status.documents * 2 < source.count()
 
     def maintain(self, name: str) -> None:
         """Do whatever an index needs: build it if it is not as declared, or else repair it."""
