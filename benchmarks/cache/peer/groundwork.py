@@ -139,7 +139,10 @@ class Peer:
         source = loads
         self._cache = cache = Manager()
         cache.register_storage("local", LocalStorage(size=200_000))
-        client = RedisClient(f"redis://127.0.0.1:{port}/0", connections=16)
+        # The others wait for Redis without end. Within the 0.2 s of an application 1,000 threads on
+        # two cores may not get the GIL, and would then do without Redis, as with a slow server.
+        address = f"redis://127.0.0.1:{port}/0?socket_timeout=5"
+        client = RedisClient(address, connections=16)
         cache.register_storage("redis", RedisStorage(client, prefix="groundwork:"))
 
         @cache.cached(storages=["local"], ttl=timedelta(seconds=TTL))
