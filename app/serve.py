@@ -1,6 +1,6 @@
 """Start the WSGI server: check what would fail, prepare the environment, become the server.
 
-`serve` replaces this process (`execve`), so that a supervisor's signals reach the server itself
+`serve` replaces this process (`execv`), so that a supervisor's signals reach the server itself
 and the server starts with an environment that is complete before anything is imported. As a
 module of its own (`python -m app.serve`) it has imported next to nothing, and goes on as Gunicorn.
 """
