@@ -235,7 +235,9 @@ def _provide_sms(app: APIFlask, outbox: Outbox) -> SmsCodes:
 
 
 def _provide_auth(app: APIFlask, database: Database, users: UserService, codes: SmsCodes) -> None:
-    sessions = SessionService(database, users, look_up=app.services[UserPages].account)
+    sessions = SessionService(
+        database, users, app.settings, look_up=app.services[UserPages].account
+    )
     address = app.settings.address
     tokens = AccessTokens(address, f"{address}/api/v1", app.settings.secrets)
     server = OAuthServer(users, sessions, tokens)

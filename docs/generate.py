@@ -39,6 +39,7 @@ Text = dict[str, str]
 SETTING_GROUPS: dict[str, Text] = {
     "app": {"en": "Application", "zh": "应用"},
     "web": {"en": "Web server", "zh": "Web 服务器"},
+    "auth": {"en": "Sessions", "zh": "会话"},
     "prometheus": {"en": "Metrics", "zh": "指标"},
     "database": {"en": "Database", "zh": "数据库"},
     "redis": {"en": "Redis", "zh": "Redis"},

@@ -174,6 +174,13 @@ class Settings(BaseSettings):
     """Whether routes refuse callers who exceed their rate limit. Off for load tests; refused in
     production, where passwords could then be guessed without end."""
 
+    auth_refresh_grace: Annotated[int, Field(ge=0, le=60)] = 10
+    """Seconds in which a refresh token that is sent again gets the same response, as long as the
+    token in it has not been used: a lost response is no theft. `0`: never."""
+    auth_max_sessions: Annotated[int, Field(ge=1, le=10_000)] = 50
+    """Sessions that one account may have; signing in once more ends the one that has not been used
+    for longest."""
+
     prometheus_multiproc_dir: RootPath | None = None
     """Folder where workers keep their metrics so that each can report all. `flask serve` sets it;
     prometheus-client needs it in the environment before Python starts."""

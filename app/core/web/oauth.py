@@ -56,7 +56,9 @@ class TokenForm(OAuthForm):
     password: Annotated[Value, Field(json_schema_extra={"format": "password"})] = ""
     """Grant `password`: the account's password."""
     refresh_token: Value = ""
-    """Grant `refresh_token`: the token from the last answer. It is good once."""
+    """Grant `refresh_token`: the token from the last response. Its first use spends it; sent again
+    within `AUTH_REFRESH_GRACE` seconds (10), it gets the same successor, while that is
+    unused."""
     phone: Annotated[Value, Field(examples=["+8613800138000"])] = ""
     """Grant `sms-code`: the number that the account has proven."""
     code: Annotated[Value, Field(examples=["123456"])] = ""
@@ -76,7 +78,7 @@ class TokenOut(Schema):
     expires_in: int
     """Seconds that the access token is good for."""
     refresh_token: str
-    """Fetches the next tokens, once."""
+    """Fetches the next tokens. Any later use than a repeated request ends the session."""
     scope: str
     """Permissions of the access token, separated by spaces."""
 

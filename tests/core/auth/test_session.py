@@ -14,6 +14,7 @@ from app.core.auth.session.state import SIZE, TTL, SessionState, StateCache
 from app.core.database import utc_now
 from app.core.migration import upgrade
 from tests.support.sign_in import House, house, small_house
+from tests.support.thread import run_together
 
 __all__ = ["house", "small_house"]
 
@@ -35,7 +36,8 @@ class TestRotation:
         house.account("ada")
         other_device = house.sign_in("ada")
         first = house.sign_in("ada")
-        second = house.refresh(first["refresh_token"]).json
+        used = house.refresh(first["refresh_token"]).json
+        second = house.refresh(used["refresh_token"]).json
         with capture_logs() as logs:
             answer = house.refresh(first["refresh_token"])
         assert (answer.status_code, answer.json["error"]) == (400, "invalid_grant")
@@ -53,6 +55,14 @@ class TestRotation:
             stored = small_house.database.session.scalars(select(RefreshToken.token_hash)).one()
         assert tokens["refresh_token"] not in stored
         assert len(stored) == 64
+
+    def test_a_successor_is_not_stored_either(self, small_house: House):
+        small_house.account("ada")
+        tokens = small_house.refresh(small_house.sign_in("ada")["refresh_token"]).json
+        with small_house.database.engine.connect() as connection:
+            rows = connection.exec_driver_sql("SELECT * FROM refresh_token").all()
+        assert len(rows) == 2
+        assert tokens["refresh_token"] not in str(rows)
 
     @pytest.mark.parametrize(
         "change", [{"expires_at": utc_now() - timedelta(seconds=1)}, {"revoked_at": utc_now()}]
@@ -92,6 +102,36 @@ class TestRotation:
             user = house.database.session.merge(user)
             house.database.transact(lambda _: setattr(user, "password_changed_at", utc_now()))
             assert house.sessions.open(account, "groundwork", None, service.Device()) is None
+
+
+class TestBound:
+    def test_one_session_too_many_ends_the_one_unused_for_longest(self, house: House):
+        house.account("ada")
+        house.sessions._max_sessions = 3
+        first, second, third = (house.sign_in("ada") for _ in range(3))
+        first = house.refresh(first["refresh_token"]).json
+        fourth = house.sign_in("ada")
+        statuses = [house.status(each["access_token"]) for each in (first, second, third, fourth)]
+        assert statuses == [200, 401, 200, 200]
+        assert house.refresh(second["refresh_token"]).status_code == 400
+
+    def test_sessions_of_others_and_those_that_are_over_do_not_count(self, house: House):
+        house.account("ada")
+        house.account("bob")
+        house.sessions._max_sessions = 2
+        bob, ada = house.sign_in("bob"), house.sign_in("ada")
+        over = house.sign_in("ada")
+        house.call("POST", "/auth/revoke", data={"token": over["access_token"]})
+        house.sign_in("ada")
+        assert [house.status(each["access_token"]) for each in (bob, ada)] == [200, 200]
+
+    def test_many_who_sign_in_at_once_stay_within_it(self, house: House):
+        house.account("ada")
+        house.sessions._max_sessions = 2
+        run_together(*[lambda: house.sign_in("ada")] * 4)
+        with house.database.scope():
+            live = select(func.count()).where(AuthSession.revoked_at.is_(None))
+            assert house.database.session.scalar(live) == 2
 
 
 class TestState:

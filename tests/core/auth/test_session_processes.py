@@ -11,15 +11,17 @@ from multiprocessing.synchronize import Barrier
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 
 from app.core.auth.permission import Role
+from app.core.auth.session.model import AuthSession, RefreshToken
 from app.core.config import Settings
 from tests.support.sign_in import PASSWORD, House, house
 
 __all__ = ["house"]
 
 PROCESSES = 8
-ROUNDS = 100
+ROUNDS = 40
 ONE_SECOND = 1.0
 
 
@@ -74,27 +76,77 @@ def workers(settings: Settings, count: int) -> Iterator[list[Worker]]:
         yield found
 
 
-def refresh_together(house: House, found: list[Worker]) -> tuple[list[int], str]:
-    """Let every process refresh one token at once; the statuses, and the winner's access token."""
-    token = house.sign_in("ada")["refresh_token"]
-    for worker in found:
-        worker.pipe.send(("refresh_together", token))
-    answers = [worker.pipe.recv() for worker in found]
-    fresh = [body["access_token"] for status, body in answers if status == 200]
-    return sorted(status for status, _ in answers), fresh[0]
+def refresh_together(found: list[Worker], *tokens: str) -> list[tuple[int, Any]]:
+    """Let every process refresh at once, each its own of the tokens; what they are answered."""
+    for number, worker in enumerate(found):
+        worker.pipe.send(("refresh_together", tokens[number % len(tokens)]))
+    return [worker.pipe.recv() for worker in found]
 
 
 @pytest.mark.slow
-def test_of_many_processes_that_refresh_one_token_one_succeeds(house: House):
+def test_of_many_processes_that_refresh_one_token_all_get_the_same_successor(house: House):
+    """As the tabs of a browser do."""
+    house.account("ada")
+    with workers(house.settings, PROCESSES) as found:
+        token = house.sign_in("ada")["refresh_token"]
+        for _ in range(ROUNDS):
+            answers = refresh_together(found, token)
+            assert [status for status, _ in answers] == [200] * PROCESSES
+            successors = {body["refresh_token"] for _, body in answers}
+            assert len(successors) == 1
+            assert house.status(answers[0][1]["access_token"]) == 200
+            [token] = successors
+
+
+@pytest.mark.slow
+def test_without_a_grace_one_of_many_processes_succeeds_and_its_session_ends(house: House):
     house.account("ada")
     other_device = house.sign_in("ada")
-    with workers(house.settings, PROCESSES) as found:
+    strict = house.settings.model_copy(update={"auth_refresh_grace": 0})
+    with workers(strict, PROCESSES) as found:
         for _ in range(ROUNDS):
-            statuses, winner = refresh_together(house, found)
+            answers = refresh_together(found, house.sign_in("ada")["refresh_token"])
+            statuses = sorted(status for status, _ in answers)
             assert statuses == [200] + [400] * (PROCESSES - 1)
+            [winner] = [body["access_token"] for status, body in answers if status == 200]
             # Seven have used it again, so the winner may not keep what it got.
             assert house.status(winner) == 401
         assert found[0].ask("status", other_device["access_token"]) == 200
+
+
+@pytest.mark.slow
+def test_a_retry_and_a_thief_at_once_never_leave_two_lines_of_tokens(house: House):
+    """Half of the processes use the successor, half the token before it."""
+    house.account("ada")
+    with workers(house.settings, PROCESSES) as found:
+        for _ in range(ROUNDS):
+            first = house.sign_in("ada")["refresh_token"]
+            second = house.refresh(first)
+            answers = refresh_together(found, first, second.json["refresh_token"])
+            of_first, of_second = answers[::2], answers[1::2]
+            gained = {body["refresh_token"] for status, body in of_second if status == 200}
+            again = {body["refresh_token"] for status, body in of_first if status == 200}
+            assert len(gained) <= 1
+            assert again <= {second.json["refresh_token"]}
+            session = house.tokens().verify(second.json["access_token"]).session_id
+            is_over, unused = line_of(house, session)
+            assert unused <= 1
+            # Whoever used the earlier token after its successor has ended the session.
+            assert is_over == any(status == 400 for status, _ in of_first)
+
+
+def line_of(house: House, session_id: str) -> tuple[bool, int]:
+    """Whether a session is over, and how many of its refresh tokens have not been used."""
+    with house.database.scope():
+        session = house.database.session
+        session.rollback()
+        revoked = session.scalar(select(AuthSession.revoked_at).where(AuthSession.id == session_id))
+        unused = session.scalar(
+            select(func.count()).where(
+                RefreshToken.session_id == session_id, RefreshToken.used_at.is_(None)
+            )
+        )
+    return revoked is not None, unused or 0
 
 
 def seconds_until(worker: Worker, token: str, status: int) -> float:
@@ -114,7 +166,7 @@ def test_what_ends_a_session_here_ends_it_in_another_process_within_a_second(hou
     root = house.sign_in("root")["access_token"]
 
     def reuse(tokens: dict[str, Any]) -> None:
-        house.refresh(tokens["refresh_token"])
+        house.refresh(house.refresh(tokens["refresh_token"]).json["refresh_token"])
         house.refresh(tokens["refresh_token"])
 
     def sign_out(tokens: dict[str, Any]) -> None:

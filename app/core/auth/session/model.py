@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import JSON, BigInteger, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.core.auth.session.successor import SEED_LENGTH
 from app.core.database import Base, Identified, utc_now
 
 ID_LENGTH = 22
@@ -59,3 +60,5 @@ class RefreshToken(Identified, Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     used_at: Mapped[datetime | None] = mapped_column(index=True)
     """When it was exchanged. Kept, so that a second use is recognised."""
+    seed: Mapped[str | None] = mapped_column(String(SEED_LENGTH))
+    """What its successor follows from, beside the token itself and the application's secret."""

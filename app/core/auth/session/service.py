@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +18,8 @@ from app.core.auth.session.model import (
     RefreshToken,
 )
 from app.core.auth.session.state import SessionState, StateCache
+from app.core.auth.session.successor import Successors, hash_token, new_seed, new_token
+from app.core.config import Settings
 from app.core.database import Database, delete_in_batches, transactional, utc_now
 from app.core.exceptions import NotFound
 from app.core.log_config import get_logger
@@ -70,22 +70,29 @@ class SessionService:
     Args:
         database: Where they are.
         accounts: Whose they are.
-        cache: What the process remembers of them.
+        settings: Secrets, how long a spent refresh token is answered again, and how many sessions
+            an account may have.
         look_up: An account by its number, at most `ACCOUNT_TTL` seconds old; asked for sessions
             that are used, not for those that are opened.
+        clock: The present moment.
     """
 
     def __init__(
         self,
         database: Database,
         accounts: Accounts,
-        cache: StateCache | None = None,
+        settings: Settings,
         look_up: Callable[[int], Account | None] | None = None,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self.database = database
         self.accounts = accounts
-        self.cache = cache or StateCache()
+        self.cache = StateCache()
         self._look_up = look_up or accounts.account
+        self._clock = clock
+        self._successors = Successors(settings.secrets)
+        self._grace = timedelta(seconds=settings.auth_refresh_grace)
+        self._max_sessions = settings.auth_max_sessions
 
     # Opening and refreshing
 
@@ -94,6 +101,8 @@ class SessionService:
         self, account: Account, client_id: str, scope: Collection[str] | None, device: Device
     ) -> Grant | None:
         """Open a session for an account that has proved itself.
+
+        One too many ends the account's session that has not been used for longest.
 
         Returns:
             None if the account has changed meanwhile: a password that was right a moment ago
@@ -109,49 +118,101 @@ class SessionService:
             address=device.address[:ADDRESS_LENGTH],
             expires_at=utc_now() + IDLE_LIFETIME,
         )
+        self._end_surplus(account.id)
         self.database.session.add(session)
         self.database.session.flush()
-        return self._grant(session, account)
+        return self._grant(session, account, new_token())
+
+    def _end_surplus(self, user_id: int) -> None:
+        """Make room for one more session; the account is locked, so nobody else opens one."""
+        good = (AuthSession.user_id == user_id) & _is_good(self._clock())
+        oldest_last = (AuthSession.last_used_at.desc(), AuthSession.id.desc())
+        ids = self.database.session.scalars(
+            select(AuthSession.id).where(good).order_by(*oldest_last).offset(self._max_sessions - 1)
+        ).all()
+        if ids:
+            self._revoke(AuthSession.id.in_(ids))
+            self.database.after_commit(lambda: self.cache.forget(*ids))
+            log.info("surplus_sessions_ended", user_id=user_id, count=len(ids))
 
     def scope_of(self, refresh_token: str) -> tuple[str, frozenset[str] | None] | None:
         """The client and the scope that a refresh token was issued to; None for an unknown one."""
         query = (
             select(AuthSession.client_id, AuthSession.scope)
             .join(RefreshToken, RefreshToken.session_id == AuthSession.id)
-            .where(RefreshToken.token_hash == _hash(refresh_token))
+            .where(RefreshToken.token_hash == hash_token(refresh_token))
         )
         row = self.database.session.execute(query).first()
         return (row[0], _as_set(row[1])) if row else None
 
     def rotate(self, refresh_token: str, device: Device) -> Grant | None:
-        """Exchange a refresh token for a new one.
+        """Exchange a refresh token for its successor.
 
-        A token is good once. A second use means that two hold it, one of them a thief, and
-        nobody can tell which: the session ends for both (RFC 9700, section 4.14.2).
+        A token is spent by its first use. A second one within `AUTH_REFRESH_GRACE` seconds gets
+        the same successor, as long as nobody has used that: the response was lost, or several
+        tabs have asked at once. Any other second use means that two hold the token, one of them a
+        thief, and nobody can tell which: the session ends for both (RFC 9700, section 4.14.2).
 
         Returns:
-            None if the token is unknown, used, or of a session that is over.
+            None if the token is unknown, spent, or of a session that is over.
         """
         # Two transactions: the end of a session must stand although the request fails.
-        token_hash = _hash(refresh_token)
-        outcome = self._exchange(token_hash, device)
+        outcome = self._exchange(refresh_token, device)
         if outcome is not _SPENT:
             return outcome
-        if session_id := self._owner(token_hash):
+        if session_id := self._owner(hash_token(refresh_token)):
             log.warning("refresh_token_reused", session=session_id)
             self.revoke(session_id)
         return None
 
     @transactional
-    def _exchange(self, token_hash: str, device: Device) -> Grant | Literal[_Outcome.SPENT] | None:
-        now = utc_now()
+    def _exchange(
+        self, refresh_token: str, device: Device
+    ) -> Grant | Literal[_Outcome.SPENT] | None:
+        now, seed, token_hash = self._clock(), new_seed(), hash_token(refresh_token)
         consume = (
             update(RefreshToken)
             .where(RefreshToken.token_hash == token_hash, RefreshToken.used_at.is_(None))
-            .values(used_at=now)
+            .values(used_at=now, seed=seed)
         )
-        if not self._changes(consume):
+        is_first = bool(self._changes(consume))
+        successor = (
+            self._successors.new(refresh_token, seed)
+            if is_first
+            else self._unused_successor(refresh_token, now)
+        )
+        if successor is None:
             return _SPENT
+        found = self._renew(token_hash, device, now)
+        if found is None:
+            return None
+        session, account = found
+        if is_first:
+            return self._grant(session, account, successor)
+        log.info("refresh_token_answered_again", session=session.id)
+        return _grant_of(session, account, successor)
+
+    def _unused_successor(self, refresh_token: str, now: datetime) -> str | None:
+        """What a spent token was exchanged for, if that was just now and nobody has used it."""
+        query = select(RefreshToken.used_at, RefreshToken.seed)
+        query = query.where(RefreshToken.token_hash == hash_token(refresh_token))
+        row = self.database.session.execute(query).first()
+        # A clock that was set back must not make the grace longer.
+        if row is None or row.seed is None or abs(now - row.used_at) >= self._grace:
+            return None
+        candidates = self._successors.candidates(refresh_token, row.seed)
+        is_unused = RefreshToken.used_at.is_(None)
+        stored = self.database.session.scalar(
+            select(RefreshToken.token_hash).where(
+                RefreshToken.token_hash.in_(candidates), is_unused
+            )
+        )
+        return candidates[stored] if stored else None
+
+    def _renew(
+        self, token_hash: str, device: Device, now: datetime
+    ) -> tuple[AuthSession, Account] | None:
+        """Keep the session of a token for longer; None if it is over or its account closed."""
         query = (
             select(AuthSession)
             .join(RefreshToken, RefreshToken.session_id == AuthSession.id)
@@ -167,12 +228,13 @@ class SessionService:
         session.last_used_at = now
         session.address = device.address[:ADDRESS_LENGTH]
         session.expires_at = min(now + IDLE_LIFETIME, session.created_at + LIFETIME)
-        return self._grant(session, account)
+        return session, account
 
-    def _grant(self, session: AuthSession, account: Account) -> Grant:
-        token = secrets.token_urlsafe(32)
-        self.database.session.add(RefreshToken(token_hash=_hash(token), session_id=session.id))
-        return Grant(session.id, account, session.client_id, _as_set(session.scope), token)
+    def _grant(self, session: AuthSession, account: Account, token: str) -> Grant:
+        """Make a refresh token good, and grant it."""
+        stored = RefreshToken(token_hash=hash_token(token), session_id=session.id)
+        self.database.session.add(stored)
+        return _grant_of(session, account, token)
 
     def _owner(self, token_hash: str) -> str | None:
         query = select(RefreshToken.session_id).where(RefreshToken.token_hash == token_hash)
@@ -220,7 +282,7 @@ class SessionService:
         query = (
             select(AuthSession.id, AuthSession.client_id)
             .join(RefreshToken, RefreshToken.session_id == AuthSession.id)
-            .where(RefreshToken.token_hash == _hash(refresh_token))
+            .where(RefreshToken.token_hash == hash_token(refresh_token))
         )
         row = self.database.session.execute(query).first()
         if row is not None and row[1] == client_id:
@@ -281,5 +343,5 @@ def _as_set(scope: Any) -> frozenset[str] | None:  # noqa: ANN401  a JSON column
     return None if scope is None else frozenset(scope)
 
 
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+def _grant_of(session: AuthSession, account: Account, token: str) -> Grant:
+    return Grant(session.id, account, session.client_id, _as_set(session.scope), token)

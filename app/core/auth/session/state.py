@@ -59,13 +59,13 @@ class StateCache:
                 self._store(session_id, (expiry, state))
         return state
 
-    def forget(self, session_id: str | None = None) -> None:
-        """Believe nothing that was read before now, of one session or of all."""
+    def forget(self, *session_ids: str) -> None:
+        """Believe nothing that was read before now, of these sessions or, without any, of all."""
         with self._lock:
             self._generation += 1
-            if session_id is None:
+            if not session_ids:
                 self._entries.clear()
-            else:
+            for session_id in session_ids:
                 self._entries.pop(session_id, None)
 
     def _store(self, session_id: str, entry: tuple[float, SessionState | None]) -> None:
