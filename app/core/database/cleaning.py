@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 from sqlalchemy import delete, select
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import ColumnElement
     from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -22,6 +24,7 @@ def delete_in_batches(
     condition: ColumnElement[bool],
     *,
     batch: int = BATCH,
+    progress: Callable[[int], object] = lambda _: None,
 ) -> int:
     """Delete the rows of which a condition is true, each batch in a transaction of its own.
 
@@ -30,6 +33,7 @@ def delete_in_batches(
         id_: The attribute of the model that names a row.
         condition: Which rows.
         batch: How many at once; fewer where a row is large.
+        progress: Is told after each batch how many more are gone.
 
     Returns:
         How many rows were deleted.
@@ -45,4 +49,5 @@ def delete_in_batches(
     total = 0
     while count := database.transact(delete_some):
         total += count
+        progress(count)
     return total

@@ -11,9 +11,16 @@ once each; consumers note in the inbox, in their own transaction, what has had i
 
 from app.core.outbox.model import InboxEntry, MessageState, OutboxMessage
 from app.core.outbox.relay import Parcel, Publisher, PublishFailed, Relay
-from app.core.outbox.service import Claimed, InvalidMessage, Outbox, OutboxStatus
+from app.core.outbox.service import (
+    MAX_COUNTED,
+    Claimed,
+    InvalidMessage,
+    Outbox,
+    OutboxStatus,
+)
 
 __all__ = [
+    "MAX_COUNTED",
     "Claimed",
     "InboxEntry",
     "InvalidMessage",

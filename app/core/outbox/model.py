@@ -36,8 +36,13 @@ class OutboxMessage(Identified, Base):
     """One event for one consumer, written in the transaction of what it tells about."""
 
     __tablename__ = "outbox"
-    # The first finds what is due, the second what an ordered message has to wait for.
-    __table_args__ = (Index(None, "available_at", "id"), Index(None, "consumer", "key", "id"))
+    # The first finds what is due, the second what an ordered message has to wait for, the third how
+    # many there are of a state and which is the oldest.
+    __table_args__ = (
+        Index(None, "available_at", "id"),
+        Index(None, "consumer", "key", "id"),
+        Index(None, "state", "due_at"),
+    )
 
     consumer: Mapped[str] = mapped_column(String(CONSUMER_LENGTH))
     """The task that it is for."""
@@ -58,6 +63,11 @@ class OutboxMessage(Identified, Base):
     error: Mapped[str | None] = mapped_column(LongText)
     """Traceback of the last attempt that failed."""
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    due_at: Mapped[datetime | None] = mapped_column(default=utc_now)
+    """When it was first to be done: what makes it late. Like the next one it may be lacking: while
+    a release rolls out, the one before writes rows without it."""
+    updated_at: Mapped[datetime | None] = mapped_column(default=utc_now, onupdate=utc_now)
+    """When `available_at` was reckoned: a moment to come means that the clock was set back."""
 
 
 class InboxEntry(Base):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
@@ -26,6 +27,8 @@ POLL = 1.0
 """Seconds after which it looks without being woken: for what others left, and for retries."""
 CLAIM = 200
 """Messages taken, and given to the broker, at once."""
+CLOCK_INTERVAL = 10.0
+"""Seconds between two looks for messages that a clock which was set back would hold up."""
 PROBE = 0.5
 """Seconds, at most, between two attempts while the broker or the database does not answer."""
 
@@ -77,6 +80,7 @@ class Relay:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="outbox-relay", daemon=True)
         self._failures = 0
+        self._clock_checked = float("-inf")
 
     def start(self) -> None:
         """Begin to deliver; in a process that has forked, after the fork."""
@@ -129,12 +133,13 @@ class Relay:
     def _run(self) -> None:
         while not self._stopped.is_set():
             self._woken.clear()
-            self._stopped.wait(self._attempt(self.deliver))
+            self._stopped.wait(self._attempt())
 
-    def _attempt(self, deliver: Callable[[], int]) -> float:
+    def _attempt(self) -> float:
         """Deliver what is due; returns the seconds to wait for, beyond being woken."""
         try:
-            while deliver() and not self._stopped.is_set():
+            self._check_clock()
+            while self.deliver() and not self._stopped.is_set():
                 self._note_success()
         except PublishFailed as error:
             return self._note_failure("outbox_broker_unavailable", error)
@@ -145,6 +150,13 @@ class Relay:
         self._note_success()
         self._woken.wait(POLL)
         return 0.0
+
+    def _check_clock(self) -> None:
+        if time.monotonic() - self._clock_checked < CLOCK_INTERVAL:
+            return
+        self._clock_checked = time.monotonic()
+        if count := self._outbox.rebase():
+            log.warning("outbox_clock_was_set_back", messages=count)
 
     def _note_failure(
         self, event: str, error: BaseException, trace: Exception | None = None

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import (
-    CursorResult,
+    ColumnElement,
+    ScalarSelect,
     Select,
     and_,
     exists,
@@ -19,6 +20,8 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    true,
+    union_all,
     update,
 )
 from sqlalchemy.orm import aliased
@@ -33,8 +36,18 @@ MAX_PAYLOAD = 16 * 1024
 RESEND_AFTER = timedelta(seconds=30)
 """How long a message may be with the broker before it is given to it again; doubles each time."""
 MAX_RESEND_AFTER = timedelta(hours=1)
+MAX_COUNTED = 10_000
+"""Up to here the messages of a state are counted: to count a million takes a third of a second."""
+BATCH = 500
+"""Rows that one transaction changes: a few milliseconds, in which SQLite lets nobody else write."""
+SLACK = timedelta(seconds=1)
+"""By how much a clock may be set back without any consequence: it is adjusted all the time."""
 INBOX_KEPT = timedelta(days=7)
 """How long an effect is remembered: longer than any broker holds a message back."""
+
+
+Progress = Callable[[int], object]
+"""Is told how many more are done."""
 
 
 class InvalidMessage(GroundworkError):
@@ -53,7 +66,7 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class OutboxStatus:
-    """How much is on its way."""
+    """How much is on its way; `MAX_COUNTED` stands for that many messages or more."""
 
     waiting: int
     """Messages whose consumer has not begun: due, and for later."""
@@ -62,7 +75,8 @@ class OutboxStatus:
     dead: int
     """Messages that were given up."""
     lag: float
-    """Seconds by which the oldest due message is late; 0 if none is."""
+    """Seconds for which the oldest message that is not done has been due, whether it waits, is with
+    the broker or is being worked on; 0 if there is none."""
 
 
 class Outbox:
@@ -111,12 +125,14 @@ class Outbox:
             InvalidMessage: The payload is no JSON or too long, or the key too long.
         """
         _check(payload, key)
+        due = utc_now() + (delay or timedelta())
         rows = [
             {
                 "consumer": consumer,
                 "key": key,
                 "payload": payload,
-                "available_at": utc_now() + (delay or timedelta()),
+                "available_at": due,
+                "due_at": due,
                 "request_id": get_contextvars().get("request_id"),
                 "job_id": job_id,
             }
@@ -182,74 +198,147 @@ class Outbox:
         kept = update(OutboxMessage).where(running).values(available_at=until)
         self.database.session.execute(kept)
 
-    @transactional
     def recover(self) -> int:
         """Make due what was with a broker that has lost its memory; returns how many.
 
         What runs is left alone: it ends by itself, or is due again after its time limit.
         """
-        lost = OutboxMessage.state == MessageState.SENT
+        total, began = 0, utc_now()
+        while count := self._recover_batch(began):
+            total += count
+        return total
+
+    @transactional
+    def _recover_batch(self, began: datetime) -> int:
+        # What other processes give to the broker meanwhile stays there.
+        message, session = OutboxMessage, self.database.session
+        is_old = or_(message.updated_at.is_(None), message.updated_at < began)
+        lost = (message.state == MessageState.SENT) & is_old
+        ids = session.scalars(select(message.id).where(lost).limit(BATCH)).all()
         values = {"state": MessageState.WAITING, "available_at": utc_now()}
-        result = self.database.session.execute(update(OutboxMessage).where(lost).values(values))
-        return cast("CursorResult[Any]", result).rowcount
+        session.execute(update(message).where(message.id.in_(ids), lost).values(values))
+        return len(ids)
+
+    def rebase(self) -> int:
+        """Bring forward what a clock that was set back would hold up; returns how many.
+
+        A message that waits for a moment waits as long as it was meant to, from now on.
+        """
+        total = 0
+        with self.database.scope():
+            while self.database.session.scalar(_ahead().limit(1)) is not None:
+                total += self._rebase_batch()
+        return total
+
+    @transactional
+    def _rebase_batch(self) -> int:
+        rows = self.database.session.scalars(_ahead().limit(BATCH)).all()
+        now = utc_now()
+        for message in rows:
+            due, reckoned = message.available_at, message.updated_at
+            if due is None or reckoned is None:  # for the type checker: both were compared
+                continue
+            due = now + (due - reckoned)
+            message.available_at, message.due_at = due, min(due, message.due_at or due)
+            message.updated_at = now
+        return len(rows)
 
     # Looking after it
 
     def status(self) -> OutboxStatus:
-        """Count what is on its way."""
+        """Count what is on its way, in the same time however much that is."""
         session = self.database.session
-        counted = select(OutboxMessage.state, func.count().label("number")).group_by(
-            OutboxMessage.state
-        )
-        counts = {row.state: row.number for row in session.execute(counted)}
-        now = utc_now()
-        oldest = session.scalar(
-            select(func.min(OutboxMessage.available_at)).where(
-                OutboxMessage.state == MessageState.WAITING, OutboxMessage.available_at <= now
-            )
-        )
+        undone = (MessageState.WAITING, MessageState.SENT, MessageState.RUNNING)
+        counts = session.execute(
+            select(*(_counted(state).label(state) for state in MessageState))
+        ).one()
+        oldest = session.execute(union_all(*map(_oldest, undone))).scalars()
+        since, now = [moment for moment in oldest if moment is not None], utc_now()
         return OutboxStatus(
-            waiting=counts.get(MessageState.WAITING, 0) + counts.get(MessageState.SENT, 0),
-            running=counts.get(MessageState.RUNNING, 0),
-            dead=counts.get(MessageState.DEAD, 0),
-            lag=(now - oldest).total_seconds() if oldest else 0.0,
+            waiting=min(counts.waiting + counts.sent, MAX_COUNTED),
+            running=counts.running,
+            dead=counts.dead,
+            lag=max(0.0, (now - min(since)).total_seconds()) if since else 0.0,
         )
 
     def list(self, state: MessageState | None, limit: int) -> Sequence[OutboxMessage]:
         """The oldest messages, of one state or of all."""
-        query = select(OutboxMessage).order_by(OutboxMessage.id).limit(limit)
-        if state is not None:
+        query = select(OutboxMessage).limit(limit)
+        if state is None:
+            query = query.order_by(OutboxMessage.id)
+        else:
             query = query.where(OutboxMessage.state == state)
+            query = query.order_by(OutboxMessage.due_at, OutboxMessage.id)
         return self.database.session.scalars(query).all()
 
+    def count(self, state: MessageState) -> int:
+        """Count the messages of a state, all of them; for commands that say how far they are."""
+        query = select(func.count()).select_from(OutboxMessage).where(OutboxMessage.state == state)
+        return self.database.session.scalar(query) or 0
+
     @transactional
-    def replay(self, ids: Collection[int] | None = None) -> Sequence[int]:
-        """Try dead messages again, these or all, as if they were new; returns which."""
-        dead = OutboxMessage.state == MessageState.DEAD
-        if ids is not None:
-            dead &= OutboxMessage.id.in_(ids)
-        found = self.database.session.scalars(select(OutboxMessage.id).where(dead)).all()
+    def replay(self, ids: Collection[int]) -> Sequence[int]:
+        """Try these dead messages again, as if they were new; returns those that were dead."""
+        return self._replay(OutboxMessage.id.in_(ids))
+
+    def replay_all(self, progress: Progress = lambda _: None) -> int:
+        """Try every dead message again, `BATCH` of them in each transaction; returns how many.
+
+        Args:
+            progress: Is told how many more are done.
+        """
+        # No more than there are now: some may be given up again before the last one's turn.
+        total, most = 0, self.count(MessageState.DEAD)
+        while total < most and (count := self._replay_batch(min(BATCH, most - total))):
+            total += count
+            progress(count)
+        return total
+
+    @transactional
+    def _replay_batch(self, limit: int) -> int:
+        return len(self._replay(true(), limit))
+
+    def _replay(self, chosen: ColumnElement[bool], limit: int | None = None) -> Sequence[int]:
+        session, now = self.database.session, utc_now()
+        query = select(OutboxMessage.id).where(OutboxMessage.state == MessageState.DEAD, chosen)
+        ordered = query.order_by(OutboxMessage.due_at, OutboxMessage.id).limit(limit)
+        ids = session.scalars(ordered.with_for_update()).all()
         values = {
             "state": MessageState.WAITING,
-            "available_at": utc_now(),
+            "available_at": now,
+            "due_at": now,
             "attempts": 0,
             "sendings": 0,
         }
-        self.database.session.execute(update(OutboxMessage).where(dead).values(values))
+        session.execute(update(OutboxMessage).where(OutboxMessage.id.in_(ids)).values(values))
         self.database.after_commit(self.notify)
-        return found
+        return ids
 
-    def purge(self, older_than: timedelta) -> int:
-        """Delete dead messages that were written longer ago than this; returns how many."""
+    def purge(self, older_than: timedelta, progress: Progress = lambda _: None) -> int:
+        """Delete dead messages that were written longer ago than this; returns how many.
+
+        Args:
+            older_than: How long.
+            progress: Is told how many more are gone.
+        """
         before = utc_now() - older_than
         dead = OutboxMessage.state == MessageState.DEAD
         old = dead & (OutboxMessage.created_at < before)
-        return delete_in_batches(self.database, OutboxMessage.id, old)
+        return delete_in_batches(self.database, OutboxMessage.id, old, progress=progress)
 
     def forget_handled(self) -> int:
         """Delete what is remembered of effects long ago; returns how many."""
         old = InboxEntry.handled_at < utc_now() - INBOX_KEPT
         return delete_in_batches(self.database, InboxEntry.message_id, old)
+
+
+def _counted(state: MessageState) -> ScalarSelect[int]:
+    some = select(OutboxMessage.id).where(OutboxMessage.state == state).limit(MAX_COUNTED)
+    return select(func.count()).select_from(some.subquery()).scalar_subquery()
+
+
+def _oldest(state: MessageState) -> Select[datetime | None]:
+    return select(func.min(OutboxMessage.due_at)).where(OutboxMessage.state == state)
 
 
 def _due() -> Select[OutboxMessage]:
@@ -266,6 +355,14 @@ def _due() -> Select[OutboxMessage]:
         select(OutboxMessage)
         .where(and_(OutboxMessage.available_at <= utc_now(), is_first))
         .order_by(OutboxMessage.available_at, OutboxMessage.id)
+    )
+
+
+def _ahead() -> Select[OutboxMessage]:
+    """What waits for a moment that was reckoned when the clock showed more than it does now."""
+    now = utc_now()
+    return select(OutboxMessage).where(
+        OutboxMessage.available_at > now, OutboxMessage.updated_at > now + SLACK
     )
 
 

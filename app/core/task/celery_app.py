@@ -102,6 +102,9 @@ def _configuration(settings: Settings, registry: TaskRegistry) -> dict[str, Any]
         ),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
+        # What a broker refuses it may take a moment later: a fail-over makes it read-only, and then
+        # it loads, has no replicas or no memory. By itself Celery ends the worker for good.
+        "broker_channel_error_retry": True,
         # JSON only: pickle would run whatever somebody puts into the queue.
         "accept_content": ["json"],
         "task_serializer": "json",

@@ -126,7 +126,7 @@ class LeasedScheduler(Scheduler):
         """Send the task if it is due; returns the seconds until it may be due next."""
         now = time.monotonic()
         if task not in self._due:
-            self._due[task] = now + self._leases.remaining(f"{LEASE}:{task}")
+            self._due[task] = now + self._leases.remaining(f"{LEASE}:{task}", every)
         if self._due[task] <= now:
             self._due[task] = now + self._send(task, every)
         return self._due[task] - now
@@ -134,7 +134,7 @@ class LeasedScheduler(Scheduler):
     def _send(self, task: str, every: float) -> float:
         lease, turn = f"{LEASE}:{task}", uuid.uuid4().hex  # a holder that never renews
         if not self._leases.take(lease, turn, every):
-            return self._leases.remaining(lease)
+            return self._leases.remaining(lease, every)
         try:
             self._publisher.publish_periodic(task, expires=every)
         except PublishFailed as error:

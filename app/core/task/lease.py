@@ -5,7 +5,9 @@
         ...  # nobody else's for the next ten seconds; taking it again renews it
 
 Whoever holds a lease loses it by not renewing it, so that a process that is killed is replaced.
-Time is the database's: the clocks of two machines may differ by more than a lease lasts.
+Time is the database's: the clocks of two machines may differ by more than a lease lasts. A lease
+that is further ahead than it lasts was taken before that clock was set back, and is free: otherwise
+nobody could take it for as long as the clock was set back by.
 """
 
 from __future__ import annotations
@@ -31,6 +33,9 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from app.core.database import Base, Database, UTCDateTime, is_duplicate
 
 NAME_LENGTH = 120
+SLACK = 1.0
+"""Seconds by which a clock may be set back without a lease being lost: it is adjusted by less all
+the time."""
 HOLDER_LENGTH = 64
 
 
@@ -90,12 +95,18 @@ class Leases:
         query = update(LeaseRow).where(mine).values(expires_at=_Moment(0))
         self.database.transact(lambda session: session.execute(query))
 
-    def remaining(self, name: str) -> float:
-        """Seconds until somebody may take it; 0 if that is now."""
+    def remaining(self, name: str, seconds: float) -> float:
+        """Seconds until somebody may take it; 0 if that is now.
+
+        Args:
+            name: What it is about.
+            seconds: How long it lasts.
+        """
         query = select(LeaseRow.expires_at, _Moment(0)).where(LeaseRow.name == name)
         with self.database.scope():
             row = self.database.session.execute(query).one_or_none()
-        return max(0.0, (row[0] - row[1]).total_seconds()) if row else 0.0
+        left = (row[0] - row[1]).total_seconds() if row else 0.0
+        return left if 0 < left <= seconds + SLACK else 0.0
 
     def _create(self, session: Session, name: str, holder: str, seconds: float) -> bool:
         if session.scalar(select(LeaseRow.name).where(LeaseRow.name == name)):
@@ -112,7 +123,11 @@ class Leases:
 
 
 def _renew(session: Session, name: str, holder: str, seconds: float) -> bool:
-    is_free = or_(LeaseRow.holder == holder, LeaseRow.expires_at <= _Moment(0))
+    is_free = or_(
+        LeaseRow.holder == holder,
+        LeaseRow.expires_at <= _Moment(0),
+        LeaseRow.expires_at > _Moment(seconds + SLACK),
+    )
     query = update(LeaseRow).where(LeaseRow.name == name, is_free)
     return _changes(session, query.values(holder=holder, expires_at=_Moment(seconds)))
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import click
 
 from app.core.command import DatabaseGroup
-from app.core.outbox import MessageState, Outbox, OutboxMessage
+from app.core.outbox import MAX_COUNTED, MessageState, Outbox, OutboxMessage
 from app.core.schema import MAX_ID
 from app.core.web.app import provided
 
@@ -32,8 +35,9 @@ def list_messages(*, state: str | None, limit: int, trace: bool) -> None:
             if trace and message.error:
                 click.echo(message.error)
     click.echo(
-        f"{status.waiting} waiting, {status.running} running, {status.dead} dead;"
-        f" the oldest that is due is {status.lag:.0f} s late."
+        f"{_number(status.waiting)} waiting, {_number(status.running)} running,"
+        f" {_number(status.dead)} dead;"
+        f" the oldest that is not done has been due for {status.lag:.0f} s."
     )
 
 
@@ -44,16 +48,29 @@ def replay(*, ids: tuple[int, ...], everything: bool) -> None:
     """Try dead messages again, as if they were new; the exit status is 1 if one is not there."""
     if bool(ids) == everything:
         raise click.UsageError("Name the messages' numbers (flask outbox list), or say --all.")
+    if everything:
+        _replay_all()
+        return
     with outbox.database.scope():
-        replayed = outbox.replay(None if everything else ids)
-    if replayed or everything:
-        count = "1 message" if len(replayed) == 1 else f"{len(replayed)} messages"
-        click.echo(f"{count} will be tried again by a running server or worker.")
+        replayed = outbox.replay(ids)
+    if replayed:
+        _report(len(replayed))
     if lacking := sorted(set(ids).difference(replayed)):
         raise click.ClickException(
             f"No dead message has the number {', '.join(map(str, lacking))}."
             " See which there are: flask --app app.main outbox list --state dead"
         )
+
+
+def _replay_all() -> None:
+    with outbox.database.scope(), _tally("Replaying", outbox.count(MessageState.DEAD)) as tally:
+        outbox.replay_all(tally)
+    _report(tally.count)
+
+
+def _report(count: int) -> None:
+    messages = "1 message" if count == 1 else f"{count} messages"
+    click.echo(f"{messages} will be tried again by a running server or worker.")
 
 
 @group.command("purge")
@@ -67,9 +84,38 @@ def replay(*, ids: tuple[int, ...], everything: bool) -> None:
 @click.confirmation_option(prompt="Delete dead messages for good?")
 def purge(days: float) -> None:
     """Delete dead messages for good."""
-    with outbox.database.scope():
-        count = outbox.purge(timedelta(days=days))
-    click.echo(f"Deleted {count} dead messages.")
+    with outbox.database.scope(), _tally("Deleting", outbox.count(MessageState.DEAD)) as tally:
+        outbox.purge(timedelta(days=days), tally)
+    click.echo(f"Deleted {tally.count} dead messages.")
+
+
+class _Tally:
+    """Counts what is done, and shows it to whoever watches."""
+
+    def __init__(self, show: Callable[[int], object]) -> None:
+        self.count = 0
+        self._show = show
+
+    def __call__(self, more: int) -> None:
+        self.count += more
+        self._show(more)
+
+
+@contextmanager
+def _tally(label: str, length: int) -> Iterator[_Tally]:
+    """Count what is done in small transactions; after a Ctrl-C, say how much that was."""
+    hidden = not sys.stderr.isatty()
+    with click.progressbar(length=length, label=label, file=sys.stderr, hidden=hidden) as bar:
+        tally = _Tally(bar.update)
+        try:
+            yield tally
+        except KeyboardInterrupt:
+            rest = f"{tally.count} of {length} messages are done; the command goes on where it was."
+            raise click.ClickException(f"Interrupted: {rest}") from None
+
+
+def _number(count: int) -> str:
+    return str(count) if count < MAX_COUNTED else f"{MAX_COUNTED} or more"
 
 
 def _line(message: OutboxMessage) -> str:

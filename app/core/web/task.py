@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.core.auth.permission import Permission
 from app.core.auth.principal import Principal
 from app.core.log_config import get_logger
-from app.core.outbox import Outbox
+from app.core.outbox import MAX_COUNTED, Outbox
 from app.core.schema import RequestPath, Schema, Timestamp
 from app.core.task import Jobs, JobState, TaskRecord
 from app.core.web.app import provided
@@ -137,6 +137,12 @@ def outbox_gauges(outbox: Outbox) -> list[Gauge]:
         return []
     lag = figures.pop("lag_seconds")
     return [
-        Gauge("outbox_messages", "Messages in the outbox, by state.", figures),
-        Gauge("outbox_lag_seconds", "By how much the oldest message that is due is late.", lag),
+        Gauge(
+            "outbox_messages", f"Messages in the outbox, by state, up to {MAX_COUNTED}.", figures
+        ),
+        Gauge(
+            "outbox_lag_seconds",
+            "For how long the oldest message that is not done has been due.",
+            lag,
+        ),
     ]

@@ -111,7 +111,7 @@ def test_what_the_broker_did_not_take_is_sent_later(make, sent, redis_server):
     beat = make()
     with redis_server.frozen():
         beat.tick()
-    assert beat._leases.remaining(f"{LEASE}:test:tick") == 0
+    assert beat._leases.remaining(f"{LEASE}:test:tick", 60) == 0
 
 
 @ON_SQLITE
@@ -169,7 +169,7 @@ def test_a_stop_in_the_middle_of_a_transaction_gives_the_lease_up(celery, world,
     stop_between_ticks(service)
     service.start()
     assert len(taken) == 2
-    assert world.process.work.leases.remaining(LEASE) == 0
+    assert world.process.work.leases.remaining(LEASE, LEASE_SECONDS) == 0
 
 
 @ON_SQLITE
@@ -178,4 +178,4 @@ def test_beat_stops_when_asked(world: World):
         wait_until(lambda: "beat_started" in beat.text, "the start")
         assert beat.stop() == 0
         assert "beat_stopped" in beat.text
-        assert world.process.work.leases.remaining(LEASE) == 0
+        assert world.process.work.leases.remaining(LEASE, LEASE_SECONDS) == 0

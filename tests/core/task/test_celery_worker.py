@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import time
 
+import pytest
+import redis
+
+from tests.support.redis import RedisServer
 from tests.support.worker import World, wait_until
 
 pytestmark = pytest.mark.redis
@@ -47,3 +51,36 @@ def test_a_stopping_worker_waits_no_longer_than_it_may(world: World):
         assert world.numbers("end") == []
     with world.worker():
         wait_until(lambda: world.numbers("end") == [1], "the task's end")
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.parametrize(
+    "refuse, accept",
+    [
+        # A fail-over: the master has become the replica of one that is not there.
+        ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"),
+        ("CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0"),
+        ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"),
+        ("ACL SETUSER default -@all +acl", "ACL SETUSER default +@all"),
+    ],
+    ids=["read-only", "without-replicas", "full", "without-rights"],
+)
+def test_a_worker_outlasts_a_broker_that_refuses_for_a_while(
+    world: World, redis_server: RedisServer, pool, refuse, accept
+):
+    """Idle as well as with a task at its end, whose message it cannot acknowledge."""
+    world.process.start()
+    with world.worker("-P", pool) as celery, redis.Redis.from_url(redis_server.url) as server:
+        world.emit("begun", number=1, seconds=1)
+        wait_until(lambda: world.numbers("begin") == [1], "the task's beginning")
+        server.execute_command(refuse)
+        try:
+            wait_until(lambda: world.numbers("end") == [1], "the task's end")
+            world.emit("noted", number=2)
+            time.sleep(4)
+            assert celery.process.poll() is None, celery.text
+        finally:
+            server.execute_command(accept)
+        wait_until(lambda: world.numbers("note") == [2], "the task that waited")
+        assert "Unrecoverable" not in celery.text

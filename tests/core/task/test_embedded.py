@@ -14,6 +14,7 @@ from kombu.transport import memory
 
 from app.core.config import ROOT, Settings
 from app.core.database import Base
+from app.core.task.celery_beat import LEASE_SECONDS
 from app.core.task.lease import Leases
 from tests.conftest import empty
 from tests.live import serving
@@ -135,9 +136,9 @@ def test_periodic_tasks_are_done(embedded):
 def test_a_stop_gives_the_beat_to_another_process(embedded):
     embedded.process.start()
     leases = Leases(embedded.database)
-    wait_until(lambda: leases.remaining("beat") > 0, "the beat's start")
+    wait_until(lambda: leases.remaining("beat", LEASE_SECONDS) > 0, "the beat's start")
     embedded.process.stop()
-    assert leases.remaining("beat") == 0
+    assert leases.remaining("beat", LEASE_SECONDS) == 0
 
 
 @pytest.mark.parametrize("server", ["gunicorn", "granian"])

@@ -3,6 +3,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from app.core.database import Database, utc_now
 from app.core.task.lease import LeaseRow, Leases
@@ -63,13 +65,13 @@ def test_of_many_who_note_a_change_one_is_the_first(leases):
 
 
 def test_what_remains_of_a_lease_is_told_in_seconds(leases):
-    assert leases.remaining("beat") == 0
+    assert leases.remaining("beat", 10) == 0
     before = utc_now()
     leases.take("beat", "ann", 10)
-    remaining = leases.remaining("beat")
+    remaining = leases.remaining("beat", 10)
     assert 10 - (utc_now() - before).total_seconds() <= remaining <= 10
     leases.give_up("beat", "ann")
-    assert leases.remaining("beat") == 0
+    assert leases.remaining("beat", 10) == 0
 
 
 def test_a_lease_reads_as_a_moment_in_utc(leases):
@@ -77,3 +79,28 @@ def test_a_lease_reads_as_a_moment_in_utc(leases):
     with leases.database.scope():
         row = leases.database.session.get_one(LeaseRow, "beat")
         assert abs(row.expires_at - utc_now()) < timedelta(minutes=1)
+
+
+def put_back_the_clock(database: Database, ago: timedelta) -> None:
+    """Let every lease be as if the clock had shown so much more when it was taken."""
+
+    def shift(session: Session) -> None:
+        for row in session.scalars(select(LeaseRow)):
+            row.expires_at += ago
+
+    database.transact(shift)
+
+
+def test_a_lease_that_is_further_ahead_than_it_lasts_is_free(leases):
+    """The clock was put back since: nobody renews it for an hour otherwise."""
+    leases.take("beat", "ann", 10)
+    put_back_the_clock(leases.database, timedelta(hours=1))
+    assert leases.remaining("beat", 10) == 0
+    assert leases.take("beat", "bob", 10)
+    assert not leases.take("beat", "ann", 10)
+
+
+def test_a_clock_that_is_adjusted_by_a_little_takes_nobodys_lease(leases):
+    leases.take("beat", "ann", 10)
+    put_back_the_clock(leases.database, timedelta(milliseconds=500))
+    assert not leases.take("beat", "bob", 10)

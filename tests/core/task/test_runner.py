@@ -266,7 +266,7 @@ class TestJob:
         with house.database.scope():
             assert house.jobs.get(job_id).state == JobState.FAILED
             is_mended = True
-            house.outbox.replay()
+            house.outbox.replay_all()
         house.work()
         with house.database.scope():
             record = house.jobs.get(job_id)

@@ -51,10 +51,10 @@ def test_replay_makes_dead_messages_wait_again(library, dead):
 
 def test_replay_of_what_is_not_dead_fails_and_names_it(library, dead):
     first, second = numbers(library)
-    status, output = library.run("outbox", "replay", str(second), "999", str(first))
+    status, output = library.run("outbox", "replay", str(second), "999999999", str(first))
     assert status == 1
     assert "1 message will be tried again" in output
-    assert f"No dead message has the number {second}, 999." in output
+    assert f"No dead message has the number {second}, 999999999." in output
     assert "outbox list --state dead" in output
 
 
