@@ -24,12 +24,11 @@ from app import upkeep
 from app.article.archive import ArchiveImports
 from app.article.index import ArticleSearch, ArticleSource
 from app.article.model import Article
-from app.article.node import ArticleListing, ArticleNode, ArticlePages, nodes_of
-from app.article.search_node import ANSWERS, IndexState, SearchAnswers
+from app.article.node import ArticleNode, ArticlePages
+from app.article.search_node import ANSWERS, SearchAnswers
 from app.article.service import ArticleService
 from app.article.view_count import ViewCounter
-from app.comment.model import Comment
-from app.comment.node import CommentListing, CommentPages
+from app.comment.node import CommentPages
 from app.comment.service import CommentService
 from app.core.auth.authenticator import Authenticator
 from app.core.auth.oauth import OAuthServer, SmsCodeGrant
@@ -88,7 +87,7 @@ from app.serve import check_start, serve
 from app.user.account import AccountService
 from app.user.follow import FollowService
 from app.user.model import User
-from app.user.node import AccountNode, UserNode, UserPages
+from app.user.node import UserNode, UserPages
 from app.user.service import UserService
 
 TASKS: tuple[TaskGroup, ...] = (article_task.group, notification_task.group, upkeep.group)
@@ -122,8 +121,9 @@ def _build(settings: Settings) -> APIFlask:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     app = APIFlask("app", settings, title="Groundwork", version=project["version"])
     database, redis = Database(settings), _connect_redis(settings)
-    changes = _provide_cache(app, database, redis)
-    _provide_services(app, database, changes)
+    outbox = Outbox(database)
+    _provide_cache(app, outbox, redis)
+    _provide_services(app, database, outbox)
     _register_routes(app, database, redis)
     _register_commands(app)
     init_backup(app, settings, database)
@@ -131,8 +131,8 @@ def _build(settings: Settings) -> APIFlask:
     return app
 
 
-def _provide_tasks(app: APIFlask, database: Database) -> Outbox:
-    outbox = Outbox(database)
+def _provide_tasks(app: APIFlask, outbox: Outbox) -> None:
+    database = outbox.database
     registry, jobs = TaskRegistry(outbox), Jobs(database, outbox)
     for group in TASKS:
         registry.add(group)
@@ -142,23 +142,22 @@ def _provide_tasks(app: APIFlask, database: Database) -> Outbox:
     tasks, background = TaskProcess(work, outbox), Background()
     background.add(tasks)
     app.provide(outbox, registry, jobs, runner, leases, tasks, background)
-    return outbox
 
 
-def _provide_cache(app: APIFlask, database: Database, redis: RedisClient | None) -> Changes:
-    settings, cache = app.settings, Manager(CompactSerializer())
+def _provide_cache(app: APIFlask, outbox: Outbox, redis: RedisClient | None) -> None:
+    settings, cache, database = app.settings, Manager(CompactSerializer()), outbox.database
     # Without Redis nobody tells other workers what has changed, so they may not remember it.
     is_alone = redis is None and settings.web_workers == 1
     keeps = is_alone or redis is not None
     cache.register_storage("local", LocalStorage(settings.cache_size) if keeps else NoStorage())
     cache.register_storage("search", LocalStorage(ANSWERS) if keeps else NoStorage())
     cache.register_storage("redis", RedisStorage(redis) if redis else NoStorage())
-    changes = Changes(database, cache)
+    changes = Changes(database, cache, outbox)
     articles, users = ArticlePages(database, cache), UserPages(database, cache)
-    app.provide(cache, changes, articles, users, CommentPages(database, cache, articles.locate))
-    changes.invalidate_on(Article, nodes_of)
-    changes.invalidate_on(Comment, lambda comment: [CommentListing(comment.article_id)])
-    changes.invalidate_on(User, lambda user: [UserNode(user.username), AccountNode(user.id)])
+    comments = CommentPages(database, cache, articles.locate)
+    app.provide(cache, changes, articles, users, comments)
+    for pages in (articles, users, comments):
+        pages.watch(changes)
     care = CacheCare(redis is not None, articles.count, articles.slugs, articles.warm)
     if redis is not None:
         filters = _guard(cache, changes, redis)
@@ -168,7 +167,6 @@ def _provide_cache(app: APIFlask, database: Database, redis: RedisClient | None)
         }
         care = replace(care, filters=rebuild)
     app.provide(care)
-    return changes
 
 
 def _guard(cache: Manager, changes: Changes, redis: RedisClient) -> tuple[SharedBloom, SharedBloom]:
@@ -182,11 +180,11 @@ def _guard(cache: Manager, changes: Changes, redis: RedisClient) -> tuple[Shared
     return articles, users
 
 
-def _provide_services(app: APIFlask, database: Database, changes: Changes) -> None:
-    outbox = _provide_tasks(app, database)
+def _provide_services(app: APIFlask, database: Database, outbox: Outbox) -> None:
+    _provide_tasks(app, outbox)
     users = UserService(database)
     app.provide(database, users)
-    _provide_slices(app, database, users, outbox, changes)
+    _provide_slices(app, database, users, outbox)
     app.wsgi_app = _in_scope(app.wsgi_app, database)  # type: ignore[method-assign,assignment]  # as Flask's docs wrap it
     app.provide(Idempotency(database))
     app.register_error_source(SQLAlchemyError, answer_for)
@@ -195,27 +193,19 @@ def _provide_services(app: APIFlask, database: Database, changes: Changes) -> No
     _provide_auth(app, database, users, _provide_sms(app, outbox))
 
 
-def _provide_slices(
-    app: APIFlask, database: Database, users: UserService, outbox: Outbox, changes: Changes
-) -> None:
-    articles = ArticleService(
-        database,
-        users,
-        outbox,
-        changed=lambda slug: changes.remove(ArticleNode(slug), ArticleListing()),
-    )
-    comments = CommentService(
-        database, articles, changed=lambda number: changes.remove(CommentListing(number))
-    )
+def _provide_slices(app: APIFlask, database: Database, users: UserService, outbox: Outbox) -> None:
+    articles = ArticleService(database, users, outbox)
+    comments = CommentService(database, articles)
     follows, uploads = FollowService(database, users), Uploads(database)
-    views = ViewCounter(database, changed=lambda: changes.remove(ArticleListing()))
+    views = ViewCounter(database)
     app.services[Background].add(views)
     app.provide(articles, comments, follows, uploads, views)
     app.provide(ArchiveImports(articles, uploads, app.services[Jobs]))
     cache: Manager = app.services[Manager]
     sources = [ArticleSource(database)]
-    search = Search(build_engine(app.settings), sources, lambda _: cache.remove(IndexState()))
-    app.provide(search, SearchAnswers(ArticleSearch(search), cache))
+    search = Search(build_engine(app.settings), sources, lambda _: answers.forget())
+    answers = SearchAnswers(ArticleSearch(search), cache)
+    app.provide(search, answers)
     audiences = (
         lambda article, after, limit: comments.commenters(article.id, after, limit),
         lambda article, after, limit: follows.followers(article.author, after, limit),

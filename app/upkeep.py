@@ -1,11 +1,12 @@
-"""What is tidied up again and again: rows that nobody asks for any more."""
+"""What is put right behind the requests: rows and cached values that are over."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from app.core.auth.session.service import SessionService
-from app.core.cache import CacheCare
+from app.core.cache import OUTDATED, CacheCare, Changes
 from app.core.idempotency import Idempotency
 from app.core.outbox import Outbox
 from app.core.task import Jobs, Run, TaskGroup
@@ -17,11 +18,22 @@ sessions = provided(SessionService)
 keys = provided(Idempotency)
 uploads = provided(Uploads)
 care = provided(CacheCare)
+changes = provided(Changes)
 outbox = provided(Outbox)
 jobs = provided(Jobs)
 
 # Each deletes in small transactions, and what a turn cannot finish the next one goes on with.
 LIMIT = timedelta(minutes=5)
+
+
+REPAIR_TRIES = 300
+"""For some two days: Redis that is gone for a night is told everything afterwards."""
+
+
+@group.consumer("cache", on=OUTDATED, queue="high", outside=True, batch=200, tries=REPAIR_TRIES)
+def repair_cache(_: Run, payloads: list[dict[str, Any]]) -> None:
+    """Remove from the cache what a process has changed that died before it could do so itself."""
+    changes.repair(key for payload in payloads for key in payload["keys"])
 
 
 @group.periodic("sessions", every=timedelta(hours=1), time_limit=LIMIT)

@@ -6,7 +6,6 @@ moment, since whoever reads it looks at the clock.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,10 +15,10 @@ from pydantic import TypeAdapter
 from sqlalchemy import func, select
 from sqlalchemy.orm import undefer_group
 
-from app.article.model import Article, ArticleState, ArticleTag
+from app.article.model import Article, ArticleState, ArticleTag, ArticleViews
 from app.article.query import ORDERS, filters_of, is_published
 from app.article.schema import ArticleEntry, ArticleOut, ArticleQuery
-from app.core.cache import Manager, Node, StorageOptions
+from app.core.cache import CachedList, Changes, Manager, Node, StorageOptions
 from app.core.database import Database, utc_now
 from app.core.paging import Window, read_page
 from app.core.schema import Page
@@ -30,6 +29,8 @@ STORAGES: Sequence[str | StorageOptions] = [NEAR, "redis"]
 BATCH = 5000
 """Rows that are read at once."""
 TOP_TAGS_TTL = timedelta(seconds=30)
+COUNTERS = ("likes", "comments", "views", "counted_at")
+"""What a list may show a moment late."""
 
 _ARTICLE = TypeAdapter(ArticleOut)
 _PAGE: TypeAdapter[Page[ArticleEntry]] = TypeAdapter(Page[ArticleEntry])
@@ -103,60 +104,16 @@ class ArticleNode(Node[ArticlePage]):
         return [pages.get(node.slug) for node in nodes]
 
 
-class ArticleListing(Node[str]):
-    """A name for the present state of all lists: part of the key of each, new after a change."""
-
-    storages = STORAGES
-    prefix = "article-listing"
-    ttl = timedelta(hours=1)
-
-    def key(self) -> str:
-        """There is one."""
-        return ""
-
-    def load(self) -> str | None:
-        """A name that was never used."""
-        return secrets.token_hex(8)
-
-
-class ArticleListNode(Node[ListPage]):
-    """A part of a list, as long as nothing changes in any."""
-
-    storages = STORAGES
-    prefix = "article-list"
-    ttl = timedelta(minutes=1)
-
-    def __init__(self, listing: str, wanted: ArticleQuery, database: Database) -> None:
-        self._listing = listing
-        self._wanted = wanted
-        self._database = database
-
-    def key(self) -> str:
-        """The lists' state, and what was asked for."""
-        return f"{self._listing}{self._wanted.model_dump_json(exclude_defaults=True)}"
-
-    def load(self) -> ListPage | None:
-        """Read it, and write the answer."""
-        wanted = self._wanted
-        ahead = select(func.min(Article.published_at)).where(Article.published_at > utc_now())
-        query = select(Article).where(is_published(), *filters_of(wanted))
-        with self._database.latest() as session:
-            # First when it ends: what comes out meanwhile is in it, or it ends at once.
-            until = session.scalar(ahead)
-            window = read_page(session, query, ORDERS[wanted.sort], wanted)
-            body = _PAGE.dump_json(_PAGE.validate_python(window))
-        return ListPage(
-            body, window.page_size, window.page, window.total, window.next_cursor, until
-        )
-
-
 class ArticlePages:
     """Reads articles and lists as they are answered."""
 
     def __init__(self, database: Database, cache: Manager) -> None:
         self._database = database
         self._cache = cache
-        cache.register_node(ArticleNode, ArticleListing, ArticleListNode)
+        cache.register_node(ArticleNode)
+        self._lists = CachedList(
+            cache, "article-list", ListPage, storages=STORAGES, ttl=timedelta(minutes=1)
+        )
 
         @cache.cached(storages=STORAGES, ttl=TOP_TAGS_TTL, prefix="top-tags")
         def top_tags(limit: int) -> list[str]:
@@ -182,13 +139,30 @@ class ArticlePages:
         Raises:
             ValidationFailed: The cursor was not made by this list.
         """
-        listing = self._cache.get(ArticleListing()) or ""
-        node = ArticleListNode(listing, wanted, self._database)
-        page = self._cache.get(node)
-        if page is None or (page.until is not None and page.until <= utc_now()):
-            page = self._cache.refresh(node)
-        assert page is not None  # noqa: S101  a list always loads, if only as an empty one
+        group, key = group_of(wanted), wanted.model_dump_json(exclude_defaults=True)
+        page = self._lists.get(group, key, lambda: self._load_list(wanted))
+        if page.until is not None and page.until <= utc_now():
+            page = self._lists.get(group, key, lambda: self._load_list(wanted), anew=True)
         return page
+
+    def _load_list(self, wanted: ArticleQuery) -> ListPage:
+        ahead = select(func.min(Article.published_at)).where(Article.published_at > utc_now())
+        query = select(Article).where(is_published(), *filters_of(wanted))
+        with self._database.latest() as session:
+            # First when it ends: what comes out meanwhile is in it, or it ends at once.
+            until = session.scalar(ahead)
+            window = read_page(session, query, ORDERS[wanted.sort], wanted)
+            body = _PAGE.dump_json(_PAGE.validate_python(window))
+        return ListPage(
+            body, window.page_size, window.page, window.total, window.next_cursor, until
+        )
+
+    def watch(self, changes: Changes) -> None:
+        """Forget what changes: an article at once, in lists its counters a moment later."""
+        changes.invalidate_on(Article, lambda article: [ArticleNode(article.slug)])
+        changes.invalidate_list(Article, self._lists, groups_of, counters=COUNTERS)
+        changes.invalidate_list(ArticleTag, self._lists, lambda tag: [f"tag:{tag.name}"])
+        changes.invalidate_on(ArticleViews, lambda _: self._lists.counted())
 
     def count(self) -> int:
         """How many articles have a moment from which readers see them."""
@@ -213,9 +187,21 @@ class ArticlePages:
         return sum(page is not None and page.is_public for page in found)
 
 
-def nodes_of(article: Article) -> list[Node[Any]]:
-    """Every node that shows this article."""
-    return [ArticleNode(article.slug), ArticleListing()]
+def group_of(wanted: ArticleQuery) -> str:
+    """The group of a list: of its filters the one that fewest articles pass."""
+    if wanted.tag is not None:
+        return f"tag:{wanted.tag}"
+    if wanted.author is not None:
+        return f"author:{wanted.author}"
+    return "" if wanted.language is None else f"language:{wanted.language}"
+
+
+def groups_of(article: Article) -> list[str]:
+    """The groups of lists that an article is in; a draft is in none."""
+    if article.published_at is None:
+        return []
+    filters = ["", f"author:{article.author}", f"language:{article.language}"]
+    return [*filters, *(f"tag:{tag}" for tag in article.tags)]
 
 
 def _page_of(article: Article) -> ArticlePage:

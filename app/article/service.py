@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Literal, Protocol, cast
 
 from sqlalchemy import CursorResult, delete, select, update
@@ -47,18 +46,10 @@ class ArticleService:
         database: Where they are.
         accounts: Who writes them.
         outbox: Where events go.
-        changed: Told, in the transaction, the slug of an article that a statement changes.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        accounts: Accounts,
-        outbox: Outbox,
-        changed: Callable[[str], object] = lambda _: None,
-    ) -> None:
+    def __init__(self, database: Database, accounts: Accounts, outbox: Outbox) -> None:
         self.database = database
-        self._changed = changed
         self.accounts = accounts
         self._events = ArticleEvents(outbox)
 
@@ -297,8 +288,8 @@ class ArticleService:
         result = cast("CursorResult[Any]", self.database.session.execute(query.values(values)))
         if not result.rowcount:
             raise ArticleNotFound
-        slug = select(Article.slug).where(Article.id == number)
-        self._changed(self.database.session.execute(slug).scalar_one())
+        article = self.database.session.get_one(Article, number, populate_existing=True)
+        self.database.touch(article, counter, "counted_at")
 
     def _lock_counters(self, slug: str) -> int:
         # Locking the article first gives all writers below it one order: no deadlocks.

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -33,12 +32,10 @@ class ViewCounter:
 
     Args:
         database: Where the counts go.
-        changed: Told, in the transaction, that articles have other counts.
     """
 
-    def __init__(self, database: Database, changed: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, database: Database) -> None:
         self.database = database
-        self._changed = changed
         self._counts: Counter[int] = Counter()
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -128,8 +125,8 @@ class ViewCounter:
             counts[row.article_id] += row.count
         if counts:
             self._add(session, counts)
-            self._changed()
-            session.execute(delete(ArticleViews).where(ArticleViews.id.in_([r.id for r in rows])))
+        for row in rows:
+            session.delete(row)
         return counts.total()
 
     def _add(self, session: Session, counts: Counter[int]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,7 +13,7 @@ from sqlalchemy import select
 from app.comment.model import Comment
 from app.comment.query import BY_AGE
 from app.comment.schema import CommentOut
-from app.core.cache import Manager, Node, StorageOptions
+from app.core.cache import CachedList, Changes, Manager, StorageOptions
 from app.core.database import Database
 from app.core.paging import Window, read_page
 from app.core.schema import Page, PageQuery
@@ -44,53 +43,6 @@ class CommentPage:
         return Window((), self.page_size, self.page, self.total, self.next_cursor)
 
 
-class CommentListing(Node[str]):
-    """A name for the present state of an article's comments, new after a change."""
-
-    storages = STORAGES
-    prefix = "comment-listing"
-    ttl = timedelta(hours=1)
-
-    def __init__(self, article_id: int) -> None:
-        self._article_id = article_id
-
-    def key(self) -> str:
-        """The article's number."""
-        return str(self._article_id)
-
-    def load(self) -> str | None:
-        """A name that was never used."""
-        return secrets.token_hex(8)
-
-
-class CommentListNode(Node[CommentPage]):
-    """A part of an article's comments, as long as nothing changes in them."""
-
-    storages = STORAGES
-    prefix = "comment-list"
-
-    def __init__(
-        self, listing: str, article_id: int, wanted: PageQuery, database: Database
-    ) -> None:
-        self._listing = listing
-        self._article_id = article_id
-        self._wanted = wanted
-        self._database = database
-
-    def key(self) -> str:
-        """The comments' state, and what was asked for."""
-        wanted = self._wanted.model_dump_json(exclude_defaults=True)
-        return f"{self._article_id}-{self._listing}{wanted}"
-
-    def load(self) -> CommentPage | None:
-        """Read it, and write the answer."""
-        query = select(Comment).where(Comment.article_id == self._article_id)
-        with self._database.latest() as session:
-            window = read_page(session, query, BY_AGE, self._wanted)
-            body = _PAGE.dump_json(_PAGE.validate_python(window))
-        return CommentPage(body, window.page_size, window.page, window.total, window.next_cursor)
-
-
 class CommentPages:
     """Reads comments as they are answered.
 
@@ -104,9 +56,8 @@ class CommentPages:
         self, database: Database, cache: Manager, locate: Callable[[str], int | None]
     ) -> None:
         self._database = database
-        self._cache = cache
         self._locate = locate
-        cache.register_node(CommentListing, CommentListNode)
+        self._lists = CachedList(cache, "comment-list", CommentPage, storages=STORAGES)
 
     def list(self, slug: str, wanted: PageQuery) -> CommentPage | None:
         """A part of an article's comments, oldest first; None if no published one has this slug.
@@ -117,5 +68,16 @@ class CommentPages:
         article_id = self._locate(slug)
         if article_id is None:
             return None
-        listing = self._cache.get(CommentListing(article_id)) or ""
-        return self._cache.get(CommentListNode(listing, article_id, wanted, self._database))
+        key = wanted.model_dump_json(exclude_defaults=True)
+        return self._lists.get(str(article_id), key, lambda: self._load(article_id, wanted))
+
+    def _load(self, article_id: int, wanted: PageQuery) -> CommentPage:
+        query = select(Comment).where(Comment.article_id == article_id)
+        with self._database.latest() as session:
+            window = read_page(session, query, BY_AGE, wanted)
+            body = _PAGE.dump_json(_PAGE.validate_python(window))
+        return CommentPage(body, window.page_size, window.page, window.total, window.next_cursor)
+
+    def watch(self, changes: Changes) -> None:
+        """Forget an article's comments when one of them is new or gone."""
+        changes.invalidate_list(Comment, self._lists, lambda comment: [str(comment.article_id)])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol, cast
+from collections.abc import Sequence
+from typing import Literal, Protocol
 
-from sqlalchemy import CursorResult, delete, select
+from sqlalchemy import select
 
 from app.comment.exceptions import CommentNotFound
 from app.comment.model import Comment
@@ -40,18 +40,11 @@ class CommentService:
     Args:
         database: Where they are.
         articles: What they belong to.
-        changed: Told, in the transaction, of an article whose comments change by a statement.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        articles: Articles,
-        changed: Callable[[int], object] = lambda _: None,
-    ) -> None:
+    def __init__(self, database: Database, articles: Articles) -> None:
         self.database = database
         self._articles = articles
-        self._changed = changed
 
     def list(self, slug: str, wanted: PageQuery) -> Window[Comment]:
         """A part of an article's comments, oldest first.
@@ -111,7 +104,7 @@ class CommentService:
         if comment.author != by.username and not by.may(Permission.COMMENT_MANAGE):
             raise Forbidden
         self._articles.count(comment.article_id, "comments", -1)
-        result = session.execute(delete(Comment).where(Comment.id == number))
-        if not cast("CursorResult[Any]", result).rowcount:
+        # Nobody else deletes it now, since the counter has locked the article.
+        if session.get(Comment, number, populate_existing=True) is None:
             raise CommentNotFound  # somebody was faster; the counter's move is undone with this
-        self._changed(comment.article_id)
+        session.delete(comment)

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from app.core.auth.account import Account
 from app.core.auth.session.state import ACCOUNT_TTL
-from app.core.cache import Manager, Node
+from app.core.cache import Changes, Manager, Node
 from app.core.database import Database
 from app.core.schema import Validators
 from app.user.model import User, normalize_username
@@ -98,6 +98,10 @@ class UserPages:
     def account(self, user_id: int) -> Account | None:
         """The account of this number, for a session of its owner."""
         return self._cache.get(AccountNode(user_id, self._read_account))
+
+    def watch(self, changes: Changes) -> None:
+        """Forget an account that changes."""
+        changes.invalidate_on(User, lambda user: [UserNode(user.username), AccountNode(user.id)])
 
     def _read_account(self, user_id: int) -> Account | None:
         columns = select(

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from app.article.index import ARTICLE
-from app.article.search_node import SearchNode, SuggestNode
 from app.core.cache import Manager
 from app.core.search import Search
 from tests.support.api import API
@@ -48,8 +47,8 @@ def test_the_engine_is_asked_once_for_the_same_answer(api: API, cache: Manager) 
     assert [found(api) for _ in range(3)] == [["Tea guide"]] * 3
     assert [suggested(api) for _ in range(3)] == [["Tea guide"]] * 3
 
-    assert cache.stats(SearchNode).loads == 1
-    assert cache.stats(SuggestNode).loads == 1
+    assert cache.all_stats()["search"].loads == 1
+    assert cache.all_stats()["suggest"].loads == 1
 
 
 @pytest.mark.usefixtures("tea")
@@ -58,7 +57,7 @@ def test_what_else_is_asked_for_is_another_answer(api: API, cache: Manager) -> N
     for query in queries:
         api.call("GET", f"/search?{query}")
 
-    assert cache.stats(SearchNode).loads == len(queries)
+    assert cache.all_stats()["search"].loads == len(queries)
 
 
 def test_a_new_article_is_found_once_it_is_in_the_index(
@@ -104,4 +103,4 @@ def test_a_refusal_is_not_remembered_as_an_answer(api: API, cache: Manager) -> N
     refusals = [api.call("GET", "/search?q=tea&filter=nonsense").status_code for _ in range(2)]
 
     assert refusals == [422, 422]
-    assert cache.stats(SearchNode).load_failures == 2
+    assert cache.all_stats()["search"].load_failures == 2

@@ -22,9 +22,10 @@ A library of its own: it knows no web framework, no settings and no slice.
 
 from app.core.cache.bloom import LocalBloom, RebuildRefused, SharedBloom
 from app.core.cache.care import CacheCare
-from app.core.cache.change import Changes
+from app.core.cache.change import OUTDATED, CacheUnavailable, Changes
 from app.core.cache.error import CacheMisuse
 from app.core.cache.function import CachedFunction
+from app.core.cache.listing import CachedList
 from app.core.cache.local import LocalStorage
 from app.core.cache.manager import Manager
 from app.core.cache.node import Node, StorageOptions
@@ -36,9 +37,12 @@ from app.core.cache.storage import MISSING, Item, SharedStorage, Storage
 
 __all__ = [
     "MISSING",
+    "OUTDATED",
     "CacheCare",
     "CacheMisuse",
+    "CacheUnavailable",
     "CachedFunction",
+    "CachedList",
     "Changes",
     "CompactSerializer",
     "Item",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.core.cache.flight import Flight, Flights
 from app.core.cache.plan import Level, Plan
@@ -12,6 +12,15 @@ from app.core.cache.storage import BUSY, Item, Lease, SharedStorage
 
 Load = Callable[[Sequence[str]], Sequence[Any]]
 """Reads values from their source, one for each key in order."""
+
+
+class Renewal(NamedTuple):
+    """When a value that is there is loaded again."""
+
+    is_due: Callable[[Item], bool]
+    """Whether this one is, which the shared storage has."""
+    pause: float
+    """Seconds for which no other process begins."""
 
 
 class Fill:
@@ -208,11 +217,14 @@ class Fill:
             self._leases[key] = Lease(answer.token)
         self.load([key])
 
-    def renew_if_due(self, key: str, postpone: Callable[[], object]) -> None:
+    def renew_if(
+        self, key: str, renewal: Renewal, postpone: Callable[[], object] = lambda: None
+    ) -> None:
         """Load a value again unless another process does, or has done it.
 
         Args:
             key: Of the value.
+            renewal: When, and how often at most.
             postpone: Called while nobody else can begin, if there is nothing newer in the end.
 
         Raises:
@@ -225,22 +237,22 @@ class Fill:
                 if shared is None:
                     self.load([key])
                 else:
-                    self._renew_shared(shared, key)
+                    self._renew_shared(shared, key, renewal)
             finally:
                 if key not in self._flight.values:
                     postpone()
 
         self._landing(renew, [key])
 
-    def _renew_shared(self, shared: SharedStorage, key: str) -> None:
+    def _renew_shared(self, shared: SharedStorage, key: str, renewal: Renewal) -> None:
         plan = self._plan
         (answer,) = shared.acquire_all([key], plan.codec, plan.lease)
         if isinstance(answer, Item):
-            if not plan.is_due(answer):
+            if not renewal.is_due(answer):
                 depth = next(i for i, level in enumerate(plan.levels) if level.shared is not None)
                 self._take(depth, {key: answer})
                 return
-            if not shared.claim_refresh(key, plan.lease):
+            if not shared.claim_refresh(key, renewal.pause):
                 return
         if answer is BUSY:
             return

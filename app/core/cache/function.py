@@ -69,7 +69,7 @@ class Operations(Protocol):
         """The value of a key, loaded now."""
         ...
 
-    def remove_key(self, plan: Plan, key: str) -> None:
+    def remove_key(self, key: str) -> None:
         """Forget the value of a key."""
         ...
 
@@ -111,7 +111,7 @@ def wrap(plan: Plan, function: Callable[P, R], operations: Operations) -> Cached
         return cast("R", operations.refresh_key(plan, key_of(*args, **kwargs), load))
 
     def remove(*args: P.args, **kwargs: P.kwargs) -> None:
-        operations.remove_key(plan, key_of(*args, **kwargs))
+        operations.remove_key(key_of(*args, **kwargs))
 
     cached: Any = functools.update_wrapper(call, function)
     cached.refresh, cached.remove, cached.stats = refresh, remove, plan.counts.snapshot

@@ -11,7 +11,7 @@ from weakref import WeakSet
 
 from app.core.cache.engine import MOST_USES
 from app.core.cache.error import CacheMisuse, require_text
-from app.core.cache.filler import Load, keep
+from app.core.cache.filler import Load, Renewal, keep
 from app.core.cache.flight import Flights
 from app.core.cache.function import CachedFunction, result_type, wrap
 from app.core.cache.local import LocalStorage
@@ -39,7 +39,7 @@ class Manager:
         self._storages: dict[str, Storage] = {}
         self._shared: SharedStorage | None = None
         self._plans: dict[type[Node[Any]], Plan] = {}
-        self._functions: list[Plan] = []
+        self._declared: list[Plan] = []
         self._flights = Flights()
         self._reader = Reader(self._flights)
         _managers.add(self)
@@ -64,6 +64,11 @@ class Manager:
             self._shared = storage
             storage.listen(self._forget, self._forget_all)
         self._storages[name] = storage
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether there is a storage that other processes use as well."""
+        return self._shared is not None
 
     @property
     def all_storage(self) -> Mapping[str, Storage]:
@@ -191,26 +196,34 @@ class Manager:
         Raises:
             CacheMisuse: No such storage is registered.
         """
-        pairs = [(self._plan(type(node)), node) for node in nodes]
-        self._remove([(plan, f"{plan.prefix}{node.key()}") for plan, node in pairs], storage)
+        self._remove([self.key_of(node) for node in nodes], storage)
 
-    def _remove(self, removals: Sequence[tuple[Plan, str]], storage: str | None = None) -> None:
+    def key_of(self, node: Node[Any]) -> str:
+        """The key under which storages keep a node's value."""
+        return f"{self._plan(type(node)).prefix}{node.key()}"
+
+    def remove_keys(self, keys: Iterable[str]) -> bool:
+        """Forget what is kept under these keys, everywhere.
+
+        Returns:
+            Whether every process has been told; the shared storage may be away, which will be told
+            on its return.
+        """
+        return self._remove(list(dict.fromkeys(keys)))
+
+    def _remove(self, keys: Sequence[str], storage: str | None = None) -> bool:
         if storage is not None and storage not in self._storages:
             raise CacheMisuse(f"no storage is registered as {storage!r}; see all_storage")
-        if not removals:
-            return
-        one = self._storages[storage] if storage is not None else None
+        if not keys:
+            return True
+        one, is_told = self._storages[storage] if storage is not None else None, True
         # The shared storage first: what is read from it until then is still in flight below.
         if self._shared is not None:
-            held = [key for plan, key in removals if plan.shared and one in {None, self._shared}]
-            told = [key for plan, key in removals if key not in held]
-            if held:
-                self._shared.remove(held)
-            if told and one is not self._shared:
-                self._shared.announce(told)
-        keys = [key for _, key in removals]
+            is_here = one in {None, self._shared}
+            is_told = self._shared.remove(keys) if is_here else self._shared.announce(keys)
         private = [item for item in self._private() if one is None or item is one]
         self._flights.remove(keys, lambda: _remove_from(private, keys))
+        return is_told
 
     def refresh(self, node: Node[T]) -> T | None:
         """Load a node's value now, put it into every storage, and return it.
@@ -266,32 +279,46 @@ class Manager:
             policy = Policy(
                 name, storages, lifetime, lifetime, stale, Node.jitter, Node.early, Node.lease
             )
-            adapter = adapter_for(name, kind)
-            plan = Plan(
-                f"{prefix or name}:{version}:", policy, adapter, self._storages, self._serializer
-            )
-            self._functions.append(plan)
-            return wrap(plan, function, self)
+            return wrap(self.declare(prefix or name, version, policy, kind), function, self)
 
         return decorate
+
+    def declare(
+        self, prefix: str, version: int | str, policy: Policy, kind: Any  # noqa: ANN401  any type
+    ) -> Plan:
+        """How values are cached that have no class of nodes: of functions and lists.
+
+        Raises:
+            CacheMisuse: A storage is not registered, or pydantic does not know the type.
+        """
+        adapter = adapter_for(policy.owner, kind)
+        plan = Plan(f"{prefix}:{version}:", policy, adapter, self._storages, self._serializer)
+        self._declared.append(plan)
+        return plan
 
     def read_key(
         self, plan: Plan, key: str, load: Callable[[], Any]
     ) -> Any:  # noqa: ANN401  any value
-        """The value of a key, from a storage or loaded: for cached functions."""
+        """The value of a key, from a storage or loaded: for functions and lists."""
         if self._shared is not None:
             self._shared.await_channel()
         return self._reader.read(plan, key, lambda _: [load()])
 
+    def renew_key(
+        self, plan: Plan, key: str, load: Callable[[], Any], kept: T, renewal: Renewal
+    ) -> T:
+        """A newer value than what is kept, from one loader; that one for everybody else."""
+        return self._reader.renew_once(plan, key, lambda _: [load()], kept, renewal)
+
     def refresh_key(
         self, plan: Plan, key: str, load: Callable[[], Any]
     ) -> Any:  # noqa: ANN401  any value
-        """The value of a key, loaded now: for cached functions."""
+        """The value of a key, loaded now: for functions and lists."""
         return self._refresh(plan, key, lambda _: [load()])
 
-    def remove_key(self, plan: Plan, key: str) -> None:
+    def remove_key(self, key: str) -> None:
         """Forget the value of a key: for cached functions."""
-        self._remove([(plan, key)])
+        self._remove([key])
 
     # Knowing
 
@@ -301,7 +328,7 @@ class Manager:
 
     def all_stats(self) -> dict[str, Stats]:
         """The same of every kind of node and every function in use, by prefix."""
-        plans = [*self._plans.values(), *self._functions]
+        plans = [*self._plans.values(), *self._declared]
         return {plan.prefix.rsplit(":", 2)[0]: plan.counts.snapshot() for plan in plans}
 
     # Coherence

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from app.core.cache.engine import Entry
-from app.core.cache.filler import Fill, Load
+from app.core.cache.filler import Fill, Load, Renewal
 from app.core.cache.flight import Flight, Flights
 from app.core.cache.plan import Plan
 from app.core.log_config import get_logger
 
 log = get_logger(__name__)
+
+T = TypeVar("T")
 
 ATTEMPTS = 3
 """How often a value is read anew because it was removed while it was being read."""
@@ -129,6 +131,20 @@ class Reader:
         Fill(self._flights, flight, plan, load, counts=False).renew(key)
         return flight.values[key]
 
+    def renew_once(self, plan: Plan, key: str, load: Load, kept: T, renewal: Renewal) -> T:
+        """A newer value than what is kept; that one while somebody else loads, or loading fails."""
+        flight, landed = self._flights.join(key)
+        if landed is not None:
+            return kept
+        fill = Fill(self._flights, flight, plan, load, counts=False)
+        try:
+            fill.renew_if(key, renewal)
+        except Exception as error:  # noqa: BLE001  any loader's: what is kept serves on
+            log.warning("cache_refresh_failed", node=plan.owner, error=repr(error))
+        plan.counts.stale += key not in flight.values
+        newer: T = flight.values.get(key, kept)
+        return newer
+
     # Behind the readers
 
     def _renew_behind(self, plan: Plan, key: str, load: Load) -> None:
@@ -149,8 +165,10 @@ class Reader:
             flight, landed = self._flights.join(key)
             if landed is None:
                 fill = Fill(self._flights, flight, plan, load, counts=False)
-                fill.renew_if_due(
-                    key, lambda: None if local is None else local.postpone(key, PAUSE)
+                fill.renew_if(
+                    key,
+                    Renewal(plan.is_due, plan.lease),
+                    lambda: None if local is None else local.postpone(key, PAUSE),
                 )
         except Exception as error:  # noqa: BLE001  any loader's: nobody else would hear of it
             log.warning("cache_refresh_failed", node=plan.owner, error=repr(error))

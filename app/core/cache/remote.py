@@ -211,10 +211,9 @@ class RedisStorage:
         """Give leases back unused, because loading has failed."""
         self._ask([self._release(key, lease.token) for key, lease in leases.items()])
 
-    def remove(self, keys: Sequence[str]) -> None:
+    def remove(self, keys: Sequence[str]) -> bool:
         """Delete these, and tell the other processes; as soon as possible if that is not now."""
-        if self._ask(self._removals(keys)) is None:
-            self._owe(keys)
+        return self._do_or_owe(self._removals(keys), keys)
 
     def clear(self) -> None:
         """Delete every key of this storage, and tell the other processes."""
@@ -236,10 +235,9 @@ class RedisStorage:
 
     # Coherence
 
-    def announce(self, keys: Sequence[str]) -> None:
+    def announce(self, keys: Sequence[str]) -> bool:
         """Tell the other processes to forget what they hold under these keys themselves."""
-        if self._ask([self._announcement(key) for key in keys]) is None:
-            self._owe(keys)
+        return self._do_or_owe([self._announcement(key) for key in keys], keys)
 
     def listen(
         self, on_remove: Callable[[Sequence[str]], None], on_gap: Callable[[], None]
@@ -278,6 +276,12 @@ class RedisStorage:
         self._on_gap()
 
     # Removals that Redis has not heard of
+
+    def _do_or_owe(self, commands: Sequence[Command], keys: Iterable[str]) -> bool:
+        if self._ask(commands) is not None:
+            return True
+        self._owe(keys)
+        return False
 
     def _owe(self, keys: Iterable[str]) -> None:
         with self._pending_lock:

@@ -66,7 +66,7 @@ class Storage(Protocol):
         """Keep these, in one round trip."""
         ...
 
-    def remove(self, keys: Sequence[str]) -> None:
+    def remove(self, keys: Sequence[str]) -> object:
         """Keep nothing under these keys."""
         ...
 
@@ -122,8 +122,20 @@ class SharedStorage(Storage, Protocol):
         """Give leases back unused, because loading has failed."""
         ...
 
-    def announce(self, keys: Sequence[str]) -> None:
-        """Tell the other processes to forget what they hold under these keys themselves."""
+    def remove(self, keys: Sequence[str]) -> bool:
+        """Keep nothing under these keys, and tell the other processes.
+
+        Returns:
+            Whether that is done; otherwise it will be once the storage is back.
+        """
+        ...
+
+    def announce(self, keys: Sequence[str]) -> bool:
+        """Tell the other processes to forget what they hold under these keys themselves.
+
+        Returns:
+            As `remove` does.
+        """
         ...
 
     def claim_refresh(self, key: str, seconds: float) -> bool:

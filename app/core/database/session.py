@@ -77,6 +77,7 @@ class Database:
             settings, Limits(connect=PING_TIMEOUT, lock=1, statement=PING_TIMEOUT - 1)
         )
         self._turns = self._new_turns()
+        self._touch_listeners: list[Callable[[object, frozenset[str]], object]] = []
         self.retries = 0
         """Transactions that were run again since the start, for the metrics."""
         # Objects stay readable after the commit, so that a view needs no second query.
@@ -89,6 +90,10 @@ class Database:
     def listen(self, name: str, listener: Callable[..., object]) -> None:
         """Call a listener on an event of every session; see SQLAlchemy's `SessionEvents`."""
         event.listen(self._sessions, name, listener)
+
+    def listen_to_touches(self, listener: Callable[[object, frozenset[str]], object]) -> None:
+        """Call a listener, in the transaction, with each row that is touched, and its columns."""
+        self._touch_listeners.append(listener)
 
     # Scopes
 
@@ -177,6 +182,15 @@ class Database:
         An error in it is logged and reaches nobody: what was committed stays committed.
         """
         self._require_transaction().callbacks.append(callback)
+
+    def touch(self, row: object, *columns: str) -> None:
+        """Say that a statement has changed columns of a row, as the session cannot see.
+
+        Whoever watches rows (a cache) learns of it as of a row that was changed as an object.
+        """
+        self._require_transaction()
+        for listener in self._touch_listeners:
+            listener(row, frozenset(columns))
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

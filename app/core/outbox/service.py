@@ -15,6 +15,7 @@ from sqlalchemy import (
     ScalarSelect,
     Select,
     and_,
+    delete,
     exists,
     func,
     insert,
@@ -139,9 +140,23 @@ class Outbox:
             for consumer in self._consumers.get(topic, ())
         ]
         # Also without a consumer: a caller outside of a transaction is to hear of it.
-        self.database.after_commit(self.notify if rows else _nothing)
+        self.database.after_commit(self.notify if rows and not delay else _nothing)
         if rows:
             self.database.session.execute(insert(OutboxMessage), rows)
+
+    def withdraw(self, topic: str, keys: Collection[str]) -> None:
+        """Take messages back, in the current transaction, that are not due yet.
+
+        Args:
+            topic: What they were emitted as.
+            keys: What they are about.
+        """
+        query = delete(OutboxMessage).where(
+            OutboxMessage.consumer.in_(self._consumers.get(topic, ())),
+            OutboxMessage.key.in_(keys),
+            OutboxMessage.available_at > utc_now(),
+        )
+        self.database.session.execute(query, execution_options={"synchronize_session": False})
 
     def notify(self) -> None:
         """Tell whoever delivers that something is due."""
@@ -386,4 +401,4 @@ def _check(payload: dict[str, Any], key: str | None) -> None:
 
 
 def _nothing() -> None:
-    """No consumer listens to this topic."""
+    """No consumer listens to this topic, or none is to be called yet."""
