@@ -1,7 +1,7 @@
 """Tell since when messages are due
 
 Revision: 1795725900
-Follows: 1795383500
+Follows: 1795724000
 Made: 2026-11-26 20:45:00.000000
 """
 
@@ -10,7 +10,7 @@ from alembic import op
 from sqlalchemy.dialects import mysql
 
 revision = "1795725900"
-down_revision = "1795383500"
+down_revision = "1795724000"
 branch_labels = ()
 depends_on = None
 
