@@ -93,7 +93,11 @@ TABLE = {
     "PUT /api/v1/users/me/password": known(422, json=PASSWORDS),
     "PUT /api/v1/users/me/phone": known(422, json=PROOF),
     "GET /api/v1/users/me/sessions": known(200),
+    "DELETE /api/v1/users/me/sessions": known(204),
     "DELETE /api/v1/users/me/sessions/<id>": known(404),
+    "GET /api/v1/users/<username>/sessions": admin(200),
+    "DELETE /api/v1/users/<username>/sessions": admin(204),
+    "DELETE /api/v1/users/<username>/sessions/<id>": admin(404),
     # tasks
     "GET /api/v1/tasks/<id>": known(404),
     "DELETE /api/v1/tasks/<id>": known(404),

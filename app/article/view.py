@@ -76,6 +76,7 @@ def list_tags(query: TagQuery) -> TagList:
 
 @api.post("", responses={201: ArticleOut})
 @needs(Permission.ARTICLE_WRITE)
+@limited("60/minute", by=principal_key, fail="process", name="article")
 @idempotent
 def create_article(body: ArticleIn, principal: Principal) -> tuple[Article, int, dict[str, str]]:
     """Write an article; it is a draft unless `published` is true."""
@@ -120,6 +121,7 @@ def read_article(path: ArticlePath, principal: Principal | None) -> Article | Re
 
 @api.patch("/<slug>", responses={200: ArticleOut})
 @needs(Permission.ARTICLE_WRITE)
+@limited("60/minute", by=principal_key, fail="process", name="article")
 def change_article(
     path: ArticlePath, header: IfMatch, body: ArticleChange, principal: Principal
 ) -> tuple[Article, dict[str, str]]:
@@ -131,6 +133,7 @@ def change_article(
 
 @api.delete("/<slug>", responses={204: None})
 @needs(Permission.ARTICLE_WRITE)
+@limited("60/minute", by=principal_key, fail="process", name="article")
 def delete_article(path: ArticlePath, header: IfMatch, principal: Principal) -> None:
     """Delete an article of one's own, as it was read, with its comments and likes."""
     articles.delete(path.slug, header.expected, principal)
@@ -138,6 +141,7 @@ def delete_article(path: ArticlePath, header: IfMatch, principal: Principal) -> 
 
 @api.put("/<slug>/like", responses={204: None})
 @needs(Permission.LIKE_WRITE)
+@limited("120/minute", by=principal_key, fail="process", name="like")
 def like_article(path: ArticlePath, principal: Principal) -> None:
     """Like an article; a second time changes nothing."""
     articles.like(path.slug, principal.username)
@@ -145,6 +149,7 @@ def like_article(path: ArticlePath, principal: Principal) -> None:
 
 @api.delete("/<slug>/like", responses={204: None})
 @needs(Permission.LIKE_WRITE)
+@limited("120/minute", by=principal_key, fail="process", name="like")
 def unlike_article(path: ArticlePath, principal: Principal) -> None:
     """Take a like back; without one nothing changes."""
     articles.unlike(path.slug, principal.username)

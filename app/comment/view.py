@@ -14,11 +14,13 @@ from app.core.web import (
     APIBlueprint,
     Response,
     idempotent,
+    limited,
     needs,
     provided,
     public,
     ready_page,
 )
+from app.core.web.limit import principal as principal_key
 
 api = APIBlueprint("comments", __name__, url_prefix="/api/v1")
 comments = provided(CommentService)
@@ -36,6 +38,7 @@ def list_comments(path: CommentedPath, query: PageQuery) -> Response | Window[Co
 
 @api.post("/articles/<slug>/comments", responses={201: CommentOut})
 @needs(Permission.COMMENT_WRITE)
+@limited("30/minute", by=principal_key, fail="process", name="comment")
 @idempotent
 def create_comment(
     path: CommentedPath, body: NewComment, principal: Principal
@@ -54,6 +57,7 @@ def read_comment(path: CommentPath) -> Comment:
 
 @api.delete("/comments/<id>", responses={204: None})
 @needs(Permission.COMMENT_WRITE)
+@limited("30/minute", by=principal_key, fail="process", name="comment")
 def delete_comment(path: CommentPath, principal: Principal) -> None:
     """Delete a comment of one's own."""
     comments.delete(path.id, principal)

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from app.core.auth.exceptions import SignInTooOld
 from app.core.auth.password import hash_password, require_good, verify_password
 from app.core.auth.permission import Role
 from app.core.auth.principal import Principal
@@ -41,24 +42,58 @@ class AccountService:
             raise UserNotFound
         return user
 
-    @transactional
+    def confirm(self, principal: Principal, password: str | None = None) -> None:
+        """Make sure that the owner asks for something that could take the account from them.
+
+        An access token is not enough for that: it may have been found on a device. The password
+        is, and so is a sign-in of the last minutes, by whichever way.
+
+        Raises:
+            WrongPassword: This is not the current password.
+            SignInTooOld: There is none, and the sign-in is too long ago.
+        """
+        if password is None:
+            if not principal.has_signed_in_recently:
+                raise SignInTooOld
+        elif not verify_password(self.own(principal).password_hash, password):
+            log.warning("password_refused", user_id=principal.user_id)
+            raise _wrong_password()
+
     def change_profile(
-        self, principal: Principal, changes: dict[str, Any], expected: Expected = ANY
+        self,
+        principal: Principal,
+        changes: dict[str, Any],
+        password: str | None = None,
+        expected: Expected = ANY,
     ) -> User:
         """Change what the owner may: `email`, `phone`.
 
         Raises:
+            WrongPassword: This is not the current password.
+            SignInTooOld: Neither is there a password, nor was the sign-in just now.
             PreconditionFailed: The account is not as the owner has seen it.
         """
+        if changes:
+            self.confirm(principal, password)
+        return self._change_profile(principal, changes, expected)
+
+    @transactional
+    def _change_profile(
+        self, principal: Principal, changes: dict[str, Any], expected: Expected
+    ) -> User:
         user = self._locked(principal.user_id)
         expected.check(user.validators.etag)
         for name in changes.keys() & {"email", "phone"}:
             setattr(user, name, changes[name])
         if user.phone != user.proven_phone:
             user.proven_phone = None
+        if changes:
+            log.info("contacts_changed", user_id=user.id, changed=sorted(changes))
         return user
 
-    def prove_phone(self, principal: Principal, phone: str, code: str, password: str) -> User:
+    def prove_phone(
+        self, principal: Principal, phone: str, code: str, password: str | None
+    ) -> User:
         """Make a number the account's own, and a way to sign in to it.
 
         Whoever had it before does not any longer: numbers change hands, and the code went to the
@@ -66,11 +101,10 @@ class AccountService:
 
         Raises:
             WrongPassword: The current password is not this one.
+            SignInTooOld: Neither is there a password, nor was the sign-in just now.
             WrongCode: The code is not the number's.
         """
-        if not verify_password(self.own(principal).password_hash, password):
-            log.warning("phone_change_refused", user_id=principal.user_id)
-            raise _wrong_password()
+        self.confirm(principal, password)
         if not self.codes.is_right(phone, code):
             message = WrongCode.message
             raise WrongCode(errors=[{"field": "body.code", "message": message, "type": "code"}])
@@ -89,18 +123,17 @@ class AccountService:
         user.phone = user.proven_phone = phone
         return user
 
-    def change_password(self, principal: Principal, current: str, new: str) -> None:
+    def change_password(self, principal: Principal, current: str | None, new: str) -> None:
         """Replace the password and end every session but the one that asks.
 
         Raises:
             WrongPassword: The current password is not this one.
+            SignInTooOld: Neither is there a password, nor was the sign-in just now.
             ValidationFailed: The new one is too easy.
         """
         user = self.own(principal)
         stored = user.password_hash
-        if not verify_password(stored, current):
-            log.warning("password_change_refused", user_id=principal.user_id)
-            raise _wrong_password()
+        self.confirm(principal, current)
         require_good(new, user.username, "body.new_password")
         self._replace_password(principal, stored, hash_password(new))
         log.info("password_changed", user_id=principal.user_id)
@@ -150,6 +183,40 @@ class AccountService:
             by=principal.user_id,
         )
         return user
+
+    def end_session(self, principal: Principal, session_id: str) -> None:
+        """Sign out one of one's own devices.
+
+        Raises:
+            SignInTooOld: The sign-in is too long ago to end the sessions of other devices.
+            NotFound: There is no such session, or it is over.
+        """
+        if session_id != principal.session_id:
+            self.confirm(principal)
+        self.sessions.revoke_own(principal.user_id, session_id)
+
+    def end_other_sessions(self, principal: Principal) -> None:
+        """Sign out every device but the one that asks.
+
+        Raises:
+            SignInTooOld: The sign-in is too long ago for that.
+        """
+        self.confirm(principal)
+        self.sessions.revoke_all(principal.user_id, keep=principal.session_id)
+
+    def end_sessions(self, principal: Principal, username: str, session_id: str | None) -> None:
+        """Sign somebody out on all devices or on one, as an administrator.
+
+        Raises:
+            UserNotFound: There is no such account.
+            NotFound: The account has no such session, or it is over.
+        """
+        user = self.users.get(username)
+        if session_id is None:
+            self.sessions.revoke_all(user.id)
+        else:
+            self.sessions.revoke_own(user.id, session_id)
+        log.info("sessions_ended", user_id=user.id, session=session_id, by=principal.user_id)
 
     def _locked(self, user_id: int) -> User:
         """The account, kept as it is until the commit: nobody signs in to it meanwhile."""

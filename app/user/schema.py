@@ -51,6 +51,13 @@ class SessionPath(RequestPath):
     """The session's id."""
 
 
+class UserSessionPath(UserPath):
+    """Names one session of an account."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,22}$")]
+    """The session's id."""
+
+
 class SessionQuery(RequestQuery):
     """Which page of the sessions is wanted."""
 
@@ -80,13 +87,15 @@ class ProfileIn(RequestBody):
     """An address; null removes it."""
     phone: Phone | None = None
     """A number with its country; null removes it."""
+    current_password: Password | None = None
+    """The password, unless the sign-in was in the last five minutes."""
 
 
 class PasswordIn(RequestBody):
     """A change of password."""
 
-    current_password: Password
-    """The password until now."""
+    current_password: Password | None = None
+    """The password until now; may be left out in the first five minutes after signing in."""
     new_password: NewPassword
     """The password from now on: 8 to 128 characters, and not a common one."""
 
@@ -98,8 +107,9 @@ class PhoneIn(RequestBody):
     """The number, in place of the one until now."""
     code: Annotated[str, Field(pattern=r"^[0-9]{6}$", examples=["123456"])]
     """What `/auth/sms-codes` sent to it."""
-    current_password: Password
-    """The password: from now on the number signs in to the account as well."""
+    current_password: Password | None = None
+    """The password, since the number will sign in to the account as well; may be left out in the
+    first five minutes after signing in."""
 
 
 class RolesIn(RequestBody):
@@ -123,8 +133,6 @@ class UserOut(Schema):
     """Number of the account."""
     username: str
     """Name of the account."""
-    roles: list[Role]
-    """What it is trusted with."""
     created_at: Timestamp
     """When it was registered."""
 
@@ -132,6 +140,8 @@ class UserOut(Schema):
 class ProfileOut(UserOut):
     """An account as its owner sees it."""
 
+    roles: list[Role]
+    """What it is trusted with."""
     email: str | None
     """The address given, unproven."""
     phone: str | None
@@ -145,6 +155,8 @@ class ProfileOut(UserOut):
 class AccountOut(UserOut):
     """An account as administrators see it."""
 
+    roles: list[Role]
+    """What it is trusted with."""
     disabled: bool
     """Whether it is closed."""
 

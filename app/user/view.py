@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from app.core.auth.permission import Permission, Role
 from app.core.auth.principal import Principal
 from app.core.auth.session.model import AuthSession
@@ -23,6 +25,7 @@ from app.core.web import (
     ready,
     tag_headers,
 )
+from app.core.web.blueprint import shaper_of
 from app.core.web.limit import principal as principal_key
 from app.user.account import AccountService
 from app.user.exceptions import UserNotFound, WrongPassword
@@ -43,6 +46,7 @@ from app.user.schema import (
     UserIn,
     UserOut,
     UserPath,
+    UserSessionPath,
 )
 from app.user.service import UserService
 
@@ -52,13 +56,17 @@ pages = provided(UserPages)
 accounts = provided(AccountService)
 follows = provided(FollowService)
 sessions = provided(SessionService)
+_as_account, _as_accounts = shaper_of(AccountOut), shaper_of(Page[AccountOut])
 
 
 @api.get("", responses={200: Page[UserOut]})
 @public
-def list_users(query: PageQuery) -> Window[User]:
-    """List accounts, oldest first."""
-    return users.list(query)
+def list_users(query: PageQuery, principal: Principal | None) -> Window[User] | Response:
+    """List accounts, oldest first; with `user:manage`, each with its roles and `disabled`."""
+    window = users.list(query)
+    if principal is not None and principal.may(Permission.USER_MANAGE):
+        return cast("Response", _as_accounts(window))
+    return window
 
 
 @api.post("", responses={201: ProfileOut})
@@ -88,12 +96,13 @@ def read_profile(principal: Principal) -> User | Response:
 
 @api.patch("/me", responses={200: ProfileOut})
 @needs(Permission.PROFILE_WRITE)
+@limited("10/minute", by=principal_key, fail="closed", counts=WrongPassword)
 def change_profile(
     header: OptionalIfMatch, body: ProfileIn, principal: Principal
 ) -> tuple[User, dict[str, str]]:
-    """Change one's own account."""
-    changes = body.model_dump(exclude_unset=True)
-    user = accounts.change_profile(principal, changes, header.expected)
+    """Change one's own account, with the password or after signing in just now."""
+    changes = body.model_dump(exclude_unset=True, exclude={"current_password"})
+    user = accounts.change_profile(principal, changes, body.current_password, header.expected)
     return user, tag_headers(user)
 
 
@@ -117,8 +126,12 @@ def prove_phone(body: PhoneIn, principal: Principal) -> User:
 @needs(Permission.PROFILE_READ)
 def list_sessions(query: SessionQuery, principal: Principal) -> Window[SessionOut]:
     """List the devices that are signed in, the last used first."""
+    return _sessions_of(principal.user_id, query, principal)
+
+
+def _sessions_of(user_id: int, query: SessionQuery, principal: Principal) -> Window[SessionOut]:
     wanted = PageQuery(page=query.page, page_size=query.page_size)
-    window = sessions.list(principal.user_id, wanted)
+    window = sessions.list(user_id, wanted)
     items = [_session_out(session, principal) for session in window.items]
     return Window(items, window.page_size, page=window.page, total=window.total)
 
@@ -128,17 +141,26 @@ def _session_out(session: AuthSession, principal: Principal) -> SessionOut:
     return shown.model_copy(update={"current": session.id == principal.session_id})
 
 
+@api.delete("/me/sessions", responses={204: None})
+@needs(Permission.PROFILE_WRITE)
+def end_other_sessions(principal: Principal) -> None:
+    """Sign out every other device, after signing in just now."""
+    accounts.end_other_sessions(principal)
+
+
 @api.delete("/me/sessions/<id>", responses={204: None})
 @needs(Permission.PROFILE_WRITE)
 def end_session(path: SessionPath, principal: Principal) -> None:
-    """Sign out one device."""
-    sessions.revoke_own(principal.user_id, path.id)
+    """Sign out this device, or another one after signing in just now."""
+    accounts.end_session(principal, path.id)
 
 
 @api.get("/<username>", responses={200: UserOut})
 @public
-def read_user(path: UserPath) -> Response:
-    """Read one account."""
+def read_user(path: UserPath, principal: Principal | None) -> Response:
+    """Read one account; with `user:manage`, with its roles and `disabled`."""
+    if principal is not None and principal.may(Permission.USER_MANAGE):
+        return cast("Response", _as_account(users.get(path.username)))
     if page := pages.user(path.username):
         return ready(page.body, page.validators)
     raise UserNotFound
@@ -153,6 +175,7 @@ def change_account(path: UserPath, body: AccountChange, principal: Principal) ->
 
 @api.put("/<username>/follow", responses={204: None})
 @needs(Permission.FOLLOW_WRITE)
+@limited("60/minute", by=principal_key, fail="process", name="follow")
 def follow_user(path: UserPath, principal: Principal) -> None:
     """Follow an account, so as to be notified of what it publishes; twice changes nothing."""
     follows.follow(principal.username, path.username)
@@ -160,6 +183,7 @@ def follow_user(path: UserPath, principal: Principal) -> None:
 
 @api.delete("/<username>/follow", responses={204: None})
 @needs(Permission.FOLLOW_WRITE)
+@limited("60/minute", by=principal_key, fail="process", name="follow")
 def unfollow_user(path: UserPath, principal: Principal) -> None:
     """Follow an account no longer; without following it nothing changes."""
     follows.unfollow(principal.username, path.username)
@@ -170,3 +194,26 @@ def unfollow_user(path: UserPath, principal: Principal) -> None:
 def change_roles(path: UserPath, body: RolesIn, principal: Principal) -> User:
     """Give an account its roles."""
     return accounts.set_roles(principal, path.username, body.roles)
+
+
+@api.get("/<username>/sessions", responses={200: Page[SessionOut]})
+@needs(Permission.USER_MANAGE)
+def list_user_sessions(
+    path: UserPath, query: SessionQuery, principal: Principal
+) -> Window[SessionOut]:
+    """List the devices that an account is signed in on, the last used first."""
+    return _sessions_of(users.get(path.username).id, query, principal)
+
+
+@api.delete("/<username>/sessions", responses={204: None})
+@needs(Permission.USER_MANAGE)
+def end_user_sessions(path: UserPath, principal: Principal) -> None:
+    """Sign an account out on all its devices."""
+    accounts.end_sessions(principal, path.username, None)
+
+
+@api.delete("/<username>/sessions/<id>", responses={204: None})
+@needs(Permission.USER_MANAGE)
+def end_user_session(path: UserSessionPath, principal: Principal) -> None:
+    """Sign an account out on one of its devices."""
+    accounts.end_sessions(principal, path.username, path.id)

@@ -57,3 +57,24 @@ def test_of_a_draft_is_404(client, library):
 def test_wrong_parameters_are_named(client, first):
     response = client.get(f"{first}?page=0&more=1")
     assert {error["field"] for error in response.json["errors"]} == {"query.page", "query.more"}
+
+
+class TestLimit:
+    """What one person does in a hurry is served; what only a program does is refused."""
+
+    @pytest.mark.parametrize(
+        "method, path, body, amount",
+        [
+            ("POST", "/articles/first/comments", {"body": "Text."}, 30),
+            ("POST", "/articles", {"title": "New", "body": "Text."}, 60),
+            ("PUT", "/articles/first/like", None, 120),
+            ("PUT", "/users/bob/follow", None, 60),
+        ],
+    )
+    def test_each_way_of_writing_has_one_for_each_person(self, api, method, path, body, amount):
+        api.article(slug="first", by="bob")
+        answers = [api.call(method, path, by="ada", json=body) for _ in range(amount + 1)]
+        statuses = [answer.status_code for answer in answers]
+        assert all(status < 300 for status in statuses[:-1])
+        assert statuses[-1] == 429
+        assert api.call(method, path, by="admin", json=body).status_code < 300

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from app.core.auth.permission import MATRIX, Permission, Role, permissions_of
 from app.core.auth.principal import Principal
 from app.core.config import Settings
-from app.core.database import Database
+from app.core.database import Database, utc_now
 from app.core.exceptions import Unauthorized
 from app.core.search import Search
 from app.main import create_app
@@ -36,6 +36,7 @@ class TrustingAuthenticator:
             permissions=permissions_of([ACCOUNTS[name]]) - held_back,
             withheld=MATRIX[ACCOUNTS[name]] & held_back,
             session_id=f"session-{name}",
+            signed_in_at=utc_now(),
         )
 
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import pytest
 from structlog.testing import capture_logs
 
 from app.core.auth.permission import Role
+from app.core.database import utc_now
 from tests.support.sign_in import PASSWORD, House, house, small_house
 from tests.support.thread import run_together
 
@@ -118,9 +121,31 @@ class TestProfile:
 
     def test_others_do_not_see_address_and_number(self, small_house: House):
         small_house.account("ada")
-        assert {"id", "username", "roles", "created_at"} == small_house.call(
-            "GET", "/users/ada"
-        ).json.keys()
+        assert {"id", "username", "created_at"} == small_house.call("GET", "/users/ada").json.keys()
+
+    def test_roles_are_for_their_owner_and_for_administrators(self, small_house: House):
+        small_house.account("ada")
+        small_house.account("root", Role.ADMIN)
+        ada, root = (small_house.sign_in(name)["access_token"] for name in ("ada", "root"))
+        narrow = small_house.sign_in("root", scope="profile:read")["access_token"]
+        for token in (None, ada, narrow):
+            entries = small_house.call("GET", "/users", token).json["items"]
+            entries.append(small_house.call("GET", "/users/root", token).json)
+            assert {"id", "username", "created_at"} == set().union(*entries)
+        entries = small_house.call("GET", "/users", root).json["items"]
+        assert [entry["roles"] for entry in entries] == [["user"], ["admin"]]
+        assert small_house.call("GET", "/users/ada", root).json["roles"] == ["user"]
+        assert small_house.call("GET", "/users/me", ada).json["roles"] == ["user"]
+        assert small_house.call("GET", "/users/nobody", root).json["error_code"] == 20001
+
+    def test_an_administrators_answer_is_no_shared_caches_to_keep(self, small_house: House):
+        small_house.account("root", Role.ADMIN)
+        root = small_house.sign_in("root")["access_token"]
+        public = small_house.call("GET", "/users/root")
+        private = small_house.call("GET", "/users/root", root)
+        assert private.headers["Cache-Control"] == "private, no-cache"
+        tag = {"If-None-Match": public.headers["ETag"]}
+        assert small_house.call("GET", "/users/root", root, headers=tag).status_code == 200
 
     def test_what_one_caller_gets_no_shared_cache_keeps(self, small_house: House):
         for name in ("ada", "bob"):
@@ -177,7 +202,92 @@ class TestPassword:
         assert sorted(statuses) == [204, 422]
 
 
+LONG_AGO = {"created_at": utc_now() - timedelta(minutes=6)}
+PHONE = "+8613800138000"
+
+
+class TestRecentSignIn:
+    """What could take the account from its owner needs more than an access token."""
+
+    @pytest.mark.parametrize("moment", [LONG_AGO, {"created_at": utc_now() + timedelta(hours=1)}])
+    @pytest.mark.parametrize(
+        "method, path, body",
+        [
+            ("PATCH", "/users/me", {"phone": None}),
+            ("PATCH", "/users/me", {"email": "eve@example.org"}),
+            ("PUT", "/users/me/password", {"new_password": "another good one"}),
+            ("PUT", "/users/me/phone", {"phone": PHONE, "code": "123456"}),
+            ("DELETE", "/users/me/sessions", None),
+            ("DELETE", "/users/me/sessions/another", None),
+        ],
+    )
+    def test_a_sign_in_of_long_ago_is_told_how_to_go_on(
+        self, small_house: House, method: str, path: str, body: object, moment: dict[str, datetime]
+    ):
+        small_house.account("ada")
+        token = small_house.sign_in("ada")["access_token"]
+        small_house.change_sessions(**moment)
+        answer = small_house.call(method, path, token, json=body)
+        assert (answer.status_code, answer.json["error_code"]) == (401, 11007)
+        challenge = answer.headers["WWW-Authenticate"]
+        assert 'error="insufficient_user_authentication"' in challenge
+        assert 'max_age="300"' in challenge
+
+    def test_a_new_sign_in_is_enough(self, house: House):
+        house.account("ada")
+        old = house.sign_in("ada")["access_token"]
+        house.change_sessions(**LONG_AGO)
+        new = house.sign_in("ada")["access_token"]
+        change = {"new_password": "another good one"}
+        assert house.call("PUT", "/users/me/password", old, json=change).status_code == 401
+        assert house.call("PUT", "/users/me/password", new, json=change).status_code == 204
+        assert house.sign_in("ada", "another good one")
+
+    def test_a_refresh_is_no_sign_in(self, small_house: House):
+        small_house.account("ada")
+        tokens = small_house.sign_in("ada")
+        small_house.change_sessions(**LONG_AGO)
+        token = small_house.refresh(tokens["refresh_token"]).json["access_token"]
+        answer = small_house.call("PATCH", "/users/me", token, json={"phone": None})
+        assert answer.status_code == 401
+
+    def test_the_password_is_enough(self, house: House):
+        house.account("ada")
+        token = house.sign_in("ada")["access_token"]
+        house.change_sessions(**LONG_AGO)
+        change = {"email": "ada@example.org", "current_password": PASSWORD}
+        answer = house.call("PATCH", "/users/me", token, json=change)
+        assert (answer.status_code, answer.json["email"]) == (200, "ada@example.org")
+
+    def test_a_wrong_password_is_refused_however_recent_the_sign_in(self, small_house: House):
+        small_house.account("ada")
+        token = small_house.sign_in("ada")["access_token"]
+        change = {"email": "ada@example.org", "current_password": "a wrong one"}
+        answer = small_house.call("PATCH", "/users/me", token, json=change)
+        assert (answer.status_code, answer.json["error_code"]) == (422, 20003)
+        assert small_house.call("GET", "/users/me", token).json["email"] is None
+
+    def test_signing_out_and_reading_need_none(self, small_house: House):
+        small_house.account("ada")
+        token = small_house.sign_in("ada")["access_token"]
+        small_house.change_sessions(**LONG_AGO)
+        assert small_house.call("PATCH", "/users/me", token, json={}).status_code == 200
+        [mine] = small_house.call("GET", "/users/me/sessions", token).json["items"]
+        answer = small_house.call("DELETE", f"/users/me/sessions/{mine['id']}", token)
+        assert answer.status_code == 204
+        assert small_house.status(token) == 401
+
+
 class TestSessions:
+    def test_all_but_this_one_are_ended(self, house: House):
+        house.account("ada")
+        house.account("bob")
+        bob, here, there = (house.sign_in(name) for name in ("bob", "ada", "ada"))
+        assert house.call("DELETE", "/users/me/sessions", here["access_token"]).status_code == 204
+        statuses = [house.status(each["access_token"]) for each in (bob, here, there)]
+        assert statuses == [200, 200, 401]
+        assert house.refresh(there["refresh_token"]).status_code == 400
+
     def test_the_owner_sees_the_devices(self, house: House):
         house.account("ada")
         house.account("bob")
@@ -237,6 +347,28 @@ class TestAdministration:
         answer = house.call("PUT", "/users/ada/roles", root, json={"roles": ["author", "user"]})
         assert (answer.status_code, answer.json["roles"]) == (200, ["author", "user"])
         assert house.call("PUT", "/users/root/roles", ada, json={"roles": []}).status_code == 403
+
+    def test_sessions_of_others_are_seen_and_ended(self, house: House):
+        house.account("root", Role.ADMIN)
+        house.account("ada")
+        root = house.sign_in("root")["access_token"]
+        first, second = house.sign_in("ada"), house.sign_in("ada")
+        path = "/users/ada/sessions"
+        items = house.call("GET", path, root).json["items"]
+        assert [item["current"] for item in items] == [False, False]
+        [second_id] = [
+            item["id"]
+            for item in items
+            if item["id"] == house.tokens().verify(second["access_token"]).session_id
+        ]
+        assert house.call("DELETE", f"{path}/{second_id}", root).status_code == 204
+        assert [house.status(each["access_token"]) for each in (first, second)] == [200, 401]
+        assert house.call("DELETE", f"{path}/{second_id}", root).status_code == 404
+        with capture_logs() as logs:
+            assert house.call("DELETE", path, root).status_code == 204
+        assert [entry["event"] for entry in logs] == ["sessions_ended"]
+        assert (house.status(first["access_token"]), house.status(root)) == (401, 200)
+        assert house.call("DELETE", "/users/nobody/sessions", root).json["error_code"] == 20001
 
     def test_administrators_cannot_lock_themselves_out(self, small_house: House):
         small_house.account("root", Role.ADMIN)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from app.user.service import UserService
+
 
 def test_makes_an_account(library, client):
     status, output = library.run("user", "create", "ada", "--password", "correct horse")
@@ -21,7 +23,9 @@ def test_gives_the_roles_that_are_named(library, client):
         "--password",
         "correct horse",
     )
-    assert client.get("/api/v1/users/ada").json["roles"] == ["admin", "author"]
+    with library.database.scope():
+        users: UserService = library.app.services[UserService]
+        assert users.get("ada").roles == ["admin", "author"]
 
 
 def test_folds_the_name(library):

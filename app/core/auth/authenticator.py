@@ -35,4 +35,5 @@ class Authenticator:
             permissions=permissions,
             withheld=allowed - permissions,
             session_id=state.session_id,
+            signed_in_at=state.signed_in_at,
         )

@@ -1,4 +1,4 @@
-"""Errors of the OAuth 2 server, each with its name in RFC 6749, section 5.2.
+"""Errors of signing in; those of the OAuth 2 server with their names in RFC 6749, section 5.2.
 
 BadRequest
 └── OAuthError                  400 11000
@@ -8,14 +8,18 @@ BadRequest
     ├── UnauthorizedClient      400 11004   unauthorized_client
     ├── UnsupportedGrantType    400 11005   unsupported_grant_type
     └── InvalidScope            400 11006   invalid_scope
+Unauthorized
+└── SignInTooOld                401 11007   insufficient_user_authentication (RFC 9470)
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from app.core.exceptions import BadRequest, FieldError
+from app.core.auth.principal import RECENT
+from app.core.exceptions import BadRequest, FieldError, Unauthorized
 
+CHALLENGE = 'Bearer realm="groundwork"'
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
@@ -91,3 +95,18 @@ class InvalidScope(OAuthError):
     error_code = 11006
     error = "invalid_scope"
     message = "The scope is unknown or exceeds what can be granted."
+
+
+class SignInTooOld(Unauthorized):
+    """The last sign-in is too long ago for this; a new one, or the current password, is needed."""
+
+    error_code = 11007
+    message = "Sign in again, or send your current password: you signed in too long ago for this."
+
+    def __init__(self) -> None:
+        challenge = (
+            f'{CHALLENGE}, error="insufficient_user_authentication",'
+            f' error_description="A more recent sign-in is needed.",'
+            f' max_age="{int(RECENT.total_seconds())}"'
+        )
+        super().__init__(headers={"WWW-Authenticate": challenge})

@@ -40,7 +40,7 @@ class Permission(StrEnum):
     COMMENT_MANAGE = ("comment:manage", "Delete anybody's comments.")
     TASK_READ = ("task:read", "See and cancel one's own tasks.")
     TASK_MANAGE = ("task:manage", "See and cancel anybody's tasks.")
-    USER_MANAGE = ("user:manage", "Give roles, and disable accounts.")
+    USER_MANAGE = ("user:manage", "See roles, give them, disable accounts, and end sessions.")
 
 
 _USER = frozenset(

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from app.core.auth.permission import Permission
+from app.core.database import utc_now
+
+RECENT = timedelta(minutes=5)
+"""How long a sign-in proves that the owner is asking, and not whoever found a device signed in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,13 @@ class Principal:
     """What the roles allow and the token's scope does not."""
     session_id: str
     """The session that the token belongs to."""
+    signed_in_at: datetime
+    """When the session was opened."""
+
+    @property
+    def has_signed_in_recently(self) -> bool:
+        """Whether that was less than `RECENT` ago, whichever way the clock was set meanwhile."""
+        return abs(utc_now() - self.signed_in_at) < RECENT
 
     def may(self, permission: Permission) -> bool:
         """Whether this request may do that."""

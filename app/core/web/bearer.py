@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from app.core.auth.authenticator import Authenticator
+from app.core.auth.exceptions import CHALLENGE
 from app.core.auth.principal import Principal
 from app.core.auth.token import InvalidToken
 from app.core.exceptions import Unauthorized
-from app.core.web.guard import CHALLENGE, Authenticate
+from app.core.web.guard import Authenticate
 
 _REJECTED = f'{CHALLENGE}, error="invalid_token", error_description="{{reason}}"'
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from structlog.contextvars import bind_contextvars
 
+from app.core.auth.exceptions import CHALLENGE
 from app.core.auth.permission import Permission
 from app.core.auth.principal import Principal
 from app.core.exceptions import Forbidden, Unauthorized
@@ -23,7 +24,6 @@ from app.core.web.request import Request
 ViewT = TypeVar("ViewT", bound=Callable[..., object])
 Authenticate = Callable[[str], Principal]
 """Reads an Authorization header; raises Unauthorized if it proves nothing."""
-CHALLENGE = 'Bearer realm="groundwork"'
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,7 +168,7 @@ class TestState:
         assert small_house.call("PUT", path, ada, json=body).status_code == 200
 
 
-STATE = SessionState("s", 1, "ada", MATRIX[Role.USER], None)
+STATE = SessionState("s", 1, "ada", MATRIX[Role.USER], None, utc_now())
 
 
 class Reader:

@@ -10,6 +10,7 @@ from werkzeug.test import TestResponse
 
 from app.core.auth.principal import Principal
 from app.core.config import Settings
+from app.core.database import utc_now
 from app.core.exceptions import APIException, Unauthorized
 from app.core.redis_client import TOLERATED_FAILURES, RedisClient
 from app.core.schema import Schema
@@ -109,7 +110,7 @@ def authenticate(header: str) -> Principal:
     number = header.removeprefix("Bearer ")
     if not number.isdigit():
         raise Unauthorized
-    return Principal(int(number), "ada", frozenset(), frozenset(), "session")
+    return Principal(int(number), "ada", frozenset(), frozenset(), "session", utc_now())
 
 
 @pytest.fixture

@@ -300,7 +300,7 @@ class SessionService:
         self.database.after_commit(self.cache.forget)
 
     def _load(self, session_id: str) -> SessionState | None:
-        query = select(AuthSession.user_id, AuthSession.scope).where(
+        query = select(AuthSession.user_id, AuthSession.scope, AuthSession.created_at).where(
             AuthSession.id == session_id, _is_good(utc_now())
         )
         with self.database.scope():
@@ -309,7 +309,7 @@ class SessionService:
         if row is None or account is None or account.disabled:
             return None
         return SessionState(
-            session_id, account.id, account.username, account.permissions, _as_set(row[1])
+            session_id, account.id, account.username, account.permissions, _as_set(row[1]), row[2]
         )
 
     def list(self, user_id: int, wanted: PageQuery) -> Window[AuthSession]:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from app.core.auth.permission import Permission
 
@@ -29,6 +30,8 @@ class SessionState:
     """What the account's roles allow."""
     scope: frozenset[str] | None
     """What the session is narrowed to."""
+    signed_in_at: datetime
+    """When it was opened."""
 
 
 class StateCache:
