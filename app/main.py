@@ -90,6 +90,7 @@ from app.user.model import User
 from app.user.node import UserNode, UserPages
 from app.user.service import UserService
 
+TITLE = "Groundwork"
 TASKS: tuple[TaskGroup, ...] = (article_task.group, notification_task.group, upkeep.group)
 """Every group of tasks."""
 KNOWN_NAMES = 1_000_000
@@ -119,7 +120,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
 def _build(settings: Settings) -> APIFlask:
     configure_logging(settings)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    app = APIFlask("app", settings, title="Groundwork", version=project["version"])
+    app = APIFlask("app", settings, title=TITLE, version=project["version"])
     database, redis = Database(settings), _connect_redis(settings)
     outbox = Outbox(database)
     _provide_cache(app, outbox, redis)
@@ -182,7 +183,7 @@ def _guard(cache: Manager, changes: Changes, redis: RedisClient) -> tuple[Shared
 
 def _provide_services(app: APIFlask, database: Database, outbox: Outbox) -> None:
     _provide_tasks(app, outbox)
-    users = UserService(database)
+    users = UserService(database, TITLE)
     app.provide(database, users)
     _provide_slices(app, database, users, outbox)
     app.wsgi_app = _in_scope(app.wsgi_app, database)  # type: ignore[method-assign,assignment]  # as Flask's docs wrap it

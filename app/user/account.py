@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from app.core.auth.exceptions import SignInTooOld
-from app.core.auth.password import hash_password, require_good, verify_password
+from app.core.auth.password import verify_password
 from app.core.auth.permission import Role
 from app.core.auth.principal import Principal
 from app.core.auth.session.service import SessionService
@@ -134,8 +134,8 @@ class AccountService:
         user = self.own(principal)
         stored = user.password_hash
         self.confirm(principal, current)
-        require_good(new, user.username, "body.new_password")
-        self._replace_password(principal, stored, hash_password(new))
+        hashed = self.users.hash_new(new, "body.new_password", user.username, user.email)
+        self._replace_password(principal, stored, hashed)
         log.info("password_changed", user_id=principal.user_id)
 
     @transactional

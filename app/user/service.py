@@ -25,10 +25,16 @@ BY_AGE = Order(User.id, User.id, descending=False)
 
 
 class UserService:
-    """Looks up and makes accounts, and vouches for them when somebody signs in."""
+    """Looks up and makes accounts, and vouches for them when somebody signs in.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        database: Where they are.
+        title: The application's, which is one of the first passwords that are tried.
+    """
+
+    def __init__(self, database: Database, title: str) -> None:
         self.database = database
+        self._title = title
 
     def find(self, username: str) -> User | None:
         """The account of this name, however it is written."""
@@ -135,13 +141,25 @@ class UserService:
                 errors=[{"field": "body.username", "message": message, "type": "username"}]
             )
         # Hashed before the transaction begins, so that no other writer waits for it.
-        hashed = None if password is None else self._hash_new(password, name)
+        hashed = None if password is None else self.hash_new(password, "body.password", name, email)
         user = User(username=name, password_hash=hashed, email=email, phone=phone)
         user.roles = [Role(role) for role in roles]
         return self._add(user)
 
-    def _hash_new(self, password: str, username: str) -> str:
-        require_good(password, username, "body.password")
+    def hash_new(self, password: str, field: str, username: str, email: str | None) -> str:
+        """The hash of a new password.
+
+        Args:
+            password: What somebody wants to sign in with.
+            field: Where it came from, such as `body.password`.
+            username: The name of the account that it is for.
+            email: The account's address.
+
+        Raises:
+            ValidationFailed: It is too easy to guess.
+        """
+        mailbox = (email or "").partition("@")[0]
+        require_good(password, field, (self._title, username, mailbox))
         return hash_password(password)
 
     @transactional

@@ -1,16 +1,20 @@
 """Passwords: kept as argon2id hashes (RFC 9106), and held to the rules of ASVS 5.0, chapter 6.
 
-The rules are length and a list of common passwords. There are none of composition: they make
-passwords that people forget and programs guess.
+The rules are length, a list of common passwords, and the words that are at hand for everybody who
+guesses: the application's title and the account's name and address. There are none of composition:
+they make passwords that people forget and programs guess.
 """
 
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 import unicodedata
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
+from unicodedata import category
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -20,7 +24,17 @@ from app.core.exceptions import FieldError, ValidationFailed
 MIN_LENGTH = 8
 MAX_LENGTH = 128
 """Characters, as people count them: code points after normalising."""
+MIN_WORD = 3
+"""Characters of a word that a password must not be made of; shorter ones are in every password."""
 COMMON = Path(__file__).with_name("common_password.txt")
+
+_ALNUM, _ALPHA = str.isalnum, str.isalpha
+_WORD = re.compile(r"[^\W_]+")
+# What is drawn as nothing although Unicode counts it among letters, marks and signs: joiners,
+# fillers, selectors of variants, the blank of Braille.
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 
 # OWASP Password Storage Cheat Sheet: 19 MiB, two passes, one lane; 18 ms on a free core of the
 # machine this was written on, twice that on a busy one. argon2-cffi's own default takes three
@@ -46,31 +60,62 @@ def needs_rehash(stored: str) -> bool:
     return _HASHER.check_needs_rehash(stored)
 
 
-def require_good(password: str, username: str, field: str) -> None:
-    """Refuse a new password that is too short, too long, common, or the account's own name.
+def require_good(password: str, field: str, words: Iterable[str]) -> None:
+    """Refuse a new password that is too short, too long, common, or made of words that are at hand.
 
     Args:
         password: What somebody wants to sign in with.
-        username: The account's name.
         field: Where the password came from, such as `body.password`.
+        words: What is tried first against this account: its name, its address, the application's
+            title.
 
     Raises:
         ValidationFailed: It is refused; the error says why.
     """
-    if problem := _problem_with(normalize_password(password), username):
+    if problem := _problem_with(normalize_password(password), words):
         error: FieldError = {"field": field, "message": problem, "type": "password"}
         raise ValidationFailed(errors=[error])
 
 
-def _problem_with(password: str, username: str) -> str | None:
+def _problem_with(password: str, words: Iterable[str]) -> str | None:
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
         return "Use 8 to 128 characters."
-    folded = password.casefold()
-    if folded == username.casefold():
-        return "Use a password that is not the username."
-    if folded in _common():
+    seen = _visible(password).casefold()
+    if len(seen) < MIN_LENGTH:
+        return "Use at least 8 characters that can be seen."
+    if seen in _common():
         return "This password is one of the first that are tried. Use another."
+    if _is_made_of(seen, words):
+        return "Use more than your name, your address and the application's name."
     return None
+
+
+def _visible(text: str) -> str:
+    """The text without characters that nobody sees, its blanks one at a time."""
+    shown = (each for each in text if category(each)[0] != "C" and not _BLANK.match(each))
+    return " ".join("".join(shown).split())
+
+
+def _is_made_of(text: str, words: Iterable[str]) -> bool:
+    """Whether there is nothing but these words in it, however often, with digits and signs."""
+    folded = [normalize_password(word).casefold() for word in words]
+    pieces = {piece for word in folded for piece in (*_WORD.findall(word), _only(word, _ALNUM))}
+    return any(
+        _is_used_up(_only(text, kind), {_only(piece, kind) for piece in pieces})
+        for kind in (_ALNUM, _ALPHA)
+    )
+
+
+def _is_used_up(text: str, words: Iterable[str]) -> bool:
+    rest = text
+    for word in sorted(words, key=len, reverse=True):
+        if len(word) >= MIN_WORD:
+            rest = rest.replace(word, "")
+    return bool(text) and not rest
+
+
+def _only(text: str, kind: Callable[[str], bool]) -> str:
+    return "".join(filter(kind, text))
 
 
 def normalize_password(password: str) -> str:
