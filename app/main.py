@@ -93,6 +93,7 @@ from app.user.service import UserService
 TITLE = "Groundwork"
 TASKS: tuple[TaskGroup, ...] = (article_task.group, notification_task.group, upkeep.group)
 """Every group of tasks."""
+MEGABYTE = 1 << 20
 KNOWN_NAMES = 1_000_000
 """Articles, and accounts, that the filters of known names are made for: 1.2 MB in Redis each."""
 
@@ -150,8 +151,9 @@ def _provide_cache(app: APIFlask, outbox: Outbox, redis: RedisClient | None) -> 
     # Without Redis nobody tells other workers what has changed, so they may not remember it.
     is_alone = redis is None and settings.web_workers == 1
     keeps = is_alone or redis is not None
-    cache.register_storage("local", LocalStorage(settings.cache_size) if keeps else NoStorage())
-    cache.register_storage("search", LocalStorage(ANSWERS) if keeps else NoStorage())
+    for name, size, share in (("local", settings.cache_size, 7), ("search", ANSWERS, 1)):
+        room = settings.cache_megabytes * MEGABYTE * share // 8
+        cache.register_storage(name, LocalStorage(size, room=room) if keeps else NoStorage())
     cache.register_storage("redis", RedisStorage(redis) if redis else NoStorage())
     changes = Changes(database, cache, outbox)
     articles, users = ArticlePages(database, cache), UserPages(database, cache)

@@ -213,6 +213,8 @@ class Settings(BaseSettings):
 
     cache_size: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
     """Answers and other values that each process keeps in memory, besides those in Redis."""
+    cache_megabytes: Annotated[int, Field(ge=1, le=1_000_000)] = 64
+    """Memory that these values take at most in each process; what is read least goes first."""
 
     celery_broker_url: str | None = None
     """Redis that carries tasks to the processes of `celery -A app.worker worker`. Default:

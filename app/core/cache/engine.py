@@ -7,6 +7,7 @@ a scan, as an LRU is; and a hit moves nothing, so that it needs no lock.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import OrderedDict, deque
 from typing import Any
@@ -18,13 +19,21 @@ MOST_USES = 3
 class Entry:
     """What is kept: the value and three moments, decided when it is stored and not at each hit."""
 
-    __slots__ = ("due", "end", "key", "stale", "uses", "value")
+    __slots__ = ("due", "end", "key", "size", "stale", "uses", "value")
 
-    def __init__(
-        self, key: str, value: Any, due: float, stale: float, end: float  # noqa: ANN401  any value
+    def __init__(  # noqa: PLR0913, PLR0917  made for each write, by position
+        self,
+        key: str,
+        value: Any,  # noqa: ANN401  any value
+        due: float,
+        stale: float,
+        end: float,
+        size: int = 0,
     ) -> None:
         self.key = key
         self.value = value
+        self.size = size
+        """Bytes that it takes, itself and its place included; 0 where nobody counts them."""
         self.due = due
         """Until then it is served without a thought; then somebody refreshes it."""
         self.stale = stale
@@ -36,7 +45,7 @@ class Entry:
 
     def become(self, other: Entry) -> None:
         """Take over another's value; readers in between see the old or the new one."""
-        self.value = other.value
+        self.value, self.size = other.value, other.size
         self.end, self.stale, self.due = other.end, other.stale, other.due
 
 
@@ -49,10 +58,13 @@ class Engine:
 
     Args:
         size: Entries at most; threads that write at the same moment may exceed it by one each.
+        room: Bytes at most, by the entries' own account; None for as many as they are.
     """
 
-    def __init__(self, size: int) -> None:
-        self._size, self._small_size = size, max(1, size // 10)
+    def __init__(self, size: int, room: int | None = None) -> None:
+        self._size = size
+        self._room = sys.maxsize if room is None else room
+        self._used = 0
         self._entries: dict[str, Entry] = {}
         self.get = self._entries.get
         """The entry under a key, or None: the dictionary's own method, and so the fastest there is.
@@ -65,16 +77,23 @@ class Engine:
     def __len__(self) -> int:
         return len(self._entries)
 
+    @property
+    def used(self) -> int:
+        """Bytes of all entries, by their own account."""
+        return self._used
+
     def set(self, entry: Entry) -> None:
         """Keep an entry, giving up others where there is no room."""
         held = self._entries.setdefault(entry.key, entry)
         if held is not entry:
+            self._used += entry.size - held.size
             held.become(entry)
-            return
-        is_back = self._ghosts.pop(hash(entry.key), self) is None
-        (self._main if is_back else self._small).append(entry)
+        else:
+            self._used += entry.size
+            is_back = self._ghosts.pop(hash(entry.key), self) is None
+            (self._main if is_back else self._small).append(entry)
         # One thread makes room while the others go on.
-        if len(self._entries) > self._size and self._lock.acquire(blocking=False):
+        if self._is_over and self._lock.acquire(blocking=False):
             try:
                 self._make_room()
             finally:
@@ -82,8 +101,9 @@ class Engine:
 
     def remove(self, key: str) -> None:
         """Keep nothing under this key."""
-        if self._entries.pop(key, None) is None:
+        if (entry := self._entries.pop(key, None)) is None:
             return
+        self._used -= entry.size
         # Its place in a queue stays, until such places are too many.
         if len(self._small) + len(self._main) > 2 * len(self._entries) + 64:
             with self._lock:
@@ -93,10 +113,15 @@ class Engine:
         """All that is kept."""
         return list(self._entries.values())
 
+    def recount(self) -> None:
+        """Add the bytes up anew: threads that replaced one entry at once may have miscounted."""
+        self._used = sum(entry.size for entry in self.entries())
+
     def clear(self) -> None:
         """Keep nothing."""
         with self._lock:
             self._entries.clear()
+            self._used = 0
             self._small.clear()
             self._main.clear()
             self._ghosts.clear()
@@ -106,9 +131,13 @@ class Engine:
         self._lock = threading.Lock()
         self.clear()
 
+    @property
+    def _is_over(self) -> bool:
+        return len(self._entries) > self._size or self._used > self._room
+
     def _make_room(self) -> None:
-        while len(self._entries) > self._size and (self._small or self._main):
-            is_new = len(self._small) > self._small_size or not self._main
+        while self._is_over and (self._small or self._main):
+            is_new = len(self._small) > len(self._entries) // 10 or not self._main
             entry = (self._small if is_new else self._main).popleft()
             if self._entries.get(entry.key) is not entry:
                 continue  # removed in between
@@ -116,7 +145,8 @@ class Engine:
                 entry.uses = 0 if is_new else entry.uses - 1
                 self._main.append(entry)
                 continue
-            self._entries.pop(entry.key, None)
+            if self._entries.pop(entry.key, None) is not None:
+                self._used -= entry.size
             if is_new:
                 self._remember(entry.key)
 

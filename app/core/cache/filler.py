@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from app.core.cache.flight import Flight, Flights
 from app.core.cache.plan import Level, Plan
-from app.core.cache.storage import BUSY, Item, Lease, SharedStorage
+from app.core.cache.storage import BUSY, MISSING, Item, Lease, SharedStorage
 
 Load = Callable[[Sequence[str]], Sequence[Any]]
 """Reads values from their source, one for each key in order."""
@@ -70,7 +70,7 @@ class Fill:
             if level.shared is None:
                 answers: Sequence[object] = level.storage.get_all(missing, plan.codec)
             else:
-                answers = level.shared.acquire_all(missing, plan.codec, plan.lease)
+                answers = self._ask(level.shared, missing)
             missing, held = self._sort(depth, missing, answers)
             busy += held
             if not missing:
@@ -82,6 +82,18 @@ class Fill:
             self.load(missing)
         for key in busy:
             self._await(key)
+
+    def _ask(self, shared: SharedStorage, keys: list[str]) -> Sequence[object]:
+        """What the shared storage has, with leases for the rest where more may be added to it."""
+        codec, fills = self._plan.codec, self._plan.fills
+        if fills is None:
+            return shared.acquire_all(keys, codec, self._plan.lease)
+        found = shared.get_all(keys, codec)
+        absent = [key for key, item in zip(keys, found, strict=True) if item is MISSING]
+        if not absent or not fills.take(len(absent)):
+            return found
+        leases = dict(zip(absent, shared.acquire_all(absent, codec, self._plan.lease), strict=True))
+        return [leases.get(key, item) for key, item in zip(keys, found, strict=True)]
 
     def _sort(
         self, depth: int, keys: list[str], answers: Sequence[object]

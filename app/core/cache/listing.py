@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 LAG = timedelta(seconds=1)
 """How long a page may lack what has been counted."""
+FILLS = 20
+"""New pages a second that each process adds to a shared storage."""
 MARK_TTL = timedelta(minutes=10)
 CHANGED, COUNTED, COUNTED_IN_ALL = "changed", "counted", "all"
 """Sorts of marks; the last one is that of all groups."""
@@ -43,6 +45,7 @@ class CachedList(Generic[T]):
         storages: As a node's.
         ttl: How long a page is kept that no change makes outdated.
         lag: How long a page may lack what has been counted.
+        fills: As a node's: strangers choose which pages they ask for.
         version: Change it with the type of a page.
 
     Raises:
@@ -58,6 +61,7 @@ class CachedList(Generic[T]):
         storages: Sequence[str | StorageOptions],
         ttl: timedelta = Node.ttl,
         lag: timedelta = LAG,
+        fills: int = FILLS,
         version: int | str = 1,
     ) -> None:
         self._cache = cache
@@ -73,6 +77,7 @@ class CachedList(Generic[T]):
                 Node.jitter,
                 Node.early,
                 Node.lease,
+                fills,
             )
 
         self._pages = cache.declare(prefix, version, policy(ttl), tuple[str, float, kind])  # type: ignore[valid-type]  # known at run time

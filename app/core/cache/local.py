@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from app.core.cache.engine import Engine, Entry
 from app.core.cache.error import require_count
+from app.core.cache.size import size_of
 from app.core.cache.storage import MISSING, Codec, Item, Missing
 
 
@@ -19,22 +20,28 @@ class LocalStorage:
 
     Args:
         size: Entries at most.
+        room: Bytes that they take at most, each with what it refers to; None where only their
+            number is bounded. A value that takes more than a tenth of it is not kept.
         clock: Seconds that never go back.
 
     Raises:
-        CacheMisuse: The size is not a positive number.
+        CacheMisuse: The size or the room is not a positive number.
     """
 
     def __init__(
         self,
         size: int = 10_000,
         *,
+        room: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         require_count("size", size)
+        if room is not None:
+            require_count("room", room)
         self.size = size
+        self.room = room
         self.clock = clock
-        self.engine = Engine(size)
+        self.engine = Engine(size, room)
         self.peek: Callable[[str], Entry | None] = self.engine.get
         """The entry under a key, whether or not it is still good: the way of a hit."""
         self._until_sweep = size
@@ -54,7 +61,11 @@ class LocalStorage:
         for key, item in items.items():
             early = item.cost * -math.log(1.0 - random.random())  # noqa: S311  spreads work
             due = now + min(item.fresh, item.kept) - early
-            self.engine.set(Entry(key, item.value, due, now + item.fresh, now + item.kept))
+            size = 0 if self.room is None else size_of(key, item.value)
+            if self.room is not None and size > self.room // 10:
+                self.engine.remove(key)
+                continue
+            self.engine.set(Entry(key, item.value, due, now + item.fresh, now + item.kept, size))
         self._until_sweep -= len(items)
         if self._until_sweep < 0:
             self.sweep()
@@ -81,6 +92,7 @@ class LocalStorage:
         now = self.clock()
         over = [entry.key for entry in self.engine.entries() if entry.end <= now]
         self.remove(over)
+        self.engine.recount()
         return len(over)
 
     def postpone(self, key: str, seconds: float) -> None:

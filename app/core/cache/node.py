@@ -52,6 +52,7 @@ class Policy:
     jitter: float
     early: float
     lease: timedelta
+    fills: int | None = None
 
     def __post_init__(self) -> None:
         _check_storages(self.owner, self.storages)
@@ -62,6 +63,8 @@ class Policy:
             raise _misuse(self.owner, f"jitter is {self.jitter!r}; give 0 up to below 1")
         if self.early < 0:
             raise _misuse(self.owner, f"early is {self.early!r}; give 0 (never) or more")
+        if self.fills is not None and self.fills < 1:
+            raise _misuse(self.owner, f"fills is {self.fills!r}; give 1 or more, or None")
 
     def lifetimes(self) -> list[tuple[str, float]]:
         """Each storage's name, in order, and its seconds."""
@@ -110,6 +113,9 @@ class Node(Generic[T]):
     """How eagerly one reader refreshes a value before it ends (XFetch's beta); 0 for never."""
     lease: ClassVar[timedelta] = timedelta(seconds=3)
     """How long others wait at most for one that loads, before one of them loads too."""
+    fills: ClassVar[int | None] = None
+    """New keys a second that each process adds to a shared storage at most, where strangers choose
+    the keys; a minute's worth at once. Values beyond that are kept in the process alone."""
     version: ClassVar[int | str] = 1
     """Part of every key: change it with the value's type, and old values are not read."""
     prefix: ClassVar[str] = ""
@@ -165,6 +171,7 @@ class Node(Generic[T]):
             cls.jitter,
             cls.early,
             cls.lease,
+            cls.fills,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -35,6 +36,31 @@ class Level(NamedTuple):
     ttl: float
     shared: SharedStorage | None
     """The same storage, if it is one that processes share."""
+
+
+class FillRate:
+    """How many new keys a process may add to a shared storage. Safe to share between threads.
+
+    Args:
+        rate: Keys a second; a minute's worth at once.
+    """
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._left = self._most = 60.0 * rate
+        self._counted_at = time.monotonic()
+        self._lock = threading.Lock()
+
+    def take(self, count: int) -> bool:
+        """Whether so many may be added now; counts them if they may."""
+        with self._lock:
+            now = time.monotonic()
+            self._left = min(self._most, self._left + (now - self._counted_at) * self._rate)
+            self._counted_at = now
+            if count > self._left:
+                return False
+            self._left -= count
+            return True
 
 
 class Plan:
@@ -73,6 +99,7 @@ class Plan:
         self.stale = policy.stale.total_seconds()
         self.lease = policy.lease.total_seconds()
         self.jitter, self.early = policy.jitter, policy.early
+        self.fills = None if policy.fills is None else FillRate(policy.fills)
         self.guard: Filter | None = None
         self.counts = Counts([level.name for level in self.levels])
         first = self.levels[0].storage

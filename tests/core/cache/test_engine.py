@@ -94,3 +94,51 @@ def test_threads_keep_it_whole() -> None:
     assert len(engine) <= 206
     queued = {entry.key for entry in (*engine._small, *engine._main)}
     assert {entry.key for entry in engine.entries()} <= queued
+
+
+def put_sized(engine: Engine, key: str, size: int) -> None:
+    engine.set(Entry(key, None, 1.0, 1.0, 1.0, size))
+
+
+def test_holds_no_more_than_it_has_room_for() -> None:
+    engine = Engine(1000, room=500)
+
+    for number in range(300):
+        put_sized(engine, str(number), 1 + number % 50)
+
+    assert 400 < engine.used <= 500
+
+
+def test_counts_what_is_replaced_and_removed() -> None:
+    engine = Engine(1000, room=500)
+    put_sized(engine, "a", 100)
+    put_sized(engine, "b", 100)
+    put_sized(engine, "a", 30)
+    engine.remove("b")
+
+    assert engine.used == 30
+    engine.recount()
+    assert engine.used == 30
+
+
+def test_a_replacement_that_is_larger_makes_room_for_itself() -> None:
+    engine = Engine(1000, room=500)
+    for key in "abcd":
+        put_sized(engine, key, 100)
+
+    put_sized(engine, "a", 300)
+
+    assert engine.used <= 500
+
+
+def test_few_large_entries_survive_a_scan_of_small_ones() -> None:
+    engine = Engine(100_000, room=10_000)
+    for _ in range(5):
+        for number in range(50):
+            if not use(engine, f"hot-{number}"):
+                put_sized(engine, f"hot-{number}", 100)
+
+    for number in range(10_000):
+        put_sized(engine, f"scan-{number}", 10)
+
+    assert sum(use(engine, f"hot-{number}") for number in range(50)) > 40

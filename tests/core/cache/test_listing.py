@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -205,6 +206,20 @@ class TestSeveralProcesses:
             one.count("")
             assert eventually(lambda: two.read() == 2)
             assert one.read() == 2
+
+    def test_strangers_cannot_fill_the_shared_storage(
+        self, processes: Callable[[], Process]
+    ) -> None:
+        process = processes()
+        lists = CachedList(process.cache, "shelf", int, storages=["local", "redis"], fills=1)
+
+        for number in range(200):
+            lists.get("", f"cursor={number}", partial(int, number))
+
+        count = process.remote.count()
+        assert count is not None
+        assert 60 <= count < 150  # a minute's worth, and what the test itself takes long for
+        assert lists.get("", "cursor=199", lambda: -1) == 199  # the process keeps it
 
     def test_a_change_is_felt_by_the_others(self, shelves: list[Shelf]) -> None:
         one, two = shelves
