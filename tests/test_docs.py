@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 import shutil
@@ -27,6 +28,11 @@ def is_worth_running(page: Path) -> bool:
 
 
 SHELL = [page for page in PAGES if commands(page) and is_worth_running(page) and page != RESOURCE]
+PROMISING = [
+    page
+    for page in PAGES
+    if re.search(r"^## (What is guaranteed|保证什么)$", page.read_text(), re.MULTILINE)
+]
 PYTHON = [page for page in PAGES if any(b.is_run for b in blocks(page)) and is_worth_running(page)]
 
 
@@ -38,6 +44,38 @@ def translation(page: Path) -> Path:
     return page.with_suffix(".zh.md")
 
 
+def promises(page: Path) -> list[str]:
+    """The rows of a page's table of guarantees."""
+    _, *sections = re.split(
+        r"^## (?:What is guaranteed|保证什么)$", page.read_text(), flags=re.MULTILINE
+    )
+    rows = [re.findall(r"^\|.*\|$", each.split("\n## ")[0], re.MULTILINE) for each in sections]
+    return [row for table in rows for row in table[2:]]
+
+
+def named_tests(text: str) -> list[str]:
+    return re.findall(r"`(tests/[\w/]+\.py::[\w:]+)`", text)
+
+
+def is_there(test: str) -> bool:
+    """Whether a module of tests defines `path::name`, or `path::Class::name`."""
+    path, *names = test.split("::")
+    body = ast.parse((ROOT / path).read_text()).body if (ROOT / path).is_file() else []
+    for each in names:
+        found = [node for node in body if each in defined_by(node)]
+        if not found:
+            return False
+        body = getattr(found[0], "body", [])
+    return names[-1].lower().startswith("test")
+
+
+def defined_by(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    return [target.id for target in targets if isinstance(target, ast.Name)]
+
+
 def load_generator() -> ModuleType:
     spec = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
     assert spec is not None
@@ -45,6 +83,33 @@ def load_generator() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+class TestPromises:
+    """What a page guarantees, a test keeps."""
+
+    def test_are_made_by_the_pages_that_are_known_to(self):
+        assert [name(page) for page in PROMISING] == [
+            "guide/cache.md",
+            "guide/cache.zh.md",
+            "guide/task.md",
+            "guide/task.zh.md",
+        ]
+
+    @pytest.mark.parametrize("page", PROMISING, ids=name)
+    def test_name_a_test_that_exists(self, page):
+        rows = promises(page)
+        assert rows
+        for row in rows:
+            tests = named_tests(row)
+            assert tests, f"no test is named in: {row}"
+            assert [test for test in tests if not is_there(test)] == []
+
+    @pytest.mark.parametrize("page", [p for p in PROMISING if ".zh." not in p.name], ids=name)
+    def test_are_the_same_in_both_languages(self, page):
+        english, chinese = promises(page), promises(translation(page))
+
+        assert list(map(named_tests, english)) == list(map(named_tests, chinese))
 
 
 class TestPages:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmarks.cache.chaos import coherence, lifetime, outage
+from benchmarks.cache.chaos import coherence, crash, lifetime, outage
 from benchmarks.http.report import machine
 from tests.support.redis import find_redis, run_redis
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from benchmarks.http.report import Aim
     from tests.support.redis import RedisServer
 
-PARTS = ("coherence", "outage", "lifetime")
-LONG = {"coherence": 60, "outage": 20, "lifetime": 60}
-SHORT = {"coherence": 15, "outage": 10, "lifetime": 15}
+PARTS = ("coherence", "outage", "crash", "lifetime")
+LONG = {"coherence": 60, "outage": 20, "crash": 60, "lifetime": 60}
+SHORT = {"coherence": 15, "outage": 10, "crash": 15, "lifetime": 15}
 """Seconds of each part."""
 
 
@@ -34,8 +34,9 @@ def command(*, quick: bool, parts: tuple[str, ...], seconds: int | None) -> None
 
     coherence: four processes read and write at random, then with the invalidation channel cut.
     outage: Redis killed, then frozen, under the whole application at 100 requests a second.
+    crash: writers killed between their commit and the removal, 200 in the long form.
     lifetime: an hour of expiring entries in a minute. Ends with an error where a bound is passed.
-    Needs Linux and redis-server.
+    Needs Linux and redis-server, and the third one mariadbd.
     """
     if not sys.platform.startswith("linux"):
         raise click.ClickException("The processes share Linux's monotonic clock and /proc.")
@@ -67,4 +68,6 @@ def _run(
         return coherence.run(redis.port, folder, seconds)
     if part == "outage":
         return outage.run(redis, folder, seconds)
+    if part == "crash":
+        return crash.run(redis, folder, seconds)
     return lifetime.run(redis.port, seconds)
