@@ -43,6 +43,8 @@ REPAIR_AFTER = timedelta(seconds=3)
 """After this the outbox removes what the process itself seems not to have removed."""
 WITHDRAW_WITHIN = 2.0
 """Seconds after a commit in which its message can be taken back, before somebody has it."""
+TAKEN_BACK = 20
+"""Messages that are taken back by one statement, unless they become due."""
 MOST_REMOVED = 1000
 """Messages that wait to be taken back; others are removed once more, which does no harm."""
 PART = 12_000
@@ -182,7 +184,7 @@ class Changes:
 
     def _write_down(self, keys: Sequence[str]) -> list[str]:
         """Emit the keys, and take back what was emitted for earlier ones that are removed."""
-        if done := list(self._take_removed()):
+        if len(self._removed) >= TAKEN_BACK and (done := list(self._take_removed())):
             self._outbox.withdraw(OUTDATED, done)
         names = []
         for part in _parts(keys):
@@ -191,12 +193,13 @@ class Changes:
         return names
 
     def _take_removed(self) -> Iterator[str]:
+        now = time.monotonic()
         while self._removed:
             try:
                 end, name = self._removed.popleft()
             except IndexError:  # another thread has taken it
                 return
-            if time.monotonic() < end:
+            if now < end:
                 yield name
 
     # After it

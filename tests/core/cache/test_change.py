@@ -283,10 +283,14 @@ class TestRepair:
         assert message.payload == {"keys": ["TeaNode:1:sencha"]}
         assert message.available_at > message.created_at
 
-    def test_what_has_been_removed_is_taken_back_by_the_next_change(
-        self, database: Database, outbox: Outbox
+    def test_what_has_been_removed_is_taken_back_by_a_later_change(
+        self, database: Database, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        for _ in range(5):
+        monkeypatch.setattr("app.core.cache.change.TAKEN_BACK", 3)
+        # However slow the machine is.
+        monkeypatch.setattr("app.core.cache.change.WITHDRAW_WITHIN", 3600)
+        monkeypatch.setattr("app.core.cache.change.REPAIR_AFTER", timedelta(hours=1))
+        for _ in range(7):
             self.change(database)
 
         assert len(self.messages(database)) == 1
