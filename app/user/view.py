@@ -26,6 +26,7 @@ from app.core.web import (
     tag_headers,
 )
 from app.core.web.blueprint import shaper_of
+from app.core.web.limit import forgive, guess_limited, own_name
 from app.core.web.limit import principal as principal_key
 from app.user.account import AccountService
 from app.user.exceptions import UserNotFound, WrongPassword
@@ -97,6 +98,7 @@ def read_profile(principal: Principal) -> User | Response:
 @api.patch("/me", responses={200: ProfileOut})
 @needs(Permission.PROFILE_WRITE)
 @limited("10/minute", by=principal_key, fail="closed", counts=WrongPassword)
+@guess_limited(by=own_name, counts=WrongPassword)
 def change_profile(
     header: OptionalIfMatch, body: ProfileIn, principal: Principal
 ) -> tuple[User, dict[str, str]]:
@@ -109,6 +111,7 @@ def change_profile(
 @api.put("/me/password", responses={204: None})
 @needs(Permission.PROFILE_WRITE)
 @limited("10/minute", by=principal_key, fail="closed", counts=WrongPassword)
+@guess_limited(by=own_name, counts=WrongPassword)
 def change_password(body: PasswordIn, principal: Principal) -> None:
     """Replace one's own password, and sign out everywhere else."""
     accounts.change_password(principal, body.current_password, body.new_password)
@@ -117,6 +120,7 @@ def change_password(body: PasswordIn, principal: Principal) -> None:
 @api.put("/me/phone", responses={200: ProfileOut})
 @needs(Permission.PROFILE_WRITE)
 @limited("10/minute", by=principal_key, fail="closed", counts=(WrongPassword, WrongCode))
+@guess_limited(by=own_name, counts=WrongPassword)
 def prove_phone(body: PhoneIn, principal: Principal) -> User:
     """Prove one's own number by a code, and sign in by it from now on."""
     return accounts.prove_phone(principal, body.phone, body.code, body.current_password)
@@ -169,8 +173,11 @@ def read_user(path: UserPath, principal: Principal | None) -> Response:
 @api.patch("/<username>", responses={200: AccountOut})
 @needs(Permission.USER_MANAGE)
 def change_account(path: UserPath, body: AccountChange, principal: Principal) -> User:
-    """Disable an account, or enable it again."""
-    return accounts.set_disabled(principal, path.username, disabled=body.disabled)
+    """Disable an account, or enable it again; enabling also forgets its wrong passwords."""
+    user = accounts.set_disabled(principal, path.username, disabled=body.disabled)
+    if not user.disabled:
+        forgive(user.username)
+    return user
 
 
 @api.put("/<username>/follow", responses={204: None})

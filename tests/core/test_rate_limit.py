@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import redis
 
 from app.core.config import ROOT
-from app.core.rate_limit import MemoryWindows, Quota, Rate, RedisWindows, Windows
+from app.core.rate_limit import Backoff, MemoryWindows, Quota, Rate, RedisWindows, Windows
 from app.core.redis_client import RedisClient
 from tests.support.redis import RedisServer, redis_server, running_redis
 from tests.support.thread import run_together
@@ -162,3 +163,119 @@ class TestRate:
     def test_refuses_what_is_no_rate(self, text: str) -> None:
         with pytest.raises(ValueError, match=r"rate limit string|granularity|allows nothing"):
             Rate.parse(text)
+
+
+BACKOFF = Backoff(free=3, first=60, longest=200, most=6, memory=1000)
+
+
+class TestFailures:
+    """What holds for every kind."""
+
+    def test_some_are_free_and_then_one_has_to_wait(self, windows: Windows) -> None:
+        quotas = [windows.attempt("key", BACKOFF) for _ in range(5)]
+
+        assert [quota.is_granted for quota in quotas] == [True, True, True, False, False]
+        assert [quota.remaining for quota in quotas] == [2, 1, 0, 0, 0]
+        assert 50 < quotas[-1].reset <= 60
+
+    def test_what_is_given_back_does_not_count(self, windows: Windows) -> None:
+        for _ in range(10):
+            assert windows.attempt("key", BACKOFF).is_granted
+            windows.give_back("key")
+
+    def test_tries_at_once_get_what_is_free(self, windows: Windows) -> None:
+        quotas = run_together(*[lambda: windows.attempt("key", BACKOFF)] * 16)
+
+        assert sum(quota.is_granted for quota in quotas) == 3
+
+    def test_after_the_last_nothing_is_granted_until_it_is_forgotten(
+        self, windows: Windows
+    ) -> None:
+        last = Backoff(free=3, first=60, longest=200, most=3, memory=1000)
+        refused = [windows.attempt("key", last) for _ in range(4)][-1]
+
+        assert (refused.is_granted, refused.reset) == (False, 200)
+        windows.forget("key")
+        assert windows.attempt("key", last).is_granted
+
+    def test_keys_are_remembered_apart(self, windows: Windows) -> None:
+        windows.remember("key", 60)
+
+        assert windows.remembers("key")
+        assert not windows.remembers("other")
+
+    def test_what_is_remembered_is_no_failure(self, windows: Windows) -> None:
+        windows.remember("key", 60)
+        windows.forget("key")
+
+        assert windows.attempt("key", BACKOFF).remaining == 2
+
+
+class TestBackoff:
+    def test_the_wait_doubles_up_to_the_longest(self) -> None:
+        now = [0.0]
+        windows, waits = MemoryWindows(clock=lambda: now[0]), []
+        for _ in range(5):
+            while not (quota := windows.attempt("key", BACKOFF)).is_granted:
+                waits.append(quota.reset)
+                now[0] += quota.reset
+
+        assert waits == [60, 120]
+        assert [BACKOFF.wait(failures) for failures in range(7)] == [0, 0, 0, 60, 120, 200, 200]
+
+    def test_failures_of_long_ago_are_forgotten(self) -> None:
+        now = [0.0]
+        windows = MemoryWindows(clock=lambda: now[0])
+        for _ in range(3):
+            windows.attempt("key", BACKOFF)
+
+        now[0] += BACKOFF.memory
+
+        assert windows.attempt("key", BACKOFF).remaining == 2
+
+    def test_its_sum_cannot_overflow(self) -> None:
+        assert Backoff(0, 60, 3600, 10**6, 60).wait(10**5) == 3600
+
+
+@pytest.mark.redis
+class TestClockSetBack:
+    """What was counted in a future that has gone must not keep anybody out."""
+
+    def test_a_window_of_the_future_is_void(
+        self, shared: RedisWindows, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real = time.time
+        monkeypatch.setattr(time, "time", lambda: real() + 3600)
+        refused = [shared.take("key", RATE) for _ in range(4)][-1]
+        monkeypatch.undo()
+
+        assert not refused.is_granted
+        assert shared.take("key", RATE).is_granted
+
+    def test_a_step_shorter_than_the_window_makes_nobody_wait_longer(
+        self, shared: RedisWindows, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real = time.time
+        monkeypatch.setattr(time, "time", lambda: real() + 30)
+        for _ in range(4):
+            shared.take("key", RATE)
+        monkeypatch.undo()
+
+        assert 0 <= shared.take("key", RATE).reset <= 60
+
+    def test_a_failure_of_the_future_counts_as_one_of_now(
+        self, shared: RedisWindows, redis_server: RedisServer
+    ) -> None:
+        with redis.Redis.from_url(redis_server.url) as server:
+            server.rpush("limit:key", *[f"{time.time() + 3600:.6f}"] * 3)
+
+        refused = shared.attempt("key", BACKOFF)
+
+        assert not refused.is_granted
+        assert 50 < refused.reset <= 60
+
+    def test_failures_expire(self, shared: RedisWindows, redis_server: RedisServer) -> None:
+        shared.attempt("key", BACKOFF)
+        shared.remember("key", 60)
+
+        assert redis_server.lifetimes() == [("limit:key", 1000), ("limit:key:seen", 60)]

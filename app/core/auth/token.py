@@ -28,6 +28,8 @@ ALGORITHM = "HS256"
 TYPE = "at+jwt"
 LIFETIME = timedelta(minutes=15)
 """How long an access token is good; its session may end before."""
+CLOCK_SKEW = 60
+"""Seconds that the clocks of two machines may differ."""
 MAX_LENGTH = 4096
 # Each of a secret's derived keys has its own label: a signature made for one purpose is worth
 # nothing for another.
@@ -135,8 +137,12 @@ class AccessTokens:
         claims = self._read(token)
         if claims["iss"] != self.issuer or claims["aud"] != self._audience:
             raise InvalidToken("issued by or for somebody else")
-        if not may_be_expired and claims["exp"] <= self._clock():
+        left = claims["exp"] - self._clock()
+        if not may_be_expired and left <= 0:
             raise InvalidToken("expired")
+        if not may_be_expired and left > LIFETIME.total_seconds() + CLOCK_SKEW:
+            # Issued before a clock was set back: it would be good for longer than it may be.
+            raise InvalidToken("from the future")
         scope = claims.get("scope")
         return AccessToken(
             user_id=int(claims["sub"]),

@@ -18,16 +18,17 @@ import functools
 import math
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, Protocol, TypeVar, cast
 
 from flask import Flask, Response, after_this_request, current_app
 
 from app.core.config import Settings
 from app.core.exceptions import ServiceUnavailable, TooManyRequests
-from app.core.rate_limit import MemoryWindows, Quota, Rate, RedisWindows, Windows
+from app.core.rate_limit import Backoff, MemoryWindows, Quota, Rate, RedisWindows, Windows
 from app.core.redis_client import RedisClient, RedisUnavailable
 from app.core.web.metrics import count_limit_without_redis
 from app.core.web.request import Request, current_request
@@ -70,9 +71,19 @@ def account_name(request: Request) -> str | None:
     Spellings that a database may take for the same name count as one: they differ in case, or by
     accents, spaces and characters that cannot be seen.
     """
-    letters = unicodedata.normalize("NFKD", request.form.get("username", ""))
+    return fold_name(request.form.get("username", "")) or None
+
+
+def fold_name(text: str) -> str:
+    """The one spelling that a name is counted by."""
+    letters = unicodedata.normalize("NFKD", text)
     name = "".join(letter for letter in letters if unicodedata.category(letter)[0] not in "MCZ")
-    return name.casefold() or None
+    return name.casefold()
+
+
+def own_name(request: Request) -> str | None:
+    """The name of the account behind the token."""
+    return fold_name(request.principal.username) if request.principal else None
 
 
 def principal(request: Request) -> str:
@@ -96,6 +107,8 @@ class Limit:
     by: Key
     fail: Failure
     counts: Counts | None
+    backoff: Backoff | None = None
+    """In place of the rate, where each failure is to make the next try wait longer."""
 
 
 @dataclass(slots=True)
@@ -159,7 +172,7 @@ def limited(
     return declare
 
 
-def _call_counting(counts: Counts, spending: Spending, view: Callable[[], object]) -> object:
+def _call_counting(counts: Counts, spending: Refundable, view: Callable[[], object]) -> object:
     try:
         answer = view()
     except counts:
@@ -169,6 +182,74 @@ def _call_counting(counts: Counts, spending: Spending, view: Callable[[], object
         raise
     spending.give_back()
     return answer
+
+
+# Guessing
+
+A_MONTH = 30 * 24 * 3600
+NEAR = Backoff(free=10, first=60, longest=3600, most=100, memory=A_MONTH)
+"""Wrong passwords for one name from one network."""
+FAR = Backoff(free=100, first=3600, longest=3600, most=100, memory=A_MONTH)
+"""Wrong passwords for one name from all networks that have not signed in to it: NIST SP 800-63B-4,
+section 3.2.2, allows 100 in a row."""
+
+
+def guess_limited(*, by: Key, counts: Counts) -> Callable[[ViewT], ViewT]:
+    """Declare that a view compares a password: guesses at one name count, whatever view they reach.
+
+    They are counted by name and network, so that nobody keeps an owner elsewhere from signing in,
+    and each makes the next wait longer. All networks together have a number that ends it, which
+    networks that have signed in to the account before do not share.
+
+    Args:
+        by: The name, in its one spelling; None where no password is compared.
+        counts: What the view raises at a wrong password.
+    """
+    near = Limit("account-name", Rate(NEAR.free, NEAR.first), "guess", by, "closed", counts, NEAR)
+
+    def declare(view: ViewT) -> ViewT:
+        @functools.wraps(view)
+        def within(*args: object, **kwargs: object) -> object:
+            guess = _guess(near)
+            if guess is None:
+                return view(*args, **kwargs)
+            return _call_counting(counts, guess, lambda: view(*args, **kwargs))
+
+        return cast("ViewT", within)
+
+    return declare
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What one try at a password was counted as."""
+
+    spendings: list[Spending]
+
+    def give_back(self) -> None:
+        """Undo it: the password was right, or none was compared."""
+        for spending in self.spendings:
+            spending.give_back()
+
+
+class Refundable(Protocol):
+    """Something counted that may turn out not to count."""
+
+    def give_back(self) -> None:
+        """Undo it."""
+        ...
+
+
+def welcome(username: str) -> None:
+    """Forget the wrong passwords of an account that was signed in to, and know its network."""
+    if limiter := _limiter():
+        limiter.welcome(fold_name(username), client_address(current_request()))
+
+
+def forgive(username: str) -> None:
+    """Forget the wrong passwords that have closed an account to networks it does not know."""
+    if limiter := _limiter():
+        limiter.forgive(fold_name(username))
 
 
 # Keeping count
@@ -195,8 +276,58 @@ class Limiter:
             ServiceUnavailable: Redis is gone, and the limit does not go without.
         """
         who = limit.by(request)
-        if who is None:
+        return None if who is None else self._spend(limit, who, request)
+
+    def guess(self, limit: Limit, request: Request) -> Guess | None:
+        """Count a try at a password beforehand; None where none is compared.
+
+        Raises:
+            TooManyRequests: There were too many wrong ones.
+            ServiceUnavailable: Redis is gone.
+        """
+        name = limit.by(request)
+        if name is None:
             return None
+        network = client_address(request)
+        near = self._spend(limit, f"{name}\0{network}", request)
+        far = replace(limit, scope="guess/all", backoff=FAR)
+        key = self._key(far, name)
+        if self._known(near.windows, name, network):
+            return Guess([near])
+        quota = near.windows.attempt(key, FAR)
+        if not quota.is_granted:
+            near.give_back()
+            raise TooManyRequests(
+                "Too many wrong passwords. Sign in by a code, or from a network that has signed in"
+                " before, or ask an administrator.",
+                headers={"Retry-After": str(_whole(quota.reset))},
+            )
+        return Guess([near, Spending(far, key, near.windows, quota)])
+
+    def welcome(self, name: str, network: str) -> None:
+        """Forget the wrong passwords of a name, and know the network that signed in to it."""
+        windows = self._shared or self._process
+        who = f"{name}\0{network}"
+        with suppress(RedisUnavailable):
+            for scope, text in (("guess", who), ("guess/all", name)):
+                windows.forget(self._digest(scope, text))
+            windows.remember(self._digest("known", who), A_MONTH)
+
+    def forgive(self, name: str) -> None:
+        """Forget the wrong passwords of a name from everywhere.
+
+        Raises:
+            ServiceUnavailable: Redis is gone.
+        """
+        try:
+            (self._shared or self._process).forget(self._digest("guess/all", name))
+        except RedisUnavailable:
+            raise ServiceUnavailable(headers={"Retry-After": RETRY_AFTER_OUTAGE}) from None
+
+    def _known(self, windows: Windows, name: str, network: str) -> bool:
+        return windows.remembers(self._digest("known", f"{name}\0{network}"))
+
+    def _spend(self, limit: Limit, who: str, request: Request) -> Spending:
         key = self._key(limit, who)
         windows, quota = self._take(limit, key)
         spending = Spending(limit, key, windows, quota)
@@ -206,19 +337,28 @@ class Limiter:
         return spending
 
     def _key(self, limit: Limit, who: str) -> str:
-        text = f"{limit.scope}\0{who}".encode("utf-8", "surrogatepass")
+        return self._digest(limit.scope, who)
+
+    def _digest(self, scope: str, who: str) -> str:
+        text = f"{scope}\0{who}".encode("utf-8", "surrogatepass")
         return blake2b(text, key=self._secret, digest_size=16).hexdigest()
 
     def _take(self, limit: Limit, key: str) -> tuple[Windows, Quota]:
         if self._shared is None:
-            return self._process, self._process.take(key, limit.rate)
+            return self._process, _count(self._process, key, limit)
         try:
-            return self._shared, self._shared.take(key, limit.rate)
+            return self._shared, _count(self._shared, key, limit)
         except RedisUnavailable:
             count_limit_without_redis(limit.fail)
             if limit.fail == "closed":
                 raise ServiceUnavailable(headers={"Retry-After": RETRY_AFTER_OUTAGE}) from None
-            return self._process, self._process.take(key, limit.rate)
+            return self._process, _count(self._process, key, limit)
+
+
+def _count(windows: Windows, key: str, limit: Limit) -> Quota:
+    if limit.backoff is not None:
+        return windows.attempt(key, limit.backoff)
+    return windows.take(key, limit.rate)
 
 
 def init_limits(app: Flask, settings: Settings, redis: RedisClient | None) -> None:
@@ -234,8 +374,18 @@ def init_limits(app: Flask, settings: Settings, redis: RedisClient | None) -> No
 
 
 def _spend(limit: Limit) -> Spending | None:
-    limiter: Limiter | None = current_app.extensions["limiter"]
+    limiter = _limiter()
     return limiter.spend(limit, current_request()) if limiter else None
+
+
+def _guess(limit: Limit) -> Guess | None:
+    limiter = _limiter()
+    return limiter.guess(limit, current_request()) if limiter else None
+
+
+def _limiter() -> Limiter | None:
+    limiter: Limiter | None = current_app.extensions["limiter"]
+    return limiter
 
 
 # Headers

@@ -19,8 +19,8 @@ from app.core.web.app import APIFlask, provided
 from app.core.web.bearer import bearer
 from app.core.web.blueprint import APIBlueprint
 from app.core.web.guard import public
-from app.core.web.limit import account_name, client_address, limited
-from app.core.web.request import current_request
+from app.core.web.limit import account_name, client_address, guess_limited, limited, welcome
+from app.core.web.request import Request, current_request
 
 PREFIX = "/api/v1/auth"
 api = APIBlueprint("auth", __name__, url_prefix=PREFIX)
@@ -117,10 +117,15 @@ class Metadata(Schema):
     """The same."""
 
 
+def guessed_name(request: Request) -> str | None:
+    """The name that a password is guessed for; a code has tries of its own."""
+    return account_name(request) if request.form.get("grant_type") == "password" else None
+
+
 @api.post("/token", responses={200: TokenOut})
 @public
 @limited("60/minute", by=client_address, fail="closed", counts=InvalidGrant)
-@limited("10/minute", by=account_name, fail="closed", counts=InvalidGrant)
+@guess_limited(by=guessed_name, counts=InvalidGrant)
 def issue_token(form: TokenForm) -> tuple[dict[str, Any], dict[str, str]]:
     """Sign in, or exchange a refresh token."""
     return server.token(_parameters(form), device()), NO_STORE
@@ -157,6 +162,7 @@ def read_metadata() -> dict[str, Any]:
 def init_oauth(app: APIFlask, authenticator: Authenticator) -> None:
     """Serve the endpoints, and let every other route know its caller."""
     app.extensions["authenticate"] = bearer(authenticator)
+    app.services[OAuthServer].signed_in = lambda account: welcome(account.username)
     app.register_api(api)
     app.register_api(well_known)
 

@@ -44,6 +44,22 @@ def content(token: str, part: int) -> dict[str, Any]:
     return dict(json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))))
 
 
+class TestClockSetBack:
+    @pytest.mark.parametrize("seconds, is_good", [(59, True), (-59, True), (61, False)])
+    def test_a_token_is_good_for_no_longer_than_its_life(self, seconds: int, is_good: bool):
+        now = [1_800_000_000.0]
+        tokens = AccessTokens(ISSUER, AUDIENCE, [SECRET], clock=lambda: now[0])
+        token = issue(tokens)
+        now[0] -= seconds
+        if is_good:
+            tokens.verify(token)
+            return
+        with pytest.raises(InvalidToken):
+            tokens.verify(token)
+        assert tokens.verify(token, may_be_expired=True).user_id == 7, "it can be revoked"
+        tokens.verify(issue(tokens))
+
+
 class TestRoundTrip:
     def test_what_was_issued_is_read_back(self):
         tokens = AccessTokens(ISSUER, AUDIENCE, [SECRET])

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn, Protocol
 
 from authlib.oauth2.rfc6749 import BaseGrant, InvalidScopeError, TokenEndpointMixin
@@ -32,6 +33,7 @@ class Issuer(Protocol):
     accounts: Accounts
     sessions: SessionService
     tokens: AccessTokens
+    signed_in: Callable[[Account], object]
 
     def narrow(self, scope: str | None, account: Account) -> frozenset[str] | None:
         """What a token gets of what was asked for; None, everything, if nothing was asked for."""
@@ -74,6 +76,7 @@ class SignIn(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # the same
         grant = self.server.sessions.open(account, client_id, scope, self.request.device)
         if grant is None:
             self._refuse("account_changed")
+        self.server.signed_in(account)
         log.info(
             "signed_in",
             user_id=account.id,

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from authlib.oauth2 import AuthorizationServer
@@ -56,6 +56,8 @@ class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # the same
         self.accounts = accounts
         self.sessions = sessions
         self.tokens = tokens
+        self.signed_in: Callable[[Account], object] = lambda _: None
+        """Told of every account that was signed in to, by whichever grant."""
         self.clients = {FIRST_PARTY: Client(FIRST_PARTY)}
         self.register_grant(PasswordGrant)
         self.register_grant(RotatingRefreshGrant)

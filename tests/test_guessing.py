@@ -1,0 +1,131 @@
+"""Guessing passwords on the whole application: what stops it, and whom it must not stop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from app.core.auth.permission import Role
+from app.core.config import Settings
+from app.core.web.limit import FAR, NEAR
+from app.main import create_app
+from tests.support.redis import RedisServer, redis_server, running_redis
+from tests.support.sign_in import PASSWORD, TOKEN, House
+
+__all__ = ["redis_server", "running_redis"]
+
+HOME, ELSEWHERE = "192.0.2.1", "203.0.113.9"
+
+
+class Door:
+    """The application with its limits, and people at several addresses."""
+
+    def __init__(self, settings: Settings) -> None:
+        settings.app_var_dir.mkdir(parents=True, exist_ok=True)
+        self.house = House(settings)
+        self.house.app = create_app(settings)
+        self.house.empty()
+        self.house.account("ada")
+
+    def sign_in(self, address: str, password: str = PASSWORD, name: str = "ada") -> Any:
+        """Try a password."""
+        form = {"grant_type": "password", "username": name, "password": password}
+        client = self.house.app.test_client()
+        return client.post(TOKEN, data=form, environ_base={"REMOTE_ADDR": address})
+
+    def guess(self, address: str, times: int = 1, name: str = "ada") -> list[int]:
+        """Try wrong ones."""
+        return [self.sign_in(address, "a wrong one", name).status_code for _ in range(times)]
+
+
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
+def door(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Door]:
+    """The application with each kind of count in turn."""
+    if request.param == "redis":
+        server: RedisServer = request.getfixturevalue("redis_server")
+        settings = settings.model_copy(update={"redis_url": server.url})
+    door = Door(settings)
+    yield door
+    door.house.close()
+
+
+def close_to_strangers(door: Door) -> None:
+    """Have so many networks guess that those that are not known are refused; see `FAR`."""
+    for number in range(FAR.most // NEAR.free):
+        assert door.guess(f"198.51.100.{number}", NEAR.free) == [400] * NEAR.free
+
+
+class TestOwner:
+    def test_elsewhere_signs_in_while_a_stranger_guesses(self, door: Door):
+        assert set(door.guess(ELSEWHERE, 40)) == {400, 429}
+        assert [door.sign_in(HOME).status_code for _ in range(10)] == [200] * 10
+
+    def test_of_a_known_network_signs_in_after_everybody_has_guessed(self, door: Door):
+        assert door.sign_in(HOME).status_code == 200
+        close_to_strangers(door)
+        refused = door.sign_in(ELSEWHERE)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "3600")
+        assert "Sign in by a code" in refused.json["message"]
+        assert door.sign_in(HOME).status_code == 200
+        assert door.sign_in(ELSEWHERE).status_code == 200, "a sign-in ends the row of failures"
+
+    def test_is_let_in_again_by_an_administrator(self, door: Door):
+        close_to_strangers(door)
+        assert door.sign_in(HOME).status_code == 429
+        door.house.account("root", Role.ADMIN)
+        root = door.sign_in(HOME, name="root").json["access_token"]
+        answer = door.house.call("PATCH", "/users/ada", root, json={"disabled": False})
+        assert answer.status_code == 200
+        assert door.sign_in(HOME).status_code == 200
+
+    def test_who_mistypes_starts_anew_after_signing_in(self, door: Door):
+        for _ in range(3):
+            assert door.guess(HOME, NEAR.free - 1) == [400] * (NEAR.free - 1)
+            assert door.sign_in(HOME).status_code == 200
+
+    def test_of_a_phone_network_is_known_by_its_64_bits(self, door: Door):
+        door.sign_in("2001:db8:1:2::7")
+        close_to_strangers(door)
+        assert door.sign_in("2001:db8:1:3::7").status_code == 429
+        assert door.sign_in("2001:db8:1:2:ffff::1").status_code == 200
+
+
+class TestStranger:
+    def test_waits_longer_after_each_guess(self, door: Door):
+        answers = [door.sign_in(ELSEWHERE, "a wrong one") for _ in range(NEAR.free + 1)]
+        assert answers[-1].status_code == 429
+        assert 0 < int(answers[-1].headers["Retry-After"]) <= NEAR.first
+        assert '"account-name";q=10;w=60' in answers[0].headers["RateLimit-Policy"]
+        assert '"account-name";r=9' in answers[0].headers["RateLimit"]
+        assert door.sign_in(ELSEWHERE).status_code == 429
+
+    def test_of_many_networks_has_a_hundred_guesses_in_all(self, door: Door):
+        close_to_strangers(door)
+        assert door.guess("198.51.100.200", 3) == [429] * 3
+
+    def test_learns_nothing_from_it_about_a_name(self, door: Door):
+        """Headers and bodies of a name that is there are those of a name that is not."""
+        seen: list[list[Any]] = []
+        for name, address in (("ada", ELSEWHERE), ("nobody", HOME)):
+            answers = [door.sign_in(address, "a wrong one", name) for _ in range(NEAR.free + 1)]
+            seen.append([(each.status_code, each.json["message"]) for each in answers])
+            seen[-1] += [sorted(answers[0].headers.keys()), answers[0].headers["RateLimit"]]
+        assert seen[0] == seen[1]
+
+    def test_cannot_go_on_with_a_token_that_was_found(self, door: Door):
+        token = door.sign_in(HOME).json["access_token"]
+        change = {"current_password": "a wrong one", "new_password": "another good one"}
+        client = door.house.app.test_client()
+        statuses = [
+            client.put(
+                "/api/v1/users/me/password",
+                json=change,
+                headers={"Authorization": f"Bearer {token}"},
+                environ_base={"REMOTE_ADDR": ELSEWHERE},
+            ).status_code
+            for _ in range(NEAR.free + 2)
+        ]
+        assert statuses == [422] * NEAR.free + [429] * 2
+        assert door.guess(ELSEWHERE) == [429], "the same guesses by another door"
