@@ -71,6 +71,8 @@ class Stack:
             "APP_IMAGE": self.image,
             "NGINX_PORT": str(self.port),
             "NGINX_RATE": "100000r/s",
+            # Whatever address a request from this machine has in there.
+            "NGINX_OPERATORS": "0.0.0.0/0 ::/0",
         }
 
     def compose(self, *arguments: str, **variables: str) -> str:

@@ -205,13 +205,33 @@ class TestClientAddress:
         with run_front([server.port], NGINX_TRUSTED_PROXIES="127.0.0.0/8") as behind:
             assert self.remote_addr(server, behind, "1.1.1.1, 203.0.113.9") == "203.0.113.9"
 
-    def test_metrics_and_readiness_are_not_for_the_internet(self, server):
-        stranger = {"X-Forwarded-For": "203.0.113.9"}
-        with run_front([server.port], NGINX_TRUSTED_PROXIES="127.0.0.0/8") as behind:
-            for path in ("/metrics", "/readyz"):
-                assert httpx.get(behind.address + path).status_code == 200
-                check_error(httpx.get(behind.address + path, headers=stranger), 404, 10004)
-            assert httpx.get(f"{behind.address}/livez", headers=stranger).status_code == 200
+    @pytest.mark.parametrize("path", ["/metrics", "/readyz", "/flower/"])
+    def test_the_inside_is_for_nobody_unless_listed(self, front, path):
+        check_error(httpx.get(front.address + path), 404, 10004)
+        assert httpx.get(f"{front.address}/livez").status_code == 200
+
+    @pytest.mark.parametrize("client", [{}, {"X-Forwarded-For": "203.0.113.9"}])
+    def test_a_load_balancer_that_is_not_listed_opens_nothing(self, server, client):
+        """It may stand in a network that is: what came through it is anybody's."""
+        with run_front([server.port], NGINX_OPERATORS="127.0.0.0/8") as behind:
+            answer = httpx.get(f"{behind.address}/metrics", headers=client)
+        assert answer.status_code == (404 if client else 200)
+
+    def test_a_listed_address_behind_a_listed_load_balancer_sees_the_inside(self, server):
+        operators = {"NGINX_OPERATORS": "203.0.113.9", "NGINX_TRUSTED_PROXIES": "127.0.0.0/8"}
+        with run_front([server.port], **operators) as behind:
+            answers = {
+                client: httpx.get(
+                    f"{behind.address}/readyz", headers={"X-Forwarded-For": client}
+                ).status_code
+                for client in ("203.0.113.9", "203.0.113.8", "10.0.0.1", "203.0.113.9, 10.0.0.1")
+            }
+        assert answers == {
+            "203.0.113.9": 200,
+            "203.0.113.8": 404,
+            "10.0.0.1": 404,
+            "203.0.113.9, 10.0.0.1": 404,
+        }
 
 
 class TestLog:

@@ -15,6 +15,7 @@
 #   NGINX_MAX_UPLOAD      the same where files are uploaded              33554432
 #   NGINX_TIMEOUT         seconds that a request may take                60
 #   NGINX_TRUSTED_PROXIES networks of load balancers in front, by space  none
+#   NGINX_OPERATORS       networks that may ask for /metrics, /readyz and /flower/, by space  none
 #   NGINX_STATIC_ROOT     folder that holds static/                      /srv
 #   NGINX_RUN             folder that can be written                     /tmp/nginx
 #   NGINX_ACCESS_LOG      file of the access log                         /dev/stdout
@@ -26,7 +27,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 : "${NGINX_FLOWER:=flower:5555}" "${NGINX_TLS_LISTEN:=8443}" "${NGINX_TLS_FOLDER:=/etc/groundwork/tls}"
 : "${NGINX_RATE:=200r/s}" "${NGINX_CONNECTIONS:=400}" "${NGINX_MAX_BODY:=1048576}" "${NGINX_TIMEOUT:=60}"
 : "${NGINX_MAX_UPLOAD:=33554432}"
-: "${NGINX_TRUSTED_PROXIES:=}" "${NGINX_STATIC_ROOT:=/srv}" "${NGINX_RUN:=/tmp/nginx}"
+: "${NGINX_TRUSTED_PROXIES:=}" "${NGINX_OPERATORS:=}" "${NGINX_STATIC_ROOT:=/srv}" "${NGINX_RUN:=/tmp/nginx}"
 : "${NGINX_ACCESS_LOG:=/dev/stdout}" "${NGINX_MIME_TYPES:=/etc/nginx/mime.types}"
 : "${NGINX_RESOLVER:=$(awk '$1 == "nameserver" { print $2; exit }' /etc/resolv.conf 2>/dev/null || true)}"
 : "${NGINX_RESOLVER:=127.0.0.11}"
@@ -74,6 +75,11 @@ for network in $NGINX_TRUSTED_PROXIES; do
     NGINX_TRUSTED="$NGINX_TRUSTED $network 1;"
 done
 
+NGINX_OPERATORS_LIST=''
+for network in $NGINX_OPERATORS; do
+    NGINX_OPERATORS_LIST="$NGINX_OPERATORS_LIST $network 1;"
+done
+
 if is_since 1.25.1; then
     NGINX_HTTP2='http2 on;' tls_options='ssl'
 else
@@ -95,7 +101,7 @@ fi
 
 mkdir -p "$NGINX_RUN"
 export NGINX_LISTEN NGINX_UPSTREAM_BLOCK NGINX_REALTIME NGINX_FLOWER NGINX_TLS NGINX_HTTP2 NGINX_RATE \
-    NGINX_CONNECTIONS NGINX_MAX_BODY NGINX_TIMEOUT NGINX_REAL_IP NGINX_TRUSTED NGINX_STATIC_ROOT \
+    NGINX_CONNECTIONS NGINX_MAX_BODY NGINX_TIMEOUT NGINX_REAL_IP NGINX_TRUSTED NGINX_OPERATORS_LIST NGINX_STATIC_ROOT \
     NGINX_RUN NGINX_ACCESS_LOG NGINX_RESOLVER NGINX_MIME_TYPES NGINX_MAX_UPLOAD
 # Only our own names: the rest with a $ is Nginx's.
 # shellcheck disable=SC2016
