@@ -48,6 +48,7 @@ def settings(tmp_path: Path) -> Settings:
         database_pool_size=4,
         database_timeout=30,  # a busy machine is no failure; the tests of time-outs set their own
         database_query_timeout=60,
+        database_read_timeout=60,
     )
 
 

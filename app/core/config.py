@@ -181,9 +181,9 @@ class Settings(BaseSettings):
     """Sessions that one account may have; signing in once more ends the one that has not been used
     for longest."""
 
-    prometheus_multiproc_dir: RootPath | None = None
-    """Folder where workers keep their metrics so that each can report all. `flask serve` sets it;
-    prometheus-client needs it in the environment before Python starts."""
+    web_metrics_dir: RootPath | None = None
+    """Folder where workers tell each other what they have counted, so that each can report all at
+    `/metrics`. `flask serve` sets it, and empties it."""
 
     database_url: str | None = None
     """SQLAlchemy address, such as `mysql+pymysql://user:password@host/name`. Wins over `MYSQL_*`.
@@ -202,8 +202,10 @@ class Settings(BaseSettings):
     """Connections that each process may hold; at least `WEB_THREADS` lets no thread wait."""
     database_timeout: Seconds = 5
     """Seconds to wait for a connection, a lock or the SQLite writer before giving up."""
-    database_query_timeout: Seconds = 20
+    database_query_timeout: Seconds = 10
     """Seconds after which a statement or a silent connection is given up."""
+    database_read_timeout: Seconds = 2
+    """The same for a statement by which a request only reads: it holds a thread meanwhile."""
     database_wait: Annotated[float, Field(ge=0, le=3600)] = 0
     """Seconds that a migration waits for a MySQL that does not answer yet, as while it starts."""
 
@@ -377,7 +379,13 @@ class Settings(BaseSettings):
     @property
     def address(self) -> str:
         """Where clients reach the server."""
-        return self.app_url or f"http://{self.web_host}:{self.web_port}"
+        return self.app_url or f"http://{self.web_address}"
+
+    @property
+    def web_address(self) -> str:
+        """Where the server itself listens, an IPv6 address in brackets (RFC 3986, 3.2.2)."""
+        host = f"[{self.web_host}]" if ":" in self.web_host else self.web_host
+        return f"{host}:{self.web_port}"
 
     @property
     def secrets(self) -> list[str]:

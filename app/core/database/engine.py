@@ -214,3 +214,23 @@ def _statement_limit(version: str, seconds: float | None) -> list[str]:
     if "MariaDB" in version:
         return [f"max_statement_time = {seconds}"]
     return [f"max_execution_time = {math.ceil(seconds * 1000)}"]
+
+
+# A shorter limit for one statement ---------------------------------------------------------------
+
+
+def limit_statement(connection: Connection, statement: str, seconds: float) -> str:
+    """Limit a statement that reads more closely than its connection does; returns what to run.
+
+    It costs no round trip of its own: the limit is part of the statement. SQLite is told by the
+    deadline that its progress handler looks at.
+    """
+    dialect = connection.dialect
+    if dialect.name == "sqlite":
+        connection.info["deadline"] = time.monotonic() + seconds
+    elif statement.startswith("SELECT"):
+        if getattr(dialect, "is_mariadb", False):
+            return f"SET STATEMENT max_statement_time={seconds} FOR {statement}"
+        hint = f"/*+ MAX_EXECUTION_TIME({math.ceil(seconds * 1000)}) */"
+        return f"SELECT {hint}{statement.removeprefix('SELECT')}"
+    return statement

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 
+from app.core.database.breaker import DatabaseHangs
 from app.core.exceptions import GroundworkError
 
 MYSQL_RETRYABLE = frozenset(
@@ -23,8 +24,21 @@ MYSQL_RETRYABLE = frozenset(
     }
 )
 MYSQL_TRANSIENT = MYSQL_RETRYABLE | {
+    1021,  # the disk is full
+    1026,  # a file cannot be written
+    1030,  # the storage engine fails, as on a full disk
+    1037,  # out of memory
     1040,  # too many connections
+    1041,  # out of memory
+    1044,  # this user may not use this database: credentials being changed, or not yet there
+    1045,  # access denied: the same
+    1047,  # Galera: the node is not ready
+    1049,  # the database is not there, as while it is restored
     1053,  # the server shuts down
+    1114,  # a table is full, as is its disk
+    1129,  # this host is blocked after too many failed connections
+    1130,  # this host is not let in
+    1135,  # the server can make no thread
     1152,  # connection aborted
     1158,  # network: read error
     1159,  # network: read time-out
@@ -34,16 +48,27 @@ MYSQL_TRANSIENT = MYSQL_RETRYABLE | {
     1226,  # a limit of this user is used up
     1290,  # read-only during a fail-over
     1317,  # the statement was killed
+    1698,  # access denied: without a password
+    1792,  # read-only transaction, as on a replica
+    1820,  # the password must be changed first
     1836,  # read-only mode
+    1862,  # the password has expired
     1927,  # the connection was killed
     1969,  # MariaDB: statement time-out
     2002,  # no connection through the socket
     2003,  # no connection
+    2005,  # the server's name is unknown
     2006,  # the server has gone away
+    2012,  # the handshake failed
     2013,  # connection lost during a statement, or its time-out
+    2026,  # no encrypted connection
     2055,  # connection lost
     3024,  # MySQL: statement time-out
+    3032,  # the server is offline
+    3118,  # the account is locked
+    3168,  # the server is not available
     4031,  # closed by the server for idling
+    4151,  # MariaDB: the account is locked
 }
 MYSQL_DUPLICATE = frozenset({1062, 1586})
 
@@ -53,6 +78,7 @@ SQLITE_TRANSIENT = SQLITE_RETRYABLE | {
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
     sqlite3.SQLITE_PROTOCOL,
 }
 SQLITE_DUPLICATE = frozenset(
@@ -83,7 +109,7 @@ def is_retryable(error: BaseException) -> bool:
 
 def is_transient(error: BaseException) -> bool:
     """Whether the database is unreachable, overloaded or too slow: not the request's fault."""
-    if isinstance(error, PoolTimeout):  # no connection became free in time
+    if isinstance(error, PoolTimeout | DatabaseHangs):  # no connection became free, or would answer
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True

@@ -15,13 +15,14 @@ from weakref import WeakSet
 from sqlalchemy import event, text
 from sqlalchemy.orm import ORMExecuteState, Session, sessionmaker
 
-from app.core.database.engine import WRITES, Limits, build_engine
+from app.core.database.breaker import Breaker, is_hang
+from app.core.database.engine import WRITES, Limits, build_engine, limit_statement
 from app.core.database.error import DatabaseMisuse, is_retryable
 from app.core.database.transaction import Transaction, retry, roll_back
 from app.core.database.turn import Turns
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
     from sqlalchemy.engine import ExceptionContext
 
     from app.core.config import Settings
@@ -38,6 +39,7 @@ class _Scope:
     """A unit of work of one thread."""
 
     thread: int
+    read_limit: float | None = None
     session: Session | None = None
     transaction: Transaction | None = None
 
@@ -45,13 +47,14 @@ class _Scope:
 class _ScopeContext(AbstractContextManager[None]):
     """Opens a scope; a class, because every request pays for it and a generator costs 2 µs more."""
 
-    __slots__ = ("_variable",)
+    __slots__ = ("_read_limit", "_variable")
 
-    def __init__(self, variable: ContextVar[_Scope | None]) -> None:
+    def __init__(self, variable: ContextVar[_Scope | None], read_limit: float | None) -> None:
         self._variable = variable
+        self._read_limit = read_limit
 
     def __enter__(self) -> None:
-        self._variable.set(_Scope(threading.get_ident()))
+        self._variable.set(_Scope(threading.get_ident(), self._read_limit))
 
     def __exit__(self, *_: object) -> None:
         scope = self._variable.get()
@@ -76,6 +79,7 @@ class Database:
         self._ping_engine = build_engine(
             settings, Limits(connect=PING_TIMEOUT, lock=1, statement=PING_TIMEOUT - 1)
         )
+        self._breaker = Breaker(self._ask)
         self._turns = self._new_turns()
         self._touch_listeners: list[Callable[[object, frozenset[str]], object]] = []
         self.retries = 0
@@ -85,6 +89,7 @@ class Database:
         event.listen(self._sessions, "before_flush", self._refuse_flush)
         event.listen(self._sessions, "do_orm_execute", self._refuse_statement)
         event.listen(self.engine, "handle_error", self._note_failure)
+        event.listen(self.engine, "before_cursor_execute", self._limit_read, retval=True)
         _databases.add(self)
 
     def listen(self, name: str, listener: Callable[..., object]) -> None:
@@ -97,13 +102,19 @@ class Database:
 
     # Scopes
 
-    def scope(self) -> AbstractContextManager[None]:
+    def scope(self, read_limit: float | None = None) -> AbstractContextManager[None]:
         """Open a unit of work: what is read in it is read once, and it is closed at the end.
+
+        Args:
+            read_limit: Seconds for each statement outside of a transaction, where somebody waits
+                for the answer and holds a thread.
 
         A scope inside a scope joins it. A second session would hold a second connection, so that
         a full pool waits for itself, and on SQLite a second writer would wait for the first.
         """
-        return _ScopeContext(self._scope) if self._current() is None else nullcontext()
+        if self._current() is None:
+            return _ScopeContext(self._scope, read_limit)
+        return nullcontext()
 
     @property
     def session(self) -> Session:
@@ -111,9 +122,11 @@ class Database:
 
         Raises:
             DatabaseMisuse: No scope is open in this thread.
+            DatabaseHangs: The database is known not to answer.
         """
         scope = self._required()
         if scope.session is None:
+            self._breaker.check()
             scope.session = self._sessions()
         return scope.session
 
@@ -124,6 +137,7 @@ class Database:
         A transaction sees the rows as they were when it began to read. What is read for others
         must not be older than the moment in which they ask for it.
         """
+        self._breaker.check()
         scope = self._current()
         if scope is not None and scope.session is not None and scope.transaction is None:
             scope.session.commit()  # gives its connection back, so that one is enough
@@ -256,8 +270,23 @@ class Database:
     def _note_failure(self, context: ExceptionContext) -> None:
         # The server has undone the transaction: going on would commit its second half alone.
         error, scope = context.sqlalchemy_exception, self._current()
+        if is_hang(context.original_exception):
+            self._breaker.suspect(is_certain=context.is_pre_ping or context.connection is None)
         if error and scope and scope.transaction and is_retryable(error):
             scope.transaction.failure = error
+
+    def _limit_read(  # SQLAlchemy's signature
+        self,
+        connection: Connection,
+        _cursor: object,
+        statement: str,
+        parameters: object,
+        *_: object,
+    ) -> tuple[str, object]:
+        scope = self._current()
+        if scope is not None and scope.read_limit and scope.transaction is None:
+            statement = limit_statement(connection, statement, scope.read_limit)
+        return statement, parameters
 
     # Operations
 
@@ -265,8 +294,13 @@ class Database:
         """Return the seconds that a new connection and one query take.
 
         Raises:
+            DatabaseHangs: It is known not to answer.
             sqlalchemy.exc.DBAPIError: The database is down, or frozen for `PING_TIMEOUT`.
         """
+        self._breaker.check()
+        return self._ask()
+
+    def _ask(self) -> float:
         start = time.monotonic()
         with self._ping_engine.connect() as connection:
             connection.execute(text("SELECT 1"))
@@ -291,6 +325,7 @@ class Database:
         """Forget the parent's connections without closing them; done in every forked child."""
         self.engine.dispose(close=False)
         self._scope.set(None)
+        self._breaker = Breaker(self._ask)  # the thread that asked is the parent's
         self._turns = self._new_turns()  # the parent's may be held by a thread that is not here
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, inspect, select, text
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
@@ -17,6 +17,7 @@ from app.core.database import (
     is_retryable,
     is_transient,
 )
+from app.core.database.breaker import DatabaseHangs
 from app.core.exceptions import ConfigurationError
 from tests.support.account import Account, AccountService
 from tests.support.port import free_port
@@ -29,6 +30,27 @@ BOUND = 15
 def count(database: Database) -> int:
     with database.scope():
         return database.session.scalar(select(func.count()).select_from(Account)) or 0
+
+
+ENDLESS = {
+    "sqlite": "SELECT count(*) FROM (WITH RECURSIVE n(i) AS (SELECT 1 AS i UNION ALL"
+    " SELECT i + 1 FROM n WHERE i < 900000000) SELECT i FROM n) AS m",
+    "mysql": "SELECT count(*) FROM information_schema.columns a, information_schema.columns b,"
+    " information_schema.columns c WHERE sqrt(a.ordinal_position) < 0",
+}
+"""Statements that do not end, but for their limit."""
+
+
+def wait_until_answered(database: Database) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            count(database)
+        except SQLAlchemyError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        else:
+            return
 
 
 class TestFailure:
@@ -57,6 +79,28 @@ class TestFailure:
         assert is_transient(caught.value)
         assert 1.5 < time.monotonic() - start < BOUND
         database.ping()
+
+    def test_a_read_of_a_request_is_cut_short_sooner(self, database, settings):
+        """It has a limit of its own, a tenth of that of the connection."""
+        patient = Database(
+            settings.model_copy(
+                update={
+                    "database_url": database.engine.url.render_as_string(hide_password=False),
+                    "database_query_timeout": 600,
+                }
+            )
+        )
+        with patient.scope(read_limit=0.5), pytest.raises(DBAPIError) as caught:
+            patient.session.execute(text(ENDLESS[patient.engine.dialect.name]))
+        assert is_transient(caught.value)
+        with patient.scope(read_limit=30):
+            assert patient.session.scalar(text("SELECT 1")) == 1
+        patient.close()
+
+    def test_what_writes_keeps_the_longer_limit(self, database):
+        database.transact(lambda session: session.execute(text("SELECT 1")))
+        with database.scope(read_limit=0.000_001):
+            assert database.transact(lambda session: session.scalar(text("SELECT 1"))) == 1
 
     def test_killed_connection_is_replaced(self, mysql, mariadb_server):
         with mysql.scope():
@@ -102,7 +146,22 @@ class TestFailure:
             waited = time.monotonic() - start
         assert is_transient(caught.value)
         assert waited < BOUND
+        wait_until_answered(mysql)
         assert count(mysql) == 0
+
+    def test_whoever_comes_after_the_first_to_meet_a_frozen_server_waits_for_nothing(
+        self, mysql, mariadb_server
+    ):
+        assert count(mysql) == 0
+        with mariadb_server.frozen():
+            with pytest.raises(DBAPIError):
+                count(mysql)
+            for _ in range(100):  # each would take two seconds
+                with pytest.raises(DatabaseHangs):
+                    count(mysql)
+            with pytest.raises(DatabaseHangs):
+                mysql.ping()
+        wait_until_answered(mysql)
 
     def test_ping_of_a_frozen_server_is_bounded(self, mysql, mariadb_server):
         mysql.ping()
@@ -114,6 +173,24 @@ class TestFailure:
 
     def test_refused_connection_is_transient(self, settings):
         url = f"mysql+pymysql://root@127.0.0.1:{free_port()}/nothing"
+        database = Database(settings.model_copy(update={"database_url": url}))
+        with pytest.raises(DBAPIError) as caught:
+            count(database)
+        assert is_transient(caught.value)
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"username": "nobody-of-this-name", "password": "wrong"},
+            {"database": "no_database_of_this_name"},
+            {"host": "no-such-host.invalid"},
+        ],
+    )
+    def test_credentials_or_a_place_that_are_being_changed_are_transient(
+        self, settings, mariadb_server, wrong
+    ):
+        """A password is changed here and there one after the other: the request is not at fault."""
+        url = mariadb_server.address.set(**wrong).render_as_string(hide_password=False)
         database = Database(settings.model_copy(update={"database_url": url}))
         with pytest.raises(DBAPIError) as caught:
             count(database)
