@@ -23,6 +23,7 @@ from app.serve import (
     METRICS_VARIABLE,
     keep_signals_over_forks,
     metrics_environment,
+    warn_without_proxy,
 )
 
 if TYPE_CHECKING:
@@ -53,8 +54,7 @@ class StructuredLogger(Logger):
 
 
 wsgi_app = f"{APPLICATION}()"
-host = f"[{settings.web_host}]" if ":" in settings.web_host else settings.web_host
-bind = f"{host}:{settings.web_port}"
+bind = settings.web_address
 worker_class = "app.gunicorn_worker.Worker"
 workers = settings.web_workers
 threads = settings.web_threads
@@ -86,6 +86,7 @@ def on_starting(server: Arbiter) -> None:
     keep_signals_over_forks()
     if METRICS_VARIABLE not in os.environ:  # `gunicorn` itself was started, not `flask serve`
         os.environ.update(metrics_environment(settings))
+    warn_without_proxy(settings)
     try:
         check_capacity(settings)
     except ConfigurationError as error:
@@ -151,12 +152,3 @@ def nworkers_changed(server: Arbiter, new_value: int, _old_value: int | None) ->
     """Never go below WEB_WORKERS, should two successors count for one."""
     if new_value < workers:
         server._num_workers = workers  # noqa: SLF001  the property would come here again
-
-
-def child_exit(_server: Arbiter, worker: Worker) -> None:
-    """Drop the gauges of a worker that is gone."""
-    if METRICS_VARIABLE in os.environ:
-        # Not at the top: the module decides by the variable, when it is imported.
-        from prometheus_client import multiprocess  # noqa: PLC0415
-
-        multiprocess.mark_process_dead(worker.pid)

@@ -37,6 +37,10 @@ DROP_NEW_CONNECTIONS = (
 """A program for the kernel's packet filter: operation, two jumps, operand."""
 
 
+PATIENCE = 10
+"""Seconds in which a client must send or take some of a body, which holds a thread meanwhile."""
+
+
 def open_listeners(config: Config, log: Logger, count: int) -> list[BaseSocket]:
     """Listen `count` times at the one TCP address; nothing where there is another kind.
 
@@ -52,10 +56,20 @@ def open_listeners(config: Config, log: Logger, count: int) -> list[BaseSocket]:
                 )
                 for _ in range(count)
             ]
+            for item in sockets:
+                _bound_idleness(item)
             name = cast("str", address)  # the stubs know the names of Unix sockets alone
             return [kind(name, config, log, item.detach()) for item in sockets]
         case _:
             return []
+
+
+def _bound_idleness(listener: socket.socket) -> None:
+    """Let the kernel end each read or write that waits too long; connections inherit it."""
+    seconds = struct.pack("ll", PATIENCE, 0)  # a struct timeval
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        with suppress(OSError):
+            listener.setsockopt(socket.SOL_SOCKET, option, seconds)
 
 
 def choose_share(siblings: Iterable[tuple[int, int]], shares: int) -> int:

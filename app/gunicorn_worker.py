@@ -1,4 +1,8 @@
-"""Gunicorn's threaded worker, with what it lacks: stopping, replacement, errors, refused bodies."""
+"""Gunicorn's threaded worker, with what it lacks.
+
+That is: stopping, replacement, errors in our shape, bodies that nobody reads, clients that are
+slow to ask, and a sign of life while every thread is taken.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +12,37 @@ import socket
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from secrets import token_hex
+from selectors import EVENT_READ
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
+from gunicorn.http.errors import (
+    InvalidRequestLine,
+    LimitRequestHeaders,
+    NoMoreData,
+    ParseException,
+)
 from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT, ThreadWorker
 
 from app.core.exceptions import APIException, BadRequest
 
 FIRST_SERVER_ERROR = HTTPStatus.INTERNAL_SERVER_ERROR
+MAX_HEAD = 32 * 1024
+"""Bytes of a request's head: as many as a connection's buffer surely holds."""
+HEAD_TIMEOUT = 10.0
+"""Seconds in which a head must be complete; Nginx gives as many."""
+END_OF_HEAD = b"\r\n\r\n"
+PROBES = (b"GET /livez ", b"HEAD /livez ")
+"""How the requests begin that have a thread of their own."""
+NOT_ENCODED = (
+    "The request's address holds characters other than ASCII; encode them as UTF-8 and with"
+    " percent signs: 绿 is %E7%BB%BF (RFC 3986, 2.1)."
+)
 
 
 class Worker(ThreadWorker):
@@ -25,6 +50,10 @@ class Worker(ThreadWorker):
 
     It listens where its master lets it, see `app.gunicorn_listeners`, and takes over what waits
     there when it stops: at the end of the server nobody comes after it.
+
+    A request is handed to a thread once its head is there: a client that is slow to ask, or never
+    ends, costs a connection for `HEAD_TIMEOUT` and no thread. That the process lives (`/livez`)
+    is said by a thread of its own, even while all others wait for a database.
 
     After `max_requests` Gunicorn's own worker stops and is then replaced; when all happen to stop
     at once, nobody accepts until the new ones have loaded the application. Here a worker asks its
@@ -43,6 +72,50 @@ class Worker(ThreadWorker):
         self._asking = threading.Lock()
         self._ask_from, self.max_requests = self.max_requests, sys.maxsize
         self._ask_again = 0.0
+        self._deadlines: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+
+    def init_process(self) -> None:
+        """Make the thread that says that this process lives, and start."""
+        self._probes = ThreadPoolExecutor(1, "livez")
+        super().init_process()
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Hand the connection's next request to a thread, once its head is complete."""
+        head, is_complete = _look_at_head(conn)
+        if is_complete or not self.alive:
+            if self._deadlines.pop(conn, None) is not None:
+                conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+            self._submit(conn, head)
+        elif len(head) < MAX_HEAD and self._has_time(conn):
+            self._await_more(conn, len(head))
+        else:
+            self.nr_conns -= 1
+            if len(head) >= MAX_HEAD:
+                error = LimitRequestHeaders(f"over {MAX_HEAD} bytes")
+                self.handle_error(None, conn.sock, conn.client, error)
+            conn.close()
+
+    def _submit(self, conn: Any, head: bytes) -> None:
+        if not head.startswith(PROBES) or b"content-length:" in head.lower():
+            super().enqueue_req(conn)
+            return
+        future = self._probes.submit(self.handle, conn)
+        future.add_done_callback(
+            lambda done: self.method_queue.defer(self.finish_request, conn, done)
+        )
+
+    def _has_time(self, conn: Any) -> bool:
+        now = time.monotonic()
+        return now < self._deadlines.setdefault(conn, now + HEAD_TIMEOUT)
+
+    def _await_more(self, conn: Any, size: int) -> None:
+        # The bytes stay where they are, so that only one more makes the socket readable.
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size + 1)
+        conn.sock.settimeout(0)
+        conn.timeout = self._deadlines[conn]
+        self.pending_conns.append(conn)
+        readable = partial(self.on_pending_socket_readable, conn)
+        self.poller.register(conn.sock, EVENT_READ, readable)
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Answer, and ask for a successor where it is time.
@@ -50,11 +123,20 @@ class Worker(ThreadWorker):
         An answer that needed no body (401, 413) is lost to a client, Nginx too, that is still
         sending it when the connection is closed. So the rest is read, within bounds, and dropped.
         """
-        result = super().handle_request(req, conn)
+        try:
+            result = super().handle_request(req, conn)
+        except BlockingIOError:  # it does not read what it has asked for
+            self.log.debug("A client took no bytes for too long.")
+            return False
         if self.nr >= self._ask_from:
             self._ask_for_successor()
         deadline = time.monotonic() + DEFAULT_WORKER_DATA_TIMEOUT
-        return conn.parser.finish_body(deadline, self.max_unread) and result
+        try:
+            return conn.parser.finish_body(deadline, self.max_unread) and result
+        except (ParseException, NoMoreData) as error:
+            # Answered already: a second answer would be taken for that to the next request.
+            self.log.debug("The rest of a body could not be read: %s", error)
+            return False
 
     def _ask_for_successor(self) -> None:
         with self._asking:
@@ -72,6 +154,10 @@ class Worker(ThreadWorker):
     def set_accept_enabled(self, enabled: Any) -> None:
         """Start or pause accepting; a stopping worker accepts what waits, and nothing more."""
         super().set_accept_enabled(enabled)
+        if not enabled and not self.alive:
+            soon = time.monotonic() + DEFAULT_WORKER_DATA_TIMEOUT
+            for conn in self.pending_conns:
+                conn.timeout = min(conn.timeout or soon, soon)
         while not enabled and not self.alive and self.sockets:
             listener = self.sockets.pop()
             self._accept_waiting(listener)
@@ -86,14 +172,35 @@ class Worker(ThreadWorker):
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> None:
         """Answer what is not HTTP, as the application answers everything else."""
-        super().handle_error(req, cast("socket.socket", _JSONErrors(client)), addr, exc)
+        line = exc.req if isinstance(exc, InvalidRequestLine) else ""
+        answers = _JSONErrors(client, None if line.isascii() else NOT_ENCODED)
+        super().handle_error(req, cast("socket.socket", answers), addr, exc)
+
+
+def _look_at_head(conn: Any) -> tuple[bytes, bool]:
+    """What has come of the next request's head, left where it is, and whether it is all.
+
+    It also is where the client has gone, or no more can make it right: the parser will say so.
+    """
+    head: bytes = conn.parser.unreader.buf.getvalue() if conn.parser else b""
+    try:
+        waiting = conn.sock.recv(MAX_HEAD, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return head, END_OF_HEAD in head
+    except OSError:
+        return head, True
+    head += waiting
+    if not waiting or END_OF_HEAD in head:
+        return head, True
+    return head, head.count(b"\n") != head.count(b"\r\n")  # a bare line feed, which is refused
 
 
 class _JSONErrors:
     """A client's socket on which Gunicorn's page of HTML becomes our one shape of error."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, message: str | None) -> None:
         self._client = client
+        self._message = message
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
@@ -102,10 +209,10 @@ class _JSONErrors:
         """Send the page's status with a body of ours."""
         status = HTTPStatus(int(page.split(b" ", 2)[1]))
         with suppress(OSError):  # the client has gone; nobody is left to tell
-            self._client.sendall(error_answer(status))
+            self._client.sendall(error_answer(status, self._message))
 
 
-def error_answer(status: HTTPStatus) -> bytes:
+def error_answer(status: HTTPStatus, message: str | None = None) -> bytes:
     """A whole HTTP/1.1 answer for a request that never reached the application."""
     from app.core.web.json import dump  # noqa: PLC0415  the master decides when it is loaded
 
@@ -113,7 +220,7 @@ def error_answer(status: HTTPStatus) -> bytes:
     facts = {
         "code": status.value,
         "error_code": (BadRequest if status < FIRST_SERVER_ERROR else APIException).error_code,
-        "message": status.description or status.phrase,
+        "message": message or status.description or status.phrase,
         "request_id": request_id,
     }
     body = dump(facts)

@@ -188,7 +188,8 @@ def _provide_services(app: APIFlask, database: Database, outbox: Outbox) -> None
     users = UserService(database, TITLE)
     app.provide(database, users)
     _provide_slices(app, database, users, outbox)
-    app.wsgi_app = _in_scope(app.wsgi_app, database)  # type: ignore[method-assign,assignment]  # as Flask's docs wrap it
+    limit = app.settings.database_read_timeout
+    app.wsgi_app = _in_scope(app.wsgi_app, database, limit)  # type: ignore[method-assign,assignment]  # as Flask's docs wrap it
     app.provide(Idempotency(database))
     app.register_error_source(SQLAlchemyError, answer_for)
     app.register_error_source(StaleDataError, lambda _: PreconditionFailed())
@@ -241,11 +242,11 @@ def _provide_auth(app: APIFlask, database: Database, users: UserService, codes: 
     init_oauth(app, authenticator)
 
 
-def _in_scope(wsgi_app: WSGIApp, database: Database) -> WSGIApp:
+def _in_scope(wsgi_app: WSGIApp, database: Database, read_limit: float) -> WSGIApp:
     """Give every request one unit of work, closed before its answer is sent."""
 
     def scoped(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # noqa: ANN401
-        with database.scope():
+        with database.scope(read_limit):
             return wsgi_app(environ, start_response)
 
     return scoped
@@ -256,9 +257,10 @@ def _register_routes(app: APIFlask, database: Database, redis: RedisClient | Non
     for api in (*(view.api for view in views), article_view.tags_api, task_api):
         app.register_api(api)
     outbox: Outbox = app.services[Outbox]
-    folder, cache = app.settings.prometheus_multiproc_dir, app.services[Manager]
-    publish = init_cache_metrics(app, cache.all_stats)
-    init_metrics(app, folder, lambda: outbox_gauges(outbox), publish)
+    folder, cache = app.settings.web_metrics_dir, app.services[Manager]
+    publish = init_cache_metrics(app.access, cache.all_stats)
+    if shared := init_metrics(app, folder, lambda: outbox_gauges(outbox), publish):
+        app.services[Background].add(shared)
     init_limits(app, app.settings, redis)
     init_cors(app, app.settings.web_cors_origins)
     checks: dict[str, Check] = {

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 APPLICATION = "app.main:create_app"
 """The factory that both servers call in each worker."""
-METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-"""Read by prometheus_client when it is imported."""
+METRICS_VARIABLE = "WEB_METRICS_DIR"
+"""Tells the workers where they share their metrics."""
 
 
 def serve(settings: Settings, application: str = APPLICATION) -> NoReturn:
@@ -70,6 +70,16 @@ def check_start(settings: Settings) -> None:
     if settings.log_dir is not None:
         check_folder(settings.log_dir, "LOG_DIR")
     check_address(settings.web_host, settings.web_port, "WEB_HOST", "WEB_PORT")
+
+
+def warn_without_proxy(settings: Settings) -> None:
+    """Say what nobody keeps away where strangers reach this server itself."""
+    if settings.is_production and not settings.web_proxies:
+        get_logger(__name__).warning(
+            "no_proxy_in_front",
+            risk="clients that send bodies slowly can hold every thread",
+            remedy="put Nginx in front (compose/nginx) and set WEB_PROXIES=1",
+        )
 
 
 def check_folder(folder: Path, variable: str) -> None:
@@ -113,7 +123,7 @@ def check_address(host: str, port: int, host_variable: str, port_variable: str) 
 
 
 def metrics_environment(settings: Settings) -> dict[str, str]:
-    """Empty the folder in which workers share their metrics, and name it as Prometheus reads it.
+    """Empty the folder in which workers share their metrics, and name it for them.
 
     Also for one worker: a reload puts a second one beside it for a while and then replaces it,
     and the counters must neither flicker nor start again. Each port has its own folder, so that a
@@ -227,6 +237,7 @@ def _run_granian(settings: Settings, application: str) -> None:
     from app.core.database.capacity import check_capacity  # noqa: PLC0415  Gunicorn's master has it
 
     configure_logging(settings)
+    warn_without_proxy(settings)
     check_capacity(settings)
     keep_signals_over_forks()
     seconds = math.ceil(settings.web_timeout)

@@ -42,9 +42,9 @@ class LiveServer:
 
 
 @contextmanager
-def serving(folder: Path, **variables: str) -> Iterator[LiveServer]:
+def serving(folder: Path, log: Path | None = None, /, **variables: str) -> Iterator[LiveServer]:
     """Migrate a database in the folder, and run `flask serve` on it until the block ends."""
-    server = LiveServer(free_port(), folder / "server.log")
+    server = LiveServer(free_port(), log or folder / "server.log")
     environment = os.environ | {
         "APP_ENV": "test",
         "APP_VAR_DIR": str(folder),
@@ -54,13 +54,13 @@ def serving(folder: Path, **variables: str) -> Iterator[LiveServer]:
     }
     flask = [sys.executable, "-m", "flask", "--app", "app.main"]
     subprocess.run([*flask, "db", "upgrade"], env=environment, cwd=ROOT, check=True)
-    with server.log.open("wb") as log:
+    with server.log.open("wb") as output:
         process = subprocess.Popen(
             [*flask, "serve"],
             env=environment,
             cwd=ROOT,
-            stdout=log,
-            stderr=log,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
         )
     try:

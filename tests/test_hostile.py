@@ -457,6 +457,7 @@ class Hostility:
             "SERVER_NAME": "localhost",
             "SERVER_PORT": "80",
             "SERVER_PROTOCOL": "HTTP/1.1",
+            "HTTP_HOST": "localhost",
             "REMOTE_ADDR": "127.0.0.1",
             "CONTENT_TYPE": chance.choice(CONTENT_TYPES),
             "CONTENT_LENGTH": str(len(body)),

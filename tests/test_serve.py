@@ -17,10 +17,13 @@ from typing import Any
 
 import pytest
 
-from app.core.config import ROOT, Settings
+from app.core.config import ROOT, Environment, Settings
 from app.core.exceptions import ConfigurationError
-from app.serve import METRICS_VARIABLE, check_start, metrics_environment
+from app.serve import METRICS_VARIABLE, check_start, metrics_environment, warn_without_proxy
 from tests.support.port import free_port
+from tests.web_fixture import Logs, logs
+
+__all__ = ["logs"]
 
 SERVERS = ["gunicorn", "granian"]
 DEADLINE = 60
@@ -37,7 +40,7 @@ def create():
             time.sleep(float(os.environ.get("SLOW_SECONDS", "1")))
         names = ("REMOTE_ADDR", "wsgi.url_scheme", "SCRIPT_NAME", "REQUEST_METHOD")
         seen = {name: environ.get(name) for name in names}
-        seen["metrics"] = os.environ["PROMETHEUS_MULTIPROC_DIR"]
+        seen["metrics"] = os.environ["WEB_METRICS_DIR"]
         seen["pid"] = os.getpid()
         unread = environ["PATH_INFO"] == "/refused"
         seen["received"] = 0 if unread else len(environ["wsgi.input"].read())
@@ -314,6 +317,127 @@ def test_what_is_not_http_is_answered_in_the_one_shape_of_errors(
     assert set(error) == {"code", "error_code", "message", "request_id"}
 
 
+def test_an_address_that_is_not_encoded_is_refused_with_the_cause(gunicorn: Server) -> None:
+    answer = talk(gunicorn, "GET /search?q=绿茶 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert b" 400 " in answer
+    assert "percent signs" in json.loads(answer.partition(b"\r\n\r\n")[2])["message"]
+
+
+@pytest.mark.parametrize("body", [b"zz\r\n", b"-1\r\n", b"0x29\r\n", b"2\r\nab0\r\n\r\n"])
+def test_a_body_that_nobody_read_and_nobody_could_is_not_answered_twice(
+    gunicorn: Server, body: bytes
+) -> None:
+    head = b"POST /refused HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    answer = talk(gunicorn, head + body)
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert "Traceback" not in gunicorn.log
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
+        b"Host: y\r\n",
+        b"X-Folded: a\r\n b\r\n",
+        b"Content-Length: 3\r\nContent-Length: 4\r\n",
+    ],
+)
+def test_a_head_that_could_be_read_in_two_ways_is_refused(gunicorn: Server, head: bytes) -> None:
+    answer = talk(gunicorn, b"POST / HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def talk(server: Server, data: bytes) -> bytes:
+    """Send bytes and read until the server closes the connection."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE) as client:
+        client.sendall(data)
+        return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+# Slow clients, and a sign of life
+
+START_OF_HEAD = b"GET / HTTP/1.1\r\nHost: x\r\nX-Never-Ending: "
+
+
+@contextlib.contextmanager
+def stalled(server: Server, data: bytes, count: int) -> Iterator[list[socket.socket]]:
+    """So many connections on each of which only this was sent."""
+    with contextlib.ExitStack() as stack:
+        clients = [
+            stack.enter_context(
+                socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE)
+            )
+            for _ in range(count)
+        ]
+        for client in clients:
+            client.sendall(data)
+        yield clients
+
+
+@pytest.mark.parametrize("data", [b"", b"G", START_OF_HEAD, START_OF_HEAD + b"x" * 8000])
+def test_heads_that_never_end_keep_nobody_waiting(gunicorn: Server, data: bytes) -> None:
+    """More of them than there are threads, and a few bytes more now and then."""
+    with stalled(gunicorn, data, 40) as clients:
+        for _ in range(5):
+            assert gunicorn.get("/")[0] == 200
+            for client in clients:
+                client.sendall(data[-1:])
+        assert gunicorn.get("/")[0] == 200
+
+
+def test_a_client_that_stalls_is_let_go(gunicorn: Server) -> None:
+    """Whether it is in the head or in the body that it says nothing more."""
+    body = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"
+    with stalled(gunicorn, START_OF_HEAD, 1) as heads, stalled(gunicorn, body, 8) as bodies:
+        for client in [*heads, *bodies]:
+            while client.recv(65536):
+                pass
+    assert gunicorn.get("/")[0] == 200
+    assert "Socket error" not in gunicorn.log
+
+
+def test_a_head_that_comes_in_pieces_is_answered(gunicorn: Server) -> None:
+    head = b"GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", gunicorn.port), timeout=DEADLINE) as client:
+        for number in range(len(head)):
+            client.sendall(head[number : number + 1])
+            time.sleep(0.002)
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+def test_requests_in_one_piece_are_all_answered(gunicorn: Server) -> None:
+    """The last of them half in this piece and half in another."""
+    one = b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n"
+    last = b"GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", gunicorn.port), timeout=DEADLINE) as client:
+        client.sendall(one + one + last[:20])
+        time.sleep(0.1)
+        client.sendall(last[20:])
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    assert answer.count(b"HTTP/1.1 200 ") == 3
+
+
+def test_a_head_without_bounds_is_431(gunicorn: Server) -> None:
+    answer = talk(gunicorn, START_OF_HEAD + b"x" * 7000 + b"\r\nX-More: " * 4000)
+    assert answer.startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_worker_says_that_it_lives_while_every_thread_is_taken(tmp_path: Path) -> None:
+    variables = {"WEB_WORKERS": "1", "SLOW_SECONDS": "600", "WEB_TIMEOUT": "1"}
+    slow = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
+    with (
+        running(Server("gunicorn", tmp_path), **variables) as server,
+        stalled(server, slow, 12) as clients,
+    ):
+        wait_until(server.slow_started.exists, "the slow request")
+        for _ in range(3):
+            assert server.get("/livez")[0] == 200
+        assert [client.fileno() > 0 for client in clients] == [True] * 12
+
+
 def test_gunicorn_opens_no_control_socket_and_writes_no_access_log(gunicorn: Server) -> None:
     gunicorn.get("/marker")
     assert "/marker" not in gunicorn.log
@@ -325,15 +449,23 @@ def test_gunicorn_opens_no_control_socket_and_writes_no_access_log(gunicorn: Ser
     assert not [path for inode, *path in unix if inode in inodes and path]
 
 
-def test_the_gauges_of_a_worker_that_died_are_dropped(gunicorn: Server) -> None:
-    seen = gunicorn.get("/")[1]
-    gauge = Path(seen["metrics"]) / f"gauge_liveall_{seen['pid']}.db"
-    gauge.touch()
-    os.kill(seen["pid"], signal.SIGKILL)
-    wait_until(lambda: not gauge.exists(), "the clean-up")
-
-
 # Before the start
+
+
+@pytest.mark.parametrize(
+    "environment, proxies, warns",
+    [
+        (Environment.PRODUCTION, 0, True),
+        (Environment.PRODUCTION, 1, False),
+        (Environment.DEVELOPMENT, 0, False),
+    ],
+)
+def test_production_without_a_proxy_is_warned_of(
+    settings: Settings, logs: Logs, environment: Environment, proxies: int, warns: bool
+) -> None:
+    warn_without_proxy(settings.model_copy(update={"app_env": environment, "web_proxies": proxies}))
+    remedies = [entry["remedy"] for entry in logs.named("no_proxy_in_front")]
+    assert ["WEB_PROXIES=1" in remedy for remedy in remedies] == [True] * warns
 
 
 @pytest.fixture

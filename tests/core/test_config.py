@@ -255,3 +255,16 @@ class TestExample:
         for block in blocks:
             if re.search(r"^#[A-Z_]+=", block, re.MULTILINE):
                 assert re.match(r"# \w", block), block
+
+
+@pytest.mark.parametrize(
+    "host, address",
+    [
+        ("::1", "http://[::1]:8000"),
+        ("2001:db8::1", "http://[2001:db8::1]:8000"),
+        ("127.0.0.1", "http://127.0.0.1:8000"),
+        ("localhost", "http://localhost:8000"),
+    ],
+)
+def test_an_ipv6_address_stands_in_brackets(host: str, address: str) -> None:
+    assert address == load(web_host=host).address

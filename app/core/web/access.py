@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from time import perf_counter_ns
 
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from app.core.config import Settings
-from app.core.log_config import log_access
+from app.core.log_config import get_logger, log_access
 from app.core.web import metrics
 from app.core.web.request import Request, Response, current_request
+
+log = get_logger(__name__)
 
 # The OWASP REST Security Cheat Sheet's list. Nothing here is a page, so nothing may be loaded by
 # it or framed around it; the documentation page replaces the policy by its own.
@@ -36,6 +40,11 @@ class Access:
         self._common = list(SECURITY_HEADERS)
         self._secure = [*self._common, STRICT_TRANSPORT_SECURITY]
         self._is_strict = settings.is_production
+        self._observers: list[Callable[[], object]] = []
+
+    def observe(self, observer: Callable[[], object]) -> None:
+        """Call this after each answer; what it raises is logged and breaks no answer."""
+        self._observers.append(observer)
 
     def begin(self) -> None:
         """Make the request's id part of every log entry until this thread's next request."""
@@ -47,11 +56,20 @@ class Access:
         common = self._secure if self._is_strict and request.is_secure else self._common
         response.common = [*response.common, *common, ("X-Request-ID", request.id)]
         if response.is_sequence:
-            _account(request, response)
+            self._account_safely(request, response)
         else:
             # A streamed answer is over when its last byte is, not when its first is ready.
-            response.call_on_close(lambda: _account(request, response))
+            response.call_on_close(partial(self._account_safely, request, response))
         return response
+
+    def _account_safely(self, request: Request, response: Response) -> None:
+        # The answer is made: whatever fails from here on is not its fault.
+        try:
+            _account(request, response)
+            for observer in self._observers:
+                observer()
+        except Exception:
+            log.exception("request_not_accounted")
 
 
 def _account(request: Request, response: Response) -> None:

@@ -16,6 +16,7 @@ from app.core.config import Settings
 from app.core.web import document, error
 from app.core.web.access import Access
 from app.core.web.conditional import evaluate
+from app.core.web.edge import check_request, plain_client
 from app.core.web.error import Converter
 from app.core.web.flask_path import DirectFlask
 from app.core.web.json import OrJSONProvider, dump
@@ -60,12 +61,12 @@ class APIFlask(DirectFlask, OpenAPI):
         self.errors = error.init_errors(self)
         self.access = Access(settings)
         self._trust_proxies()
-        document.init_document(self, title)
+        document.init_document(self, title, settings.address)
 
     def _trust_proxies(self) -> None:
         if count := self.settings.web_proxies:
             self.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-                self.wsgi_app, x_for=count, x_proto=count, x_host=count, x_port=count
+                plain_client(self.wsgi_app), x_for=count, x_proto=count, x_host=count, x_port=count
             )
 
     def provide(self, *services: object) -> None:
@@ -77,8 +78,9 @@ class APIFlask(DirectFlask, OpenAPI):
         self.errors.register(kind, converter)
 
     def preprocess_request(self) -> Any:  # noqa: ANN401  Flask's own signature
-        """Open the request's context before anything else runs."""
+        """Open the request's context, and check it, before anything else runs."""
         self.access.begin()
+        check_request(current_request().environ)
         return super().preprocess_request()
 
     def make_response(self, rv: Any) -> Response:  # noqa: ANN401  whatever a view returned

@@ -10,11 +10,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from flask import Flask
 from prometheus_client import Counter
 
 from app.core.cache import Stats
-from app.core.web.request import Response
+from app.core.web.access import Access
 
 INTERVAL = 1.0
 """Seconds between two times."""
@@ -72,14 +71,9 @@ class CacheFigures:
 
 
 def init_cache_metrics(
-    app: Flask, look_up: Callable[[], Mapping[str, Stats]]
+    access: Access, look_up: Callable[[], Mapping[str, Stats]]
 ) -> Callable[[], None]:
     """Publish the counts while requests are answered; returns what does so at a scrape."""
     figures = CacheFigures(look_up)
-
-    def publish_now_and_then(response: Response) -> Response:
-        figures.publish_if_due()
-        return response
-
-    app.after_request(publish_now_and_then)
+    access.observe(figures.publish_if_due)
     return figures.publish

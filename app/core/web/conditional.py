@@ -1,16 +1,17 @@
-"""Conditional requests (RFC 9110, section 13): tags, 304, and versions known beforehand."""
+"""Conditional requests (RFC 9110, section 13): tags, 304, 412, and versions known beforehand."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
-from werkzeug.http import http_date
+from werkzeug.http import http_date, parse_date
 from xxhash import xxh3_128_hexdigest
 
+from app.core.exceptions import PreconditionFailed
 from app.core.schema import Validators
+from app.core.web.error import render
 from app.core.web.request import Request, Response, current_request
 
 OK = 200
@@ -49,7 +50,7 @@ def conditional(
     request = current_request()
     if "HTTP_IF_NONE_MATCH" in request.environ or "HTTP_IF_MODIFIED_SINCE" in request.environ:
         known = validators()
-        if known is not None and is_fresh(request, known.etag, known.modified):
+        if known is not None and _is_not_modified(request, known.etag, known.modified):
             note_shown(request, known, seen)
             return not_modified(request, known.etag, known.modified)
     resource = load()  # says better than we could that there is none
@@ -60,12 +61,14 @@ def conditional(
 
 def note_shown(request: Request, known: Validators, seen: Callable[[Any], object] | None) -> None:
     """Tell whoever counts readers what a GET is answered, be it with a 200 or a 304."""
-    if seen is not None and request.method == "GET":
+    if seen is None or request.method != "GET":
+        return
+    if is_expected(request, known.etag, known.modified):
         seen(known)
 
 
 def evaluate(request: Request, response: Response) -> Response:
-    """Tag a successful read, and answer 304 where the client has exactly this.
+    """Tag a successful read; 304 where the client has exactly this, 412 where it wants another.
 
     The tag is the resource's own where the view knew it, else a hash of the body. An answer that
     decided on its caching is left as it is.
@@ -75,6 +78,8 @@ def evaluate(request: Request, response: Response) -> Response:
     known = request.validators
     tag = known.etag if known else xxh3_128_hexdigest(response.get_data())
     modified = known.modified if known else None
+    if not is_expected(request, tag, modified):
+        return render(PreconditionFailed())
     if is_fresh(request, tag, modified):
         return not_modified(request, tag, modified)
     response.common = [*response.common, *_headers(request, tag, modified)]
@@ -89,18 +94,43 @@ def _keep_private(request: Request, response: Response) -> Response:
     return response
 
 
+def is_expected(request: Request, tag: str, modified: datetime | None) -> bool:
+    """Whether this state is one that the client asks for by `If-Match` or its date.
+
+    Only a read is decided here: a write compares inside its transaction, see `precondition`.
+    """
+    given = request.environ.get("HTTP_IF_MATCH")
+    if given is not None:
+        return _names(given, tag)
+    since = _date_of(request.environ.get("HTTP_IF_UNMODIFIED_SINCE"))
+    return modified is None or since is None or modified.replace(microsecond=0) <= since
+
+
 def is_fresh(request: Request, tag: str, modified: datetime | None) -> bool:
     """Whether the client's copy is this one; a tag takes precedence over a date."""
     given = request.environ.get("HTTP_IF_NONE_MATCH")
     if given is not None:
-        return given.strip() == "*" or tag in tags_of(given)
-    since = request.environ.get("HTTP_IF_MODIFIED_SINCE")
-    if modified is None or since is None:
-        return False
+        return _names(given, tag)
+    since = _date_of(request.environ.get("HTTP_IF_MODIFIED_SINCE"))
+    return modified is not None and since is not None and modified.replace(microsecond=0) <= since
+
+
+def _is_not_modified(request: Request, tag: str, modified: datetime | None) -> bool:
+    return is_expected(request, tag, modified) and is_fresh(request, tag, modified)
+
+
+def _names(header: str, tag: str) -> bool:
+    return header.strip() == "*" or tag in tags_of(header)
+
+
+def _date_of(header: str | None) -> datetime | None:
+    """The moment that a header names; None where it is absent, absurd or cannot be read."""
     try:
-        return modified.replace(microsecond=0) <= parsedate_to_datetime(since)
-    except (TypeError, ValueError, OverflowError):
-        return False  # a date that cannot be read, or has no zone, is as good as none
+        date = parse_date(header)
+        # One at the edge of the calendar cannot be compared once its zone is taken off.
+        return date and date.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def tags_of(header: str) -> set[str]:

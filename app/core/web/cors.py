@@ -24,9 +24,15 @@ Start = Callable[..., object]
 Header = tuple[str, str]
 
 ALLOWED_HEADERS = (
-    "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, X-Request-ID"
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, If-None-Match,"
+    " If-Unmodified-Since, X-Request-ID"
 )
-EXPOSED_HEADERS = "ETag, Link, Location, Retry-After, RateLimit, RateLimit-Policy, X-Request-ID"
+EXPOSED_HEADERS = (
+    "Allow, Content-Location, ETag, Idempotency-Replayed, Link, Location, RateLimit,"
+    " RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-ID"
+)
+"""Every header of an answer that the guide names for clients, but for those that any page may read
+(Fetch, 4.5)."""
 MAX_AGE = "7200"
 """Seconds for which a browser remembers a preflight; Chromium keeps none longer."""
 _RESOURCE_POLICY = "cross-origin-resource-policy"

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from functools import cache, lru_cache
+from functools import cache
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin
 
 from flask import send_from_directory
 from flask_openapi.openapi import OpenAPI
 
 from app.core.auth.permission import Permission
+from app.core.exceptions import PreconditionFailed
 from app.core.schema import Problem
-from app.core.web.conditional import is_fresh, not_modified
+from app.core.web.conditional import is_expected, is_fresh, not_modified
 from app.core.web.error import PROBLEM_JSON
 from app.core.web.json import dump
 from app.core.web.request import Response, current_request
@@ -65,25 +65,28 @@ _LIST_HEADERS: dict[str, Any] = {
 }
 SECURITY_SCHEME = "oauth2"
 """The name that operations refer to."""
-TOKEN_URL = "/api/v1/auth/token"  # noqa: S105  an address
+TOKEN_PATH = "/api/v1/auth/token"  # noqa: S105  an address
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
-def init_document(app: OpenAPI, title: str) -> None:
-    """Serve the document and its page."""
+def init_document(app: OpenAPI, title: str, address: str) -> None:
+    """Serve the document and its page.
+
+    Args:
+        app: Where.
+        title: The page's.
+        address: Where clients reach the server. What a request claims in its `Host` must not
+            decide to whom the page's Authorize button sends a password.
+    """
     app.openapi_version = "3.1.0"
 
     @cache
-    def completed() -> dict[str, Any]:
-        return complete(app.api_doc)
-
-    @lru_cache(8)  # a server has few names; whoever invents more must not fill the memory
-    def written(base: str) -> bytes:
-        return dump(address_tokens(completed(), base))
+    def written() -> bytes:
+        return dump(complete(app.api_doc, f"{address}{TOKEN_PATH}"))
 
     def openapi() -> Response:
         """The API's document."""
-        return Response.of_data(written(current_request().url_root))
+        return Response.of_data(written())
 
     def docs() -> Response:
         """The page that shows the document."""
@@ -98,29 +101,15 @@ def init_document(app: OpenAPI, title: str) -> None:
     app.add_url_rule("/docs/static/<path:name>", "docs_static", _folder(STATIC))
 
 
-def address_tokens(document: dict[str, Any], base: str) -> dict[str, Any]:
-    """Make the token endpoint's address whole, as OpenAPI asks for (section 4.8.29)."""
-    schemes = {
-        name: scheme | {"flows": {kind: _whole(flow, base) for kind, flow in flows.items()}}
-        for name, scheme in document["components"]["securitySchemes"].items()
-        if (flows := scheme.get("flows"))
-    }
-    return document | {"components": document["components"] | {"securitySchemes": schemes}}
-
-
-def _whole(flow: dict[str, Any], base: str) -> dict[str, Any]:
-    return {
-        name: urljoin(base, value) if name.endswith("Url") else value
-        for name, value in flow.items()
-    }
-
-
 def _folder(folder: Path) -> Any:  # noqa: ANN401  a view
     def serve(name: str) -> Any:  # noqa: ANN401  Flask's own response
         # Werkzeug's own conditions fail on absurd dates, and answer 412 with the file.
         response = send_from_directory(folder, name, max_age=3600, conditional=False)
         tag, _ = response.get_etag()
         request = current_request()
+        if tag and not is_expected(request, tag, None):
+            response.close()
+            return PreconditionFailed()
         if tag and is_fresh(request, tag, None):
             response.close()
             return not_modified(request, tag, None)
@@ -129,13 +118,13 @@ def _folder(folder: Path) -> Any:  # noqa: ANN401  a view
     return serve
 
 
-def complete(document: dict[str, Any]) -> dict[str, Any]:
+def complete(document: dict[str, Any], token_url: str) -> dict[str, Any]:
     """Add to the generated document what every operation of this application has."""
     schemas = document["components"]["schemas"]
     _add_schema(schemas, "Problem", Problem.model_json_schema(mode="serialization"))
     for model in ("ValidationErrorModel", "UnprocessableEntity"):
         schemas.pop(model, None)
-    document["components"]["securitySchemes"] = {SECURITY_SCHEME: _security_scheme()}
+    document["components"]["securitySchemes"] = {SECURITY_SCHEME: _security_scheme(token_url)}
     document["components"]["responses"] = {"Problem": _problem_response()}
     for path in document["paths"].values():
         for method in _METHODS:
@@ -176,10 +165,10 @@ def _problem_response() -> dict[str, Any]:
     }
 
 
-def _security_scheme() -> dict[str, Any]:
+def _security_scheme(token_url: str) -> dict[str, Any]:
     """How the page's Authorize button signs in."""
     scopes = {str(item): item.description for item in Permission}
-    flow = {"tokenUrl": TOKEN_URL, "refreshUrl": TOKEN_URL, "scopes": scopes}
+    flow = {"tokenUrl": token_url, "refreshUrl": token_url, "scopes": scopes}
     return {
         "type": "oauth2",
         "description": "Sign in with an account's name and password. No client secret is needed.",

@@ -1,11 +1,8 @@
-"""Prometheus metrics, summed over all workers of this machine.
-
-With `PROMETHEUS_MULTIPROC_DIR` set before Python starts (`flask serve` does), prometheus-client
-keeps each process's figures in a file, and whichever worker is asked adds them up.
-"""
+"""Prometheus metrics, summed over all workers of this machine (`shared_metrics`)."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -21,10 +18,10 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from app.core.web.request import Response
+from app.core.web.shared_metrics import SharedMetrics
 
 # A client may invent methods; each would be a time series of its own.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -44,6 +41,10 @@ LIMITS_WITHOUT_REDIS = Counter(
 )
 
 
+CHANGED = threading.Event()
+"""That a request was counted since the others were last told."""
+
+
 @cache
 def _series(method: str, route: str, status: int) -> Histogram:
     # `labels` costs a lock and three conversions each time; the set of series is small.
@@ -53,6 +54,8 @@ def _series(method: str, route: str, status: int) -> Histogram:
 def observe_request(method: str, route: str, status: int, seconds: float) -> None:
     """Count one answered request."""
     _series(method if method in _METHODS else "other", route, status).observe(seconds)
+    if not CHANGED.is_set():
+        CHANGED.set()
 
 
 def count_limit_without_redis(policy: str) -> None:
@@ -95,8 +98,10 @@ def init_metrics(
     folder: Path | None,
     gauges: Callable[[], Iterable[Gauge]] = tuple,
     publish: Callable[[], object] = lambda: None,
-) -> None:
+) -> SharedMetrics | None:
     """Serve `/metrics`.
+
+    Returns what shares this worker's figures with the others, to be started with the process.
 
     Args:
         app: Where.
@@ -104,18 +109,19 @@ def init_metrics(
         gauges: Looks up figures that no process counts by itself; none while it cannot.
         publish: Hands on what this process has counted by other means.
     """
-    shared = CollectorRegistry()
-    shared.register(_Gauges(gauges))
+    looked_up = CollectorRegistry()
+    looked_up.register(_Gauges(gauges))
+    shared, registry = SharedMetrics(folder, CHANGED) if folder else None, REGISTRY
+    if shared:
+        registry = CollectorRegistry()
+        registry.register(shared)
 
     def metrics() -> Response:
         """Prometheus metrics of all workers."""
         publish()
-        registry = REGISTRY
-        if folder:
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]  # untyped there
-        text = generate_latest(registry) + generate_latest(shared)
+        text = generate_latest(registry) + generate_latest(looked_up)
         headers = {"Cache-Control": "no-store"}
         return Response(text, headers=headers, content_type=CONTENT_TYPE_LATEST)
 
     app.add_url_rule("/metrics", view_func=metrics)
+    return shared

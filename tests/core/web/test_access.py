@@ -279,3 +279,25 @@ class TestProxies:
         )
         response = app.test_client().get("/see", environ_overrides=dict.fromkeys(names, value))
         assert response.status_code < 500
+
+
+class TestObservers:
+    """What observes an answer cannot break it."""
+
+    def test_are_called_after_each_answer(self, probe):
+        called: list[int] = []
+        probe.access.observe(lambda: called.append(1))
+        probe.test_client().get("/see")
+        probe.test_client().get("/nowhere")
+        assert called == [1, 1]
+
+    @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("wrong")])
+    def test_that_fail_are_logged_and_the_answer_stays(self, probe, logs, error):
+        def fail() -> None:
+            raise error
+
+        probe.access.observe(fail)
+        response = probe.test_client().get("/see")
+        assert response.status_code == 200
+        assert [entry["event"] for entry in logs.error] == ["request_not_accounted"]
+        assert type(error).__name__ in logs.error[0]["exception"]

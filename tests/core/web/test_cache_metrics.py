@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Flask
 from prometheus_client import REGISTRY
 
 from app.core.cache import LocalStorage, Manager
+from app.core.web import APIFlask
 from app.core.web.cache_metrics import CacheFigures, init_cache_metrics
 from tests.support.cache import Clock, Source, word_node
 
@@ -51,13 +51,13 @@ def test_answers_hand_them_on_once_a_second_at_most() -> None:
     assert value("cache_requests_total", node=node.prefix) == 1
 
 
-def test_a_request_hands_them_on() -> None:
-    app, source, cache = Flask("test"), Source(), Manager()
+def test_a_request_hands_them_on(bare: APIFlask) -> None:
+    app, source, cache = bare, Source(), Manager()
     cache.register_storage("local", LocalStorage(100))
     node = word_node(source, "local")
-    app.add_url_rule("/", view_func=lambda: cache.get(node("tea")) or "none")
-    init_cache_metrics(app, cache.all_stats)
+    app.add_url_rule("/", "read", lambda: {"tea": cache.get(node("tea"))})
+    init_cache_metrics(app.access, cache.all_stats)
 
-    assert app.test_client().get("/").text == "none"
+    assert app.test_client().get("/").status_code == 200
 
     assert value("cache_requests_total", node=node.prefix) == 1

@@ -169,7 +169,13 @@ class TestIfNoneMatch:
 
 class TestIfModifiedSince:
     @pytest.mark.parametrize(
-        "since", [LAST_MODIFIED, "Sat, 03 Jan 2026 00:00:00 GMT", "Friday, 02-Jan-26 03:04:05 GMT"]
+        "since",
+        [
+            LAST_MODIFIED,
+            "Sat, 03 Jan 2026 00:00:00 GMT",
+            "Friday, 02-Jan-26 03:04:05 GMT",
+            "Fri Jan  2 03:04:05 2026",
+        ],
     )
     def test_nothing_newer_is_304(self, probe, since):
         assert read(probe, If_Modified_Since=since).status_code == 304
@@ -203,6 +209,57 @@ class TestIfModifiedSince:
         assert read(probe, "/plain", If_Modified_Since=LAST_MODIFIED).status_code == 200
 
 
+class TestIfMatch:
+    @pytest.mark.parametrize("path", ["/page/known", "/plain"])
+    @pytest.mark.parametrize("method", ["GET", "HEAD"])
+    def test_another_version_is_412(self, probe, method, path):
+        response = probe.open(path, method=method, headers={"If-Match": '"nope"'})
+        assert response.status_code == 412
+        assert response.headers["Cache-Control"] == "no-store"
+        assert "ETag" not in response.headers
+
+    @pytest.mark.parametrize("given", [TAG, f"W/{TAG}", "*", f'"old", {TAG}'])
+    def test_the_current_version_is_200(self, probe, given):
+        assert read(probe, If_Match=given).status_code == 200
+
+    def test_a_hashed_body_is_compared_in_the_same_way(self, probe):
+        tag = read(probe, "/plain").headers["ETag"]
+        assert read(probe, "/plain", If_Match=tag).status_code == 200
+
+    def test_comes_before_if_none_match(self, probe):
+        response = read(probe, If_Match='"nope"', If_None_Match=TAG)
+        assert response.status_code == 412
+
+    def test_what_is_absent_stays_404(self, probe):
+        assert read(probe, "/page/unknown", If_Match='"nope"').status_code == 404
+
+    def test_says_nothing_about_what_has_no_tag(self, probe):
+        assert read(probe, "/private", If_Match='"nope"').status_code == 200
+
+    def test_is_left_to_a_write_itself(self, probe):
+        response = probe.post("/page/known", headers={"If-Match": '"nope"'})
+        assert response.status_code == 200
+
+
+class TestIfUnmodifiedSince:
+    @pytest.mark.parametrize("path", ["/page/known"])
+    def test_a_change_after_it_is_412(self, probe, path):
+        response = read(probe, path, If_Unmodified_Since="Fri, 02 Jan 2026 03:04:04 GMT")
+        assert response.status_code == 412
+
+    @pytest.mark.parametrize("since", [LAST_MODIFIED, "yesterday", "", "0" * 5000])
+    def test_no_change_after_it_or_no_date_is_200(self, probe, since):
+        assert read(probe, If_Unmodified_Since=since).status_code == 200
+
+    def test_gives_way_to_a_tag(self, probe):
+        early = "Fri, 02 Jan 2026 03:04:04 GMT"
+        assert read(probe, If_Match=TAG, If_Unmodified_Since=early).status_code == 200
+
+    def test_says_nothing_about_what_has_no_date(self, probe):
+        early = "Fri, 02 Jan 1970 03:04:04 GMT"
+        assert read(probe, "/plain", If_Unmodified_Since=early).status_code == 200
+
+
 class TestSeen:
     @pytest.mark.parametrize("given", [{}, {"If-None-Match": TAG}, {"If-None-Match": '"old"'}])
     def test_tells_once_what_a_get_is_answered(self, probe, shelf, given):
@@ -211,6 +268,7 @@ class TestSeen:
 
     def test_does_not_tell_of_what_is_not_read(self, probe, shelf):
         probe.head("/page/known")
+        read(probe, If_Match='"nope"')
         probe.get("/page/unknown")
         probe.get("/page/unknown", headers={"If-None-Match": "*"})
         assert shelf.seen == []

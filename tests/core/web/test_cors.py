@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
-from app.core.config import Environment, Settings, load_settings
+from app.core.config import ROOT, Environment, Settings, load_settings
 from app.core.exceptions import ConfigurationError
 from app.core.web import APIBlueprint, APIFlask, init_cors, public
+from app.core.web.cors import ALLOWED_HEADERS, EXPOSED_HEADERS
 
 ORIGIN = "https://app.example.org"
 FOREIGN = "https://evil.example.org"
@@ -93,6 +95,55 @@ class TestAllowedOrigin:
 
     def test_preflight_of_nothing_is_404(self, client: FlaskClient) -> None:
         assert preflight(client, ORIGIN, "/nowhere").status_code == 404
+
+
+READABLE = {"Cache-Control", "Content-Language", "Content-Length", "Content-Type", "Last-Modified"}
+"""Headers that any page may read (Fetch, 4.5)."""
+NOT_FOR_SCRIPTS = {
+    "Content-Encoding",
+    "Content-Security-Policy",
+    "Cross-Origin-Resource-Policy",
+    "Referrer-Policy",
+    "Strict-Transport-Security",
+    "X-Content-Type-Options",
+    "X-Frame-Options",
+}
+"""What browsers and servers act on by themselves."""
+OF_REQUESTS = {
+    "Accept",
+    "Accept-Language",
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-Modified-Since",
+    "If-None-Match",
+    "If-Unmodified-Since",
+    "X-Request-ID",
+}
+SIMPLE = {"Accept", "Accept-Language"}
+HEADER = re.compile(r"`([A-Z][A-Za-z]*(?:-[A-Z][A-Za-z]*)+|ETag|Allow|Link|Location|RateLimit)`")
+
+
+class TestHeaders:
+    def test_that_the_guide_names_for_clients_are_exposed(self) -> None:
+        pages = (ROOT / "docs/guide").glob("*.md")
+        named = {name for page in pages for name in HEADER.findall(page.read_text())}
+        exposed = set(EXPOSED_HEADERS.split(", "))
+        theirs = named - READABLE - NOT_FOR_SCRIPTS - (OF_REQUESTS - exposed)
+        assert {"Idempotency-Replayed", "Retry-After"} <= theirs
+        assert {name for name in theirs if not is_of_proxies(name)} <= exposed
+
+    @pytest.mark.parametrize("name", ["Content-Location", "WWW-Authenticate", "Allow"])
+    def test_that_the_application_sends_are_exposed(self, name: str) -> None:
+        assert name in EXPOSED_HEADERS.split(", ")
+
+    def test_that_the_application_reads_are_allowed(self) -> None:
+        assert set(ALLOWED_HEADERS.split(", ")) == OF_REQUESTS - SIMPLE
+
+
+def is_of_proxies(name: str) -> bool:
+    return name.startswith("X-Forwarded-") or name in {"User-Agent", "Transfer-Encoding"}
 
 
 class TestOtherOrigin:

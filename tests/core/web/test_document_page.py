@@ -10,6 +10,8 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 from werkzeug.serving import make_server
 
+from app.core.config import Settings
+from tests.support.port import free_port
 from tests.support.sign_in import PASSWORD, House, small_house
 
 __all__ = ["small_house"]
@@ -31,9 +33,15 @@ pytestmark = [
 
 
 @pytest.fixture
-def address(small_house: House) -> Iterator[str]:
+def settings(settings: Settings) -> Settings:
+    """The page asks for tokens where the application is said to be."""
+    return settings.model_copy(update={"web_port": free_port()})
+
+
+@pytest.fixture
+def address(small_house: House, settings: Settings) -> Iterator[str]:
     """Where the application answers."""
-    server = make_server("127.0.0.1", 0, small_house.app, threaded=True)
+    server = make_server("127.0.0.1", settings.web_port, small_house.app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"

@@ -1,0 +1,110 @@
+"""What a request must be before anything of it is believed: its `Host`, its body, its client.
+
+Servers differ in what they let through (Gunicorn takes any `Host`, Granian hands over a body that
+was cut short as if it were whole), and a proxy writes down an address in more than one form. Here
+all of that becomes one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from ipaddress import ip_address
+from typing import IO, Any, cast
+
+from app.core.exceptions import BadRequest
+
+Environ = dict[str, Any]
+WSGIApp = Callable[[Environ, Any], Iterable[bytes]]
+
+HOST = re.compile(r"([a-z0-9._~-]+|\[[0-9a-f:.]+\])(?::([0-9]{0,5}))?", re.ASCII | re.IGNORECASE)
+"""RFC 3986, 3.2.2, without the marks and escapes that no name of a host has. A comma is one of
+them: so do servers join two headers."""
+MAX_PORT = 65535
+
+
+def check_request(environ: Environ) -> None:
+    """Refuse a request whose `Host` is missing or wrong, and make its body tell when it is cut.
+
+    Raises:
+        BadRequest: The `Host` is missing or wrong (RFC 9112, 3.2), or the body comes in a form
+            of which this server cannot tell whether it is complete.
+    """
+    _check_host(environ)
+    if "HTTP_TRANSFER_ENCODING" in environ:
+        if environ.get("SERVER_SOFTWARE") == "Granian":
+            raise BadRequest("This server takes no chunked body; send it with a Content-Length.")
+        environ["wsgi.input"] = ChunkedBody(environ["wsgi.input"])
+    elif environ.get("CONTENT_LENGTH"):
+        # Then Werkzeug counts, and refuses what ends before it is complete.
+        environ.pop("wsgi.input_terminated", None)
+
+
+def _check_host(environ: Environ) -> None:
+    given = environ.get("HTTP_HOST")
+    sent = environ.get("werkzeug.proxy_fix.orig", environ).get("HTTP_HOST")
+    if not sent and environ["SERVER_PROTOCOL"] != "HTTP/1.1":
+        return
+    if not is_host(sent or "") or (given is not sent and not is_host(given or "")):
+        raise BadRequest("The Host header is missing or not a host's name.")
+
+
+def is_host(value: str) -> bool:
+    """Whether it names one host, with or without a port."""
+    match = HOST.fullmatch(value)
+    return match is not None and int(match[2] or 0) <= MAX_PORT
+
+
+class ChunkedBody:
+    """A chunked body whose faults are the client's, whatever the server raises for them.
+
+    Args:
+        body: The server's `wsgi.input`.
+    """
+
+    def __init__(self, body: IO[bytes]) -> None:
+        self._body = body
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes; none at the end.
+
+        Raises:
+            BadRequest: The chunks are malformed, or end before the last (RFC 9112, 7.1).
+        """
+        try:
+            return self._body.read(size)
+        except Exception as error:
+            raise BadRequest("The chunked body is malformed or incomplete.") from error
+
+
+# The client, as a proxy names it
+
+
+def plain_client(wsgi_app: WSGIApp) -> WSGIApp:
+    """Hand over the client's address without a port; goes between ProxyFix and the application."""
+
+    def plain(environ: Environ, start_response: object) -> Iterable[bytes]:
+        sent = environ["werkzeug.proxy_fix.orig"]
+        if environ["REMOTE_ADDR"] is not sent["REMOTE_ADDR"]:
+            environ["REMOTE_ADDR"] = address_of(environ["REMOTE_ADDR"]) or sent["REMOTE_ADDR"]
+        scheme = environ["wsgi.url_scheme"].lower()
+        environ["wsgi.url_scheme"] = scheme if scheme in {"http", "https"} else "http"
+        return wsgi_app(environ, start_response)
+
+    return cast("WSGIApp", plain)
+
+
+def address_of(node: str) -> str | None:
+    """The address in what a proxy writes of its client, with a port or without (RFC 7239, 6).
+
+    None where there is none, as in `unknown`.
+    """
+    host = node.strip().strip('"')
+    if host.startswith("["):
+        host = host[1:].partition("]")[0]
+    elif host.count(":") == 1:
+        host = host.partition(":")[0]
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        return None

@@ -1,0 +1,125 @@
+"""What observes cannot break what it observes: metrics, liveness, logs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.live import LiveServer, serving
+from tests.support.mariadb import MariaDB, find_mariadb, run_mariadb
+from tests.test_serve import wait_until
+
+CLIENTS = 40
+TIMEOUT = httpx.Timeout(60)
+FORM = {"grant_type": "password", "username": "nobody", "password": "wrong"}
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small file system of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("only root mounts a file system that the test may fill")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("this sandbox lets not even root mount a file system")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(folder: Path) -> None:
+    """Leave not a byte."""
+    size = 2**20
+    with (folder / "filler").open("ab", buffering=0) as filler:
+        while size:
+            try:
+                filler.write(b"x" * size)
+            except OSError:
+                size //= 2
+
+
+def status(server: LiveServer, path: str, method: str = "GET", **options: object) -> int:
+    return httpx.request(method, server.url + path, timeout=TIMEOUT, **options).status_code  # type: ignore[arg-type]
+
+
+def booted(server: LiveServer) -> int:
+    return server.log.read_text().count("Booting worker")
+
+
+def test_a_full_disk_ends_no_worker_and_breaks_no_read(disk: Path, tmp_path: Path) -> None:
+    """Metrics and the access log have no room either; what must be written is answered 503."""
+    variables = {"WEB_WORKERS": "2", "LOG_DIR": str(disk / "log"), "APP_ENV": "development"}
+    with serving(disk, tmp_path / "server.log", **variables) as server:
+        wait_until(lambda: booted(server) == 2, "the start of both workers")
+        assert status(server, "/api/v1/articles") == 200
+        fill(disk)
+        paths = ("/api/v1/articles", "/livez", "/metrics", "/api/v1/tags", "/nowhere")
+        seen = {path: {status(server, path) for _ in range(20)} for path in paths}
+        new = {"username": "ada", "password": "correct horse battery staple"}
+        written = {status(server, "/api/v1/users", "POST", json=new) for _ in range(5)}
+        assert booted(server) == 2
+    assert seen == {path: {404 if path == "/nowhere" else 200} for path in paths}
+    assert written == {503}
+    assert "Traceback" not in server.log.read_text()
+
+
+@pytest.fixture
+def own_mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
+    """A server that this test may freeze while nobody else needs it."""
+    if find_mariadb() is None:
+        pytest.skip("mariadbd is not installed")
+    with run_mariadb(tmp_path_factory.mktemp("own")) as server:
+        yield server
+
+
+@pytest.mark.mysql
+def test_a_frozen_database_stops_no_sign_of_life_and_is_soon_answered_for(
+    own_mariadb: MariaDB, tmp_path: Path
+) -> None:
+    variables = {
+        "DATABASE_URL": own_mariadb.url,
+        "DATABASE_QUERY_TIMEOUT": "4",
+        "WEB_RATE_LIMITS": "false",
+    }
+    token = "/api/v1/auth/token"  # nothing of it is in the cache
+    with (
+        serving(tmp_path, tmp_path / "server.log", **variables) as server,
+        ThreadPoolExecutor(CLIENTS) as clients,
+    ):
+        assert status(server, token, "POST", data=FORM) == 400
+        is_over = threading.Event()
+        signs: list[int] = []
+
+        def look() -> None:
+            while not is_over.is_set():
+                with suppress(httpx.HTTPError):
+                    signs.append(httpx.get(f"{server.url}/livez", timeout=TIMEOUT).status_code)
+                is_over.wait(0.05)
+
+        watcher = threading.Thread(target=look)
+        with own_mariadb.frozen():
+            watcher.start()
+            asked = [
+                clients.submit(status, server, token, "POST", data=FORM) for _ in range(CLIENTS)
+            ]
+            answered_before = len(signs)
+            wait_until(lambda: len(signs) > answered_before + 5, "signs of life")
+            still_waiting = [future for future in asked if not future.done()]
+            assert still_waiting  # the signs came while threads waited for the database
+            assert {future.result() for future in asked} == {503}
+            for _ in range(50):  # known to hang: nobody waits for a time-out any more
+                assert status(server, token, "POST", data=FORM) == 503
+        wait_until(lambda: status(server, token, "POST", data=FORM) == 400, "the return")
+        is_over.set()
+        watcher.join()
+    assert set(signs) == {200}
+    assert "database_hangs" in server.log.read_text()
