@@ -69,7 +69,9 @@ def test_a_full_disk_ends_no_worker_and_breaks_no_read(disk: Path, tmp_path: Pat
         assert booted(server) == 2
     assert seen == {path: {404 if path == "/nowhere" else 200} for path in paths}
     assert written == {503}
-    assert "Traceback" not in server.log.read_text()
+    events = server.log.read_text()
+    assert "unhandled_exception" not in events
+    assert "request_not_accounted" not in events
 
 
 @pytest.fixture
