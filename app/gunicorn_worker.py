@@ -93,7 +93,7 @@ class Worker(ThreadWorker):
             if len(head) >= MAX_HEAD:
                 error = LimitRequestHeaders(f"over {MAX_HEAD} bytes")
                 self.handle_error(None, conn.sock, conn.client, error)
-            conn.close()
+            self.tpool.submit(conn.close, graceful=True)
 
     def _submit(self, conn: Any, head: bytes) -> None:
         if not head.startswith(PROBES) or b"content-length:" in head.lower():

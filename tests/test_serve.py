@@ -392,8 +392,9 @@ def test_a_client_that_stalls_is_let_go(gunicorn: Server) -> None:
     body = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"
     with stalled(gunicorn, START_OF_HEAD, 1) as heads, stalled(gunicorn, body, 8) as bodies:
         for client in [*heads, *bodies]:
-            while client.recv(65536):
-                pass
+            with contextlib.suppress(ConnectionResetError):  # what it has sent was not all read
+                while client.recv(65536):
+                    pass
     assert gunicorn.get("/")[0] == 200
     assert "Socket error" not in gunicorn.log
 
