@@ -9,7 +9,7 @@ from typing import TypedDict
 
 import click
 
-from app.article.cli import import_folder
+from app.article.cli import import_path
 from app.article.index import ARTICLE
 from app.core.auth.permission import Role
 from app.core.config import ROOT, Settings
@@ -33,7 +33,7 @@ def prepare(app: APIFlask) -> dict[str, Account]:
         accounts = ensure_accounts(
             app.services[UserService], app.settings.app_var_dir / "demo.json"
         )
-        import_folder(DOCS, author=accounts["author"]["username"], label="Importing docs/")
+        import_path(DOCS, author=accounts["author"]["username"], label="Importing docs/")
         app.services[Search].maintain(ARTICLE.name)
     return accounts
 

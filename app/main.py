@@ -81,6 +81,7 @@ from app.core.web.oauth import init_oauth
 from app.core.web.sms import api as sms_api
 from app.core.web.task import api as task_api
 from app.core.web.task import outbox_figures, outbox_gauges
+from app.core.web.translation import translate
 from app.demo import announce, prepare
 from app.notification.service import Articles, NotificationService
 from app.serve import check_start, serve
@@ -204,7 +205,7 @@ def _provide_slices(app: APIFlask, database: Database, users: UserService, outbo
     views = ViewCounter(database)
     app.services[Background].add(views)
     app.provide(articles, comments, follows, uploads, views)
-    app.provide(ArchiveImports(articles, uploads, app.services[Jobs]))
+    app.provide(ArchiveImports(articles, uploads, app.services[Jobs], translate))
     cache: Manager = app.services[Manager]
     sources = [ArticleSource(database)]
     search = Search(build_engine(app.settings), sources, lambda _: answers.forget())

@@ -47,7 +47,17 @@ class Draft:
     title: str | None = None
     summary: str | None = None
     tags: tuple[str, ...] = ()
+    published: bool | None = None
+    """False keeps it a draft, whatever moment it names."""
     published_at: datetime | None = None
+
+    def is_published_otherwise(self, published_at: datetime | None) -> bool:
+        """Whether it says of its publication anything else than this; None is a draft's."""
+        if self.published is False:
+            return published_at is not None
+        if self.published_at is None:
+            return self.published is True and published_at is None
+        return self.published_at != published_at
 
     def fields(self) -> Fields:
         """The same, as it is written."""
@@ -59,6 +69,8 @@ class Draft:
             tags=self.tags,
             language=self.language,
         )
+        if self.published is False or (self.published and self.published_at is None):
+            return fields | Fields(published=self.published)
         return fields | Fields(published_at=self.published_at) if self.published_at else fields
 
 

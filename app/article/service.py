@@ -34,6 +34,10 @@ class Accounts(Protocol):
         """Whether an account has this name."""
         ...
 
+    def may_write(self, username: str) -> bool:
+        """Whether the account of this name may write articles now."""
+        ...
+
     def ensure_system_account(self, username: str) -> None:
         """Make an author that nobody can sign in as, unless the name is there already."""
         ...

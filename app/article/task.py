@@ -11,7 +11,9 @@ from app.article.archive import ArchiveImports
 from app.article.event import CHANGED
 from app.article.exceptions import ArchiveRefused
 from app.article.index import ARTICLE
+from app.article.source import Encoding
 from app.article.view_count import ViewCounter
+from app.core.exceptions import Forbidden
 from app.core.search import Search
 from app.core.task import Leases, Refused, Run, TaskGroup
 from app.core.upload import UploadGone
@@ -32,11 +34,18 @@ INDEX_TRIES = 300
 
 
 @group.job("import", queue="low", time_limit=timedelta(minutes=10))
-def import_archive(task: Run, *, upload_id: int, author: str) -> dict[str, Any]:
+def import_archive(
+    task: Run,
+    *,
+    upload_id: int,
+    author: str,
+    encoding: Encoding | None = None,
+    locale: str = "en",
+) -> dict[str, Any]:
     """Import an uploaded archive."""
     try:
-        return imports.run(upload_id, author, task.progress)
-    except (UploadGone, ArchiveRefused) as error:
+        return imports.run(upload_id, author, task.progress, encoding=encoding, locale=locale)
+    except (UploadGone, ArchiveRefused, Forbidden) as error:
         raise Refused(str(error)) from error
 
 

@@ -21,6 +21,7 @@ from app.article.schema import (
     TagQuery,
 )
 from app.article.service import ArticleService
+from app.article.source import Encoding
 from app.article.view_count import ViewCounter
 from app.core.auth.permission import Permission
 from app.core.auth.principal import Principal
@@ -57,6 +58,8 @@ class ArchiveForm(RequestForm):
 
     file: UploadedFile
     """A zip of Markdown files; their paths in it give their slugs and languages."""
+    encoding: Encoding | None = None
+    """Encoding of file names and texts that are not UTF-8."""
 
 
 @api.get("", responses={200: Page[ArticleEntry]})
@@ -96,9 +99,16 @@ def import_articles(form: ArchiveForm, principal: Principal) -> tuple[TaskOut, i
     An archive that cannot be unpacked is refused at once; the task's result names the files that
     cannot be imported, each with the reason.
     """
-    record = imports.start(form.file.filename or "", form.file.stream, principal)
+    locale = current_request().locale
+    record = imports.start(
+        form.file.filename or "",
+        form.file.stream,
+        principal,
+        encoding=form.encoding,
+        locale=locale,
+    )
     return (
-        task_out(record, current_request().locale),
+        task_out(record, locale),
         202,
         {"Location": f"/api/v1/tasks/{record.id}"},
     )

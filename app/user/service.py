@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.core.auth.account import Account
 from app.core.auth.password import hash_password, needs_rehash, require_good, verify_password
-from app.core.auth.permission import Role
+from app.core.auth.permission import Permission, Role, permissions_of
 from app.core.database import Database, is_duplicate, transactional
 from app.core.exceptions import ValidationFailed
 from app.core.log_config import get_logger
@@ -59,6 +59,13 @@ class UserService:
     def exists(self, username: str) -> bool:
         """Whether an account has this name."""
         return self.find(username) is not None
+
+    def may_write(self, username: str) -> bool:
+        """Whether the account of this name may write articles now."""
+        user = self.find(username)
+        if user is None or user.disabled:
+            return False
+        return Permission.ARTICLE_WRITE in permissions_of(user.roles)
 
     def list(self, wanted: PageQuery) -> Window[User]:
         """A part of all accounts, oldest first."""

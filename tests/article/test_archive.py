@@ -8,12 +8,14 @@ from typing import Any
 from zipfile import ZipFile
 
 import pytest
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 
 from app.article.archive import ArchiveImports
 from app.article.model import Article
+from app.core.exceptions import Forbidden
 from app.core.task import TaskCancelled
 from app.core.upload import Upload
+from app.user.model import User
 from tests.support.api import API
 from tests.support.work import make_due, messages, work
 
@@ -110,8 +112,8 @@ class TestRequest:
         assert count(api, Upload) == 1
 
     def test_twice_with_one_key_is_one_task(self, api):
-        key = {"Idempotency-Key": "k"}
-        first, second = (send(api, packed({"a.md": "x"}), **key) for _ in range(2))
+        key, content = {"Idempotency-Key": "k"}, packed({"a.md": "x"})
+        first, second = (send(api, content, **key) for _ in range(2))
         assert first.json == second.json
         assert second.headers["Idempotency-Replayed"] == "true"
         assert second.headers["Location"] == first.headers["Location"]
@@ -132,12 +134,17 @@ class TestJob:
             "created": 3,
             "updated": 0,
             "unchanged": 0,
+            "skipped": 0,
             "refused": [
                 {
                     "file": "../out.md",
                     "reason": "bad path: it leads out of the archive, or has a backslash",
                 },
-                {"file": "broken.md", "reason": "bad UTF-8: byte 0xff at offset 0"},
+                {
+                    "file": "broken.md",
+                    "reason": "bad UTF-8: byte 0xff at offset 0: save it as UTF-8, or name its"
+                    " encoding",
+                },
             ],
             "refused_total": 2,
         }
@@ -159,13 +166,65 @@ class TestJob:
     def test_leaves_the_articles_of_others_alone(self, api):
         api.article(by="bob")
         result = bring_in(api, {"tea.md": "Mine."})["result"]
-        assert result["refused"][0]["reason"].startswith("duplicate slug: tea belongs to")
+        reason = result["refused"][0]["reason"]
+        assert reason == "duplicate slug: tea is taken: write another slug in the front matter"
         assert api.call("GET", "/articles/tea").json["body"] == "Leaves."
 
     def test_names_only_the_first_of_many_refused_files(self, api):
         files: dict[str, str | bytes] = {f"{number}.md": "" for number in range(501)}
         result = bring_in(api, files)["result"]
         assert (len(result["refused"]), result["refused_total"]) == (500, 501)
+
+    def test_counts_hidden_files(self, api):
+        result = bring_in(api, {".git/x.md": "Text.", "a.md": "Text."})["result"]
+        assert (result["skipped"], result["created"], result["refused"]) == (1, 1, [])
+
+    def test_cuts_names_and_reasons(self, api):
+        name = "n" * 60_000
+        result = bring_in(api, {f"{name}.md": "Text.", f"{name}/a.md": "---\nslug: a\n---\nx"})
+        (refused,) = result["result"]["refused"]
+        assert (len(refused["file"]), len(refused["reason"])) < (201, 501)
+
+    def test_gives_reasons_in_the_language_of_the_sender(self, api):
+        response = send(api, packed({"a.md": ""}), **{"Accept-Language": "zh"})
+        work(api.app)
+        task: Any = api.call("GET", f"/tasks/{response.json['id']}", by="ada").json
+        assert task["result"]["refused"][0]["reason"].startswith("空文件：没有正文")
+
+    def test_reads_names_in_the_encoding_that_is_said(self, api):
+        content = packed({"??????.md": "Text."}).replace(b"??????", "中文字".encode("gbk"))
+        data: bytes = form(content)["data"]
+        part = b'--b\r\nContent-Disposition: form-data; name="encoding"\r\n\r\ngbk\r\n'
+        response = api.call(
+            "POST", NAME, by="ada", data=part + data, content_type="multipart/form-data; boundary=b"
+        )
+        assert response.status_code == 202
+        work(api.app)
+        assert api.call("GET", "/articles/中文字").status_code == 200
+
+    @pytest.mark.parametrize("change", [{"disabled": True}, {"roles": ["user"]}])
+    def test_ends_where_the_account_may_write_no_longer(self, api, change):
+        send(api, packed({f"{number}.md": "Text." for number in range(5)}))
+        (message,) = messages(api.app, "article:import")
+        imports: ArchiveImports = api.app.services[ArchiveImports]
+
+        def take_the_right(done: int, *_: object) -> None:
+            if done == 2:
+                account = update(User).where(User.username == "ada").values(change)
+                api.database.transact(lambda session: session.execute(account))
+
+        with api.database.scope(), pytest.raises(Forbidden):
+            imports.run(message.payload["upload_id"], "ada", take_the_right)
+        assert count(api, Article) == 2
+
+    def test_does_not_begin_where_the_account_may_write_no_longer(self, api):
+        task = send(api, packed({"a.md": "Text."})).json
+        closed = update(User).where(User.username == "ada").values(disabled=True)
+        api.database.transact(lambda session: session.execute(closed))
+        work(api.app)
+        seen: Any = api.call("GET", f"/tasks/{task['id']}", by="admin").json
+        assert (seen["state"], count(api, Article)) == ("failed", 0)
+        assert seen["error"]["message"] == "This account may not write articles any longer."
 
     def test_done_again_finds_everything_there(self, api):
         """As after a worker that was killed at the end."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -102,3 +103,50 @@ def test_the_projects_own_pages_are_imported_and_read_back(library, client):
     plain = {text for text in texts if text.strip() and not text.startswith("---")}
     assert plain
     assert plain <= bodies
+
+
+def test_what_is_skipped_is_counted_and_listed_on_demand(library, folder):
+    (folder / ".obsidian").mkdir()
+    (folder / ".obsidian" / "x.md").write_text("x")
+    status, output = library.run("article", "import", str(folder))
+    assert (status, output) == (
+        0,
+        "created 1, updated 0, unchanged 0, refused 0, skipped 1\n",
+    )
+    status, output = library.run("article", "import", "--verbose", str(folder))
+    assert f"skipped  {folder}/.obsidian/x.md: in a hidden folder, or hidden itself" in output
+
+
+def zipped(path: Path, name: bytes) -> Path:
+    stand_in = "?" * len(name)
+    with ZipFile(path, "w") as archive:
+        archive.writestr(stand_in, "# Page\n\nText.\n")
+    path.write_bytes(path.read_bytes().replace(stand_in.encode(), name))
+    return path
+
+
+def test_a_zip_is_imported_as_the_route_does(library, client, tmp_path):
+    path = zipped(tmp_path / "blog.zip", b"blog-main/zh/page.md")
+    assert library.run("article", "import", str(path))[0] == 0
+    assert client.get("/api/v1/articles/page-zh").json["language"] == "zh"
+
+
+def test_a_file_that_is_no_zip_is_refused_in_one_line(library, tmp_path):
+    (tmp_path / "blog.zip").write_text("no zip")
+    status, output = library.run("article", "import", str(tmp_path / "blog.zip"))
+    assert (status, output) == (1, "Error: This is not a zip file, or a damaged one.\n")
+
+
+def test_an_encoding_may_be_named(library, client, tmp_path):
+    path = zipped(tmp_path / "blog.zip", "中文.md".encode("gbk"))
+    status, output = library.run("article", "import", str(path))
+    assert status == 1
+    assert "name its encoding, such as gbk" in output
+    assert library.run("article", "import", str(path), "--encoding", "gbk")[0] == 0
+    assert client.get("/api/v1/articles/中文").status_code == 200
+
+
+def test_an_encoding_that_is_unknown_is_refused(library, folder):
+    status, output = library.run("article", "import", str(folder), "--encoding", "rot13")
+    assert status == 2
+    assert "'gbk'" in output

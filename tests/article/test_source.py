@@ -1,231 +1,83 @@
 from __future__ import annotations
 
-import io
-import random
-import stat
-import struct
-import tracemalloc
-import zlib
-from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZIP_STORED, ZipFile, ZipInfo
+import os
+from pathlib import Path
 
 import pytest
 
-from app.article.exceptions import ArchiveRefused
-from app.article.source import MAX_BYTES, MAX_ENTRIES, Refusal, documents_in_zip
+from app.article.source import Document, Refusal, documents_in_folder
 
 TEXT = "# Title\n\nText.\n"
 
 
-def archive(*entries: tuple[str | ZipInfo, str | bytes], method: int = ZIP_DEFLATED) -> io.BytesIO:
-    file = io.BytesIO()
-    with ZipFile(file, "w", method) as target:
-        for name, content in entries:
-            target.writestr(name, content)
-    return file
+def write(folder: Path, name: str, content: str | bytes = TEXT) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
 
 
-def texts(file: io.BytesIO) -> dict[str, str]:
-    """What each document says, or why it is refused."""
-    found = {}
-    for document in documents_in_zip(file):
-        try:
-            found[document.name] = document.text()
-        except Refusal as refusal:
-            found[document.name] = str(refusal)
-    return found
+def paths(documents: list[Document]) -> list[str]:
+    return [str(document.path) for document in documents]
 
 
-def why(file: io.BytesIO) -> str:
-    """Why the whole archive is refused."""
-    with pytest.raises(ArchiveRefused) as caught:
-        documents_in_zip(file)
-    (problem,) = caught.value.errors
-    assert (problem["field"], problem["type"]) == ("form.file", "archive")
-    return problem["message"]
-
-
-def renamed(file: io.BytesIO, old: bytes, new: bytes) -> io.BytesIO:
-    """The same bytes with another name in both places, as no well-behaved program writes it."""
-    assert len(old) == len(new)
-    return io.BytesIO(file.getvalue().replace(old, new))
-
-
-class TestContent:
-    def test_is_every_markdown_file_in_order(self):
-        names = ["zh/b.md", "a.markdown", "a.txt", "B.MD", "a/c.md", "img.png", "a/"]
-        found = documents_in_zip(archive(*((name, TEXT) for name in names)))
-        assert [it.name for it in found] == ["B.MD", "a/c.md", "a.markdown", "zh/b.md"]
-        assert {it.text() for it in found} == {TEXT}
-
-    @pytest.mark.parametrize("method", [ZIP_STORED, ZIP_DEFLATED])
-    def test_may_be_stored_or_deflated(self, method):
-        assert texts(archive(("a.md", TEXT), method=method)) == {"a.md": TEXT}
-
-    def test_is_not_what_macos_adds(self):
-        file = archive(("a.md", TEXT), ("__MACOSX/._a.md", b"\x00\x05"), ("._a.md", b"\x00\x05"))
-        assert texts(file) == {"a.md": TEXT}
-
-    def test_name_of_a_program_that_does_not_say_utf_8_is_read(self):
-        name = "指南.md".encode()
-        file = renamed(
-            archive(("?" * (len(name) - 3) + ".md", TEXT)), b"?" * (len(name) - 3) + b".md", name
-        )
-        assert texts(file) == {"指南.md": TEXT}
-
-    def test_what_precedes_a_zip_is_no_part_of_it(self):
-        """As in an archive that unpacks itself."""
-        assert texts(io.BytesIO(b"#!/bin/sh\n" * 10 + archive(("a.md", TEXT)).getvalue()))
-
-    def test_of_a_file_that_was_read_before_is_read_from_its_start(self):
-        file = archive(("a.md", TEXT))
-        file.read()
-        assert texts(file) == texts(file) == {"a.md": TEXT}
-
-
-class TestRefusedFile:
-    """The others are imported all the same."""
-
-    def reason(self, file: io.BytesIO) -> str:
-        found = texts(file)
-        assert found.pop("good.md") == TEXT
-        (text,) = found.values()
-        return text
+class TestFolder:
+    def test_gives_every_markdown_file_in_order(self, tmp_path):
+        for name in ("zh/b.md", "a.markdown", "a.txt", "B.MD", "a/c.md", ".md", "img.png"):
+            write(tmp_path, name)
+        assert paths(documents_in_folder(tmp_path)) == ["B.MD", "a/c.md", "a.markdown", "zh/b.md"]
 
     @pytest.mark.parametrize(
-        "name", ["../a.md", "a/../../b.md", "/a.md", "//a.md", "a\\b.md", "C:\\a.md", "..\\a.md"]
+        "name",
+        [".obsidian/x.md", ".trash/x.md", ".git/a/x.md", "node_modules/x/README.md", ".x.md"],
     )
-    def test_leads_out_of_the_archive(self, name):
-        assert self.reason(archive(("good.md", TEXT), (name, TEXT))).startswith("bad path")
+    def test_says_which_files_are_none_to_import(self, tmp_path, name):
+        write(tmp_path, name)
+        (document,) = documents_in_folder(tmp_path)
+        assert document.skipped.startswith("in ")
 
-    def test_is_a_link(self):
-        link = ZipInfo("a.md")
-        link.external_attr = (stat.S_IFLNK | 0o777) << 16
-        assert self.reason(archive(("good.md", TEXT), (link, "/etc/passwd"))).startswith("a link")
+    def test_may_be_below_a_hidden_one_itself(self, tmp_path):
+        write(tmp_path, ".notes/x.md")
+        (document,) = documents_in_folder(tmp_path / ".notes")
+        assert document.skipped == ""
 
-    def test_has_a_name_that_is_not_utf_8(self):
-        name = "中文.md".encode("gbk")
-        file = renamed(archive(("good.md", TEXT), ("????.md", TEXT)), b"????.md", name)
-        assert self.reason(file).startswith("bad name")
-
-    def test_is_encrypted(self):
-        file = bytearray(archive(("good.md", TEXT), ("a.md", TEXT)).getvalue())
-        at = file.rindex(b"PK\x01\x02")
-        file[at + 8] |= 1
-        assert self.reason(io.BytesIO(bytes(file))).startswith("encrypted")
-
-    @pytest.mark.parametrize("method", [ZIP_BZIP2, ZIP_LZMA])
-    def test_is_compressed_by_what_unpacks_without_a_limit(self, method):
-        file = io.BytesIO()
-        with ZipFile(file, "w") as target:
-            target.writestr("good.md", TEXT)
-            target.writestr("a.md", b"a" * MAX_BYTES, compress_type=method)
-        assert self.reason(file).startswith("bad compression")
-
-    def test_is_too_large(self):
-        file = archive(("good.md", TEXT), ("a.md", "a" * (MAX_BYTES + 1)))
-        assert self.reason(file).startswith("too large: 1,048,577 bytes")
-
-    def test_is_larger_than_it_says(self):
-        """Ten megabytes that claim to be ten bytes are not unpacked."""
-        body = zlib.compressobj(wbits=-15)
-        data = body.compress(b"a" * 10_000_000) + body.flush()
-        file = archive(("good.md", TEXT), ("a.md", data), method=ZIP_STORED)
-        raw = bytearray(file.getvalue())
-        for mark, method_at, size_at in ((b"PK\x03\x04", 8, 22), (b"PK\x01\x02", 10, 24)):
-            at = raw.rindex(mark)
-            struct.pack_into("<H", raw, at + method_at, ZIP_DEFLATED)
-            struct.pack_into("<I", raw, at + size_at, 10)
-        tracemalloc.start()
-        reason = self.reason(io.BytesIO(bytes(raw)))
-        _, peak = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        assert reason.startswith("damaged")
-        assert peak < 5_000_000
-
-    def test_is_damaged(self):
-        file = bytearray(
-            archive(("good.md", TEXT), ("a.md", "text " * 50), method=ZIP_STORED).getvalue()
-        )
-        file[file.rindex(b"text text")] ^= 1
-        assert self.reason(io.BytesIO(bytes(file))).startswith("damaged")
-
-    def test_is_not_utf_8(self):
-        assert self.reason(archive(("good.md", TEXT), ("a.md", b"\xff"))).startswith("bad UTF-8")
-
-
-class TestRefusedArchive:
     @pytest.mark.parametrize(
-        "content",
-        [
-            b"",
-            b"PK",
-            b"PK\x05\x06",
-            b"text",
-            b"\x1f\x8b\x08",
-            b"Rar!\x1a\x07",
-            b"PK\x03\x04" * 1000,
-        ],
-        ids=lambda content: repr(content[:10]),
+        "start", ["blog/_drafts", "blog/_drafts/2015", "blog/_drafts/2015/x.md"]
     )
-    def test_is_no_zip(self, content):
-        assert why(io.BytesIO(content)).startswith("This is not a zip file")
+    def test_below_drafts_is_known_as_such(self, tmp_path, start):
+        write(tmp_path, "blog/_drafts/2015/x.md")
+        assert paths(documents_in_folder(tmp_path / start)) == ["_drafts/2015/x.md"]
 
-    def test_is_cut_off(self):
-        content = archive(("a.md", "text " * 1000)).getvalue()
-        for length in (10, len(content) // 2, len(content) - 1):
-            assert why(io.BytesIO(content[:length])).startswith("This is not a zip file")
-
-    def test_has_a_name_that_is_not_the_utf_8_that_it_says(self):
-        file = renamed(archive(("é.md", TEXT)), "é".encode(), b"\xff\xff")
-        assert why(file).startswith("This is not a zip file")
-
-    def test_holds_nothing_to_import(self):
-        assert why(archive(("a.txt", TEXT))).startswith("The archive holds no .md")
-        assert why(archive()).startswith("The archive holds no .md")
-
-    def test_has_too_many_entries(self):
-        file = archive(*((f"{number}.md", "") for number in range(MAX_ENTRIES + 1)))
-        assert why(file).startswith("The archive has more than 10,000 entries")
-
-    def test_has_more_entries_than_it_says(self):
-        """They are counted before one of them becomes an object."""
-        file = io.BytesIO(b"PK\x01\x02" * (MAX_ENTRIES + 1) + archive(("a.md", TEXT)).getvalue())
-        assert why(file).startswith("The archive has more than 10,000 entries")
-
-    def test_unpacks_to_far_more_than_its_size(self):
-        megabyte = b"\0" * MAX_BYTES
-        file = archive(*((f"{number}.md", megabyte) for number in range(40)))
-        assert len(file.getvalue()) < 100_000
-        assert why(file).startswith("The archive is a zip bomb")
-
-    def test_claims_gigabytes(self):
-        raw = bytearray(archive(("a.md", TEXT)).getvalue())
-        struct.pack_into("<I", raw, raw.rindex(b"PK\x01\x02") + 24, 2**32 - 2)
-        assert why(io.BytesIO(bytes(raw))).startswith("Unpacked, the archive is larger")
-
-    def test_has_entries_that_share_their_bytes(self):
-        """Many entries of one body: each is small, all together are not."""
-        file = archive(("a.md", bytes(random.Random(1).randbytes(100_000))))
-        raw = file.getvalue()
-        at, end = raw.rindex(b"PK\x01\x02"), raw.rindex(b"PK\x05\x06")
-        entry, tail = raw[at:end], bytearray(raw[end:])
-        struct.pack_into("<HHI", tail, 8, 500, 500, len(entry) * 500)
-        assert why(io.BytesIO(raw[:at] + entry * 500 + bytes(tail))).startswith(
-            "The archive is a zip bomb"
-        )
+    @pytest.mark.parametrize("folder", ["", "a folder/"])
+    def test_with_a_name_that_is_not_utf_8_is_read_by_its_encoding(self, tmp_path, folder):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        name = os.fsencode(tmp_path) + f"/{folder}".encode() + "中文.md".encode("gbk")
+        Path(os.fsdecode(name)).write_text(TEXT)
+        (document,) = documents_in_folder(tmp_path)
+        with pytest.raises(Refusal, match="bad name: it is not UTF-8"):
+            document.text()
+        assert document.name.encode()
+        (document,) = documents_in_folder(tmp_path, "gbk")
+        assert (str(document.path), document.text()) == (f"{folder}中文.md", TEXT)
 
 
-def test_whatever_comes_is_read_or_refused():
-    """Single bytes of a good archive changed at random: nothing else than a refusal is raised."""
-    good = archive(("a.md", TEXT * 20), ("zh/b.md", TEXT), ("é.md", TEXT)).getvalue()
-    chance = random.Random(7)
-    outcomes = set()
-    for _ in range(3000):
-        raw = bytearray(good)
-        for _ in range(chance.randint(1, 3)):
-            raw[chance.randrange(len(raw))] = chance.randrange(256)
-        try:
-            outcomes.add(len(texts(io.BytesIO(bytes(raw)))))
-        except ArchiveRefused:
-            outcomes.add(-1)
-    assert outcomes > {-1, 3}
+class TestText:
+    def test_that_is_not_utf_8_is_read_in_its_encoding(self, tmp_path):
+        write(tmp_path, "a.md", "中文".encode("gbk"))
+        write(tmp_path, "b.md", "中文")
+        assert [each.text() for each in documents_in_folder(tmp_path, "gbk")] == ["中文", "中文"]
+
+    def test_in_another_encoding_is_refused_with_the_remedy(self, tmp_path):
+        write(tmp_path, "a.md", b"a\xff")
+        (document,) = documents_in_folder(tmp_path)
+        with pytest.raises(Refusal, match=r"byte 0xff at offset 1: save it as UTF-8, or name its"):
+            document.text()
+        (document,) = documents_in_folder(tmp_path, "gbk")
+        with pytest.raises(Refusal, match="neither UTF-8 nor gbk"):
+            document.text()
+
+
+def test_a_name_is_shown_on_one_line(tmp_path):
+    write(tmp_path, "a\nb\x1b[31m.md")
+    (document,) = documents_in_folder(tmp_path)
+    assert document.name == f"{tmp_path}/a\ufffdb\ufffd[31m.md"

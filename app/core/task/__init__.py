@@ -3,6 +3,9 @@
 See `declaration` for how a slice declares them, and `app.core.outbox` for how they are caused.
 """
 
+# Celery's own exception for a task whose time is over, without Celery, which takes long to import.
+from billiard.exceptions import SoftTimeLimitExceeded
+
 from app.core.task.declaration import Declaration, InvalidDeclaration, TaskGroup, TaskRegistry
 from app.core.task.job import Jobs, JobState, TaskCancelled, TaskRecord
 from app.core.task.lease import Leases
@@ -18,6 +21,7 @@ __all__ = [
     "Refused",
     "Run",
     "Runner",
+    "SoftTimeLimitExceeded",
     "TaskCancelled",
     "TaskGroup",
     "TaskRecord",

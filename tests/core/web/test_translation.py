@@ -16,6 +16,9 @@ from werkzeug.exceptions import default_exceptions
 from werkzeug.http import parse_accept_header
 
 import app.main  # noqa: F401  with it every slice has declared its errors
+from app.article.importing import FAILED, NO_TEXT
+from app.article.metadata import REMEDIES
+from app.article.source import HIDDEN, INSTALLED, Refusal
 from app.core.config import ROOT
 from app.core.exceptions import CATALOGUE, APIException
 from app.core.web.error import _BY_STATUS
@@ -59,7 +62,7 @@ def catalogue(locale: str) -> dict[str, str]:
 
 def raised_messages() -> Iterator[str]:
     """Every text in the code of the application that is given to an error of the catalogue."""
-    names = {cls.__name__ for cls in CATALOGUE.values() if _is_ours(cls)}
+    names = {cls.__name__ for cls in CATALOGUE.values() if _is_ours(cls)} | {Refusal.__name__}
     for path in sorted((ROOT / "app").rglob("*.py")):
         for function in ast.walk(ast.parse(path.read_text())):
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -110,6 +113,10 @@ class TestCatalogue:
         messages = set(raised_messages())
         assert "The body is not valid JSON: {reason}." in messages
         assert set() == messages - catalogue(locale).keys()
+
+    def test_has_every_other_reason_why_a_file_is_not_imported(self, locale):
+        reasons = {*REMEDIES.values(), HIDDEN, INSTALLED, NO_TEXT, FAILED}
+        assert set() == reasons - catalogue(locale).keys()
 
     def test_has_every_phrase_of_other_statuses(self, locale):
         assert set() == set(phrases()) - catalogue(locale).keys()
