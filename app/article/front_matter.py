@@ -44,6 +44,7 @@ _YAML_LINE = re.compile(r"[A-Za-z_][\w-]*[ \t]*:(?:[ \t]|$)|[ \t]+\S|-[ \t]|#|$"
 _JSON_OBJECT = re.compile(r'\{\s*"[\w-]+"\s*:')
 # YAML takes tabs between words, as all other parsers do; PyYAML's does not.
 _INNER_TABS = re.compile(r"(?<=[^\t\r\n])\t+")
+_INDIRECTION = re.compile(r"[&*!]|<<")
 _BRACKET = re.compile(r"[\[\]{}]")
 _REST_OF_LINE = re.compile(rf"[ \t]*(?:{_LINE_END}|\Z)")
 
@@ -137,7 +138,8 @@ def _parse_yaml(block: str) -> dict[Any, Any] | None:
     if max(accumulate(steps), default=0) > MAX_DEPTH:
         raise RecursionError
     try:
-        _refuse_indirection(block)
+        if _INDIRECTION.search(block):  # mostly not, and looking closely takes as long as parsing
+            _refuse_indirection(block)
         found = yaml.load(block, _text_loader())  # noqa: S506  a safe loader
     except yaml.YAMLError as error:
         raise _bad_yaml(error) from None
