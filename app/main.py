@@ -27,6 +27,7 @@ from app.article.model import Article
 from app.article.node import ArticleNode, ArticlePages
 from app.article.search_node import ANSWERS, SearchAnswers
 from app.article.service import ArticleService
+from app.article.tag import TagCounts
 from app.article.view_count import ViewCounter
 from app.comment.node import CommentPages
 from app.comment.service import CommentService
@@ -204,7 +205,7 @@ def _provide_slices(app: APIFlask, database: Database, users: UserService, outbo
     follows, uploads = FollowService(database, users), Uploads(database)
     views = ViewCounter(database)
     app.services[Background].add(views)
-    app.provide(articles, comments, follows, uploads, views)
+    app.provide(articles, comments, follows, uploads, views, TagCounts(database))
     app.provide(ArchiveImports(articles, uploads, app.services[Jobs], translate))
     cache: Manager = app.services[Manager]
     sources = [ArticleSource(database)]

@@ -21,24 +21,72 @@ SUMMARY_LENGTH = 500
 TAG_LENGTH = 40
 TAG_COUNT = 20
 LANGUAGE_LENGTH = 16
+AUTHOR_LENGTH = 32  # of a username
+KEPT = ("language", "author")
+"""What the indexes of tags carry, so that a second filter is answered from them."""
 
 # MySQL's TEXT ends at 64 KiB, its MEDIUMTEXT at 16 MiB.
 LongText = Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
 
 
 class ArticleTag(Base):
-    """One tag of one article."""
+    """One tag of one article, with a copy of what lists are filtered and ordered by.
+
+    The copies let one index find the articles of a tag in each order. `Article.carry` makes them.
+    """
 
     __tablename__ = "article_tag"
-    __table_args__ = (Index(None, "name", "article_id"),)
+    __table_args__ = (
+        Index("ix_article_tag_name_published_at", "name", "published_at", "article_id", *KEPT),
+        Index(
+            "ix_article_tag_name_updated_at",
+            *("name", "listed", "updated_at", "article_id", "published_at", *KEPT),
+        ),
+        Index(
+            "ix_article_tag_name_views",
+            *("name", "listed", "views", "article_id", "published_at", *KEPT),
+        ),
+    )
 
     article_id: Mapped[int] = mapped_column(
         ForeignKey("article.id", ondelete="CASCADE"), primary_key=True
     )
     name: Mapped[str] = mapped_column(String(TAG_LENGTH), primary_key=True)
+    # The defaults are those of rows that were there before the columns.
+    language: Mapped[str] = mapped_column(String(LANGUAGE_LENGTH), server_default="-")
+    author: Mapped[str] = mapped_column(String(AUTHOR_LENGTH), server_default="-")
+    listed: Mapped[bool] = mapped_column(server_default="0")
+    published_at: Mapped[datetime | None]
+    updated_at: Mapped[datetime] = mapped_column(server_default="1970-01-01 00:00:00.000000")
+    views: Mapped[int] = mapped_column(server_default="0")
 
     def __init__(self, name: str) -> None:
         self.name = name
+
+
+class Tag(Base):
+    """How many published articles have a tag; see `app.article.tag`."""
+
+    __tablename__ = "tag"
+
+    name: Mapped[str] = mapped_column(String(TAG_LENGTH), primary_key=True)
+    articles: Mapped[int] = mapped_column()
+
+    __table_args__ = (Index("ix_tag_articles_name", articles.desc(), name),)
+
+
+class TagChange(Identified, Base):
+    """That a tag has one article more, or less, from a moment on, until it is added up.
+
+    A row of its own for each change: nobody who writes articles waits for another one's count.
+    """
+
+    __tablename__ = "tag_change"
+
+    name: Mapped[str] = mapped_column(String(TAG_LENGTH))
+    step: Mapped[int]
+    due_at: Mapped[datetime] = mapped_column(index=True)
+    """When the article is published: that may lie ahead."""
 
 
 class Article(Identified, Versioned, Timestamps, Base):
@@ -48,11 +96,31 @@ class Article(Identified, Versioned, Timestamps, Base):
     """
 
     __tablename__ = "article"
-    # Each order of a list has an index that ends in the id: a cursor stays fast at any depth.
+    # Each filter of a list has an index for each order, which ends in the id: a part costs the
+    # same wherever it begins. Behind the id there is what else is asked of an entry, so that the
+    # index alone tells which articles the part has.
     __table_args__ = (
-        Index(None, "published_at", "id"),
-        Index(None, "updated_at", "id"),
-        Index(None, "views", "id"),
+        Index("ix_article_published_at", "published_at", "id"),
+        Index("ix_article_updated_at", "listed", "updated_at", "id", "published_at"),
+        Index("ix_article_views", "listed", "views", "id", "published_at"),
+        Index("ix_article_language_published_at", "language", "published_at", "id", "author"),
+        Index(
+            "ix_article_language_updated_at",
+            *("language", "listed", "updated_at", "id", "published_at", "author"),
+        ),
+        Index(
+            "ix_article_language_views",
+            *("language", "listed", "views", "id", "published_at", "author"),
+        ),
+        Index("ix_article_author_published_at", "author", "published_at", "id", "language"),
+        Index(
+            "ix_article_author_updated_at",
+            *("author", "listed", "updated_at", "id", "published_at", "language"),
+        ),
+        Index(
+            "ix_article_author_views",
+            *("author", "listed", "views", "id", "published_at", "language"),
+        ),
     )
 
     slug: Mapped[str] = mapped_column(String(SLUG_LENGTH), unique=True)
@@ -60,15 +128,17 @@ class Article(Identified, Versioned, Timestamps, Base):
     summary: Mapped[str] = mapped_column(String(SUMMARY_LENGTH), default="")
     body: Mapped[str] = mapped_column(LongText, deferred=True, deferred_group="content")
     html: Mapped[str] = mapped_column(LongText, deferred=True, deferred_group="content")
-    language: Mapped[str] = mapped_column(String(LANGUAGE_LENGTH), index=True)
-    author: Mapped[str] = mapped_column(ForeignKey("user.username"), index=True)
+    language: Mapped[str] = mapped_column(String(LANGUAGE_LENGTH))
+    author: Mapped[str] = mapped_column(ForeignKey("user.username"))
     likes: Mapped[int] = mapped_column(default=0)
     comments: Mapped[int] = mapped_column(default=0)
     views: Mapped[int] = mapped_column(default=0, server_default="0")
     """How often readers have read it, as of a few seconds ago. It is no part of what an article
     shows, since its entity tag would change whenever somebody reads it."""
-    published_at: Mapped[datetime | None]
+    published_at: Mapped[datetime | None] = mapped_column(active_history=True)
     """From when on readers see it; none for a draft."""
+    listed: Mapped[bool] = mapped_column(default=False, server_default="1")
+    """Whether it has such a moment: lists pass over drafts by an index."""
     counted_at: Mapped[datetime | None]
     """When a counter last changed, which is not a change of the article by its author."""
 
@@ -76,6 +146,14 @@ class Article(Identified, Versioned, Timestamps, Base):
         cascade="all, delete-orphan", lazy="selectin", order_by=ArticleTag.name
     )
     tags: AssociationProxy[list[str]] = association_proxy("tag_rows", "name")
+
+    def carry(self) -> None:
+        """Bring up to date what is derived from other columns, before this is written."""
+        self.listed = self.published_at is not None
+        for row in self.tag_rows:
+            row.language, row.author = self.language, self.author
+            row.listed, row.published_at = self.listed, self.published_at
+            row.updated_at, row.views = self.updated_at, self.views or 0
 
     @property
     def validators(self) -> ArticleState:

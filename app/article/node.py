@@ -16,11 +16,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import undefer_group
 
 from app.article.model import Article, ArticleState, ArticleTag, ArticleViews
-from app.article.query import ORDERS, filters_of, is_published
-from app.article.schema import ArticleEntry, ArticleOut, ArticleQuery
+from app.article.query import is_published, walks_of
+from app.article.schema import MAX_TAGS, ArticleEntry, ArticleOut, ArticleQuery
+from app.article.tag import top_tags
 from app.core.cache import CachedList, Changes, Manager, Node, StorageOptions
 from app.core.database import Database, utc_now
-from app.core.paging import Window, read_page
+from app.core.paging import Window, walk_page
 from app.core.schema import Page
 
 # The near storage is short: that is what one process may miss while it hears nothing of others.
@@ -62,13 +63,16 @@ class ListPage:
     page: int | None
     total: int | None
     next_cursor: str | None
+    total_is_bounded: bool
     until: datetime | None
     """When the next article comes out, and this is no longer the list."""
 
     @property
     def window(self) -> Window[Any]:
         """Which part it is."""
-        return Window((), self.page_size, self.page, self.total, self.next_cursor)
+        return Window(
+            (), self.page_size, self.page, self.total, self.next_cursor, self.total_is_bounded
+        )
 
 
 class ArticleNode(Node[ArticlePage]):
@@ -116,12 +120,11 @@ class ArticlePages:
         )
 
         @cache.cached(storages=STORAGES, ttl=TOP_TAGS_TTL, prefix="top-tags")
-        def top_tags(limit: int) -> list[str]:
+        def most_tags() -> list[str]:
             with database.latest() as session:
-                return _top_tags(session, limit)
+                return top_tags(session, MAX_TAGS)
 
-        self.top_tags = top_tags
-        """The tags of most published articles; up to half a minute old."""
+        self._top_tags = most_tags
 
     def article(self, slug: str) -> ArticlePage | None:
         """A published article; None if everybody is told that there is none."""
@@ -147,14 +150,20 @@ class ArticlePages:
 
     def _load_list(self, wanted: ArticleQuery) -> ListPage:
         ahead = select(func.min(Article.published_at)).where(Article.published_at > utc_now())
-        query = select(Article).where(is_published(), *filters_of(wanted))
+        query = select(Article).where(is_published())
         with self._database.latest() as session:
             # First when it ends: what comes out meanwhile is in it, or it ends at once.
             until = session.scalar(ahead)
-            window = read_page(session, query, ORDERS[wanted.sort], wanted)
+            window = walk_page(session, query, walks_of(wanted), wanted)
             body = _PAGE.dump_json(_PAGE.validate_python(window))
         return ListPage(
-            body, window.page_size, window.page, window.total, window.next_cursor, until
+            body,
+            window.page_size,
+            window.page,
+            window.total,
+            window.next_cursor,
+            window.total_is_bounded,
+            until,
         )
 
     def watch(self, changes: Changes) -> None:
@@ -163,6 +172,10 @@ class ArticlePages:
         changes.invalidate_list(Article, self._lists, groups_of, counters=COUNTERS)
         changes.invalidate_list(ArticleTag, self._lists, lambda tag: [f"tag:{tag.name}"])
         changes.invalidate_on(ArticleViews, lambda _: self._lists.counted())
+
+    def top_tags(self, limit: int) -> Sequence[str]:
+        """The tags of most published articles; up to half a minute old."""
+        return self._top_tags()[:limit]
 
     def count(self) -> int:
         """How many articles have a moment from which readers see them."""
@@ -207,16 +220,3 @@ def groups_of(article: Article) -> list[str]:
 def _page_of(article: Article) -> ArticlePage:
     body = _ARTICLE.dump_json(_ARTICLE.validate_python(article))
     return ArticlePage(body, article.validators)
-
-
-def _top_tags(session: Any, limit: int) -> list[str]:  # noqa: ANN401  SQLAlchemy's session
-    count = func.count()
-    query = (
-        select(ArticleTag.name)
-        .join(Article, Article.id == ArticleTag.article_id)
-        .where(is_published())
-        .group_by(ArticleTag.name)
-        .order_by(count.desc(), ArticleTag.name)
-        .limit(limit)
-    )
-    return list(session.scalars(query))

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, or_, select, true
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Subquery, exists, or_, true
 
 from app.article.model import Article, ArticleTag
 from app.article.schema import ArticleQuery
 from app.core.auth.permission import Permission
 from app.core.auth.principal import Principal
 from app.core.database import utc_now
-from app.core.paging import Order
+from app.core.paging import Order, Walk
 
-ORDERS = {
-    "published_at": Order(Article.published_at, Article.id, descending=False),
-    "-published_at": Order(Article.published_at, Article.id),
-    "updated_at": Order(Article.updated_at, Article.id, descending=False),
-    "-updated_at": Order(Article.updated_at, Article.id),
-    "-views": Order(Article.views, Article.id),
+COLUMNS = {"tag": "name", "author": "author", "language": "language"}
+"""Which column of a tag or an article a filter is about."""
+
+
+INDEXES = {
+    None: "ix_article",
+    "tag": "ix_article_tag_name",
+    "author": "ix_article_author",
+    "language": "ix_article_language",
 }
+"""The indexes of each filter, to whose names the order is added."""
 
 
 def is_published() -> ColumnElement[bool]:
@@ -34,14 +41,42 @@ def is_visible(by: Principal | None) -> ColumnElement[bool]:
     return or_(is_published(), Article.author == by.username)
 
 
-def filters_of(wanted: ArticleQuery) -> list[ColumnElement[bool]]:
-    """The conditions of a list's filters."""
-    filters: list[ColumnElement[bool]] = []
-    if wanted.author is not None:
-        filters.append(Article.author == wanted.author)
-    if wanted.language is not None:
-        filters.append(Article.language == wanted.language)
-    if wanted.tag is not None:
-        tagged = select(ArticleTag.article_id).where(ArticleTag.name == wanted.tag)
-        filters.append(Article.id.in_(tagged))
-    return filters
+def walks_of(wanted: ArticleQuery) -> list[Walk]:
+    """The ways through the list of these articles: along each filter, or along all of them."""
+    filters = [name for name in ("tag", "author", "language") if getattr(wanted, name) is not None]
+    return [_walk(wanted, filters, along) for along in filters] or [_walk(wanted, [], None)]
+
+
+def _walk(wanted: ArticleQuery, filters: Sequence[str], along: str | None) -> Walk:
+    model: type[Article | ArticleTag] = ArticleTag if along == "tag" else Article
+    key = wanted.sort.removeprefix("-")
+    order = Order(
+        getattr(model, key),
+        ArticleTag.article_id if along == "tag" else Article.id,
+        descending=wanted.sort.startswith("-"),
+    )
+    now = utc_now()
+    where = [] if along is None else [getattr(model, COLUMNS[along]) == getattr(wanted, along)]
+    others = [other for other in filters if other != along]
+    carried = [getattr(model, other) for other in others if other != "tag"]
+    # What is published is a range of the index by moment; the others know only what is no draft.
+    is_by_moment = key == "published_at"
+    if is_by_moment:
+        where.append(model.published_at <= now)
+    else:
+        where.append(model.listed == true())
+        carried.append(model.published_at)
+
+    def sift(seen: Subquery) -> Iterator[ColumnElement[bool]]:
+        if not is_by_moment:
+            yield seen.c.published_at <= now
+        for other in others:
+            value = getattr(wanted, other)
+            yield _is_tagged(seen.c.tie, value) if other == "tag" else seen.c[other] == value
+
+    is_sifted = others or not is_by_moment
+    return Walk(order, where, carried, sift if is_sifted else None, f"{INDEXES[along]}_{key}")
+
+
+def _is_tagged(number: ColumnElement[Any], tag: str) -> ColumnElement[bool]:
+    return exists().where(ArticleTag.article_id == number, ArticleTag.name == tag)

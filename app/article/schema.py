@@ -20,6 +20,7 @@ from app.article.model import (
 from app.core.schema import PageQuery, RequestBody, RequestPath, RequestQuery, Schema, Timestamp
 
 SLUG_PATTERN = r"^[^\W_A-Z]+(?:-[^\W_A-Z]+)*$"
+MAX_TAGS = 100
 LANGUAGE_PATTERN = r"^[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*$"
 
 
@@ -88,7 +89,7 @@ class ArticleQuery(PageQuery):
 class TagQuery(RequestQuery):
     """How many tags are wanted."""
 
-    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    limit: Annotated[int, Field(ge=1, le=MAX_TAGS)] = 20
     """Tags at most."""
 
 

@@ -13,14 +13,15 @@ from app.article.event import ArticleEvents
 from app.article.exceptions import ArticleNotFound, SlugTaken
 from app.article.markdown import Rendered
 from app.article.model import Article, ArticleLike, ArticleState, state_of
-from app.article.query import ORDERS, filters_of, is_published, is_visible
+from app.article.query import is_published, is_visible, walks_of
 from app.article.schema import ArticleQuery
+from app.article.tag import keep_tags
 from app.core.auth.permission import Permission
 from app.core.auth.principal import Principal
 from app.core.database import Database, is_duplicate, transactional, utc_now
 from app.core.exceptions import Forbidden
 from app.core.outbox import Outbox
-from app.core.paging import Window, read_page
+from app.core.paging import Window, walk_page
 from app.core.precondition import Expected
 
 SLUG_TRIES = 5
@@ -56,6 +57,7 @@ class ArticleService:
         self.database = database
         self.accounts = accounts
         self._events = ArticleEvents(outbox)
+        database.listen("before_flush", keep_tags)
 
     # Reading
 
@@ -106,8 +108,8 @@ class ArticleService:
 
     def list(self, wanted: ArticleQuery) -> Window[Article]:
         """A part of the published articles, without their texts."""
-        query = select(Article).where(is_published(), *filters_of(wanted))
-        return read_page(self.database.session, query, ORDERS[wanted.sort], wanted)
+        query = select(Article).where(is_published())
+        return walk_page(self.database.session, query, walks_of(wanted), wanted)
 
     def find_by_slug(self, slug: str) -> Article | None:
         """An article with its text, published or not."""

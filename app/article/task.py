@@ -12,6 +12,7 @@ from app.article.event import CHANGED
 from app.article.exceptions import ArchiveRefused
 from app.article.index import ARTICLE
 from app.article.source import Encoding
+from app.article.tag import TagCounts
 from app.article.view_count import ViewCounter
 from app.core.exceptions import Forbidden
 from app.core.search import Search
@@ -21,6 +22,7 @@ from app.core.web import provided
 
 group = TaskGroup("article")
 views = provided(ViewCounter)
+tags = provided(TagCounts)
 imports = provided(ArchiveImports)
 search = provided(Search)
 leases = provided(Leases)
@@ -53,6 +55,12 @@ def import_archive(
 def add_up_views(_: Run) -> None:
     """Add what the processes have counted to the articles."""
     views.add_up()
+
+
+@group.periodic("tags", every=timedelta(seconds=10))
+def add_up_tags(_: Run) -> None:
+    """Add what writes have noted to the counts of tags."""
+    tags.add_up()
 
 
 @group.consumer("index", on=CHANGED, queue="search", outside=True, batch=500, tries=INDEX_TRIES)

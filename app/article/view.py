@@ -74,7 +74,7 @@ def list_articles(query: ArticleQuery) -> Response:
 @public
 def list_tags(query: TagQuery) -> TagList:
     """List the tags of most published articles; up to half a minute old."""
-    return TagList(items=pages.top_tags(query.limit))
+    return TagList(items=list(pages.top_tags(query.limit)))
 
 
 @api.post("", responses={201: ArticleOut})

@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from app.article.model import Article, ArticleState, ArticleViews
+from app.article.model import Article, ArticleState, ArticleTag, ArticleViews
 from app.core.database import Database, transactional, utc_now
 from app.core.log_config import get_logger
 
@@ -139,3 +139,7 @@ class ViewCounter:
         # takes a list for rows to be changed by their primary keys.
         rows = [{"number": number, "more": counts[number]} for number in sorted(counts)]
         session.connection().execute(query, rows)
+        carried = update(ArticleTag).where(ArticleTag.article_id == bindparam("number"))
+        session.connection().execute(
+            carried.values(views=ArticleTag.views + bindparam("more")), rows
+        )

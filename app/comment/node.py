@@ -36,11 +36,14 @@ class CommentPage:
     page: int | None
     total: int | None
     next_cursor: str | None
+    total_is_bounded: bool
 
     @property
     def window(self) -> Window[Any]:
         """Which part it is."""
-        return Window((), self.page_size, self.page, self.total, self.next_cursor)
+        return Window(
+            (), self.page_size, self.page, self.total, self.next_cursor, self.total_is_bounded
+        )
 
 
 class CommentPages:
@@ -76,7 +79,14 @@ class CommentPages:
         with self._database.latest() as session:
             window = read_page(session, query, BY_AGE, wanted)
             body = _PAGE.dump_json(_PAGE.validate_python(window))
-        return CommentPage(body, window.page_size, window.page, window.total, window.next_cursor)
+        return CommentPage(
+            body,
+            window.page_size,
+            window.page,
+            window.total,
+            window.next_cursor,
+            window.total_is_bounded,
+        )
 
     def watch(self, changes: Changes) -> None:
         """Forget an article's comments when one of them is new or gone."""

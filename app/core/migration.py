@@ -11,7 +11,7 @@ import structlog
 from alembic.runtime.migration import MigrationContext, MigrationInfo
 from alembic.script.revision import ResolutionError
 from flask_alembic import Alembic
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import OperationalError
 
 from app.core.config import ROOT
@@ -32,6 +32,8 @@ log = structlog.get_logger(__name__)
 FOLDER = ROOT / "migrations"
 TURN = 120
 """Seconds that a process waits for another one that migrates."""
+APPLIED = "applied_revisions"
+"""What a connection has applied and not checked yet."""
 RETRY = 0.1
 """Seconds between two attempts to reach a server that is starting."""
 
@@ -47,6 +49,8 @@ class Migrations(Alembic):
         self.database = database
         self.wait = wait
         engine = database.migration_engine(TURN)
+        if engine.dialect.name == "sqlite":
+            event.listen(engine, "commit", _check_references)
         with _loggers_kept():
             super().__init__(run_mkdir=False, metadatas=Base.metadata, engines=engine)
 
@@ -137,13 +141,23 @@ def _render_item(kind: str, item: object, context: AutogenContext) -> str | bool
 
 
 def _finish_revision(*, ctx: MigrationContext, step: MigrationInfo, **_: object) -> None:
-    # SQLite does not check foreign keys while tables are rebuilt, so it is done before the commit.
-    if ctx.connection is not None and ctx.dialect.name == "sqlite":
-        broken = ctx.connection.exec_driver_sql("PRAGMA foreign_key_check").first()
-        if broken is not None:
-            msg = f"{step.up_revision_id} leaves {broken[0]} with rows that refer to no {broken[2]}"
-            raise MigrationError(msg)
+    if ctx.connection is not None:
+        ctx.connection.info.setdefault(APPLIED, []).append(step.up_revision_id)
     log.info("migration_applied", revision=step.up_revision_id, upgrade=step.is_upgrade)
+
+
+def _check_references(connection: Connection) -> None:
+    """See that every row is left with what it refers to; called before a commit.
+
+    SQLite does not check foreign keys while tables are rebuilt. It is made up for once, behind the
+    last revision: it reads every row that refers to another, and nobody writes meanwhile.
+    """
+    if revisions := connection.info.pop(APPLIED, None):
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+        if broken is not None:
+            names = ", ".join(map(str, revisions))
+            msg = f"{names}: this leaves {broken[0]} with rows that refer to no {broken[2]}"
+            raise MigrationError(msg)
 
 
 def _connect(engine: Engine, wait: float) -> Connection:

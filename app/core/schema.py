@@ -68,8 +68,9 @@ class Validators:
 class PageQuery(RequestQuery):
     """Which part of a list is wanted: a page by its number, or what follows a cursor."""
 
-    page: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 1
-    """Number of the page, from 1."""
+    page: Annotated[int, Field(ge=1, le=MAX_ID)] = 1
+    """Number of the page, from 1. The last page is the one with the entry 10,000; who wants more
+    reads by cursor."""
     page_size: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = 20
     """Entries on a page."""
     cursor: Annotated[str, Field(max_length=512)] | None = None
@@ -84,8 +85,16 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
+def _is_false(value: object) -> bool:
+    return value is False
+
+
 class Page(Schema, Generic[ItemT]):
-    """Part of a list. By number it has `page` and `total`; by cursor, `next_cursor`."""
+    """Part of a list. By number it has `page` and `total`; by cursor, `next_cursor`.
+
+    Where several filters leave few of many entries, a part by cursor may have fewer entries than
+    were asked for, even none, before the list's end.
+    """
 
     items: list[ItemT]
     """The entries."""
@@ -94,7 +103,9 @@ class Page(Schema, Generic[ItemT]):
     page_size: int
     """Entries asked for; the last page may have fewer."""
     total: Annotated[int | None, Field(exclude_if=_is_none)] = None
-    """Entries in the whole list."""
+    """Entries in the whole list, as far as they are counted: at most 10,000."""
+    total_is_bounded: Annotated[bool, Field(exclude_if=_is_false)] = False
+    """True where the list has more entries than `total`; absent where that is all."""
     next_cursor: Annotated[str | None, Field(exclude_if=_is_none)] = None
     """Give it back as `cursor` for what follows; absent at the end."""
 

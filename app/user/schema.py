@@ -8,7 +8,6 @@ from pydantic import Field
 
 from app.core.auth.permission import Role
 from app.core.schema import (
-    MAX_PAGE,
     MAX_PAGE_SIZE,
     RequestBody,
     RequestPath,
@@ -61,7 +60,7 @@ class UserSessionPath(UserPath):
 class SessionQuery(RequestQuery):
     """Which page of the sessions is wanted."""
 
-    page: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 1
+    page: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = 1
     """Number of the page, from 1."""
     page_size: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = 20
     """Entries on a page."""

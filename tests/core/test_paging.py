@@ -8,12 +8,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Index, MetaData, select
+from sqlalchemy import ColumnElement, Index, MetaData, Subquery, insert, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from app.core.database import Database, Identified, UTCDateTime
 from app.core.exceptions import ValidationFailed
-from app.core.paging import Order, Window, decode_cursor, encode_cursor, read_page
+from app.core.paging import (
+    DEPTH,
+    Order,
+    Walk,
+    Window,
+    decode_cursor,
+    encode_cursor,
+    read_page,
+    walk_page,
+)
 from app.core.schema import PageQuery
 from tests.conftest import empty
 
@@ -26,7 +35,7 @@ class Sandbox(DeclarativeBase):
 
 class Note(Identified, Sandbox):
     __tablename__ = "paging_note"
-    __table_args__ = (Index(None, "written_at", "id"),)
+    __table_args__ = (Index(None, "written_at", "id"), Index(None, "stars", "id"))
 
     written_at: Mapped[datetime] = mapped_column(UTCDateTime)
     stars: Mapped[int] = mapped_column(default=0)
@@ -90,7 +99,7 @@ class TestPage:
 
     def test_behind_the_last_is_empty(self, notes):
         add(notes, 1)
-        window = read(notes, page=100_000, page_size=100)
+        window = read(notes, page=100, page_size=100)
         assert (window.items, window.total) == ([], 1)
 
     def test_of_nothing_is_empty(self, notes):
@@ -244,3 +253,88 @@ class TestHostileCursor:
         cursor = read(notes, BY_ID, cursor="", page_size=1).next_cursor
         with pytest.raises(ValidationFailed):
             read(notes, NEWEST, cursor=cursor)
+
+
+def is_three_stars(seen: Subquery) -> list[ColumnElement[bool]]:
+    return [seen.c.stars == 3]
+
+
+SIFTED = Walk(NEWEST, carried=[Note.stars], sift=is_three_stars)
+"""All notes by age, of which those with three stars are wanted."""
+
+
+def add_many(notes: Database, *stars: int) -> None:
+    """Add notes a second apart, with as many stars as is said of each, the oldest first."""
+    rows = [
+        {"written_at": START + timedelta(seconds=second), "stars": number}
+        for second, number in enumerate(stars)
+    ]
+    notes.transact(lambda session: session.execute(insert(Note), rows))
+
+
+def read_walk(notes: Database, *walks: Walk, **wanted: Any) -> Window[Note]:
+    return walk_page(notes.session, select(Note), walks, PageQuery(**wanted))
+
+
+class TestDepth:
+    def test_total_of_more_is_bounded_and_says_so(self, notes):
+        add_many(notes, *[0] * (DEPTH + 1))
+        window = read(notes)
+        assert (window.total, window.total_is_bounded) == (DEPTH, True)
+
+    def test_total_of_as_many_is_exact(self, notes):
+        add_many(notes, *[0] * DEPTH)
+        window = read(notes)
+        assert (window.total, window.total_is_bounded) == (DEPTH, False)
+
+    def test_page_with_the_last_entry_is_the_last(self, notes):
+        add_many(notes, *[0] * (DEPTH + 50))
+        assert len(read(notes, page=DEPTH // 20, page_size=20).items) == 20
+        with pytest.raises(ValidationFailed) as caught:
+            read(notes, page=DEPTH // 20 + 1, page_size=20)
+        assert [error["field"] for error in caught.value.errors] == ["query.page"]
+        assert "cursor" in caught.value.errors[0]["message"]
+
+    def test_cursor_goes_on_behind_it(self, notes):
+        add_many(notes, *[0] * (DEPTH + 3))
+        cursor = encode_cursor(START + timedelta(seconds=3), 4)
+        assert [note.id for note in read(notes, cursor=cursor).items] == [3, 2, 1]
+
+
+class TestSiftedWalk:
+    def test_parts_together_are_what_is_wanted(self, notes):
+        add_many(notes, *[0, 3, 3, 1, 3] * 7)
+        cursor: str | None = ""
+        seen: list[int] = []
+        while cursor is not None:
+            window = read_walk(notes, SIFTED, cursor=cursor, page_size=4)
+            seen += [note.id for note in window.items]
+            cursor = window.next_cursor
+        assert seen == sorted((n for n in range(1, 36) if n % 5 in {0, 2, 3}), reverse=True)
+
+    def test_pages_together_are_what_is_wanted(self, notes):
+        add_many(notes, *[0, 3, 3, 1, 3] * 7)
+        pages = [read_walk(notes, SIFTED, page=page, page_size=4) for page in range(1, 7)]
+        seen = [note.id for page in pages for note in page.items]
+        assert seen == sorted((n for n in range(1, 36) if n % 5 in {0, 2, 3}), reverse=True)
+        assert {(page.total, page.total_is_bounded) for page in pages} == {(21, False)}
+
+    def test_what_is_far_away_is_reached_by_parts_that_may_be_empty(self, notes):
+        add_many(notes, 3, 3, *[0] * (DEPTH + 500))
+        first = read_walk(notes, SIFTED, cursor="", page_size=2)
+        assert (first.items, first.next_cursor is None) == ([], False)
+        second = read_walk(notes, SIFTED, cursor=first.next_cursor, page_size=2)
+        assert ([note.id for note in second.items], second.next_cursor) == ([2, 1], None)
+
+    def test_total_has_what_was_looked_at(self, notes):
+        add_many(notes, 3, *[0] * DEPTH, 3)
+        window = read_walk(notes, SIFTED)
+        assert (window.total, window.total_is_bounded) == (1, True)
+
+    def test_of_several_ways_the_shortest_is_taken(self, notes):
+        """A way of many entries with few that are wanted does not hide them."""
+        add_many(notes, 3, *[0] * (DEPTH + 1))
+        direct = Walk(NEWEST, [Note.stars == 3])
+        for walks in ([SIFTED, direct], [direct, SIFTED]):
+            window = read_walk(notes, *walks)
+            assert (window.total, window.total_is_bounded) == (1, False)

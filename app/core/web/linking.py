@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from app.core.paging import Window
-from app.core.schema import MAX_PAGE
 from app.core.web.request import current_request
 
 
@@ -29,6 +28,6 @@ def _neighbours(window: Window[Any]) -> list[tuple[str, str, str | int]]:
         following = window.next_cursor
         first: list[tuple[str, str, str | int]] = [("first", "cursor", "")]
         return [*first, ("next", "cursor", following)] if following else first
-    last = min(max(1, -(-window.total // window.page_size)), MAX_PAGE)
+    last = max(1, -(-window.total // window.page_size))
     numbers = {"first": 1, "prev": window.page - 1, "next": window.page + 1, "last": last}
     return [(rel, "page", number) for rel, number in numbers.items() if 1 <= number <= last]

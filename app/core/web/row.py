@@ -58,6 +58,7 @@ class RowWriter:
             "page": window.page,
             "page_size": window.page_size,
             "total": window.total,
+            "total_is_bounded": window.total_is_bounded or None,
             "next_cursor": window.next_cursor,
         }
         return _dump({name: value for name, value in page.items() if value is not None})
