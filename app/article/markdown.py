@@ -10,13 +10,21 @@ import nh3
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from app.article.nesting import is_costly
+
 # `## Title { #anchor }`: the attribute lists of Python-Markdown, common in documentation.
-_ANCHOR = re.compile(r"\s*\{\s*#([\w-]+)\s*\}\s*$")
+_ANCHOR = re.compile(r"\{\s*+#([\w-]++)\s*+\}")
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 # The prefix keeps an author's ids from shadowing names that scripts of the page rely on.
 _ID_PREFIX = "user-content-"
 
-_PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+
+def _parser(*, html: bool) -> MarkdownIt:
+    return MarkdownIt("commonmark", {"html": html}).enable(["table", "strikethrough"])
+
+
+_PARSER = _parser(html=True)
+_PARSER_OF_TEXT = _parser(html=False)
 _CLEANER = nh3.Cleaner(
     attributes=nh3.ALLOWED_ATTRIBUTES
     | {"code": {"class"}, "abbr": {"title"}}
@@ -40,14 +48,25 @@ class Rendered:
 
 
 def render(body: str) -> Rendered:
-    """Render CommonMark with tables and strikethrough; HTML in it is kept as far as it is safe."""
-    tokens = _PARSER.parse(body)
+    """Render CommonMark with tables and strikethrough; HTML in it is kept as far as it is safe.
+
+    HTML whose elements are left open until it is costly to repair is shown as text.
+    """
+    tokens, html = _parse(_PARSER, body)
+    if is_costly(html):
+        tokens, html = _parse(_PARSER_OF_TEXT, body)
+    return Rendered(
+        _CLEANER.clean(html),
+        _first_text(tokens, "heading_open"),
+        _first_text(tokens, "paragraph_open"),
+    )
+
+
+def _parse(parser: MarkdownIt, body: str) -> tuple[list[Token], str]:
+    tokens = parser.parse(body)
     _move_anchors(tokens)
     _move_links(tokens)
-    html = _CLEANER.clean(_PARSER.renderer.render(tokens, _PARSER.options, {}))
-    return Rendered(
-        html, _first_text(tokens, "heading_open"), _first_text(tokens, "paragraph_open")
-    )
+    return tokens, parser.renderer.render(tokens, parser.options, {})
 
 
 def _move_anchors(tokens: list[Token]) -> None:
@@ -55,8 +74,9 @@ def _move_anchors(tokens: list[Token]) -> None:
         if opening.type != "heading_open" or not inline.children:
             continue
         last = inline.children[-1]
-        if last.type == "text" and (match := _ANCHOR.search(last.content)):
-            last.content = last.content[: match.start()]
+        text, brace, anchor = last.content.rstrip().rpartition("{")
+        if last.type == "text" and (match := _ANCHOR.fullmatch(brace + anchor)):
+            last.content = text.rstrip()
             opening.attrSet("id", match[1])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
@@ -18,6 +17,7 @@ from app.article.model import (
     TITLE_LENGTH,
 )
 from app.core.schema import PageQuery, RequestBody, RequestPath, RequestQuery, Schema, Timestamp
+from app.util.text import normalize
 
 SLUG_PATTERN = r"^[^\W_A-Z]+(?:-[^\W_A-Z]+)*$"
 MAX_TAGS = 100
@@ -25,7 +25,7 @@ LANGUAGE_PATTERN = r"^[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*$"
 
 
 def _compose(value: Any) -> Any:  # noqa: ANN401  whatever came
-    return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
+    return normalize("NFC", value) if isinstance(value, str) else value
 
 
 def _one_line(value: Any) -> Any:  # noqa: ANN401  whatever came
@@ -35,7 +35,7 @@ def _one_line(value: Any) -> Any:  # noqa: ANN401  whatever came
 def _fold(value: Any) -> Any:  # noqa: ANN401  whatever came
     if not isinstance(value, str):
         return value
-    return _one_line(unicodedata.normalize("NFKC", value).lower())
+    return _one_line(normalize("NFKC", value).lower())
 
 
 def _distinct(values: list[str]) -> list[str]:

@@ -45,7 +45,7 @@ _PAIR = re.compile(
     rf"(?:\s{{0,3}}=\s{{0,3}}|[\"']\s{{0,3}}:\s{{0,3}}))(?!{re.escape(MASK)}){_VALUE}"
 )
 # Whole values in the texts of SQLAlchemy and pydantic, which name no key beside them.
-_PARAMETERS = re.compile(r"\[parameters: [^\n]{1,65536}\]")
+_PARAMETERS = re.compile(r"\[parameters: [^\n]+")
 _INPUT = re.compile(r"input_value=[^\n]{1,1024}?, input_type=")
 _CODE = re.compile(r"(?i)((?<![\w-])code(?:=|[\"']\s{0,3}:\s{0,3})[\"']?)[\w.~%-]{6,4096}")
 # A number in a text is a telephone number when it has the shape of one and stands alone: a

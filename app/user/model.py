@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import datetime
 
 from sqlalchemy import JSON, ForeignKey, String
@@ -10,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.database import Base, Identified, Timestamps, utc_now
 from app.core.schema import Validators
+from app.util.text import normalize
 
 USERNAME_PATTERN = r"^[a-z0-9](?:[a-z0-9_-]{1,30})[a-z0-9]$"
 USERNAME_LENGTH = 32
@@ -65,4 +65,4 @@ class Follow(Base):
 
 def normalize_username(name: str) -> str:
     """Fold spellings that people take for the same name into one (Unicode NFKC, case)."""
-    return unicodedata.normalize("NFKC", name).strip().casefold()
+    return normalize("NFKC", name).strip().casefold()

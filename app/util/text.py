@@ -5,8 +5,32 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from functools import cache
+from typing import Literal
 
-_TAG = re.compile(r"""<(?:[^"'>]|"[^"]*"|'[^']*')*>""")
+# A tag holds no other outside of quotes: where one is not closed, the search ends soon.
+_TAG = re.compile(r"""<(?:[^"'<>]++|"[^"]*+"|'[^']*+')*+>""")
+MAX_MARKS = 30
+"""Marks on one letter that count (Unicode, annex 15, section 13); no language needs as many."""
+
+
+def normalize(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
+    """One spelling of a text, in time in proportion to its length.
+
+    Marks on a letter are sorted, which takes the square of their number: what follows the first
+    thirty is left out.
+    """
+    return text if text.isascii() else unicodedata.normalize(form, _excess().sub(r"\1", text))
+
+
+@cache
+def _excess() -> re.Pattern[str]:
+    """Marks of a letter, and the marks after them that are too many."""
+    # The highest ones end below 0x1F000. Some have no order of their own, but consist of some.
+    marks = {chr(point) for point in range(0x300, 0x1F000) if unicodedata.combining(chr(point))}
+    marks |= set("\u0f73\u0f75\u0f81\uff9e\uff9f")
+    mark = f"[{''.join(sorted(marks))}]"
+    return re.compile(f"({mark}{{{MAX_MARKS}}}){mark}++")
 
 
 def slugify(text: str) -> str:
@@ -15,7 +39,7 @@ def slugify(text: str) -> str:
     >>> slugify("Getting Started: Caché & Co.")
     'getting-started-caché-co'
     """
-    folded = unicodedata.normalize("NFKC", text).lower()
+    folded = normalize("NFKC", text).lower()
     return "-".join("".join(map(_or_space, folded)).split())
 
 

@@ -1,16 +1,29 @@
 from __future__ import annotations
 
 import doctest
+import unicodedata
 
 import pytest
 
 from app.util import text
-from app.util.text import shorten, slugify
+from app.util.text import MAX_MARKS, normalize, shorten, slugify
 
 
 def test_examples_are_true():
     result = doctest.testmod(text)
     assert (result.failed, result.attempted) == (0, 3)
+
+
+class TestNormalize:
+    @pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
+    @pytest.mark.parametrize(
+        "text", ["", "tea", "café", "ｅ\u0301\u0316", "\u0f73", "한국어", "हिन्दी"]
+    )
+    def test_is_what_unicode_says(self, form, text):
+        assert normalize(form, text) == unicodedata.normalize(form, text)
+
+    def test_leaves_out_marks_that_no_letter_has(self):
+        assert normalize("NFC", "x" + "\u0316" * 1_000 + "y") == "x" + "\u0316" * MAX_MARKS + "y"
 
 
 class TestSlugify:

@@ -23,6 +23,8 @@ from app.core.web.translation import translate
 
 log = get_logger(__name__)
 
+MAX_ACCEPT = 1024
+"""Characters of an Accept header that are looked at."""
 PROBLEM_JSON = "application/problem+json"
 Converter = Callable[[Any], APIException | None]
 """Gives the error to answer with, or None where the exception is a defect after all."""
@@ -106,7 +108,7 @@ def render(error: APIException, trace: list[str] | None = None) -> Response:
     """
     request = current_request()
     facts = _facts(error, request) | ({"traceback": trace} if trace else {})
-    if wants_problem():
+    if wants_problem(request):
         response = Response(dump(_problem(facts)), error.code, mimetype=PROBLEM_JSON)
     else:
         response = Response(dump(facts), error.code)
@@ -136,9 +138,12 @@ def _say(text: str, error: APIException, request: Request) -> str:
     return text.format(**error.params) if error.params else text
 
 
-def wants_problem() -> bool:
-    """Whether the client prefers RFC 9457 over plain JSON."""
-    accepted = current_request().accept_mimetypes
+def wants_problem(request: Request) -> bool:
+    """Whether the client prefers RFC 9457 over plain JSON; not from a list beyond all need."""
+    # Werkzeug looks for the ends of blanks in the square of their number.
+    if len(request.environ.get("HTTP_ACCEPT", "")) > MAX_ACCEPT:
+        return False
+    accepted = request.accept_mimetypes
     return accepted.best_match(("application/json", PROBLEM_JSON)) == PROBLEM_JSON
 
 

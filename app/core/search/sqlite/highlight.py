@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import html
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.core.search.query import MARK
 from app.core.search.sqlite.word import LETTER, fold
+from app.util.text import normalize
 
 _EACH = 40
 """Places of one word that are looked at, of which one text may have thousands."""
@@ -51,7 +51,7 @@ class Marker:
             text: Plain text.
             crop: About how many characters of it to show; all where left out.
         """
-        text = unicodedata.normalize("NFC", text)
+        text = normalize("NFC", text)
         if crop is not None and len(text) > crop:
             text = self._crop(text, crop)
         parts, rest = [], 0

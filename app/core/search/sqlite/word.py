@@ -14,6 +14,8 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from app.util.text import normalize
+
 if TYPE_CHECKING:
     from rjieba import Jieba
 
@@ -53,10 +55,10 @@ def fold(text: str) -> str:
     """Make spellings alike that people take for the same: case, accents, full width."""
     if _PLAIN.fullmatch(text):
         return text.lower()
-    text = unicodedata.normalize("NFKC", text).casefold()
+    text = normalize("NFKC", text).casefold()
     if _ACCENTED.search(text):
-        bare = _ACCENTS.sub("", unicodedata.normalize("NFD", text))
-        text = unicodedata.normalize("NFC", bare)
+        bare = _ACCENTS.sub("", normalize("NFD", text))
+        text = normalize("NFC", bare)
     return text
 
 
