@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypedDict
+from typing import Self, TypedDict
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -14,6 +14,7 @@ from app.article.markdown import Rendered, render
 from app.article.model import SLUG_LENGTH, SUMMARY_LENGTH, TITLE_LENGTH, Article
 from app.article.schema import Slug
 from app.core.database import utc_now
+from app.core.exceptions import GroundworkError
 from app.util.text import shorten, slugify
 
 NAMELESS = "article"
@@ -74,25 +75,47 @@ class Draft:
         return fields | Fields(published_at=self.published_at) if self.published_at else fields
 
 
-def render_text(fields: Fields) -> Rendered | None:
-    """Render the text, if there is a new one: slow, so it is done before the transaction."""
-    return render(fields["body"]) if "body" in fields else None
+class TextMoved(GroundworkError):
+    """What was rendered is not the article's text any more."""
 
 
-def write(article: Article, fields: Fields, rendered: Rendered | None) -> None:
+@dataclass(frozen=True, slots=True)
+class RenderedText:
+    """A text and what was made of it: slow, so it is done before the transaction."""
+
+    body: str
+    rendered: Rendered
+
+    @classmethod
+    def of(cls, body: str) -> Self:
+        """Render the text."""
+        return cls(body, render(body))
+
+
+def needs_text(fields: Fields) -> bool:
+    """Whether something is to be made from the text: its HTML, a title or a summary."""
+    return "body" in fields or None in {fields.get("title", ""), fields.get("summary", "")}
+
+
+def write(article: Article, fields: Fields, text: RenderedText | None) -> None:
     """Fill the fields of an article.
 
     Args:
         article: A new one, or one with its text loaded.
         fields: What to write.
-        rendered: What `render_text` made of the fields.
+        text: The text, rendered, where `needs_text` says so.
+
+    Raises:
+        TextMoved: The fields name no text, and the article's is another than this.
     """
+    rendered = None if text is None else text.rendered
+    if text is not None and text.body != fields.get("body", article.body):
+        raise TextMoved
     if "slug" in fields:
         article.slug = fields["slug"]
     if "language" in fields:
         article.language = fields["language"]
-    if "body" in fields:
-        rendered = rendered or render(fields["body"])
+    if "body" in fields and rendered is not None:
         article.body, article.html = fields["body"], rendered.html
     _write_heading(article, fields, rendered)
     if "tags" in fields and sorted(article.tags) != sorted(fields["tags"]):
@@ -102,12 +125,11 @@ def write(article: Article, fields: Fields, rendered: Rendered | None) -> None:
 
 def _write_heading(article: Article, fields: Fields, rendered: Rendered | None) -> None:
     title, summary = fields.get("title", ""), fields.get("summary", "")
-    if title is None or summary is None:
-        rendered = rendered or render(article.body)
+    if rendered is not None:
         title = shorten(rendered.title or article.slug, TITLE_LENGTH) if title is None else title
         summary = shorten(rendered.summary, SUMMARY_LENGTH) if summary is None else summary
     if "title" in fields:
-        article.title = title
+        article.title = title or ""
     if "summary" in fields:
         article.summary = summary or ""
 

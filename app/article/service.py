@@ -8,10 +8,18 @@ from sqlalchemy import CursorResult, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import undefer_group
 
-from app.article.content import Draft, Fields, render_text, slug_from, vary_slug, write
+from app.article.content import (
+    Draft,
+    Fields,
+    RenderedText,
+    TextMoved,
+    needs_text,
+    slug_from,
+    vary_slug,
+    write,
+)
 from app.article.event import ArticleEvents
 from app.article.exceptions import ArticleNotFound, SlugTaken
-from app.article.markdown import Rendered
 from app.article.model import Article, ArticleLike, ArticleState, state_of
 from app.article.query import is_published, is_visible, walks_of
 from app.article.schema import ArticleQuery
@@ -19,12 +27,14 @@ from app.article.tag import keep_tags
 from app.core.auth.permission import Permission
 from app.core.auth.principal import Principal
 from app.core.database import Database, is_duplicate, transactional, utc_now
-from app.core.exceptions import Forbidden
+from app.core.exceptions import Conflict, Forbidden
 from app.core.outbox import Outbox
 from app.core.paging import Window, walk_page
 from app.core.precondition import Expected
 
 SLUG_TRIES = 5
+TEXT_TRIES = 5
+"""How often a text is rendered that somebody changes meanwhile."""
 Counter = Literal["likes", "comments"]
 
 
@@ -128,7 +138,7 @@ class ArticleService:
         Raises:
             SlugTaken: Another article has the slug that was asked for.
         """
-        return self._insert(fields, render_text(fields), author)
+        return self._insert(fields, RenderedText.of(fields.get("body", "")), author)
 
     def change(self, slug: str, fields: Fields, expected: Expected, by: Principal) -> Article:
         """Change the fields of an article. Each change makes a new version.
@@ -139,7 +149,20 @@ class ArticleService:
             PreconditionFailed: It is not as the caller has seen it.
             SlugTaken: Another article has the new slug.
         """
-        return self._change(slug, fields, render_text(fields), expected, by)
+        for _ in range(TEXT_TRIES):
+            text = self._render(slug, fields, by) if needs_text(fields) else None
+            try:
+                return self._change(slug, fields, text, expected, by)
+            except TextMoved:
+                continue  # somebody has written another text meanwhile
+        raise Conflict
+
+    def _render(self, slug: str, fields: Fields, by: Principal) -> RenderedText:
+        """Render the new text or, where it stays, the present one: before the transaction."""
+        if "body" in fields:
+            return RenderedText.of(fields["body"])
+        self.database.session.rollback()  # what was written meanwhile is to be seen
+        return RenderedText.of(self.get(slug, by).body)
 
     @transactional
     def delete(self, slug: str, expected: Expected, by: Principal) -> None:
@@ -164,20 +187,20 @@ class ArticleService:
         Raises:
             SlugTaken: An article of another author has the slug.
         """
-        return self._put(draft, render_text(draft.fields()))
+        return self._put(draft, RenderedText.of(draft.body))
 
     @transactional
-    def _put(self, draft: Draft, rendered: Rendered | None) -> Article:
+    def _put(self, draft: Draft, text: RenderedText | None) -> Article:
         article = self.find_by_slug(draft.slug)
         if article is None:
             # A moment of its own may lie ahead, and then it is not published yet.
             default = Fields(published_at=utc_now())
             fields = default | draft.fields()
-            return self._insert(fields, rendered, draft.author, is_import=True)
+            return self._insert(fields, text, draft.author, is_import=True)
         if article.author != draft.author:
             raise SlugTaken
         earlier = article.published_at
-        write(article, draft.fields(), rendered)
+        write(article, draft.fields(), text)
         if self.database.session.is_modified(article):
             self._keep(article)
             self._events.written(article, earlier, is_import=True)
@@ -185,13 +208,13 @@ class ArticleService:
 
     @transactional
     def _insert(
-        self, fields: Fields, rendered: Rendered | None, author: str, *, is_import: bool = False
+        self, fields: Fields, text: RenderedText | None, author: str, *, is_import: bool = False
     ) -> Article:
         given = fields.get("slug")
         base = slug = given or slug_from(fields.get("title") or "")
         for _ in range(1 if given else SLUG_TRIES):
             article = Article(author=author)
-            write(article, fields | Fields(slug=slug), rendered)
+            write(article, fields | Fields(slug=slug), text)
             if self._has_added(article):
                 self._events.written(article, None, is_import=is_import)
                 return article
@@ -214,18 +237,18 @@ class ArticleService:
         self,
         slug: str,
         fields: Fields,
-        rendered: Rendered | None,
+        text: RenderedText | None,
         expected: Expected,
         by: Principal,
     ) -> Article:
         article = self._lock(slug, by)
         expected.check(article.revision)
-        return self._amend(article, fields, rendered) if fields else article
+        return self._amend(article, fields, text) if fields else article
 
-    def _amend(self, article: Article, fields: Fields, rendered: Rendered | None) -> Article:
+    def _amend(self, article: Article, fields: Fields, text: RenderedText | None) -> Article:
         # Whatever the new values are: of several writers who saw one version, one succeeds.
         earlier = article.published_at
-        write(article, fields, rendered)
+        write(article, fields, text)
         self._keep(article)
         self._events.written(article, earlier)
         return article

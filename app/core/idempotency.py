@@ -1,7 +1,8 @@
 """Idempotency keys: a request that is sent twice has one effect, and both get its answer.
 
 A key is a row in the effect's own transaction. Whatever happens in between, either both are there
-or neither is, and there is nothing to clean up after a crash.
+or neither is, and there is nothing to clean up after a crash. The transaction begins with the
+effect's first write, so that a key makes no lock last longer.
 
     Conflict
     └── RequestInFlight           409 10030
@@ -112,7 +113,9 @@ class Idempotency:
     def run(self, claim: Claim, act: Callable[[], Answer]) -> Answer:
         """Act and remember the answer, or repeat the one that is remembered.
 
-        The act runs in the key's transaction. If it raises, both are undone and the key is free.
+        The act's writes are in the key's transaction, and what it does before them is not. If it
+        raises, both are undone and the key is free. Of two that act at once, the one that writes
+        last finds the key taken and repeats the other's answer.
 
         Args:
             claim: The request.
@@ -156,19 +159,20 @@ class Idempotency:
             raise
 
     def _perform(self, claim: Claim, act: Callable[[], Answer]) -> Answer:
+        row: IdempotencyKey
         is_claiming = False
 
-        def perform(session: Session) -> Answer:
-            nonlocal is_claiming
-            is_claiming = True
-            row = _write_claim(session, claim)
+        def take_key(session: Session) -> None:
+            nonlocal row, is_claiming
+            row, is_claiming = _row_of(claim), True
+            _write_claim(session, row)
             is_claiming = False
-            answer = act()
+
+        def keep(answer: Answer) -> None:
             row.status, row.headers, row.body = answer.status, answer.headers, answer.body
-            return answer
 
         try:
-            return self.database.transact(perform)
+            return self.database.transact_late(act, first=take_key, last=keep)
         except DBAPIError as error:
             if is_claiming and is_retryable(error):
                 raise RequestInFlight(headers={"Retry-After": RETRY_AFTER}) from error
@@ -198,14 +202,17 @@ def _by_key(claim: Claim) -> Select[IdempotencyKey]:
     )
 
 
-def _write_claim(session: Session, claim: Claim) -> IdempotencyKey:
-    """Take the key; whoever comes second waits here until it is known what became of the first."""
-    row = IdempotencyKey(
+def _row_of(claim: Claim) -> IdempotencyKey:
+    return IdempotencyKey(
         caller=claim.caller,
         key=claim.key,
         operation=claim.operation,
         fingerprint=claim.fingerprints[0],
     )
+
+
+def _write_claim(session: Session, row: IdempotencyKey) -> None:
+    """Take the key; whoever comes second waits here until it is known what became of the first."""
     session.add(row)
     try:
         session.flush()
@@ -213,4 +220,3 @@ def _write_claim(session: Session, claim: Claim) -> IdempotencyKey:
         if is_duplicate(error):
             raise _Taken from None
         raise
-    return row

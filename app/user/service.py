@@ -184,12 +184,16 @@ class UserService:
             raise
         return user
 
-    @transactional
     def put(self, username: str, password: str, roles: Iterable[Role]) -> User:
         """Make the account, or give the one of this name this password and these roles."""
-        if (user := self.find(username)) is None:
+        if self.find(username) is None:
             return self.create(username, password, roles)
-        user.password_hash, user.roles = hash_password(password), list(roles)
+        return self._replace(username, hash_password(password), roles)
+
+    @transactional
+    def _replace(self, username: str, hashed: str, roles: Iterable[Role]) -> User:
+        user = self.get(username)
+        user.password_hash, user.roles = hashed, list(roles)
         return user
 
     @transactional

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
@@ -42,6 +42,8 @@ class _Scope:
     read_limit: float | None = None
     session: Session | None = None
     transaction: Transaction | None = None
+    opening: Callback | None = None
+    """Begins the transaction of which the first write will be a part."""
 
 
 class _ScopeContext(AbstractContextManager[None]):
@@ -180,15 +182,48 @@ class Database:
         """
         with self.scope():
             scope = self._required()
+            if scope.opening is not None:
+                scope.opening()
             if scope.transaction is not None:
                 return self._join(scope.transaction, function)
             return retry(lambda: self._attempt(scope, function), self._timeout, self._count_retry)
 
+    def transact_late(
+        self,
+        function: Callable[[], R],
+        *,
+        first: Callable[[Session], object],
+        last: Callable[[R], object],
+    ) -> R:
+        """Run the function so that all it writes is one transaction, which begins with a write.
+
+        Whatever the function does before its first call of `transact` is done before any lock is
+        taken, however slow it is. After a deadlock it runs again from its start, as in `transact`.
+
+        Args:
+            function: Calls whatever writes.
+            first: Done at the transaction's start, before anything else of it.
+            last: Given the result, and done at the transaction's end.
+
+        Raises:
+            DatabaseMisuse: A transaction is open already.
+        """
+        with self.scope():
+            scope = self._required()
+            if self.is_in_transaction:
+                msg = "a transaction is open: what begins late cannot be a part of it"
+                raise DatabaseMisuse(msg)
+            return retry(
+                lambda: self._attempt_late(scope, function, first, last),
+                self._timeout,
+                self._count_retry,
+            )
+
     @property
     def is_in_transaction(self) -> bool:
-        """Whether a transaction is open here, whose end decides about whatever is written."""
+        """Whether what is written here is part of a transaction, whose end decides about it."""
         scope = self._current()
-        return scope is not None and scope.transaction is not None
+        return scope is not None and (scope.transaction or scope.opening) is not None
 
     def after_commit(self, callback: Callback) -> None:
         """Call this once the current transaction is committed; forget it if it is undone.
@@ -245,6 +280,39 @@ class Database:
                 result = transaction.run(session, function)
             finally:
                 scope.transaction = None
+        transaction.call_back()
+        return result
+
+    def _attempt_late(
+        self,
+        scope: _Scope,
+        function: Callable[[], R],
+        first: Callable[[Session], object],
+        last: Callable[[R], object],
+    ) -> R:
+        transaction = Transaction()
+
+        def begin() -> None:
+            scope.opening = None
+            session = self._prepare()
+            turn.enter_context(self._turn())
+            session.connection(execution_options={WRITES: True})
+            scope.transaction = transaction
+            self._join(transaction, first)
+
+        def run(_: Session) -> R:
+            result = function()
+            if scope.opening is not None:
+                begin()
+            last(result)
+            return result
+
+        with ExitStack() as turn:
+            scope.opening = begin
+            try:
+                result = transaction.run(self.session, run)
+            finally:
+                scope.opening = scope.transaction = None
         transaction.call_back()
         return result
 

@@ -199,3 +199,82 @@ class TestTransaction:
         assert len(runs) == 5
         assert [event["event"] for event in events] == ["transaction_retried"] * 4
         assert [event["attempt"] for event in events] == [1, 2, 3, 4]
+
+
+class TestLateTransaction:
+    def test_begins_with_the_first_write(self, database, service):
+        """What is done before holds up nobody."""
+        service.open("ann", 1)
+
+        def work() -> int:
+            run_together(partial(service.open, "bob"))
+            amount: int = service.open("eve", 2).amount
+            return amount
+
+        states: list[bool] = []
+        result = database.transact_late(
+            work,
+            first=lambda _: states.append(count_of_others(database) == 2),
+            last=states.append,
+        )
+        assert (result, states, count(database)) == (2, [True, 2], 3)
+
+    def test_is_one_for_all_writes(self, database, service):
+        def work() -> None:
+            service.open("ann")
+            service.open("bob")
+            raise ValueError
+
+        with pytest.raises(ValueError):  # noqa: PT011  the one of the line above
+            database.transact_late(work, first=lambda _: None, last=lambda _: None)
+        assert count(database) == 0
+
+    def test_begins_at_the_end_where_nothing_is_written(self, database, service):
+        steps: list[str] = []
+        database.transact_late(
+            lambda: steps.append("work"),
+            first=lambda _: steps.append("first"),
+            last=lambda _: steps.append("last"),
+        )
+        assert steps == ["work", "first", "last"]
+
+    def test_what_it_is_part_of_decides_before_it_begins(self, database):
+        seen: list[bool] = []
+        database.transact_late(
+            lambda: seen.append(database.is_in_transaction),
+            first=lambda _: None,
+            last=lambda _: None,
+        )
+        assert seen == [True]
+
+    def test_runs_again_from_the_start_after_a_stale_version(self, database, service):
+        runs: list[int] = []
+
+        def work() -> None:
+            runs.append(len(runs))
+            database.transact(fail_once)
+
+        def fail_once(_: Session) -> None:
+            if len(runs) == 1:
+                raise StaleDataError
+
+        database.transact_late(work, first=lambda _: None, last=lambda _: None)
+        assert runs == [0, 1]
+
+    def test_is_refused_inside_a_transaction(self, database):
+        def late(_: Session) -> None:
+            database.transact_late(lambda: None, first=lambda _: None, last=lambda _: None)
+
+        with pytest.raises(DatabaseMisuse, match="transaction is open"):
+            database.transact(late)
+
+    def test_after_its_end_writes_are_transactions_of_their_own(self, database, service):
+        database.transact_late(lambda: None, first=lambda _: None, last=lambda _: None)
+        with database.scope():
+            assert not database.is_in_transaction
+            service.open("ann")
+        assert count(database) == 1
+
+
+def count_of_others(database: Database) -> int:
+    return database.session.scalar(select(func.count()).select_from(Account)) or 0

@@ -156,7 +156,8 @@ class TestRefusal:
             claim = claim_of(current_request())
 
             def act():
-                api.database.session.execute(update(Article).values(title="half"))
+                half = update(Article).values(title="half")
+                api.database.transact(lambda session: session.execute(half))
                 raise Conflict
 
             with api.database.scope(), pytest.raises(Conflict):
@@ -247,9 +248,12 @@ class TestLockTimeOut:
         holds, go_on = threading.Event(), threading.Event()
 
         def act() -> Answer:
+            api.database.transact(hold)
+            return Answer(204, [], b"")
+
+        def hold(_: object) -> None:
             holds.set()
             go_on.wait(20)
-            return Answer(204, [], b"")
 
         def second() -> None:
             holds.wait(10)
