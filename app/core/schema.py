@@ -138,4 +138,6 @@ class Problem(Schema):
     request_id: str
     """Quote it when asking for help: every log entry of this request carries it."""
     errors: Annotated[list[FieldProblem] | None, Field(exclude_if=_is_none)] = None
-    """The wrong fields, where there are any."""
+    """The wrong fields, where there are any; at most 20."""
+    errors_total: Annotated[int | None, Field(exclude_if=_is_none)] = None
+    """How many fields are wrong, where not all of them are listed."""

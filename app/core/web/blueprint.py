@@ -17,6 +17,7 @@ from app.core.paging import Window
 from app.core.web.document import SECURITY_SCHEME
 from app.core.web.guard import Authenticate, Need, admit, need_of
 from app.core.web.idempotency import PARAMETER, answer_once, claim_of, is_idempotent
+from app.core.web.limit import early_limits, spend_early
 from app.core.web.linking import link_header
 from app.core.web.request import Response, current_request
 from app.core.web.row import writer_of
@@ -87,11 +88,14 @@ def bind(
     shape = shaper_of(model)
     takes_principal = "principal" in inspect.signature(view).parameters
     takes_key = is_idempotent(view)
+    limits = early_limits(view)
 
     @functools.wraps(view)
     def bound(**_: object) -> object:
         request = current_request()
         principal = admit(request, need, _authenticate)
+        if limits:
+            spend_early(limits, request)
         claim = claim_of(request) if takes_key else None
         values: dict[str, Any] = read(request, readers)
         if takes_principal:

@@ -6,10 +6,11 @@
     @limited("10/minute", by=account_name, fail="closed", counts=WrongPassword)
     def create_token(...) -> ...:
 
-A limit is checked once its caller is admitted and its parameters are read, so that `principal`
-and `account_name` are known. Several are checked from the top down, and the first that is used
-up answers 429 with `Retry-After`. Every answer of the route says where the caller stands
-(draft-ietf-httpapi-ratelimit-headers).
+A limit is checked once its caller is admitted. One that counts every call, by something else than
+`account_name`, is checked before the body is read, since reading is a part of what it bounds; the
+others are checked when the parameters are known. Several are checked from the top down, and the
+first that is used up answers 429 with `Retry-After`. Every answer of the route says where the
+caller stands (draft-ietf-httpapi-ratelimit-headers).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from app.core.rate_limit import Backoff, MemoryWindows, Quota, Rate, RedisWindow
 from app.core.redis_client import RedisClient, RedisUnavailable
 from app.core.web.metrics import count_limit_without_redis
 from app.core.web.request import Request, current_request
+from app.util.text import normalize
 
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 ResponseT = TypeVar("ResponseT", bound=Response)
@@ -43,6 +45,7 @@ Counts = type[Exception] | tuple[type[Exception], ...]
 
 RETRY_AFTER_OUTAGE = "2"
 _SPENDINGS = "groundwork.limits"
+_SPENT = "groundwork.limits.spent"
 
 
 # What a limit counts by
@@ -76,7 +79,7 @@ def account_name(request: Request) -> str | None:
 
 def fold_name(text: str) -> str:
     """The one spelling that a name is counted by."""
-    letters = unicodedata.normalize("NFKD", text)
+    letters = normalize("NFKD", text)
     name = "".join(letter for letter in letters if unicodedata.category(letter)[0] not in "MCZ")
     return name.casefold()
 
@@ -162,14 +165,35 @@ def limited(
 
         @functools.wraps(view)
         def within(*args: object, **kwargs: object) -> object:
+            if limit in current_request().environ.get(_SPENT, ()):
+                return view(*args, **kwargs)
             spending = _spend(limit)
             if spending is None or counts is None:
                 return view(*args, **kwargs)
             return _call_counting(counts, spending, lambda: view(*args, **kwargs))
 
+        if counts is None and by is not account_name:
+            within.__early__ = (limit, *early_limits(view))  # type: ignore[attr-defined]
         return cast("ViewT", within)
 
     return declare
+
+
+def early_limits(view: Callable[..., Any]) -> tuple[Limit, ...]:
+    """The limits of a view that need not know its parameters, from the top down."""
+    return getattr(view, "__early__", ())
+
+
+def spend_early(limits: tuple[Limit, ...], request: Request) -> None:
+    """Count a request whose body has not been read.
+
+    Raises:
+        TooManyRequests: A limit is used up.
+        ServiceUnavailable: Redis is gone, and a limit does not go without.
+    """
+    request.environ[_SPENT] = limits
+    for limit in limits:
+        _spend(limit)
 
 
 def _call_counting(counts: Counts, spending: Refundable, view: Callable[[], object]) -> object:

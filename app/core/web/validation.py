@@ -1,7 +1,7 @@
 """Reads a view's declared parameters from the request, and refuses what does not fit.
 
 A parameter named `path`, `query`, `header`, `form` or `body` and annotated with a pydantic model
-is filled from that part of the request. Every wrong field is reported with its location.
+is filled from that part of the request. Wrong fields are reported with their locations.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from app.core.web.translation import translate
 
 Model = type[BaseModel]
 Reader = Callable[[Request], BaseModel]
+MAX_ERRORS = 20
+"""Wrong fields that an answer lists; it counts all of them."""
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
@@ -57,20 +59,31 @@ def read(request: Request, readers: Iterable[tuple[str, Reader]]) -> dict[str, B
     """Fill every declared parameter.
 
     Raises:
-        ValidationFailed: Fields are wrong; all of them are listed, whatever their location.
+        ValidationFailed: Fields are wrong; the first are listed, whatever their location, and all
+            are counted.
         BadRequest: The body is not JSON.
         UnsupportedMediaType: The body's type is not one that the view reads.
     """
     values: dict[str, BaseModel] = {}
     errors: list[FieldError] = []
+    total = 0
     for location, reader in readers:
         try:
             values[location] = reader(request)
         except ValidationError as error:
-            errors.extend(_field_errors(error, location, request.locale))
+            total += error.error_count()
+            room = MAX_ERRORS - len(errors)
+            errors.extend(_field_errors(error, location, request.locale, room))
     if errors:
-        raise ValidationFailed(errors=errors)
+        raise _failed(errors, total)
     return values
+
+
+def _failed(errors: list[FieldError], total: int) -> ValidationFailed:
+    failed = ValidationFailed(errors=errors)
+    if total > len(errors):
+        failed.extra["errors_total"] = total
+    return failed
 
 
 def _path_reader(model: Model) -> Reader:
@@ -135,9 +148,10 @@ def _body_reader(model: Model) -> Reader:
         try:
             return validate(raw)  # type: ignore[no-any-return]
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            if first["type"] == "json_invalid":
-                raise _not_json(first.get("ctx", {})["error"]) from None
+            if error.error_count() == 1:  # the list of all may be long
+                first = error.errors(include_url=False, include_input=False)[0]
+                if first["type"] == "json_invalid":
+                    raise _not_json(first.get("ctx", {})["error"]) from None
             raise
 
     return reader
@@ -202,14 +216,16 @@ def _flatten(values: MultiDict[str, Any], many: frozenset[str]) -> dict[str, Any
     }
 
 
-def _field_errors(error: ValidationError, location: str, locale: str) -> list[FieldError]:
+def _field_errors(
+    error: ValidationError, location: str, locale: str, limit: int
+) -> list[FieldError]:
     return [
         {
             "field": ".".join([location, *map(_printable, detail["loc"])]),
             "message": _message(detail["type"], detail["msg"], detail.get("ctx", {}), locale),
             "type": detail["type"],
         }
-        for detail in error.errors(include_url=False, include_input=False)
+        for detail in error.errors(include_url=False, include_input=False)[:limit]
     ]
 
 

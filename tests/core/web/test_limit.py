@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from io import BytesIO
 
 import pytest
 from flask.testing import FlaskClient
@@ -75,6 +76,13 @@ def probe_routes() -> APIBlueprint:
             time.sleep(0.02)  # as long as a hash takes: parallel guesses overlap
             raise WrongPassword
         return {"access_token": "…"}
+
+    @api.post("/written")
+    @public
+    @limited("2/minute", by=client_address, fail="process")
+    @limited("3/minute", by=principal, fail="process")
+    def write(form: Login) -> dict[str, int]:
+        return {}
 
     @api.get("/mine")
     @public
@@ -170,6 +178,27 @@ class TestAnswers:
         policy = '"client-address";q=30;w=60, "account-name";q=5;w=4'
         assert policy == answer.headers["RateLimit-Policy"]
         assert answer.headers["RateLimit"] == '"client-address";r=29;t=60, "account-name";r=4;t=4'
+
+    def test_a_body_that_is_wrong_counts_and_is_not_read_when_the_limit_is_used_up(
+        self, client: FlaskClient
+    ) -> None:
+        answers = [client.post("/probe/written", data={"a": "b"}) for _ in range(3)]
+
+        assert [answer.status_code for answer in answers] == [422, 422, 429]
+        body = BytesIO(b"username=ada&password=right")
+        form = "application/x-www-form-urlencoded"
+        client.post("/probe/written", input_stream=body, content_length=27, content_type=form)
+        assert body.tell() == 0
+
+    def test_a_request_counts_once_though_its_limit_is_asked_early(
+        self, client: FlaskClient
+    ) -> None:
+        answer = client.post("/probe/written", data={"username": "a", "password": "right"})
+
+        assert (
+            answer.headers["RateLimit-Policy"] == '"client-address";q=2;w=60, "principal";q=3;w=60'
+        )
+        assert answer.headers["RateLimit"].startswith('"client-address";r=1;t=60, "principal";r=2')
 
     def test_other_routes_say_nothing(self, client: FlaskClient) -> None:
         assert "RateLimit" not in client.get("/probe/free").headers

@@ -224,6 +224,23 @@ class TestBody:
         assert response.json["seen"]["body"]["title"] == "b"
 
 
+class TestManyErrors:
+    def test_twenty_are_listed_and_all_are_counted(self, probe):
+        response = probe.post("/body", json={"title": "a"} | {f"k{n}": 1 for n in range(1_000)})
+        assert response.status_code == 422
+        assert (len(response.json["errors"]), response.json["errors_total"]) == (20, 1_000)
+
+    def test_those_of_several_locations_count_together(self, probe):
+        unknown = {f"k{n}": 1 for n in range(30)}
+        response = probe.put("/all/0?page=0", json={"title": 1} | unknown)
+        found = [error["field"] for error in response.json["errors"]]
+        assert found[:4] == ["header.x_tenant", "path.number", "query.page", "body.title"]
+        assert (len(found), response.json["errors_total"]) == (20, 34)
+
+    def test_a_few_are_not_counted(self, probe):
+        assert "errors_total" not in probe.post("/body", json={"title": 1}).json
+
+
 class TestJSON:
     @pytest.mark.parametrize(
         "raw",
