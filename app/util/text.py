@@ -13,6 +13,46 @@ _TAG = re.compile(r"""<(?:[^"'<>]++|"[^"]*+"|'[^']*+')*+>""")
 MAX_MARKS = 30
 """Marks on one letter that count (Unicode, annex 15, section 13); no language needs as many."""
 
+# Nothing is seen of them, or they turn round what is written after them: controls, marks of
+# direction, zero-width letters and selectors, fillers, what Unicode keeps for private use or has
+# not assigned. Written by category where that is a rule, else one by one.
+_UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u20d0-\u20f0\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0100-\U000e01ef]"
+)
+_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def first_unseen(text: str) -> str | None:
+    """The first character that nobody sees, for texts that stand for themselves: names."""
+    for character in text:
+        if unicodedata.category(character) in _UNSEEN or _INVISIBLE.match(character):
+            return character
+    return None
+
+
+def first_control(text: str) -> str | None:
+    """The first character that is no text, for lines that people read.
+
+    The joiners and selectors of emoji and of Indian and Arabic scripts are text.
+    """
+    for character in text:
+        if unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} or character in _DIRECTIONS:
+            return character
+    return None
+
+
+def is_seen(text: str) -> bool:
+    """Whether there is anything to be seen."""
+    return any(first_unseen(letter) is None and not letter.isspace() for letter in text)
+
+
+def without_controls(text: str) -> str:
+    """The text without what `first_control` finds, on one line."""
+    kept = (" " if letter.isspace() else letter for letter in text)
+    return " ".join("".join(letter for letter in kept if not first_control(letter)).split())
+
 
 def normalize(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
     """One spelling of a text, in time in proportion to its length.
@@ -39,14 +79,20 @@ def slugify(text: str) -> str:
     >>> slugify("Getting Started: Caché & Co.")
     'getting-started-caché-co'
     """
-    folded = normalize("NFKC", text).lower()
-    return "-".join("".join(map(_or_space, folded)).split())
+    visible = _INVISIBLE.sub("", normalize("NFKC", text)).lower()
+    words = "".join(letter if is_of_word(letter) else " " for letter in visible).split()
+    # A mark that follows no letter belongs to a sign, which is left out.
+    return "-".join(filter(None, map(_from_letter, words)))
 
 
-def _or_space(character: str) -> str:
+def is_of_word(character: str) -> bool:
+    """Whether this may stand in a word: a letter, a digit, or a mark on one."""
     # Marks carry the vowels of Hindi, Thai and Tamil; Python's \w does not know them.
-    is_word = character.isalnum() or unicodedata.category(character).startswith("M")
-    return character if is_word else " "
+    return character.isalnum() or unicodedata.category(character) in {"Mn", "Mc"}
+
+
+def _from_letter(word: str) -> str:
+    return word[next((i for i, letter in enumerate(word) if letter.isalnum()), len(word)) :]
 
 
 def shorten(text: str, length: int) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 import pytest
 
@@ -87,10 +88,11 @@ class TestSanitising:
             assert not FORBIDDEN_TAGS.search(html)
             found = attributes(html)
             assert not [name for name in found if name.startswith("on")]
-            assert not {"style", "srcdoc", "background", "name"} & set(found)
+            assert not {"style", "srcdoc", "background"} & set(found)
             for name in ("href", "src"):
                 assert re.match(r"(https?:|mailto:|[^:]*$)", found.get(name, ""))
-            assert found.get("id", "user-content-").startswith("user-content-")
+            for name in ("id", "name"):
+                assert found.get(name, "user-content-").startswith("user-content-")
 
     def test_code_is_shown_and_not_run(self):
         html = render("```html\n<script>alert(1)</script>\n```").html
@@ -140,7 +142,7 @@ class TestRendering:
 
     @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
     def test_every_line_ending_ends_a_line(self, ending):
-        assert "<h1>a</h1>\n<p>b</p>" in render(f"# a{ending}{ending}b").html
+        assert '<h1 id="user-content-a">a</h1>\n<p>b</p>' in render(f"# a{ending}{ending}b").html
 
     @pytest.mark.parametrize(
         "bomb",
@@ -176,10 +178,16 @@ class TestAnchors:
         assert render("# Title {#anchor}").title == "Title"
 
     @pytest.mark.parametrize(
-        "heading", ["## Title", "## Title {x}", "## Title {.class}", "## A {#b} c", "## `{#a}`"]
+        "heading, text",
+        [
+            ("## Title {x}", "Title {x}"),
+            ("## Title {.class}", "Title {.class}"),
+            ("## A {#b} c", "A {#b} c"),
+            ("## `{#a}`", "<code>{#a}</code>"),
+        ],
     )
-    def test_anything_else_stays_text(self, heading):
-        assert 'id="' not in render(heading).html
+    def test_anything_else_stays_text(self, heading, text):
+        assert f">{text}</h2>" in render(heading).html
 
     @pytest.mark.parametrize("anchor", ['a"onclick="x', "a b", "<b>"])
     def test_it_holds_no_markup(self, anchor):
@@ -219,3 +227,96 @@ def test_a_link_within_the_text_leads_to_its_heading():
     html = render("# Start { #start }\n\nSee [the start](#start).").html
     assert 'id="user-content-start"' in html
     assert 'href="#user-content-start"' in html
+
+
+def ids(html: str) -> set[str]:
+    return set(re.findall(r' (?:id|name)="([^"]*)"', html))
+
+
+def targets(html: str) -> set[str]:
+    return {unquote(link) for link in re.findall(r'href="#([^"]*)"', html)}
+
+
+class TestHeadings:
+    @pytest.mark.parametrize(
+        "heading, name",
+        [
+            ("Setup", "setup"),
+            ("Getting Started: it's *easy*", "getting-started-its-easy"),
+            ("`APIRouter` class", "apirouter-class"),
+            ("安装 与 配置", "安装-与-配置"),
+            ("हिन्दी", "हिन्दी"),
+            ("a_b - c", "a_b---c"),
+        ],
+    )
+    def test_has_the_id_that_github_gives_it(self, heading, name):
+        assert f'<h2 id="user-content-{name}">' in render(f"## {heading}").html
+
+    def test_the_same_text_again_gets_a_number(self):
+        html = render("# A\n\n# A\n\n# A-1\n\n# B {#a-2}\n\n# A").html
+        assert re.findall(r'id="user-content-([^"]*)"', html) == ["a", "a-1", "a-1-1", "a-2", "a-3"]
+
+    def test_one_of_signs_alone_has_none(self):
+        assert render("# !?").html == "<h1>!?</h1>\n"
+
+
+class TestLinksWithinAPage:
+    @pytest.mark.parametrize(
+        "body",
+        [
+            "[go](#setup)\n\n## Setup",
+            "[go](#安装)\n\n## 安装",
+            "[go](#x)\n\n## Setup {#x}",
+            '<a href="#setup">go</a>\n\n## Setup',
+            '[go](#y)\n\n<a id="y"></a>',
+            '[go](#y)\n\n<a name="y"></a>',
+            '[go](#y)\n\n<div id="y">\n\na\n\n</div>',
+            "[go][r]\n\n## Setup\n\n[r]: #setup",
+            "[go](#user-content-setup)\n\n## Setup",
+            "a[^1] b[^n] c[^1]\n\n[^1]: One.\n[^n]: Two.",
+        ],
+    )
+    def test_lead_somewhere(self, body):
+        html = render(body).html
+        assert targets(html)
+        assert targets(html) <= ids(html)
+        assert all(name.startswith("user-content-") for name in ids(html))
+
+    def test_the_top_and_other_pages_are_left_alone(self):
+        html = render("[a](#) [b](page.md#x)").html
+        assert 'href="#"' in html
+        assert 'href="page.md#x"' in html
+
+
+class TestTables:
+    def test_columns_are_aligned(self):
+        html = render("| a | b | c | d |\n|:--|:-:|--:|---|\n| 1 | 2 | 3 | 4 |").html
+        for cell in ("th", "td"):
+            found = re.findall(rf'<{cell}(?: align="(\w+)")?>', html)
+            assert found == ["left", "center", "right", ""]
+        assert "style" not in html
+
+
+class TestFootnotes:
+    def test_are_as_github_shows_them(self):
+        html = render("a[^1]\n\n[^1]: note").html
+        assert 'a<sup class="footnote-ref"><a href="#user-content-fn-1"' in html
+        assert '<section class="footnotes">' in html
+        assert '<li id="user-content-fn-1" class="footnote-item"><p>note <a ' in html
+        assert 'href="#user-content-fnref-1" class="footnote-backref"' in html
+
+    def test_are_no_links_to_their_own_text(self):
+        assert 'href="note"' not in render("a[^1]\n\n[^1]: note").html
+
+    def test_are_not_part_of_title_and_summary(self):
+        rendered = render("# T[^1]\n\nText[^1].\n\n[^1]: note")
+        assert (rendered.title, rendered.summary) == ("T", "Text.")
+
+    def test_a_reference_without_a_note_stays_text(self):
+        assert render("a[^1]").html == "<p>a[^1]</p>\n"
+
+
+@pytest.mark.parametrize("tag", ["a", "li", "p", "section", "sup", "table"])
+def test_an_author_gives_nothing_a_class(tag):
+    html = render(f'<{tag} class="admin-panel">x</{tag}>').html
+    assert "class" not in html

@@ -44,6 +44,13 @@ class TestSlugify:
             ("", ""),
             ("../../etc/passwd", "etc-passwd"),
             ("a\x00b\nc", "a-b-c"),
+            ("⚙️ Setup", "setup"),
+            ("❤️", ""),
+            ("1️⃣ One", "1-one"),
+            ("👩‍💻 Dev", "dev"),
+            ("a\u200bb\u202ec", "a-b-c"),
+            ("\u3164", ""),
+            ("हिन्दी", "हिन्दी"),
         ],
     )
     def test_joins_words(self, given, expected):
