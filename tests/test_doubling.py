@@ -21,6 +21,7 @@ from time import thread_time
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import TypeAdapter
 from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -51,7 +52,8 @@ from app.core.web.idempotency import claim_of
 from app.core.web.limit import client_address
 from app.core.web.request import Request
 from app.user.model import normalize_username
-from app.util.text import normalize, plain_text, slugify
+from app.user.schema import Email
+from app.util.text import normalize, plain_text, slugify, without_controls
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -361,8 +363,10 @@ PARSERS: dict[str, Case] = {
     "article, title": Case(new_article("title"), 200_000),
     "article, slug": Case(new_article("slug"), 200_000, ("a-", "-", "é")),
     "article, tag": Case(new_article("tags"), 200_000),
+    "account, e-mail": Case(TypeAdapter(Email).validate_python, 50_000, ("a@b.", "a.", "@")),
     "article, body": Case(new_article("body"), 200_000),
     "slug": Case(slugify, 50_000, ("a-", "⚙️ ")),
+    "line without controls": Case(without_controls, 50_000),
     "normalize": Case(partial(normalize, "NFKC"), 100_000),
     "text of HTML": Case(plain_text, 50_000, HTML),
     # what strangers ask

@@ -15,7 +15,7 @@ from app.article.model import SLUG_LENGTH, SUMMARY_LENGTH, TITLE_LENGTH, Article
 from app.article.schema import Slug
 from app.core.database import utc_now
 from app.core.exceptions import GroundworkError
-from app.util.text import shorten, slugify
+from app.util.text import is_seen, shorten, slugify, without_controls
 
 NAMELESS = "article"
 _SUFFIX_LENGTH = 7
@@ -126,8 +126,11 @@ def write(article: Article, fields: Fields, text: RenderedText | None) -> None:
 def _write_heading(article: Article, fields: Fields, rendered: Rendered | None) -> None:
     title, summary = fields.get("title", ""), fields.get("summary", "")
     if rendered is not None:
-        title = shorten(rendered.title or article.slug, TITLE_LENGTH) if title is None else title
-        summary = shorten(rendered.summary, SUMMARY_LENGTH) if summary is None else summary
+        # A text may hold what a line may not: what is made from it leaves that out.
+        heading, paragraph = without_controls(rendered.title), without_controls(rendered.summary)
+        heading = heading if is_seen(heading) else article.slug
+        title = shorten(heading, TITLE_LENGTH) if title is None else title
+        summary = shorten(paragraph, SUMMARY_LENGTH) if summary is None else summary
     if "title" in fields:
         article.title = title or ""
     if "summary" in fields:

@@ -16,7 +16,16 @@ from app.article.model import (
     TAG_LENGTH,
     TITLE_LENGTH,
 )
-from app.core.schema import PageQuery, RequestBody, RequestPath, RequestQuery, Schema, Timestamp
+from app.core.schema import (
+    PRINTED,
+    SEEN,
+    PageQuery,
+    RequestBody,
+    RequestPath,
+    RequestQuery,
+    Schema,
+    Timestamp,
+)
 from app.util.text import normalize
 
 SLUG_PATTERN = r"^[^\W_A-Z]+(?:-[^\W_A-Z]+)*$"
@@ -46,15 +55,19 @@ def _distinct(values: list[str]) -> list[str]:
 Name = StringConstraints(strip_whitespace=True)
 # A validator that comes last runs first: spellings are unified before they are checked, because
 # unifying may lengthen a text.
-Slug = Annotated[
+KnownSlug = Annotated[
     str,
     Field(pattern=SLUG_PATTERN, max_length=SLUG_LENGTH, examples=["getting-started"]),
     BeforeValidator(_compose),
 ]
-Title = Annotated[str, Field(min_length=1, max_length=TITLE_LENGTH), BeforeValidator(_one_line)]
-Summary = Annotated[str, Field(max_length=SUMMARY_LENGTH), BeforeValidator(_one_line)]
+"""A slug that an article may have, be it from before today's rules."""
+Slug = Annotated[KnownSlug, SEEN]
+Title = Annotated[
+    str, Field(min_length=1, max_length=TITLE_LENGTH), PRINTED, BeforeValidator(_one_line)
+]
+Summary = Annotated[str, Field(max_length=SUMMARY_LENGTH), PRINTED, BeforeValidator(_one_line)]
 Body = Annotated[str, Field(min_length=1, max_length=BODY_LENGTH, pattern=r"\S")]
-Tag = Annotated[str, Field(min_length=1, max_length=TAG_LENGTH), BeforeValidator(_fold)]
+Tag = Annotated[str, Field(min_length=1, max_length=TAG_LENGTH), SEEN, BeforeValidator(_fold)]
 Tags = Annotated[list[Tag], Field(max_length=TAG_COUNT), AfterValidator(_distinct)]
 Language = Annotated[
     str, Field(pattern=LANGUAGE_PATTERN, max_length=LANGUAGE_LENGTH, examples=["en", "zh"])
@@ -69,7 +82,7 @@ def _as_list(value: Any) -> Any:  # noqa: ANN401  a collection of the ORM, or a 
 class ArticlePath(RequestPath):
     """Names one article."""
 
-    slug: Slug
+    slug: KnownSlug
     """The article's name in addresses: letters and digits in words joined by hyphens."""
 
 
@@ -106,7 +119,7 @@ class ArticleIn(RequestBody):
     title: Title
     """Title, on one line."""
     body: Body
-    """The text in Markdown (CommonMark, tables, strikethrough)."""
+    """The text in Markdown (CommonMark, tables, strikethrough, footnotes)."""
     summary: Summary | None = None
     """A sentence or two of plain text; made from the first paragraph when left out."""
     slug: Slug | None = None

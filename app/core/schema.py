@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from app.util.text import first_control, first_unseen, is_seen
 
 MAX_PAGE = 100_000
 MAX_ID = 2**53 - 1  # what JSON can say exactly (RFC 8259, section 6)
@@ -21,6 +24,36 @@ def utc(value: datetime) -> datetime:
 TO_UTC = AfterValidator(utc)
 Timestamp = Annotated[datetime, TO_UTC]
 """An instant, always written in UTC with `Z` (RFC 3339)."""
+
+
+def _refuse_unseen(value: str) -> str:
+    if character := first_unseen(value):
+        raise _invisible(character)
+    return value
+
+
+def _refuse_controls(value: str) -> str:
+    if character := first_control(value):
+        raise _invisible(character)
+    if value and not is_seen(value):
+        raise _invisible(value[0])
+    return value
+
+
+def _invisible(character: str) -> PydanticCustomError:
+    message = "Leave out the character {code}, which nobody sees"
+    return PydanticCustomError("invisible_character", message, {"code": f"U+{ord(character):04X}"})
+
+
+SEEN = AfterValidator(_refuse_unseen)
+"""Of texts that stand for themselves, such as slugs, tags and addresses: every character is seen.
+
+These two are the rules of all texts of one line. They are part of the type of a field, so that
+requests, front matter and whatever else fills it are held to them alike; what is read back from
+the database is not.
+"""
+PRINTED = AfterValidator(_refuse_controls)
+"""Of lines that people read, such as titles: no control characters, and something to be seen."""
 
 
 class Schema(BaseModel):

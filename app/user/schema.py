@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, Field
 
 from app.core.auth.permission import Role
 from app.core.schema import (
     MAX_PAGE_SIZE,
+    SEEN,
     RequestBody,
     RequestPath,
     RequestQuery,
     Schema,
     Timestamp,
 )
-from app.core.sms.phone import Phone as MobilePhone
+from app.core.sms.phone import Phone
 from app.user.model import EMAIL_LENGTH, USERNAME_PATTERN
 
 Username = Annotated[str, Field(pattern=USERNAME_PATTERN, examples=["ada"])]
@@ -24,16 +26,26 @@ Password = Annotated[str, Field(max_length=1024, json_schema_extra={"format": "p
 NewPassword = Annotated[
     str, Field(min_length=8, max_length=1024, json_schema_extra={"format": "password"})
 ]
+
+
+def _check_email(text: str) -> str:
+    try:
+        return validate_email(text, check_deliverability=False).normalized
+    except EmailNotValidError:
+        raise ValueError("Send one address and nothing else, such as ada@example.org.") from None
+
+
 Email = Annotated[
     str,
     Field(
-        pattern=r"^[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f.]+(?:\.[^@\s\x00-\x1f.]+)+$",
         max_length=EMAIL_LENGTH,
         examples=["ada@example.org"],
+        json_schema_extra={"format": "email"},
     ),
+    SEEN,
+    AfterValidator(_check_email),
 ]
-Phone = Annotated[str, Field(pattern=r"^\+[1-9]\d{6,14}$", examples=["+8613800138000"])]
-"""A number with its country (E.164)."""
+"""An address in its one spelling. Whether it can be reached is not asked: that takes a network."""
 
 
 class UserPath(RequestPath):
@@ -102,7 +114,7 @@ class PasswordIn(RequestBody):
 class PhoneIn(RequestBody):
     """A number and the proof that it is one's own."""
 
-    phone: MobilePhone
+    phone: Phone
     """The number, in place of the one until now."""
     code: Annotated[str, Field(pattern=r"^[0-9]{6}$", examples=["123456"])]
     """What `/auth/sms-codes` sent to it."""
