@@ -255,11 +255,15 @@ class TestLockTimeOut:
             holds.set()
             go_on.wait(20)
 
+        def write() -> Answer:
+            api.database.transact(lambda _: pytest.fail("it wrote"))
+            return Answer(204, [], b"")
+
         def second() -> None:
             holds.wait(10)
             try:
                 with pytest.raises(RequestInFlight):
-                    keys._perform(claim, lambda: pytest.fail("it acted"))
+                    keys._perform(claim, write)
             finally:
                 go_on.set()
 
