@@ -7,7 +7,8 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import update
 
-from app.article.importing import split_front_matter
+from app.article.front_matter import split_front_matter
+from app.article.metadata import read_metadata
 from app.article.model import Article, ArticleTag
 from app.article.source import Refusal
 
@@ -37,7 +38,7 @@ class TestUnseen:
     def test_is_refused_in_front_matter(self, api, character):
         escaped = f"\\U{ord(character):08x}"
         with pytest.raises(Refusal, match="slug"):
-            split_front_matter(f'---\nslug: "a{escaped}b"\n---\nx')
+            read_metadata(split_front_matter(f'---\nslug: "a{escaped}b"\n---\nx')[0])
 
 
 class TestTitle:
@@ -46,7 +47,7 @@ class TestTitle:
         assert problem(create(api, title=f"a{character}b")) == (422, "invisible_character")
         escaped = f"\\U{ord(character):08x}"
         with pytest.raises(Refusal, match="title"):
-            split_front_matter(f'---\ntitle: "a{escaped}b"\n---\nx')
+            read_metadata(split_front_matter(f'---\ntitle: "a{escaped}b"\n---\nx')[0])
 
     @pytest.mark.parametrize(
         "title", ["👩‍💻 Dev", "❤️", "می‌خواهم", "🏴\U000e0067\U000e007f", "क्‍ष"]
