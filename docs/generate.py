@@ -49,7 +49,7 @@ SETTING_GROUPS: dict[str, Text] = {
     "task": {"en": "Tasks", "zh": "任务"},
     "log": {"en": "Logs", "zh": "日志"},
 }
-SAME_GROUP = {"mysql": "database", "celery": "task", "flower": "task"}
+SAME_GROUP = {"mysql": "database", "sqlite": "database", "celery": "task", "flower": "task"}
 SETTING_HEAD: Text = {
     "en": "| Variable | Type | Default | Meaning |\n|---|---|---|---|\n",
     "zh": "| 变量 | 类型 | 默认值 | 含义 |\n|---|---|---|---|\n",

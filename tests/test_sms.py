@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -26,7 +27,7 @@ from tests.support.thread import run_together
 __all__ = ["redis_server", "running_redis"]
 
 GRANT = "urn:groundwork:params:oauth:grant-type:sms-code"
-SAFE = {"app_env": Environment.PRODUCTION, "app_secret_key": "x" * 40}
+SAFE = {"app_env": Environment.PRODUCTION, "app_secret_key": secrets.token_urlsafe(48)}
 
 
 class Office:

@@ -6,12 +6,15 @@ is handed a `Settings` object and reads nothing by itself.
 
 from __future__ import annotations
 
+import os
 import re
+import zlib
 from collections.abc import Iterator
 from enum import StrEnum
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     BeforeValidator,
@@ -22,16 +25,23 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy import URL, make_url
 
+from app.core.address import DatabaseURL, Host, HttpURL, RedisURL, SSLMode
+from app.core.env_file import read_env_file
 from app.core.exceptions import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[2]
 """The folder of the checkout: relative paths in settings start here."""
 
 DEVELOPMENT_SECRET = "development-only-secret-key-change-me"  # noqa: S105  refused in production
+ENV_FILE = ROOT / ".env"
 SECRETS = Path("/run/secrets")
 """Where Docker and its like put secrets: files named as the settings are."""
 MIN_SECRET_LENGTH = 32
+MIN_SECRET_CONTENT = 26
+"""Bytes that zlib makes of a secret. 32 random characters give 28 or more, and what repeats or
+counts up gives 19 or fewer."""
 ANY_ORIGIN = "*"
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 _PREFIX = re.compile(r"\+[1-9][0-9]{0,6}")
@@ -80,6 +90,13 @@ class WebServer(StrEnum):
     GRANIAN = "granian"
 
 
+class SQLiteSynchronous(StrEnum):
+    """When SQLite waits for the disk."""
+
+    NORMAL = "normal"
+    FULL = "full"
+
+
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
@@ -99,7 +116,18 @@ def _with_scheme(value: object) -> object:
 
 
 def _is_weak(secret: str) -> bool:
-    return secret in WELL_KNOWN_SECRETS or len(secret) < MIN_SECRET_LENGTH
+    text = secret.encode()
+    steps = bytes((after - before) % 256 for before, after in pairwise(text))
+    content = min(len(zlib.compress(part, 9)) for part in (text, steps))
+    return (
+        secret in WELL_KNOWN_SECRETS
+        or len(secret) < MIN_SECRET_LENGTH
+        or content < MIN_SECRET_CONTENT
+    )
+
+
+def _is_guessable(password: str | None) -> bool:
+    return not password or password in WELL_KNOWN_SECRETS
 
 
 def _plain(value: str | SecretStr | None) -> str | None:
@@ -118,7 +146,6 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_file=ROOT / ".env",
         secrets_dir=SECRETS if SECRETS.is_dir() else None,
         env_ignore_empty=True,
         extra="ignore",
@@ -137,7 +164,7 @@ class Settings(BaseSettings):
     app_secret_keys_old: SecretStr = SecretStr("")
     """Earlier values of `APP_SECRET_KEY`, separated by commas: what they signed stays good until it
     expires. Remove them after an hour."""
-    app_url: Annotated[str, Field(pattern=r"^https?://[^\s/?#]+$")] | None = None
+    app_url: HttpURL | None = None
     """Public address of the server, such as `https://api.example.org`: what tokens name as their
     issuer. Default: `http://WEB_HOST:WEB_PORT`."""
     app_var_dir: RootPath = ROOT / "var"
@@ -185,10 +212,10 @@ class Settings(BaseSettings):
     """Folder where workers tell each other what they have counted, so that each can report all at
     `/metrics`. `flask serve` sets it, and empties it."""
 
-    database_url: str | None = None
+    database_url: DatabaseURL | None = None
     """SQLAlchemy address, such as `mysql+pymysql://user:password@host/name`. Wins over `MYSQL_*`.
     Without either: SQLite at `app.db` in `APP_VAR_DIR`."""
-    mysql_host: str | None = None
+    mysql_host: Host | None = None
     """MySQL or MariaDB host; setting it selects MySQL."""
     mysql_port: Port = 3306
     """Port of `MYSQL_HOST`."""
@@ -198,6 +225,17 @@ class Settings(BaseSettings):
     """Password of `MYSQL_USER`."""
     mysql_database: str = "groundwork"
     """Database at `MYSQL_HOST`."""
+    mysql_ssl_mode: SSLMode = SSLMode.PREFERRED
+    """Encryption of connections to MySQL, in its own words: `disabled`; `preferred`, where the
+    server offers it; `required`; `verify_ca`, which also checks the certificate; `verify_identity`,
+    which also checks its name. `ssl_mode` in `DATABASE_URL` wins."""
+    mysql_ssl_ca: RootPath | None = None
+    """PEM file of the authorities that `verify_ca` and `verify_identity` trust. `ssl_ca` in
+    `DATABASE_URL` wins. Default: those of the system."""
+    sqlite_synchronous: SQLiteSynchronous = SQLiteSynchronous.NORMAL
+    """When SQLite waits for the disk. `normal`: a power failure may undo the last commits, and
+    damages nothing; `full`: at every commit, which makes writes several times slower. The end of
+    the process alone undoes nothing in either."""
     database_pool_size: Annotated[int, Field(ge=1, le=1000)] = 16
     """Connections that each process may hold; at least `WEB_THREADS` lets no thread wait."""
     database_timeout: Seconds = 5
@@ -209,7 +247,7 @@ class Settings(BaseSettings):
     database_wait: Annotated[float, Field(ge=0, le=3600)] = 0
     """Seconds that a migration waits for a MySQL that does not answer yet, as while it starts."""
 
-    redis_url: str | None = None
+    redis_url: RedisURL | None = None
     """Redis for what processes share, such as the counts of rate limits:
     `redis://:password@host:6379/0`, with TLS `rediss://`. Without it: in each process."""
 
@@ -218,7 +256,7 @@ class Settings(BaseSettings):
     cache_megabytes: Annotated[int, Field(ge=1, le=1_000_000)] = 64
     """Memory that these values take at most in each process; what is read least goes first."""
 
-    celery_broker_url: str | None = None
+    celery_broker_url: RedisURL | None = None
     """Redis that carries tasks to the processes of `celery -A app.worker worker`. Default:
     `REDIS_URL`. Without either: the web server's own processes run the tasks."""
     task_threads: Annotated[int, Field(ge=1, le=64)] = 4
@@ -239,7 +277,7 @@ class Settings(BaseSettings):
     flower_password: SecretStr = SecretStr("")
     """Password of `FLOWER_USER`; Flower does not start without."""
 
-    meili_url: Annotated[str, Field(pattern=r"^https?://[^\s/?#]+$")] | None = None
+    meili_url: HttpURL | None = None
     """Meilisearch 1.36 or later that serves searches, such as `http://meilisearch:7700`. Without:
     SQLite, in `search.db` of `APP_VAR_DIR`, whatever the database is."""
     meili_master_key: SecretStr = SecretStr("")
@@ -261,9 +299,9 @@ class Settings(BaseSettings):
     """Number of an approved template with one variable: the code."""
     sms_region: str = "ap-guangzhou"
     """Region of the API."""
-    sms_endpoint: Annotated[
-        str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$"), BeforeValidator(_with_scheme)
-    ] = "https://sms.tencentcloudapi.com"
+    sms_endpoint: Annotated[HttpURL, BeforeValidator(_with_scheme)] = (
+        "https://sms.tencentcloudapi.com"
+    )
     """Address of the API. In production `http://` is for this machine only."""
     sms_prefixes: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ("+86",)
     """What the numbers begin with that messages are sent to, separated by commas: `+86,+852`."""
@@ -280,22 +318,6 @@ class Settings(BaseSettings):
     """`console` for people, `json` for machines. Default: `json` in production, else `console`."""
     log_dir: RootPath | None = None
     """Folder for `access.log` and `error.log` as JSON lines, beside the standard streams."""
-
-    @field_validator("database_url")
-    @classmethod
-    def _is_supported_database(cls, value: str | None) -> str | None:
-        if value and not value.startswith(("sqlite:", "mysql+pymysql:", "mysql+mysqldb:")):
-            scheme = urlsplit(value).scheme or "nothing"
-            msg = f"starts with {scheme}:, not with sqlite:, mysql+pymysql: or mysql+mysqldb:"
-            raise ValueError(msg)
-        return value
-
-    @field_validator("redis_url", "celery_broker_url")
-    @classmethod
-    def _is_redis(cls, value: str | None) -> str | None:
-        if value and not value.startswith(("redis://", "rediss://")):
-            raise ValueError("starts with neither redis:// nor rediss://")
-        return value
 
     @field_validator("web_cors_origins")
     @classmethod
@@ -349,13 +371,16 @@ class Settings(BaseSettings):
         return self
 
     def _password_problems(self) -> Iterator[str]:
-        if not self.is_sqlite:
-            password = urlsplit(self.database_address).password
+        if not self.is_sqlite and _is_guessable(self.database_address.password):
             variable = "DATABASE_URL" if self.database_url else "MYSQL_PASSWORD"
-            if not password or password in WELL_KNOWN_SECRETS:
-                yield f"{variable} holds no password or a well-known one; change it"
-        if self.redis_url and urlsplit(self.redis_url).password in WELL_KNOWN_SECRETS:
-            yield "REDIS_URL holds a well-known password (REDIS_PASSWORD); change it"
+            yield f"{variable} holds no password or a well-known one; change it"
+        for variable, hint in (("redis_url", " (REDIS_PASSWORD)"), ("celery_broker_url", "")):
+            address = getattr(self, variable)
+            if address and _is_guessable(unquote(urlsplit(address).password or "")):
+                yield (
+                    f"{variable.upper()} holds no password or a well-known one{hint}; give Redis"
+                    " one (requirepass) and write redis://:password@host:6379/0"
+                )
 
     def _secret_problems(self) -> Iterator[str]:
         key = self.meili_master_key.get_secret_value()
@@ -367,13 +392,35 @@ class Settings(BaseSettings):
         secret, *old = self.secrets
         if _is_weak(secret):
             yield (
-                "APP_SECRET_KEY is missing, well known or shorter than 32 characters; set it to"
+                "APP_SECRET_KEY is missing, well known, repetitive or shorter than 32 characters;"
+                " set it to"
                 ' the output of: python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
             )
         if any(map(_is_weak, old)):
             yield (
-                "APP_SECRET_KEYS_OLD has a key that is well known or shorter than 32 characters;"
-                " what it signs would be believed, so remove it"
+                "APP_SECRET_KEYS_OLD has a key that is well known, repetitive or shorter than 32"
+                " characters; what it signs would be believed, so remove it"
+            )
+
+    def warnings(self) -> Iterator[str]:
+        """Settings that are unsafe for most installations in production, each with its remedy."""
+        if not self.is_production:
+            return
+        if self.app_url is None:
+            yield (
+                f"APP_URL is not set, so tokens name {self.address} as their issuer; set it to the"
+                " public address, such as https://api.example.org"
+            )
+        elif self.app_url.startswith("http:"):
+            yield (
+                "APP_URL is http://, so passwords and tokens may be read on their way; put a proxy"
+                " with TLS in front and set it to https://"
+            )
+        if self.web_workers > 1 and self.redis_url is None:
+            yield (
+                f"WEB_WORKERS is {self.web_workers} without REDIS_URL, so each worker counts by"
+                " itself, and that many times as many passwords can be tried; set REDIS_URL, or"
+                " WEB_WORKERS=1"
             )
 
     @property
@@ -402,25 +449,36 @@ class Settings(BaseSettings):
         return self.celery_broker_url or self.redis_url
 
     @property
-    def database_address(self) -> str:
+    def database_address(self) -> URL:
         """The SQLAlchemy address after all precedence, password included."""
         if self.database_url:
-            return self.database_url
+            return make_url(self.database_url)
         if self.mysql_host:
-            user, password = (
-                quote(part, safe="")
-                for part in (self.mysql_user, self.mysql_password.get_secret_value())
+            return URL.create(
+                "mysql+pymysql",
+                self.mysql_user,
+                self.mysql_password.get_secret_value(),
+                self.mysql_host,
+                self.mysql_port,
+                self.mysql_database,
             )
-            host = f"[{self.mysql_host}]" if ":" in self.mysql_host else self.mysql_host
-            return (
-                f"mysql+pymysql://{user}:{password}@{host}:{self.mysql_port}/{self.mysql_database}"
-            )
-        return f"sqlite:///{self.app_var_dir / 'app.db'}"
+        return URL.create("sqlite", database=str(self.app_var_dir / "app.db"))
+
+    @property
+    def ssl_mode(self) -> SSLMode:
+        """Encryption of the connection to MySQL, after all precedence."""
+        return SSLMode(str(self.database_address.query.get("ssl_mode", self.mysql_ssl_mode)))
+
+    @property
+    def ssl_ca(self) -> Path | None:
+        """File of the trusted authorities, after all precedence."""
+        given = self.database_address.query.get("ssl_ca")
+        return ROOT / str(given) if given else self.mysql_ssl_ca
 
     @property
     def is_sqlite(self) -> bool:
         """Whether the database is a file of this machine."""
-        return self.database_address.startswith("sqlite:")
+        return self.database_address.drivername == "sqlite"
 
     @property
     def is_production(self) -> bool:
@@ -435,14 +493,27 @@ class Settings(BaseSettings):
         ) is LogFormat.JSON
 
 
-def load_settings(**values: Any) -> Settings:  # noqa: ANN401  each field validates its own
+def load_settings(
+    _env_file: Path | None = ENV_FILE,
+    **values: Any,  # noqa: ANN401  each field validates its own
+) -> Settings:
     """Read the settings, arguments first, or say in one message which variable is wrong.
+
+    Args:
+        _env_file: Where to read what neither the arguments nor the environment set.
+        values: Settings by their attributes' names.
 
     Raises:
         ConfigurationError: One line for each variable that is missing or wrong.
     """
+    set_elsewhere = {name.lower() for name, value in os.environ.items() if value} | set(values)
+    from_file: dict[str, Any] = {
+        name: value
+        for name, value in read_env_file(_env_file).items()
+        if name in Settings.model_fields and name not in set_elsewhere
+    }
     try:
-        return Settings(**values)
+        return Settings(**from_file | values)
     except ValidationError as error:
         lines = [_explain(dict(detail)) for detail in error.errors(include_url=False)]
         raise ConfigurationError("\n".join(lines)) from None

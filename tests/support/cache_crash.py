@@ -41,7 +41,7 @@ def environment(settings: Settings) -> dict[str, str]:
     return os.environ | {
         "APP_ENV": Environment.TEST.value,
         "APP_VAR_DIR": str(settings.app_var_dir),
-        "DATABASE_URL": settings.database_address,
+        "DATABASE_URL": settings.database_address.render_as_string(hide_password=False),
         "REDIS_URL": settings.redis_url or "",
         "LOG_FORMAT": "json",
         # CPython 3.12 warns of a fork beside threads; the worker's parent has none of its own.

@@ -59,7 +59,7 @@ def tc3_signature(
 class Tencent:
     """What the server was asked, and how it is to answer."""
 
-    port: int = 0
+    port: int = 1
     messages: list[dict[str, Any]] = field(default_factory=list)
     """Bodies of the requests whose signature was right."""
     request_error: str | None = None

@@ -160,7 +160,7 @@ class World:
         return {
             "APP_ENV": Environment.TEST.value,
             "APP_VAR_DIR": str(self.settings.app_var_dir),
-            "DATABASE_URL": self.settings.database_address,
+            "DATABASE_URL": self.settings.database_address.render_as_string(hide_password=False),
             "CELERY_BROKER_URL": self.settings.celery_broker_url or "",
             "TASK_VISIBILITY_TIMEOUT": str(self.settings.task_visibility_timeout or ""),
             "TASK_STOP_TIMEOUT": str(self.settings.task_stop_timeout),

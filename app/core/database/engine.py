@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
+import ssl
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool
 
+from app.core.address import CHARSET, SSLMode
 from app.core.config import ROOT, Settings
 from app.core.database.error import hide_values
 from app.core.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sqlalchemy.engine import ExceptionContext
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
@@ -29,6 +33,8 @@ SQL_MODE = (
     "STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
     "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 )
+OWN_OPTIONS = ("charset", "ssl_ca", "ssl_mode")
+"""Options of `DATABASE_URL` that are handed to the driver in another form."""
 INSTRUCTIONS_PER_CHECK = 100_000  # SQLite runs them in about a millisecond
 
 
@@ -68,14 +74,15 @@ def build_engine(settings: Settings, limits: Limits) -> Engine:
     Raises:
         ConfigurationError: The address is an in-memory SQLite.
     """
-    url = make_url(settings.database_address)
+    url = settings.database_address
     options = _pool_options(limits) | {"hide_parameters": True}
     if settings.is_sqlite:
         engine = create_engine(_prepare_file(url), **options, **_sqlite_options())
-        _configure_sqlite(engine, limits)
+        _configure_sqlite(engine, limits, settings.sqlite_synchronous)
     else:
-        engine = create_engine(url, **options, **_mysql_options(limits))
-        _configure_mysql(engine, limits)
+        options |= _mysql_options(settings, limits)
+        engine = create_engine(url.difference_update_query(OWN_OPTIONS), **options)
+        event.listen(engine, "handle_error", _give_up_frozen)
     event.listen(engine, "handle_error", _hide_values)
     return engine
 
@@ -126,7 +133,7 @@ def _sqlite_options() -> dict[str, Any]:
     return {"connect_args": {"check_same_thread": False}}
 
 
-def _configure_sqlite(engine: Engine, limits: Limits) -> None:
+def _configure_sqlite(engine: Engine, limits: Limits, synchronous: str) -> None:
     @event.listens_for(engine, "connect")
     def connect(connection: DBAPIConnection, _record: object) -> None:
         # The driver's own BEGIN comes late and never IMMEDIATE: ours replaces it.
@@ -134,7 +141,7 @@ def _configure_sqlite(engine: Engine, limits: Limits) -> None:
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {int(limits.lock * 1000)}")
         cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.execute(f"PRAGMA synchronous = {synchronous}")
         cursor.execute(f"PRAGMA foreign_keys = {int(limits.foreign_keys)}")
         cursor.execute("PRAGMA case_sensitive_like = ON")  # as utf8mb4_bin
         cursor.close()
@@ -171,49 +178,70 @@ def _limit_sqlite_statements(engine: Engine, seconds: float) -> None:
 # MySQL and MariaDB -------------------------------------------------------------------------------
 
 
-def _mysql_options(limits: Limits) -> dict[str, Any]:
-    arguments: dict[str, Any] = {"charset": "utf8mb4", "connect_timeout": math.ceil(limits.connect)}
+def _mysql_options(settings: Settings, limits: Limits) -> dict[str, Any]:
+    arguments: dict[str, Any] = {
+        "charset": CHARSET,
+        "connect_timeout": math.ceil(limits.connect),
+        # The driver sends it before SQLAlchemy looks at the server: under `sql_mode=ANSI` it would
+        # quote names in a way that our own mode does not know.
+        "init_command": _session_settings(limits),
+    }
     if limits.statement is not None:
         # One second more than the server's own limit, whose error says more.
         arguments["read_timeout"] = arguments["write_timeout"] = math.ceil(limits.statement) + 1
+    if settings.database_address.get_driver_name() == "pymysql":
+        # It would encode a text as Latin-1; MySQL compares UTF-8.
+        arguments["password"] = (settings.database_address.password or "").encode()
+        arguments |= _pymysql_encryption(settings.ssl_mode, settings.ssl_ca)
+    else:
+        arguments["ssl_mode"] = settings.ssl_mode.upper()
+        if settings.ssl_ca:
+            arguments["ssl"] = {"ca": str(settings.ssl_ca)}
     options: dict[str, Any] = {"connect_args": arguments, "isolation_level": "READ COMMITTED"}
     if limits.pool_size:
         options |= {"pool_pre_ping": True, "pool_recycle": RECYCLE}
     return options
 
 
-def _configure_mysql(engine: Engine, limits: Limits) -> None:
+def _session_settings(limits: Limits) -> str:
     lock = max(1, math.ceil(limits.lock))
-    settings = [
-        "time_zone = '+00:00'",
-        f"sql_mode = '{SQL_MODE}'",
-        f"innodb_lock_wait_timeout = {lock}",
-        f"lock_wait_timeout = {lock}",
-    ]
+    command = (
+        f"SET SESSION time_zone = '+00:00', sql_mode = '{SQL_MODE}',"
+        f" innodb_lock_wait_timeout = {lock}, lock_wait_timeout = {lock}"
+    )
+    if limits.statement is None:
+        return command
+    # Comments that only one of the two reads: of every statement on MariaDB, of SELECTs on MySQL.
+    milliseconds = math.ceil(limits.statement * 1000)
+    return (
+        f"{command} /*M! , max_statement_time = {limits.statement} */"
+        f" /*!80000 , max_execution_time = {milliseconds} */"
+    )
 
-    @event.listens_for(engine, "connect")
-    def connect(connection: Any, _record: object) -> None:  # noqa: ANN401  one of two drivers
-        limit = _statement_limit(connection.get_server_info(), limits.statement)
-        cursor = connection.cursor()
-        cursor.execute("SET SESSION " + ", ".join([*settings, *limit]))
-        cursor.close()
 
-    event.listen(engine, "handle_error", _give_up_frozen)
+def _pymysql_encryption(mode: SSLMode, authorities: Path | None) -> dict[str, Any]:
+    if mode is SSLMode.DISABLED:
+        return {"ssl_disabled": True}
+    if mode is SSLMode.PREFERRED:
+        return {}
+    try:
+        context = ssl.create_default_context(cafile=authorities)
+    except OSError as error:  # also what is no certificate
+        raise ConfigurationError(
+            f"MYSQL_SSL_CA (ssl_ca in DATABASE_URL): {authorities} cannot be used"
+            f" ({error.strerror or error}); name a PEM file with the certificates that are trusted"
+        ) from None
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # MySQL's own certificates do not pass it
+    context.check_hostname = mode is SSLMode.VERIFY_IDENTITY
+    if mode is SSLMode.REQUIRED:
+        context.verify_mode = ssl.CERT_NONE
+    return {"ssl": context}
 
 
 def _give_up_frozen(context: ExceptionContext) -> None:
     # Whoever lets a ping time out is frozen: a new connection would wait for as long again.
     if context.is_pre_ping and isinstance(context.original_exception.__context__, TimeoutError):
         context.is_disconnect = False
-
-
-def _statement_limit(version: str, seconds: float | None) -> list[str]:
-    """Return the server's own limit: of every statement on MariaDB, of SELECTs on MySQL."""
-    if seconds is None:
-        return []
-    if "MariaDB" in version:
-        return [f"max_statement_time = {seconds}"]
-    return [f"max_execution_time = {math.ceil(seconds * 1000)}"]
 
 
 # A shorter limit for one statement ---------------------------------------------------------------
