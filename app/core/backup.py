@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import ssl
 import subprocess
 import tarfile
 import tempfile
@@ -28,8 +29,11 @@ import click
 from alembic.runtime.migration import MigrationContext
 from flask import Flask, current_app
 from flask.cli import with_appcontext
-from sqlalchemy import inspect, make_url, text
+from sqlalchemy import Connection, inspect
+from sqlalchemy.exc import DBAPIError
 
+from app.core.address import CHARSET, SSLMode
+from app.core.auth.session.model import AuthSession, RefreshToken
 from app.core.config import ROOT, Settings
 from app.core.database import Database
 from app.core.exceptions import GroundworkError
@@ -39,6 +43,14 @@ FORMAT = 1
 DUMP_TOOLS = ("mysqldump", "mariadb-dump")
 CLIENT_TOOLS = ("mysql", "mariadb")
 DUMP_OPTIONS = ("--single-transaction", "--quick", "--no-tablespaces", "--hex-blob")
+
+
+BESIDE = "_restore_"
+"""Behind the database's name: where a dump is loaded before it takes the place of the tables."""
+PATIENCE = 60
+"""Seconds to wait for a table that somebody still uses."""
+SESSIONS = (RefreshToken.__tablename__, AuthSession.__tablename__)
+"""Tables that come back empty: whoever was signed out since the backup stays out."""
 
 
 class BackupError(GroundworkError):
@@ -107,7 +119,7 @@ class Backup:
 
     @property
     def _sqlite_file(self) -> Path:
-        return ROOT / (make_url(self.settings.database_address).database or "")
+        return ROOT / (self.settings.database_address.database or "")
 
     def _dump_sqlite(self, folder: Path) -> Path:
         copy = folder / "database.sqlite"
@@ -126,6 +138,10 @@ class Backup:
                 answer = str(error)
             if answer != "ok":
                 raise BackupError(f"The database in the backup is damaged: {answer}")
+            tables = {name for (name,) in source.execute("SELECT name FROM sqlite_master")}
+            for table in set(SESSIONS) & tables:
+                source.execute(f"DELETE FROM {table}")  # noqa: S608  one of our own names
+            source.commit()
             self._sqlite_file.parent.mkdir(parents=True, exist_ok=True)
             with closing(sqlite3.connect(self._sqlite_file)) as live:
                 source.backup(live)
@@ -140,33 +156,33 @@ class Backup:
         return dump
 
     def _load_mysql(self, dump: Path) -> None:
-        tool = find_tool(CLIENT_TOOLS)
-        # A table that the backup does not know would be left over, and in a migration's way.
-        with self.database.engine.begin() as connection:
-            connection.execute(text("SET FOREIGN_KEY_CHECKS = 0"))
-            for table in inspect(connection).get_table_names():
-                connection.execute(text(f"DROP TABLE `{table}`"))
-            connection.execute(text("SET FOREIGN_KEY_CHECKS = 1"))
-        with self._login(dump.parent) as login, dump.open("rb") as source:
-            run([tool, login, self._mysql_name], stdin=source)
+        check_dump(dump)
+        tool, name = find_tool(CLIENT_TOOLS), self._mysql_name
+        new, old = f"{name}{BESIDE}new", f"{name}{BESIDE}old"
+        engine = self.database.migration_engine(PATIENCE)
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            _make_databases(connection, new, old)
+            try:
+                with self._login(dump.parent) as login, dump.open("rb") as source:
+                    run([tool, login, new], stdin=source)
+                found = _tables(connection, new)
+                for table in filter(found.__contains__, SESSIONS):
+                    connection.exec_driver_sql(f"DELETE FROM {_quote(new, table)}")  # noqa: S608
+                _swap(connection, name, new, old)
+            finally:
+                for database in (new, old):
+                    connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {_quote(database)}")
 
     @property
     def _mysql_name(self) -> str:
-        return make_url(self.settings.database_address).database or ""
+        return self.settings.database_address.database or ""
 
     @contextmanager
     def _login(self, folder: Path) -> Iterator[str]:
         """Write who signs in to a file for the tools: a process list shows no password then."""
-        url = make_url(self.settings.database_address)
         path = folder / "login.cnf"
         path.touch(mode=0o600)
-        password = (url.password or "").replace("\\", "\\\\").replace('"', '\\"')
-        path.write_text(
-            f'[client]\nhost="{url.host}"\nport={url.port or 3306}\nuser="{url.username}"\n'
-            f'password="{password}"\nprotocol=tcp\ndefault-character-set=utf8mb4\n'
-            # As the application's own driver: encrypted where the server offers it.
-            "loose-ssl-verify-server-cert=0\n"
-        )
+        path.write_text(login_options(self.settings), "utf-8")
         try:
             yield f"--defaults-extra-file={path}"
         finally:
@@ -216,6 +232,84 @@ def unpack(source: Path, folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def check_dump(dump: Path) -> None:
+    """See that a dump has its end, without which a part of the tables would be missing.
+
+    Raises:
+        BackupError: It has not.
+    """
+    with dump.open("rb") as source:
+        source.seek(max(0, dump.stat().st_size - 200))
+        if b"-- Dump completed" not in source.read():
+            raise BackupError("The dump in the backup is cut off: take an older backup")
+
+
+def login_options(settings: Settings) -> str:
+    """Return the option file that lets the tools of MySQL and MariaDB in, encrypted as set.
+
+    Each of the two passes over the other's words, which `loose-` begins.
+    """
+    url, mode = settings.database_address, settings.ssl_mode
+    socket = url.query.get("unix_socket")
+    checks = mode in {SSLMode.VERIFY_CA, SSLMode.VERIFY_IDENTITY}
+    authorities = settings.ssl_ca or ssl.get_default_verify_paths().cafile
+    options: dict[str, object] = {
+        "host": url.host,
+        "port": url.port or 3306,
+        "user": url.username,
+        "password": url.password,
+        "socket": socket,
+        "protocol": "socket" if socket else "tcp",
+        "default-character-set": CHARSET,
+        "loose-ssl-mode": mode.upper(),
+        "loose-ssl": int(mode not in {SSLMode.DISABLED, SSLMode.PREFERRED}),
+        "loose-ssl-verify-server-cert": int(checks),
+        "ssl-ca": authorities if checks else None,
+    }
+    if mode is SSLMode.PREFERRED:
+        del options["loose-ssl"]
+    lines = (f"{name}={_option(value)}\n" for name, value in options.items() if value is not None)
+    return "[client]\n" + "".join(lines)
+
+
+def _option(value: object) -> str:
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
+
+
+def _make_databases(connection: Connection, *names: str) -> None:
+    try:
+        for name in names:
+            connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {_quote(name)}")
+            connection.exec_driver_sql(f"CREATE DATABASE {_quote(name)}")
+    except DBAPIError as error:
+        pattern = names[0].removesuffix("new").replace("_", r"\_")
+        raise BackupError(
+            f"The dump is loaded beside the tables first, and the account may not make databases"
+            f" for that ({error.orig}). Nothing was changed. As an administrator: GRANT ALL ON"
+            f" `{pattern}%`.* TO the account"
+        ) from None
+
+
+def _swap(connection: Connection, name: str, new: str, old: str) -> None:
+    """Exchange all tables in one statement, which the server does whole or not at all."""
+    moves = [(name, old, table) for table in _tables(connection, name)]
+    moves += [(new, name, table) for table in _tables(connection, new)]
+    pairs = (
+        f"{_quote(source, table)} TO {_quote(target, table)}" for source, target, table in moves
+    )
+    connection.exec_driver_sql(f"RENAME TABLE {', '.join(pairs)}")
+
+
+def _tables(connection: Connection, database: str) -> list[str]:
+    return inspect(connection).get_table_names(database)
+
+
+def _quote(*names: str) -> str:
+    """Quote an identifier; the driver takes a lone % for a parameter."""
+    return ".".join("`" + name.replace("`", "``").replace("%", "%%") + "`" for name in names)
+
+
 def find_tool(names: tuple[str, ...]) -> str:
     """Return the first of these programs that is installed.
 
@@ -258,10 +352,7 @@ def init_backup(app: Flask, settings: Settings, database: Database) -> None:
         """Write database and files to an archive, by default one of this minute in var/backup."""
         name = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ.tar")
         target = target or settings.app_var_dir / "backup" / name
-        try:
-            backup.write(target)
-        except BackupError as error:
-            raise click.ClickException(str(error)) from None
+        backup.write(target)
         click.echo(f"{target} ({target.stat().st_size:,} bytes)")
 
     @app.cli.command("restore")
@@ -270,17 +361,14 @@ def init_backup(app: Flask, settings: Settings, database: Database) -> None:
     @with_appcontext
     def restore_command(source: Path, force: bool) -> None:  # noqa: FBT001  click calls it by name
         """Replace database and files by an archive. Stop the application first."""
-        place = make_url(settings.database_address).render_as_string()
+        place = settings.database_address.render_as_string()
         if not force:
             message = (
                 f"This replaces everything in {place} and {backup.files}. Stop the application,"
                 f" then confirm: make restore FILE={source} FORCE=1, or --force"
             )
             raise click.ClickException(message)
-        try:
-            backup.read(source)
-        except BackupError as error:
-            raise click.ClickException(str(error)) from None
+        backup.read(source)
         click.echo(f"Restored {place} and {backup.files} from {source}")
         if pending(current_app._get_current_object()):  # type: ignore[attr-defined]  # noqa: SLF001  Werkzeug's documented way to the object
             click.echo("The backup is of an earlier release: flask --app app.main db upgrade")

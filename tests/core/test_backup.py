@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,11 +9,13 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from sqlalchemy import select, text
+from sqlalchemy import delete, func, select, text
+from sqlalchemy.orm import Session
 
+from app.core.auth.session.model import AuthSession, RefreshToken
 from app.core.backup import CLIENT_TOOLS, DUMP_TOOLS, BackupError, find_tool
 from app.core.config import Settings
-from app.core.database import Base, Database
+from app.core.database import Base, Database, utc_now
 from app.core.migration import upgrade
 from app.main import create_app
 from app.user.model import User
@@ -48,6 +51,25 @@ class Application:
     def add(self, name: str) -> None:
         user = User(username=name, password_hash=None, roles=["user"])
         self.database.transact(lambda session: session.add(user))
+
+    def open_session(self) -> None:
+        moment = utc_now()
+        session = AuthSession(id="s", user_id=1, client_id="c", expires_at=moment)
+
+        def store(database: Session) -> None:
+            database.add(session)
+            database.flush()
+            database.add(RefreshToken(token_hash="h", session_id="s"))
+
+        self.database.transact(store)
+
+    def count(self, model: type[Base]) -> int:
+        with self.database.scope():
+            return self.database.session.scalar(select(func.count()).select_from(model)) or 0
+
+    def databases_beside(self) -> list[str]:
+        with self.database.engine.connect() as connection:
+            return list(connection.scalars(text(r"SHOW DATABASES LIKE '%\_restore\_%'")))
 
     def empty(self) -> None:
         """Leave no table: what an earlier test has made on a shared server is in the way."""
@@ -110,6 +132,91 @@ class TestRoundTrip:
         application.succeed("restore", archive, "--force")
         assert application.names() == ["ada"]
         assert "db upgrade" not in application.succeed("restore", archive, "--force")
+
+    def test_ends_the_sessions_that_the_backup_had(self, application, archive):
+        application.add("ada")
+        application.open_session()
+        application.succeed("backup", archive)
+        application.succeed("restore", archive, "--force")
+        assert application.names() == ["ada"]
+        assert application.count(AuthSession) == application.count(RefreshToken) == 0
+
+    def test_leaves_tables_that_refer_to_each_other_as_before(self, application, archive):
+        application.add("ada")
+        for _ in range(2):
+            application.succeed("backup", archive)
+            application.succeed("restore", archive, "--force")
+        application.open_session()
+        assert application.count(RefreshToken) == 1
+        with application.database.engine.begin() as connection:
+            connection.execute(delete(AuthSession))
+        assert application.count(RefreshToken) == 0  # by the foreign key
+
+
+@pytest.mark.mysql
+class TestDump:
+    """What a dump of MySQL may be like inside an archive that is whole."""
+
+    @pytest.fixture
+    def on_mysql(self, application: Application) -> Application:
+        if application.settings.is_sqlite:
+            pytest.skip("SQLite has no dump")
+        return application
+
+    def restore_changed(self, application: Application, archive: str, old: str, new: str) -> Result:
+        folder = Path(archive).parent / "x"
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder, filter="data")
+        dump = (folder / "database.sql").read_text()
+        assert old in dump
+        (folder / "database.sql").write_text(dump.replace(old, new, 1))
+        with tarfile.open(archive, "w") as tar:
+            tar.add(folder, ".")
+        return application.run("restore", archive, "--force")
+
+    @pytest.mark.parametrize(
+        "old, new, said",
+        [
+            ("-- Dump completed", "", "is cut off"),
+            ("CREATE TABLE `user`", "CREATE TABEL `user`", "failed: "),
+            (
+                "CREATE TABLE `user`",
+                "INSERT INTO nothing VALUES (1); CREATE TABLE `user`",
+                "nothing",
+            ),
+        ],
+    )
+    def test_one_that_cannot_be_loaded_touches_nothing(self, on_mysql, archive, old, new, said):
+        on_mysql.succeed("backup", archive)
+        on_mysql.add("later")
+        result = self.restore_changed(on_mysql, archive, old, new)
+        assert result.exit_code == 1
+        assert said in result.output
+        assert on_mysql.names() == ["later"]
+        assert on_mysql.databases_beside() == []
+
+    def test_an_account_that_may_make_no_databases_is_told_the_grant(
+        self, on_mysql, archive, mariadb_server
+    ):
+        on_mysql.succeed("backup", archive)
+        on_mysql.add("later")
+        name = mariadb_server.address.database
+        mariadb_server.execute("CREATE USER keeper@'%' IDENTIFIED BY 'right'")
+        try:
+            mariadb_server.execute(f"GRANT ALL ON {name}.* TO keeper@'%'")
+            url = mariadb_server.address.set(username="keeper", password="right")
+            address = url.render_as_string(hide_password=False)
+            changed = on_mysql.settings.model_copy(update={"database_url": address})
+            keeper = Application(changed)
+            result = keeper.run("restore", archive, "--force")
+            (grant,) = re.findall(r"GRANT ALL ON `.*`\.\*", result.output)
+            assert keeper.names() == ["later"]
+            mariadb_server.execute(f"{grant} TO keeper@'%'")
+            keeper.succeed("restore", archive, "--force")
+            assert keeper.names() == []
+            keeper.database.close()
+        finally:
+            mariadb_server.execute("DROP USER keeper@'%'")
 
 
 class TestArchive:
