@@ -24,6 +24,7 @@ from app.serve import (
     keep_signals_over_forks,
     metrics_environment,
     warn_without_proxy,
+    warn_of_settings,
 )
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def on_starting(server: Arbiter) -> None:
     if METRICS_VARIABLE not in os.environ:  # `gunicorn` itself was started, not `flask serve`
         os.environ.update(metrics_environment(settings))
     warn_without_proxy(settings)
+    warn_of_settings(settings)
     try:
         check_capacity(settings)
     except ConfigurationError as error:

@@ -13,6 +13,7 @@ from app.article.cli import import_path
 from app.article.index import ARTICLE
 from app.core.auth.permission import Role
 from app.core.config import ROOT, Settings
+from app.core.exceptions import ConfigurationError
 from app.core.search import Search
 from app.core.web import APIFlask
 from app.user.service import UserService
@@ -27,8 +28,25 @@ class Account(TypedDict):
     password: str
 
 
+def refuse_in_production(settings: Settings) -> None:
+    """Refuse accounts whose passwords are printed.
+
+    Raises:
+        ConfigurationError: This is production.
+    """
+    if settings.is_production:
+        raise ConfigurationError(
+            "Demo accounts do not belong in production: leave out --demo, or unset APP_ENV"
+        )
+
+
 def prepare(app: APIFlask) -> dict[str, Account]:
-    """Make the accounts, import and index the articles, as far as they are not there already."""
+    """Make the accounts, import and index the articles, as far as they are not there already.
+
+    Raises:
+        ConfigurationError: This is production.
+    """
+    refuse_in_production(app.settings)
     with app.app_context():
         accounts = ensure_accounts(
             app.services[UserService], app.settings.app_var_dir / "demo.json"

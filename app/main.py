@@ -47,7 +47,7 @@ from app.core.cache import (
     RedisStorage,
     SharedBloom,
 )
-from app.core.command import require_schema
+from app.core.command import explain_errors, require_schema
 from app.core.config import ROOT, Settings, load_settings
 from app.core.database import Database
 from app.core.database.answer import answer_for
@@ -83,7 +83,7 @@ from app.core.web.sms import api as sms_api
 from app.core.web.task import api as task_api
 from app.core.web.task import outbox_figures, outbox_gauges
 from app.core.web.translation import translate
-from app.demo import announce, prepare
+from app.demo import announce, prepare, refuse_in_production
 from app.notification.service import Articles, NotificationService
 from app.serve import check_start, serve
 from app.user.account import AccountService
@@ -129,9 +129,9 @@ def _build(settings: Settings) -> APIFlask:
     _provide_cache(app, outbox, redis)
     _provide_services(app, database, outbox)
     _register_routes(app, database, redis)
-    _register_commands(app)
     init_backup(app, settings, database)
     init_doctor(app, settings, database, list(_services(settings, redis)))
+    _register_commands(app)
     return app
 
 
@@ -314,8 +314,7 @@ def _register_commands(app: APIFlask) -> None:
     @app.cli.command("demo")
     def demo_command() -> None:
         """Make the demo accounts and import docs/, as `make run` does. Refused in production."""
-        if app.settings.is_production:
-            raise click.ClickException("Demo accounts do not belong in production.")
+        refuse_in_production(app.settings)
         require_schema()
         announce(app.settings, prepare(app))
 
@@ -323,11 +322,12 @@ def _register_commands(app: APIFlask) -> None:
     @click.option("--demo", is_flag=True, help="First migrate, make demo accounts, import docs/.")
     def serve_command(demo: bool) -> None:  # noqa: FBT001  click calls it by name
         """Start the web server that WEB_SERVER names, in place of this process."""
-        try:
-            check_start(app.settings)
-            if demo:
-                upgrade(app)
-                announce(app.settings, prepare(app))
-            serve(app.settings)
-        except ConfigurationError as error:
-            raise click.ClickException(str(error)) from None
+        if demo:
+            refuse_in_production(app.settings)
+        check_start(app.settings)
+        if demo:
+            upgrade(app)
+            announce(app.settings, prepare(app))
+        serve(app.settings)
+
+    explain_errors(app.cli)

@@ -82,6 +82,12 @@ def warn_without_proxy(settings: Settings) -> None:
         )
 
 
+def warn_of_settings(settings: Settings) -> None:
+    """Say once, as the server starts, which settings are unsafe for most installations."""
+    for warning in settings.warnings():
+        get_logger(__name__).warning("unsafe_setting", warning=warning)
+
+
 def check_folder(folder: Path, variable: str) -> None:
     """Create the folder if need be and see that files can be written to it.
 
@@ -238,6 +244,7 @@ def _run_granian(settings: Settings, application: str) -> None:
 
     configure_logging(settings)
     warn_without_proxy(settings)
+    warn_of_settings(settings)
     check_capacity(settings)
     keep_signals_over_forks()
     seconds = math.ceil(settings.web_timeout)

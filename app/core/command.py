@@ -11,6 +11,8 @@ from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 from sqlalchemy.exc import DBAPIError
 
+from app.core.database.remedy import describe, remedy_for
+from app.core.exceptions import GroundworkError
 from app.core.migration import pending
 
 R = TypeVar("R")
@@ -39,13 +41,31 @@ def require_schema() -> None:
     """Refuse to go on without a database that this code fits.
 
     Raises:
-        click.ClickException: The database does not answer, or lacks migrations.
+        click.ClickException: The database lacks migrations.
     """
-    try:
-        lacking = pending(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001  Werkzeug's documented way to the object
-    except DBAPIError as error:
-        message = f"The database does not answer: {error.orig}"
-        raise click.ClickException(message) from None
-    if lacking:
+    if pending(current_app._get_current_object()):  # type: ignore[attr-defined]  # noqa: SLF001  Werkzeug's documented way to the object
         message = "The database lacks migrations. Apply them: flask --app app.main db upgrade"
         raise click.ClickException(message)
+
+
+def explain_errors(command: click.Command) -> None:
+    """Let a command, and those below it, end in one line where a person can mend the cause."""
+    for child in getattr(command, "commands", {}).values():
+        explain_errors(child)
+    if command.callback is not None:
+        command.callback = _explained(command.callback)
+
+
+def _explained(function: Callable[..., R]) -> Callable[..., R]:
+    @functools.wraps(function)
+    def explained(*args: object, **options: object) -> R:
+        try:
+            return function(*args, **options)
+        except GroundworkError as error:
+            raise click.ClickException(str(error)) from None
+        except DBAPIError as error:
+            if (remedy := remedy_for(error)) is None:
+                raise
+            raise click.ClickException(f"{describe(error)}. {remedy}") from None
+
+    return explained

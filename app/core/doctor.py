@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import sys
 import urllib.error
 import urllib.request
@@ -15,18 +14,18 @@ from pathlib import Path
 
 import click
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from app.core.config import Settings
 from app.core.database import Database
 from app.core.database.capacity import check_capacity
+from app.core.database.remedy import describe, remedy_for
 from app.core.exceptions import ConfigurationError
 from app.core.migration import pending
 
 MIN_FREE_SPACE = 500 * 2**20
 MIN_MYSQL, MIN_MARIADB, MIN_SQLITE = (8, 4), (10, 6), (3, 35)
-WRONG_PASSWORD, NO_SUCH_DATABASE, NOT_ALLOWED = 1045, 1049, 1044
 
 
 class Verdict(StrEnum):
@@ -114,6 +113,9 @@ class Doctor:
         yield Finding(Verdict.OK, f"Python {version} ({sys.executable})")
         env = self.settings.app_env
         yield Finding(Verdict.OK, f"Settings are valid for {env} (APP_ENV)")
+        for warning in self.settings.warnings():
+            what, _, remedy = warning.rpartition("; ")
+            yield Finding(Verdict.WARNING, what, remedy)
 
     def _folders(self) -> Iterator[Finding]:
         folders = {"APP_VAR_DIR": self.settings.app_var_dir, "LOG_DIR": self.settings.log_dir}
@@ -169,10 +171,14 @@ class Doctor:
         try:
             with self.database.engine.connect() as connection:
                 version = str(connection.scalar(text(self._version_query)))
+                cipher = None if self.settings.is_sqlite else _cipher(connection)
         except DBAPIError as error:
-            yield self._explain(error)
+            remedy = remedy_for(error) or "See what it says, and the log"
+            yield Finding(Verdict.PROBLEM, describe(error), remedy)
             return
         yield from self._version(version)
+        if cipher is not None:
+            yield _encryption(cipher)
         try:
             check_capacity(self.settings)
         except ConfigurationError as error:
@@ -195,25 +201,6 @@ class Doctor:
         else:
             wanted = ".".join(map(str, least))
             yield Finding(Verdict.PROBLEM, f"{name} {version} is too old", f"Use {wanted} or newer")
-
-    def _explain(self, error: DBAPIError) -> Finding:
-        code = error.orig.args[0] if error.orig and error.orig.args else None
-        if isinstance(error.orig, sqlite3.Error):
-            remedy = "Let this user read and write it, or choose another: APP_VAR_DIR=/path"
-        elif code == WRONG_PASSWORD:
-            remedy = (
-                "MYSQL_USER or MYSQL_PASSWORD is wrong. MySQL in a container keeps the password"
-                " with which its volume was made, whatever the variable says later: sign in with"
-                " the old one and ALTER USER, or, if the data may go, docker compose down --volumes"
-            )
-        elif code in {NO_SUCH_DATABASE, NOT_ALLOWED}:
-            remedy = (
-                "MYSQL_DATABASE is missing, or not for MYSQL_USER: as an administrator,"
-                " CREATE DATABASE and GRANT ALL ON it"
-            )
-        else:
-            remedy = "See that it runs and that MYSQL_HOST, MYSQL_PORT or DATABASE_URL name it"
-        return Finding(Verdict.PROBLEM, f"The database does not let us in: {error.orig}", remedy)
 
     def _schema(self) -> Finding:
         if lacking := pending(self.app):
@@ -261,3 +248,19 @@ class Doctor:
             "See that it runs and that MEILI_URL names it; without MEILI_URL the application"
             " searches by itself",
         )
+
+
+def _cipher(connection: Connection) -> str:
+    """Return the name of the session's cipher, empty where it has none."""
+    _, cipher = connection.execute(text("SHOW SESSION STATUS LIKE 'Ssl_cipher'")).one()
+    return str(cipher)
+
+
+def _encryption(cipher: str) -> Finding:
+    if cipher:
+        return Finding(Verdict.OK, f"The connection to the database is encrypted ({cipher})")
+    return Finding(
+        Verdict.OK,
+        "The connection to the database is not encrypted",
+        "In a network that others use too: MYSQL_SSL_MODE=required, or verify_identity",
+    )

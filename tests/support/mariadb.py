@@ -98,7 +98,7 @@ def _state(task: Path) -> str:
 class OwnMariaDB(MariaDB):
     """A server that the tests have started themselves, and may start again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         binary = find_mariadb()
         assert binary is not None
         user = ["--user=root"] if os.geteuid() == 0 else []
@@ -107,6 +107,7 @@ class OwnMariaDB(MariaDB):
         port = free_port()
         places = [f"--datadir={data}", f"--socket={folder / 's'}", f"--pid-file={folder / 'pid'}"]
         self.command = [binary, "--no-defaults", *user, *places, f"--port={port}", *OPTIONS]
+        self.command += options
         self.process: subprocess.Popen[bytes] | None = None
         super().__init__(
             URL.create("mysql+pymysql", "root", None, "127.0.0.1", port, database=DATABASE)
@@ -137,9 +138,9 @@ class OwnMariaDB(MariaDB):
 
 
 @contextmanager
-def run_mariadb(folder: Path) -> Iterator[OwnMariaDB]:
+def run_mariadb(folder: Path, *options: str) -> Iterator[OwnMariaDB]:
     """Start a server that keeps everything in the folder, and stop it by its own id."""
-    server = OwnMariaDB(folder)
+    server = OwnMariaDB(folder, *options)
     try:
         server.start()
         yield server
