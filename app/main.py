@@ -57,6 +57,7 @@ from app.core.idempotency import Idempotency
 from app.core.log_config import configure_logging
 from app.core.migration import init_migrations, pending, upgrade
 from app.core.outbox import Outbox
+from app.core.private import make_private_folder
 from app.core.redis_client import RedisClient
 from app.core.search import Search, build_engine
 from app.core.sms import SmsCodes, build_sender, sms_tasks
@@ -122,6 +123,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
 
 def _build(settings: Settings) -> APIFlask:
     configure_logging(settings)
+    make_private_folder(settings.app_var_dir)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     app = APIFlask("app", settings, title=TITLE, version=project["version"])
     database, redis = Database(settings), _connect_redis(settings)

@@ -178,7 +178,7 @@ class TestDump:
         "old, new, said",
         [
             ("-- Dump completed", "", "is cut off"),
-            ("CREATE TABLE `user`", "CREATE TABEL `user`", "failed: "),
+            ("CREATE TABLE `user`", "CREATE NO TABLE `user`", "failed: "),
             (
                 "CREATE TABLE `user`",
                 "INSERT INTO nothing VALUES (1); CREATE TABLE `user`",

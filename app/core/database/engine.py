@@ -6,6 +6,7 @@ import math
 import ssl
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -16,10 +17,9 @@ from app.core.address import CHARSET, SSLMode
 from app.core.config import ROOT, Settings
 from app.core.database.error import hide_values
 from app.core.exceptions import ConfigurationError
+from app.core.private import make_private_file
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from sqlalchemy.engine import ExceptionContext
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
@@ -77,7 +77,11 @@ def build_engine(settings: Settings, limits: Limits) -> Engine:
     url = settings.database_address
     options = _pool_options(limits) | {"hide_parameters": True}
     if settings.is_sqlite:
-        engine = create_engine(_prepare_file(url), **options, **_sqlite_options())
+        file = _prepare_file(url)
+        engine = create_engine(file, **options, **_sqlite_options())
+        path = file.database or ""
+        if not path.startswith("file:"):
+            event.listen(engine, "do_connect", lambda *_: make_private_file(Path(path)))
         _configure_sqlite(engine, limits, settings.sqlite_synchronous)
     else:
         options |= _mysql_options(settings, limits)

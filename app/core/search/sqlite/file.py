@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app.core.log_config import get_logger
+from app.core.private import make_private_file
 from app.core.search.exceptions import SearchUnavailable
 
 log = get_logger(__name__)
@@ -180,6 +181,7 @@ class SearchFile:
 
     def _open(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_file(self.path)
         connection = sqlite3.connect(
             self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
         )
