@@ -25,6 +25,12 @@ ARGS ?=
 JOBS ?= 8
 
 export NO_MKDOCS_2_WARNING := 1
+# What the tools keep for later goes into .venv: a home that cannot be written is no hindrance, and
+# one that can be stays as it is. Their configuration is still read from there.
+export XDG_CACHE_HOME := $(CURDIR)/$(VENV)/cache
+export XDG_DATA_HOME := $(CURDIR)/$(VENV)/data
+export XDG_STATE_HOME := $(CURDIR)/$(VENV)/state
+export npm_config_cache := $(CURDIR)/$(VENV)/cache/npm
 
 SCRIPTS := .ci/run $(wildcard compose/*.sh compose/*/*.sh compose/*/*/*/*.sh)
 # Debian keeps servers where a user's PATH does not look.
