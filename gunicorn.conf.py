@@ -23,8 +23,8 @@ from app.serve import (
     METRICS_VARIABLE,
     keep_signals_over_forks,
     metrics_environment,
-    warn_without_proxy,
     warn_of_settings,
+    warn_without_proxy,
 )
 
 if TYPE_CHECKING:
