@@ -79,7 +79,8 @@ class Database:
         self._scope: ContextVar[_Scope | None] = ContextVar("database_scope", default=None)
         self.engine = build_engine(settings, Limits.of(settings))
         self._ping_engine = build_engine(
-            settings, Limits(connect=PING_TIMEOUT, lock=1, statement=PING_TIMEOUT - 1)
+            settings,
+            Limits(connect=PING_TIMEOUT, lock=1, statement=PING_TIMEOUT - 1, pool_size=1),
         )
         self._breaker = Breaker(self._ask)
         self._turns = self._new_turns()
@@ -359,7 +360,7 @@ class Database:
     # Operations
 
     def ping(self) -> float:
-        """Return the seconds that a new connection and one query take.
+        """Return the seconds that one query takes, on a connection kept for nothing else.
 
         Raises:
             DatabaseHangs: It is known not to answer.
@@ -388,10 +389,12 @@ class Database:
     def close(self) -> None:
         """Close the connections that are not in use. A later use opens new ones."""
         self.engine.dispose()
+        self._ping_engine.dispose()
 
     def dispose_after_fork(self) -> None:
         """Forget the parent's connections without closing them; done in every forked child."""
         self.engine.dispose(close=False)
+        self._ping_engine.dispose(close=False)
         self._scope.set(None)
         self._breaker = Breaker(self._ask)  # the thread that asked is the parent's
         self._turns = self._new_turns()  # the parent's may be held by a thread that is not here

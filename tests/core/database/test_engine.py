@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from sqlalchemy import func, inspect, select, text
+from sqlalchemy import event, func, inspect, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
@@ -262,6 +262,13 @@ class TestEngine:
         options = inspect(mysql.engine).get_table_options("account")
         assert options["mysql_default charset"] == "utf8mb4"
         assert options["mysql_collate"] == "utf8mb4_bin"
+
+    def test_pings_share_one_connection(self, database):
+        opened: list[object] = []
+        event.listen(database._ping_engine, "connect", lambda *made: opened.append(made))
+        for _ in range(3):
+            database.ping()
+        assert len(opened) == 1
 
     def test_ping_needs_no_scope(self, database):
         assert 0 < database.ping() < BOUND
