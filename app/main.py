@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, cast
 
 import click
@@ -220,7 +221,8 @@ def _provide_slices(app: APIFlask, database: Database, users: UserService, outbo
     )
     # pyright does not see that a column's attribute gives its value.
     known = cast("Articles", articles)
-    app.provide(NotificationService(database, outbox, known, audiences))
+    kept = timedelta(days=app.settings.notification_days)
+    app.provide(NotificationService(database, outbox, known, audiences, kept))
 
 
 def _provide_sms(app: APIFlask, outbox: Outbox) -> SmsCodes:

@@ -47,6 +47,7 @@ SETTING_GROUPS: dict[str, Text] = {
     "sms": {"en": "SMS", "zh": "短信"},
     "meili": {"en": "Search", "zh": "搜索"},
     "task": {"en": "Tasks", "zh": "任务"},
+    "notification": {"en": "Notifications", "zh": "通知"},
     "log": {"en": "Logs", "zh": "日志"},
 }
 SAME_GROUP = {"mysql": "database", "sqlite": "database", "celery": "task", "flower": "task"}

@@ -76,6 +76,7 @@ def test_beat_is_told_of_every_one(api):
     periodic = {task.name for task in registry if task.kind is Kind.PERIODIC}
     assert periodic >= {
         "article:views",
+        "notification:clean",
         "upkeep:idempotency-keys",
         "upkeep:inbox",
         "upkeep:sessions",

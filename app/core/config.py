@@ -272,6 +272,9 @@ class Settings(BaseSettings):
     """File that a worker or beat touches every two seconds while it can do its work, for a health
     check. Default: none."""
 
+    notification_days: Annotated[int, Field(ge=1, le=36_500)] = 90
+    """Days for which a notification is kept, read or not."""
+
     flower_user: str = "admin"
     """User of Flower's pages."""
     flower_password: SecretStr = SecretStr("")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from app.core.database import Database, transactional, utc_now
 from app.core.outbox import Outbox
@@ -86,6 +86,7 @@ class NotificationService:
         outbox: Continues what is too much for one transaction.
         articles: What there is to tell of.
         audiences: Who wants to hear of it; who is in several hears it once.
+        kept: How long a notification is kept, read or not.
     """
 
     def __init__(
@@ -94,11 +95,13 @@ class NotificationService:
         outbox: Outbox,
         articles: Articles,
         audiences: Iterable[Audience],
+        kept: timedelta,
     ) -> None:
         self.database = database
         self._outbox = outbox
         self._articles = articles
         self._audiences = tuple(audiences)
+        self._kept = kept
 
     # Telling
 
@@ -190,3 +193,23 @@ class NotificationService:
         numbers = self.database.session.scalars(unread.limit(BATCH)).all()
         self.mark_read(recipient, numbers)
         return len(numbers)
+
+    # Cleaning up
+
+    def clean(self) -> int:
+        """Delete notifications that are older than they are kept; returns how many."""
+        total = 0
+        while count := self._clean_batch():
+            total += count
+        return total
+
+    @transactional
+    def _clean_batch(self) -> int:
+        """Delete what is old among the oldest: ids grow with time, so that no index is needed."""
+        session, before = self.database.session, utc_now() - self._kept
+        oldest = select(Notification.id, Notification.created_at).order_by(Notification.id)
+        rows = session.execute(oldest.limit(BATCH)).all()
+        old = [row.id for row in rows if row.created_at < before]
+        if old:
+            session.execute(delete(Notification).where(Notification.id.in_(old)))
+        return len(old)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from app.core.task import Run, TaskGroup
 from app.core.web import provided
 from app.notification.service import CONTINUED, PUBLISHED, NotificationService
@@ -20,3 +22,9 @@ def announce(_: Run, *, article_id: int) -> None:
 def continue_announcing(_: Run, *, article_id: int, after: str) -> None:
     """Tell the next part of a large audience."""
     notifications.announce(article_id, after)
+
+
+@group.periodic("clean", every=timedelta(hours=1), time_limit=timedelta(minutes=5))
+def clean(_: Run) -> None:
+    """Delete notifications that are older than `NOTIFICATION_DAYS`."""
+    notifications.clean()

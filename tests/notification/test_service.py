@@ -16,7 +16,7 @@ from app.notification.model import Notification
 from app.notification.service import NotificationService
 from app.user.model import Follow, User
 from tests.support.api import API
-from tests.support.work import make_due, messages, work
+from tests.support.work import make_due, messages, tick, work
 
 
 def follow(api: API, follower: str, followed: str = "ada") -> None:
@@ -230,3 +230,29 @@ class TestLargeAudience:
             notifications.announce(number, "reader-0100")
         work(api.app)
         assert told(api) == [(name, "tea") for name in followers]
+
+
+def keep(api: API, ages: list[timedelta]) -> list[int]:
+    """Write notifications so long ago; returns their ids."""
+    rows = [
+        Notification(
+            recipient="eve",
+            kind="article:published",
+            subject=f"article:{number}",
+            actor="ada",
+            data={},
+            created_at=utc_now() - age,
+        )
+        for number, age in enumerate(ages)
+    ]
+    api.database.transact(lambda session: session.add_all(rows))
+    return [row.id for row in rows]
+
+
+def test_what_is_older_than_it_is_kept_is_deleted(api, monkeypatch):
+    monkeypatch.setattr(service, "BATCH", 2)
+    days = api.app.settings.notification_days
+    ids = keep(api, [timedelta(days + 1)] * 5 + [timedelta(days - 1), timedelta()])
+    tick(api.app, "notification:clean")
+    with api.database.scope():
+        assert api.database.session.scalars(select(Notification.id)).all() == ids[5:]
