@@ -173,6 +173,19 @@ def test_a_stop_in_the_middle_of_a_transaction_gives_the_lease_up(celery, world,
 
 
 @ON_SQLITE
+def test_a_beat_outlasts_a_broker_that_has_become_read_only(world: World, sent, redis_server):
+    with world.running("beat") as beat, redis.Redis.from_url(redis_server.url) as server:
+        wait_until(lambda: len(sent) > 0, "the first task")
+        server.execute_command("REPLICAOF 127.0.0.1 1")
+        try:
+            wait_until(lambda: "periodic_task_not_sent" in beat.text, "the refusal")
+            before = len(sent)
+        finally:
+            server.execute_command("REPLICAOF NO ONE")
+        wait_until(lambda: len(sent) > before, "the next task")
+
+
+@ON_SQLITE
 def test_beat_stops_when_asked(world: World):
     with world.running("beat") as beat:
         wait_until(lambda: "beat_started" in beat.text, "the start")
