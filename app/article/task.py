@@ -15,7 +15,7 @@ from app.article.source import Encoding
 from app.article.tag import TagCounts
 from app.article.view_count import ViewCounter
 from app.core.exceptions import Forbidden
-from app.core.search import Search
+from app.core.search import Need, Search
 from app.core.task import Leases, Refused, Run, TaskGroup
 from app.core.upload import UploadGone
 from app.core.web import provided
@@ -72,8 +72,11 @@ def index_articles(_: Run, payloads: list[dict[str, Any]]) -> None:
 @group.periodic("index-build", every=timedelta(seconds=5), time_limit=timedelta(minutes=30))
 def build_index(_: Run) -> None:
     """Build the index where it is lacking: at a start, after a change of it, after its loss."""
-    if search.is_lacking(ARTICLE.name):
+    need = search.need(ARTICLE.name)
+    if need is Need.BUILD:
         _alone(lambda progress: search.reindex(ARTICLE.name, progress))
+    elif need is Need.SETTINGS:
+        _alone(lambda _: search.send_settings(ARTICLE.name))
 
 
 @group.periodic("index-check", every=timedelta(hours=1), time_limit=timedelta(minutes=30))

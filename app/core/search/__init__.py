@@ -6,7 +6,7 @@ from app.core.search.exceptions import BadFilter, BadSort, SearchMisuse, SearchU
 from app.core.search.filter import Filter, parse_filter
 from app.core.search.index import Attribute, Document, Index, Key, Kind, Order
 from app.core.search.query import Hit, Query, Result, Status, Suggestion, parse_sort
-from app.core.search.source import Difference, Search, Source
+from app.core.search.source import Difference, Need, Search, Source
 
 __all__ = [
     "Attribute",
@@ -20,6 +20,7 @@ __all__ = [
     "Index",
     "Key",
     "Kind",
+    "Need",
     "Order",
     "Query",
     "Result",

@@ -33,6 +33,15 @@ class Engine(Protocol):
         """Tell how the index is, changing nothing."""
         ...
 
+    def glance(self, index: Index, most: int) -> Status:
+        """Tell how the index is as far as that takes the same time however large it is.
+
+        Args:
+            index: Which one.
+            most: Up to here its documents are counted.
+        """
+        ...
+
     def add(self, index: Index, documents: Sequence[Document]) -> None:
         """Add documents, each in place of the one with the same key."""
         ...

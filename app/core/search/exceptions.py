@@ -29,6 +29,7 @@ class SearchUnavailable(ServiceUnavailable):
         message: What has happened; left out where a client has nothing to learn from it.
         params: Values for its placeholders.
         is_damage: What the engine keeps cannot be read any more, and waiting helps nobody.
+        reason: Why, and the remedy, for whoever runs the application; no client is told.
     """
 
     error_code = 13001
@@ -40,9 +41,11 @@ class SearchUnavailable(ServiceUnavailable):
         *,
         params: dict[str, Any] | None = None,
         is_damage: bool = False,
+        reason: str = "",
     ) -> None:
         super().__init__(message, params=params, headers={"Retry-After": RETRY_AFTER})
         self.is_damage = is_damage
+        self.reason = reason
 
 
 class BadFilter(ValidationFailed):

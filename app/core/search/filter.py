@@ -32,8 +32,10 @@ MAX_LENGTH = 2_000
 """Characters of a filter."""
 MAX_DEPTH = 16
 """Parentheses and negations inside one another."""
-MAX_CONDITIONS = 100
-"""Comparisons of a filter, each value of a list being one."""
+MAX_CONDITIONS = 20
+"""Conditions of a filter, a list of values being one: each looks at every document found."""
+MAX_VALUES = 100
+"""Values of a filter, those of its lists together."""
 MAX_INTEGER = 2**63 - 1  # of SQLite; Meilisearch has the same
 _SHOWN = 40
 
@@ -141,6 +143,7 @@ class _Parser:
         self._next = 0
         self._depth = 0
         self._conditions = 0
+        self._values_read = 0
 
     def parse(self) -> Filter | None:
         if self._token.is_end:
@@ -180,6 +183,13 @@ class _Parser:
         return inner
 
     def _condition(self) -> Filter:
+        self._conditions += 1
+        if self._conditions > MAX_CONDITIONS:
+            self._fail(
+                "Filter, character {position}: a filter has at most {limit} conditions; ask for"
+                " several values by IN [one, two].",
+                limit=MAX_CONDITIONS,
+            )
         attribute = self._attribute()
         if self._token.kind is TokenKind.SIGN and self._token.text in set(Operator):
             return self._comparison(attribute)
@@ -187,7 +197,6 @@ class _Parser:
         if self._takes_word("in"):
             return Membership(attribute, self._values(attribute), negated)
         if self._takes_word("exists"):
-            self._count()
             return Existence(attribute, negated)
         if negated or not (self._token.is_value and self._peek.is_word("to")):
             self._fail(
@@ -292,10 +301,10 @@ class _Parser:
         return inner
 
     def _count(self) -> None:
-        self._conditions += 1
-        if self._conditions > MAX_CONDITIONS:
+        self._values_read += 1
+        if self._values_read > MAX_VALUES:
             message = "Filter, character {position}: a filter asks for at most {limit} values."
-            self._fail(message, limit=MAX_CONDITIONS)
+            self._fail(message, limit=MAX_VALUES)
 
     def _fail(self, message: str, **params: object) -> NoReturn:
         raise BadFilter(message, self._text, self._token.offset, **params)

@@ -9,6 +9,7 @@ from typing import Any
 from app.core.search.exceptions import BadSort
 from app.core.search.filter import Filter
 from app.core.search.index import Index, Key, Order
+from app.core.search.separator import has_words
 
 MAX_TEXT = 512
 """Characters of a query that are looked at."""
@@ -24,7 +25,8 @@ MARK = ("<mark>", "</mark>")
 class Query:
     """A search.
 
-    Text without words finds every document. The last word may be unfinished unless a space
+    An empty text finds every document, and one that has neither letters nor digits, such as `???`,
+    finds none. The last word may be unfinished unless a space
     follows it, so that people see results while they type.
     """
 
@@ -45,6 +47,12 @@ class Query:
     facets: tuple[str, ...] = ()
     """Attributes whose values are counted over everything that was found."""
 
+    @property
+    def finds_nothing(self) -> bool:
+        """Whether something was typed, and nothing of it could be looked for."""
+        text = self.text[:MAX_TEXT]
+        return bool(text.strip()) and not has_words(text)
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -61,10 +69,10 @@ class Hit:
 class Result:
     """One page of what was found."""
 
-    hits: list[Hit]
-    total: int
+    hits: list[Hit] = field(default_factory=list)
+    total: int = 0
     """Documents found on all pages."""
-    took_ms: float
+    took_ms: float = 0.0
     """Milliseconds that the engine took."""
     facets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Documents for each value, most first, by the attribute's label."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from app.core.log_config import get_logger
@@ -66,6 +67,15 @@ class Difference:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+
+class Need(StrEnum):
+    """What has to be done for an index."""
+
+    NOTHING = "nothing"
+    SETTINGS = "settings"
+    """Its settings have to be sent again."""
+    BUILD = "build"
 
 
 class Search:
@@ -190,20 +200,27 @@ class Search:
                 raise
             return None
 
-    def is_lacking(self, name: str) -> bool:
-        """Whether an index has to be built before anybody finds what there is.
+    def need(self, name: str) -> Need:
+        """What an index needs now; cheap enough to be asked every few seconds.
 
-        It is missing, damaged or not as declared, or a search has made it and nothing filled it.
-        While the engine does not answer there is nothing to be built.
+        It has to be built where it is missing, damaged or not as declared, or where a search has
+        made it and nothing filled it. While the engine does not answer it needs nothing.
         """
         source = self.source(name)
         try:
-            status = self.engine.status(source.index)
+            status = self.engine.glance(source.index, FEW)
         except SearchUnavailable:
-            return False
+            return Need.NOTHING
         if not (status.exists and status.is_current):
-            return True
-        return status.documents < FEW and status.documents * 2 < source.count()
+            return Need.BUILD
+        if status.documents < FEW and status.documents * 2 < source.count():
+            return Need.BUILD
+        return Need.SETTINGS if status.differences else Need.NOTHING
+
+    def send_settings(self, name: str) -> None:
+        """Bring settings up to the declaration that somebody has changed in the engine."""
+        for change in self.engine.prepare(self.source(name).index):
+            log.warning("search_settings_sent", index=name, change=change)
 
     def maintain(self, name: str) -> None:
         """Do whatever an index needs: build it if it is not as declared, or else repair it."""
@@ -211,7 +228,7 @@ class Search:
             self.reindex(name)
             return
         # Whatever this process has done: somebody may have changed settings, and old tasks go.
-        self.engine.prepare(self.source(name).index)
+        self.send_settings(name)
         if difference := self.repair(name):
             log.warning("search_repaired", index=name, documents=len(difference))
 

@@ -25,6 +25,8 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except GroundworkError as error:
+        if isinstance(error, SearchUnavailable) and error.reason:
+            raise click.ClickException(error.reason) from None
         if not isinstance(error, SearchUnavailable) or error.message != SearchUnavailable.message:
             remedy = "See how it stands: flask --app app.main search status"
             raise click.ClickException(f"{error} {remedy}") from None
@@ -69,7 +71,7 @@ def reindex(names: tuple[str, ...]) -> None:
 @click.argument("names", metavar="[INDEX]...", nargs=-1)
 def show_status(names: tuple[str, ...]) -> None:
     """Show how indexes are; the exit status is 1 if one is not as it should be."""
-    is_well = True
+    is_well, needs_build = True, False
     click.echo(f"engine: {search.engine.name}")
     for name in _chosen(names):
         source = search.source(name)
@@ -78,9 +80,11 @@ def show_status(names: tuple[str, ...]) -> None:
         click.echo(f"{name}: {_describe(status, source.count())}")
         for difference in status.differences:
             click.echo(f"  {difference}")
-        is_well = is_well and status.exists and status.is_current
+        needs_build = needs_build or not (status.exists and status.is_current)
+        is_well = is_well and not (needs_build or status.differences)
     if not is_well:
-        click.echo("Bring them up to date: flask --app app.main search reindex", err=True)
+        command = "reindex" if needs_build else "sync-settings"
+        click.echo(f"Bring them up to date: flask --app app.main search {command}", err=True)
         raise click.exceptions.Exit(1)
 
 
@@ -90,7 +94,8 @@ def _describe(status: Status, expected: int) -> str:
     parts = [f"{status.documents} documents of {expected}"]
     if status.size_bytes is not None:
         parts.append(f"{status.size_bytes / 1_000_000:.1f} MB")
-    parts.append("as declared" if status.is_current else "NOT as declared")
+    is_declared = status.is_current and not status.differences
+    parts.append("as declared" if is_declared else "NOT as declared")
     if status.is_building:
         parts.append("being built anew")
     return ", ".join(parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,6 +27,42 @@ def find(engine: Engine, text: str = "", **options: Any) -> list[int]:
     if isinstance(options.get("filter"), str):
         options["filter"] = parse_filter(BOOK, options["filter"])
     return [hit.document["id"] for hit in engine.search(BOOK, Query(text, **options)).hits]
+
+
+PUNCTUATION = [
+    letter
+    for letter in map(chr, [*range(0x20, 0x7F), *range(0x3000, 0x3040), *range(0xFF00, 0xFFF0)])
+    if unicodedata.category(letter)[0] in "PSZ"
+]
+"""Every mark of ASCII, of Chinese and Japanese, and of full width."""
+SIGNS = [*"→°©®™€£¥·•…–—“”‘’«»✓★", "\u00a0", "\u00ad", "\u200b", "\ufeff"]
+
+
+class TestSeparators:
+    def test_every_mark_and_sign_parts_words(self, shelf):
+        marks = dict(enumerate([*PUNCTUATION, *SIGNS], 1))
+        shelf.add(BOOK, [book(i, f"green{mark}tea{mark}leaf") for i, mark in marks.items()])
+        for word in ("green ", "tea ", "leaf "):
+            found = set(find(shelf, word, page_size=len(marks)))
+            assert [mark for i, mark in marks.items() if i not in found] == []
+
+    def test_every_mark_and_sign_ends_what_is_highlighted(self, shelf):
+        marks = dict(enumerate([*PUNCTUATION, *SIGNS], 1))
+        shelf.add(BOOK, [book(i, f"green{mark}tea{mark}leaf") for i, mark in marks.items()])
+        query = Query("tea ", highlight=("title",), page_size=len(marks))
+        shown = {
+            hit.document["id"]: hit.highlight["title"] for hit in shelf.search(BOOK, query).hits
+        }
+        assert [mark for i, mark in marks.items() if "<mark>tea</mark>" not in shown[i]] == []
+
+    @pytest.mark.parametrize(
+        "text", ["😀", "???", "%", "_", "™", "，。", "\u200b", '""', "-", "👍🏽", "!?", '"']
+    )
+    def test_a_text_without_words_finds_nothing(self, shelf, text):
+        shelf.add(BOOK, [book(1, "Green tea"), book(2, "Black tea")])
+        result = shelf.search(BOOK, Query(text, facets=("language",)))
+        assert (result.hits, result.total, result.facets) == ([], 0, {"language": {}})
+        assert shelf.suggest(BOOK, text, 5) == []
 
 
 class TestPreparing:
@@ -100,9 +137,9 @@ class TestWriting:
 
 
 class TestFinding:
-    def test_everything_is_found_without_words(self, shelf):
+    def test_everything_is_found_by_an_empty_text(self, shelf):
         shelf.add(BOOK, [book(1), book(2)])
-        for text in ("", "   ", "!?", '"'):
+        for text in ("", "   "):
             assert sorted(find(shelf, text)) == [1, 2]
 
     def test_title_is_over_tags_is_over_text(self, shelf):

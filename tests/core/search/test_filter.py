@@ -10,6 +10,7 @@ from app.core.search.filter import (
     MAX_CONDITIONS,
     MAX_DEPTH,
     MAX_LENGTH,
+    MAX_VALUES,
     And,
     Comparison,
     Existence,
@@ -142,7 +143,7 @@ class TestRefusing:
             "language = " + "a" * MAX_LENGTH,
             "(" * (MAX_DEPTH + 1) + "language = zh" + ")" * (MAX_DEPTH + 1),
             "NOT " * (MAX_DEPTH + 1) + "language = zh",
-            f"tag IN [{', '.join('a' * (MAX_CONDITIONS + 1))}]",
+            f"tag IN [{', '.join('a' * (MAX_VALUES + 1))}]",
             " OR ".join(["lent = true"] * (MAX_CONDITIONS + 1)),
         ],
     )
@@ -152,7 +153,14 @@ class TestRefusing:
 
     def test_takes_what_is_at_the_bounds(self):
         assert parse_filter(BOOK, "(" * MAX_DEPTH + "language = zh" + ")" * MAX_DEPTH) == ZH
-        assert parse_filter(BOOK, f"tag IN [{', '.join('a' * MAX_CONDITIONS)}]")
+        assert parse_filter(BOOK, f"tag IN [{', '.join('a' * MAX_VALUES)}]")
+
+        assert parse_filter(BOOK, " OR ".join(["lent = true"] * MAX_CONDITIONS))
+
+    def test_with_too_many_conditions_says_how_to_ask_for_as_many_values(self):
+        with pytest.raises(BadFilter) as caught:
+            parse_filter(BOOK, " OR ".join(f"tag = {number}" for number in range(99)))
+        assert "at most 20 conditions; ask for several values by IN [one, two]" in str(caught.value)
 
     def test_any_text_is_a_filter_or_refused(self):
         pieces = ["language", "pages", "tag", "=", "!=", "<", "(", ")", "[", "]", ",", "'", '"']

@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 
-from app.core.search import Document, Index, Key, Query, Search, SearchMisuse, SearchUnavailable
+from app.core.search import (
+    Document,
+    Index,
+    Key,
+    Need,
+    Query,
+    Search,
+    SearchMisuse,
+    SearchUnavailable,
+)
+from app.core.search.source import FEW
 from app.core.search.sqlite import SQLiteEngine
 from tests.core.search.conftest import BOOK, book
 
@@ -152,27 +162,36 @@ class TestMaintaining:
         assert newer.find(shelf.index, Query("tea")).total == 1
 
 
-class TestLacking:
-    def test_is_an_index_that_is_missing_or_was_made_by_a_search(self, search, shelf):
+class TestNeed:
+    def test_is_to_build_what_is_missing_or_was_made_by_a_search(self, search, shelf):
         shelf.put(1, "Tea")
-        assert search.is_lacking("book")
+        assert search.need("book") is Need.BUILD
         assert find(search, "tea") == []
-        assert search.is_lacking("book")
+        assert search.need("book") is Need.BUILD
         search.reindex("book")
-        assert not search.is_lacking("book")
+        assert search.need("book") is Need.NOTHING
 
-    def test_is_not_one_without_anything_to_find(self, search):
+    def test_is_nothing_without_anything_to_find(self, search):
         find(search, "tea")
-        assert not search.is_lacking("book")
+        assert search.need("book") is Need.NOTHING
 
-    def test_is_one_that_is_damaged_or_gone(self, search, shelf, sqlite_engine):
+    def test_is_to_build_what_is_damaged_or_gone(self, search, shelf, sqlite_engine):
         shelf.put(1, "Tea")
         search.reindex("book")
         file = sqlite_engine._file.path
         sqlite_engine.close()  # otherwise all of it is still in the file beside it
         file.write_bytes(b"garbage" * 1_000)
-        assert search.is_lacking("book")
+        assert search.need("book") is Need.BUILD
         search.reindex("book")
-        assert not search.is_lacking("book")
+        assert search.need("book") is Need.NOTHING
         file.unlink()
-        assert search.is_lacking("book")
+        assert search.need("book") is Need.BUILD
+
+    def test_is_asked_for_without_counting_every_document(self, search, shelf, sqlite_engine):
+        """It is asked every few seconds, and there may be a million."""
+        for number in range(FEW + 1):
+            shelf.put(number, "Tea")
+        search.reindex("book")
+        shelf.count = None  # is not asked while the index has more than a few
+        assert search.need("book") is Need.NOTHING
+        assert sqlite_engine.glance(BOOK, FEW).documents == FEW

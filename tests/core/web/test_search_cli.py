@@ -7,8 +7,10 @@ import pytest
 from app.article.index import ARTICLE, ArticleSource
 from app.core.database import Database
 from app.core.search import Document, Search
+from app.core.search.meilisearch import MeilisearchEngine
 from app.core.search.sqlite import SQLiteEngine
 from app.core.web import APIFlask
+from tests.support.meilisearch import MASTER_KEY, Meilisearch, run_meilisearch
 from tests.web_fixture import Library
 
 
@@ -110,3 +112,35 @@ def test_an_engine_that_is_gone_is_said_in_one_line(full, command, settings):
     assert status == 1
     assert "The search engine sqlite does not answer" in output
     assert "Traceback" not in output
+
+
+@pytest.fixture
+def meilisearch(full: Library, search: Search) -> Iterator[Meilisearch]:
+    """The application's index in a Meilisearch, as declared."""
+    with run_meilisearch() as server:
+        search.engine = MeilisearchEngine(server.url, MASTER_KEY)
+        search.reindex(ARTICLE.name)
+        search.engine.prepare(ARTICLE)
+        yield server
+
+
+def test_settings_that_differ_are_not_as_declared(full, meilisearch):
+    assert full.run("search", "status")[0] == 0
+    meilisearch.indexes["article"].settings["filterableAttributes"] = []
+    status, output = full.run("search", "status")
+    assert status == 1
+    assert "NOT as declared" in output
+    assert "filterableAttributes differs" in output
+    assert "search sync-settings" in output
+    assert full.run("search", "sync-settings")[0] == 0
+    assert full.run("search", "status")[0] == 0
+
+
+def test_a_wrong_key_is_said_in_one_line(full, search, meilisearch):
+    search.engine = MeilisearchEngine(meilisearch.url, "a wrong master key")
+    status, output = full.run("search", "status")
+    assert status == 1
+    assert output.splitlines()[-1] == (
+        "Error: Meilisearch refuses our key (403)."
+        " Set MEILI_MASTER_KEY to the one that Meilisearch was started with."
+    )

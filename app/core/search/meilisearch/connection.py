@@ -18,7 +18,7 @@ from meilisearch import Client
 from meilisearch.errors import MeilisearchApiError, MeilisearchError
 from meilisearch.models.task import TaskInfo
 from pydantic import ValidationError
-from requests import RequestException
+from requests import RequestException, Timeout
 
 from app.core.exceptions import GroundworkError
 from app.core.log_config import get_logger
@@ -35,11 +35,17 @@ WRITE_TIMEOUT = 60
 """The same for taking in a batch of documents."""
 FIRST_POLL, LAST_POLL = 0.005, 0.25
 """Seconds between looks at a task; they grow from one to the other."""
+REPEAT_WARNING = 60.0
+"""Seconds without the same refusal after which it is logged again."""
 SPARE = "__"
 """Stands between an index's name and that of what belongs to it, such as its successor."""
 _KEYS = uuid.UUID("5f1e1a3c-6a55-4d6b-9d6e-7c1f3f7a2b10")
 """Names this application's keys: the same in every process, so that nobody makes them twice."""
 _INVALID_KEY = "invalid_api_key"
+_UNDECLARED = frozenset(
+    f"invalid_search_{name}" for name in ("filter", "facets", "sort", "attributes_to_search_on")
+)
+"""What Meilisearch calls a search for what its settings do not allow."""
 
 ResultT = TypeVar("ResultT")
 
@@ -80,6 +86,7 @@ class Connection:
         self._task_timeout = task_timeout
         self._keys: dict[tuple[Role, str], str] = {}
         self._breaker = Breaker()
+        self._warned = ("", float("-inf"))
 
     def ask(
         self,
@@ -107,7 +114,7 @@ class Connection:
             raise self._explain(error) from error
         except (MeilisearchError, RequestException, ValidationError) as error:
             self._breaker.note_failure(f"{type(error).__name__}: {error}")
-            raise SearchUnavailable from error
+            raise SearchUnavailable(reason=self._unusable(error)) from error
         self._breaker.note_success()
         return answer
 
@@ -224,15 +231,49 @@ class Connection:
         """Say what an answer with an error means; Meilisearch is alive, so the fuse stays."""
         status = error.status_code
         is_ours = status in {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
-        if is_ours:
+        # A search asks for nothing that the index does not declare: somebody has changed settings.
+        if is_ours and error.code not in _UNDECLARED:
             return MeilisearchRefused(f"Meilisearch: {error.message} ({error.code or status})")
         reason = f"{status} {error.code}: {error.message}"
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self._breaker.note_failure(reason)
         else:
             self._breaker.note_success()
-        log.warning("search_refused", engine="meilisearch", reason=reason)
-        return SearchUnavailable()
+        self._warn(reason)
+        return SearchUnavailable(reason=self._refusal(error))
+
+    def _warn(self, reason: str) -> None:
+        """Log a refusal, once while it is the same: each search would log it."""
+        now = time.monotonic()
+        known, self._warned = self._warned, (reason, now)
+        if known[0] != reason or now - known[1] > REPEAT_WARNING:
+            log.warning("search_refused", engine="meilisearch", reason=reason)
+
+    def _refusal(self, error: MeilisearchApiError) -> str:
+        if error.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            return (
+                f"Meilisearch refuses our key ({error.status_code})."
+                " Set MEILI_MASTER_KEY to the one that Meilisearch was started with."
+            )
+        return f"Meilisearch at {self._url} answers {error.status_code}: {error.message}"
+
+    def _unusable(self, error: Exception) -> str:
+        return (
+            f"Meilisearch is not usable at {self._url}: {_cause(error)}. See that it runs and that"
+            " MEILI_URL names it; without MEILI_URL the application searches by itself."
+        )
+
+
+def _cause(error: BaseException) -> str:
+    """The operating system's words; the client's own are a page long."""
+    told: BaseException | None = error
+    while told is not None:
+        if isinstance(told, OSError) and told.strerror:
+            return told.strerror
+        if isinstance(told, TimeoutError | Timeout):
+            return "it does not answer in time"
+        told = told.__cause__ or told.__context__
+    return type(error).__name__
 
 
 def _scope(role: Role, uid: str) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 from app.core.search.index import Index
 from app.core.search.meilisearch.document import BUILD, PRIMARY
 from app.core.search.query import MAX_FACET_VALUES
+from app.core.search.separator import SEPARATORS
 
 RANKING = ("sort", "words", "typo", "proximity", "attributeRank", "wordPosition", "exactness")
 """Meilisearch's own rules, except that an order which is asked for comes before relevance."""
@@ -18,7 +19,7 @@ MAX_TOTAL = 1_000_000
 SEARCH_CUTOFF_MS = 700
 """Milliseconds after which Meilisearch answers with what it has found."""
 # Settings whose lists have no order: Meilisearch gives some of them back sorted.
-_SETS = frozenset({"filterableAttributes", "sortableAttributes", "stopWords"})
+_SETS = frozenset({"filterableAttributes", "sortableAttributes", "stopWords", "separatorTokens"})
 
 
 def settings_of(index: Index, locales: Sequence[str]) -> dict[str, Any]:
@@ -38,6 +39,7 @@ def settings_of(index: Index, locales: Sequence[str]) -> dict[str, Any]:
         "sortableAttributes": [attribute.name for attribute in index.sortable],
         "rankingRules": [*RANKING, *ties],
         "stopWords": sorted(index.stop_words),
+        "separatorTokens": sorted(SEPARATORS),
         "synonyms": {word: list(others) for word, others in index.synonyms.items()},
         "typoTolerance": {"enabled": True, "minWordSizeForTypos": {"oneTypo": 5, "twoTypos": 9}},
         "pagination": {"maxTotalHits": MAX_TOTAL},

@@ -16,6 +16,7 @@ from app.core.search.meilisearch.request import (
     suggest_body,
 )
 from app.core.search.query import Query, Result, Stamp, Status, Suggestion
+from app.core.search.separator import has_words
 
 LOCALES = ("cmn", "eng")
 TASK_TIMEOUT = 120.0
@@ -88,6 +89,10 @@ class MeilisearchEngine:
             is_building=self._writer.successor(uid) is not None,
         )
 
+    def glance(self, index: Index, most: int) -> Status:  # noqa: ARG002  it knows its number
+        """Tell how the index is."""
+        return self.status(index)
+
     def add(self, index: Index, documents: Sequence[Document]) -> None:
         """Add documents, to an index that is being built as well."""
         if documents:
@@ -113,11 +118,16 @@ class MeilisearchEngine:
         """Find documents."""
         started = time.perf_counter()
         text, body = search_body(index, query)
-        answer = self._ask(index, text, body, is_patient=not query.sort)
+        if query.finds_nothing:  # Meilisearch would take it for a search for everything
+            answer: dict[str, Any] = {"hits": [], "totalHits": 0}
+        else:
+            answer = self._ask(index, text, body, is_patient=not query.sort)
         return read_result(index, query, answer, (time.perf_counter() - started) * 1000)
 
     def suggest(self, index: Index, text: str, limit: int) -> list[Suggestion]:
         """Find texts of the attribute that the index suggests."""
+        if not has_words(text):
+            return []
         answer = self._ask(index, *suggest_body(index, text, limit), is_patient=True)
         return read_suggestions(index, answer, limit)
 

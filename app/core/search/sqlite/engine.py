@@ -71,15 +71,23 @@ class SQLiteEngine:
 
     def status(self, index: Index) -> Status:
         """Tell how the index is."""
+        return self._told(index, most=-1)
+
+    def glance(self, index: Index, most: int) -> Status:
+        """Tell what can be told of the index without reading all of it."""
+        if self._file.is_suspect:
+            return _damaged("a search could not read it")
+        return self._told(index, most)
+
+    def _told(self, index: Index, most: int) -> Status:
         try:
-            return self._status(index)
+            return self._status(index, most)
         except SearchUnavailable as error:
             if not error.is_damage:
                 raise
-            reason = f"the file is damaged: {error.__cause__}"
-            return Status(exists=True, is_current=False, differences=(reason,))
+            return _damaged(str(error.__cause__))
 
-    def _status(self, index: Index) -> Status:
+    def _status(self, index: Index, most: int) -> Status:
         with self._file.read() as db:
             building = _row_of(db, index, is_live=False) is not None
             row = _row_of(db, index, is_live=True)
@@ -87,13 +95,13 @@ class SQLiteEngine:
                 return Status(exists=False, is_building=building)
             number, structure = row
             generation = Generation(number, index)
-            count = generation.count(db)
+            count = generation.count(db, most)
             differences = []
             if structure != structure_of(index):
                 differences.append("it was built for another structure")
             else:
                 generation.visit(db)
-                if orphans := generation.orphans(db):
+                if most < 0 and (orphans := generation.orphans(db)):
                     differences.append(f"{orphans} rows belong to no document")
         return Status(
             exists=True,
@@ -266,6 +274,10 @@ class SQLiteEngine:
 
 
 # Generations
+
+
+def _damaged(reason: str) -> Status:
+    return Status(exists=True, is_current=False, differences=(f"the file is damaged: {reason}",))
 
 
 def _row_of(db: sqlite3.Connection, index: Index, *, is_live: bool) -> tuple[int, str] | None:

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from app.core.log_config import get_logger
@@ -70,7 +70,7 @@ class SearchFile:
             try:
                 yield connection
             finally:
-                connection.execute("ROLLBACK")
+                connection.rollback()  # unless an error has done so already
                 connection.set_progress_handler(None, 0)
 
     @contextmanager
@@ -100,8 +100,14 @@ class SearchFile:
         """Bytes that it takes on disk."""
         return sum(file.stat().st_size for file in self._files if file.exists())
 
+    @property
+    def is_suspect(self) -> bool:
+        """Whether any process has met damage since the file was last looked through."""
+        return self._suspicion.exists()
+
     def discard_if_damaged(self) -> None:
         """Delete the file if it cannot be read to its end; the next use makes an empty one."""
+        self.close()  # an open connection remembers pages that the file does not have any more
         try:
             with self._connection() as connection:
                 (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -109,6 +115,7 @@ class SearchFile:
             if not error.is_damage:
                 raise
             verdict = str(error.__cause__)
+        self._suspicion.unlink(missing_ok=True)
         if verdict == "ok":
             return
         log.error("search_file_discarded", path=str(self.path), reason=verdict)
@@ -122,6 +129,10 @@ class SearchFile:
             idle, self._idle = self._idle, []
         for connection, _ in idle:
             connection.close()
+
+    @property
+    def _suspicion(self) -> Path:
+        return self.path.with_name(f"{self.path.name}-damaged")
 
     @property
     def _files(self) -> list[Path]:
@@ -148,7 +159,11 @@ class SearchFile:
             self._give_back(connection, identity)
         except (sqlite3.Error, OSError) as error:
             log.warning("search_file_failed", error=type(error).__name__, reason=str(error))
-            raise SearchUnavailable(is_damage=_is_damage(error)) from error
+            is_damage = _is_damage(error)
+            if is_damage:  # whoever looks after the index may be another process
+                with suppress(OSError):
+                    self._suspicion.touch()
+            raise SearchUnavailable(is_damage=is_damage) from error
 
     def _take(self) -> tuple[sqlite3.Connection, Identity]:
         identity = self._identity()

@@ -76,6 +76,8 @@ class Finder:
     def run(self) -> Found:
         """Find."""
         groups = read_groups(self._selection.db, self._generation, self._query.text)
+        if not groups and self._query.text.strip():
+            return self._nothing(groups)
         if not groups:
             orders = self._query.sort or self._generation.index.tie_breakers
             numbers = self._selection.sorted(None, orders, self._size, self._offset)
@@ -84,8 +86,11 @@ class Finder:
         if not stages or stages[-1].total < SCARCE:
             stages += self._loose(groups, has_some=bool(stages))
         if not stages:
-            return Found([], 0, groups, {a.label: {} for a in self._counted})
+            return self._nothing(groups)
         return self._ranked(stages) if not self._query.sort else self._sorted(stages[0])
+
+    def _nothing(self, groups: Sequence[Group]) -> Found:
+        return Found([], 0, groups, {a.label: {} for a in self._counted})
 
     # Stages
 

@@ -25,7 +25,7 @@ from app.core.search.sqlite.vocabulary import Vocabulary
 from app.core.search.sqlite.word import split
 from app.core.search.value import check_document
 
-FORMAT = 2
+FORMAT = 3
 """Counts the changes of these tables and of how words are cut: another one means: build anew."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PARTS = "parts"
@@ -170,9 +170,10 @@ class Generation:
         newer = {key for (key,) in db.execute(query, (keys,))}
         return [document for document in documents if document.key not in newer]
 
-    def count(self, db: sqlite3.Connection) -> int:
-        """How many documents there are."""
-        return int(db.execute(f"SELECT count(*) FROM {self.document}").fetchone()[0])
+    def count(self, db: sqlite3.Connection, most: int = -1) -> int:
+        """How many documents there are, counted no further than to `most`."""
+        query = f"SELECT count(*) FROM (SELECT 1 FROM {self.document} LIMIT ?)"
+        return int(db.execute(query, (most,)).fetchone()[0])
 
     def orphans(self, db: sqlite3.Connection) -> int:
         """How many rows are of no document, as nobody but a stranger to this code leaves them."""

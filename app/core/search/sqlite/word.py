@@ -14,6 +14,7 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from app.core.search.separator import SEPARATORS
 from app.util.text import normalize
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ _EITHER = re.compile(rf"[{_UNSPACED}]+|{LETTER}+")
 _PLAIN = re.compile(
     "[\0-\x7f\u2010-\u2027\u3000-\u3004\u3008-\u3020\u4e00-\u9fff\uff01-\uff0f\uff1a-\uff20]*"
 )
+# Signs that are letters to Unicode's compatibility forms, and would become part of a word.
+_SIGNS = str.maketrans(
+    {sign: " " for sign in SEPARATORS if any(map(str.isalnum, unicodedata.normalize("NFKC", sign)))}
+)
 _ACCENTED = re.compile("[\u00c0-\u052f\u1e00-\u1fff]")
 _ACCENTS = re.compile("[\u0300-\u036f]+")
 
@@ -55,7 +60,7 @@ def fold(text: str) -> str:
     """Make spellings alike that people take for the same: case, accents, full width."""
     if _PLAIN.fullmatch(text):
         return text.lower()
-    text = normalize("NFKC", text).casefold()
+    text = normalize("NFKC", text.translate(_SIGNS)).casefold()
     if _ACCENTED.search(text):
         bare = _ACCENTS.sub("", normalize("NFD", text))
         text = normalize("NFC", bare)

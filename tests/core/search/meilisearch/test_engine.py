@@ -12,8 +12,10 @@ from app.core.search import (
     Attribute,
     Document,
     Index,
+    Need,
     Order,
     Query,
+    Search,
     SearchMisuse,
     SearchUnavailable,
     parse_filter,
@@ -144,6 +146,73 @@ class TestStatus:
 
         prepared.rebuild(extended, [[article(1, summary="Short.")]])
         assert prepared.status(extended).is_current
+
+
+class TestChangedSettings:
+    """Somebody has changed the engine's settings behind the application's back."""
+
+    @pytest.fixture
+    def changed(
+        self, prepared: MeilisearchEngine, server: Meilisearch
+    ) -> Iterator[MeilisearchEngine]:
+        prepared.add(ARTICLE, [article(1)])
+        server.indexes["article"].settings["filterableAttributes"] = ["language"]
+        yield prepared
+        server.problems.clear()
+
+    def test_make_a_search_unavailable_and_are_warned_of_once(
+        self, changed: MeilisearchEngine
+    ) -> None:
+        query = Query("title", filter=parse_filter(ARTICLE, "tag = sql"))
+        with capture_logs() as logs:
+            for _ in range(3):
+                with pytest.raises(SearchUnavailable):
+                    changed.search(ARTICLE, query)
+        (warning,) = logs
+        assert warning["log_level"] == "warning"
+        assert "tags" in warning["reason"]
+
+    def test_are_sent_again_by_the_background_check(self, changed: MeilisearchEngine) -> None:
+        search = Search(changed, [Articles()])
+        assert search.need("article") is Need.SETTINGS
+        search.send_settings("article")
+        assert search.need("article") is Need.NOTHING
+        found = changed.search(ARTICLE, Query("title", filter=parse_filter(ARTICLE, "tag = sql")))
+        assert found.total == 1
+
+
+class Articles:
+    """The one article that there is."""
+
+    index = ARTICLE
+
+    def count(self) -> int:
+        return 1
+
+    def batches(self, _size: int) -> Iterator[list[Document]]:
+        yield [article(1)]
+
+    def stamps(self) -> Iterator[tuple[int, int]]:
+        yield (1, 1)
+
+    def read(self, _keys: object) -> list[Document]:
+        return [article(1)]
+
+
+class TestReasons:
+    def test_a_wrong_key_is_told_with_the_remedy(self, server: Meilisearch) -> None:
+        with pytest.raises(SearchUnavailable) as caught:
+            MeilisearchEngine(server.url, "a wrong master key").status(ARTICLE)
+        assert "refuses our key (403)" in caught.value.reason
+        assert "MEILI_MASTER_KEY" in caught.value.reason
+        assert "\n" not in caught.value.reason
+
+    def test_a_server_that_is_gone_is_told_in_one_line(self) -> None:
+        url = f"http://127.0.0.1:{free_port()}"
+        with pytest.raises(SearchUnavailable) as caught:
+            MeilisearchEngine(url, MASTER_KEY).status(ARTICLE)
+        assert f"not usable at {url}: Connection refused." in caught.value.reason
+        assert len(caught.value.reason) < 200
 
 
 class TestKeys:
@@ -672,9 +741,9 @@ class TestFailing:
         self, prepared: MeilisearchEngine, server: Meilisearch
     ) -> None:
         prepared.search(ARTICLE, Query("x"))
-        server.refusals = [Refusal("invalid_search_facets", "Attribute `x` is not filterable.")] * 8
+        server.refusals = [Refusal("invalid_search_page", "Page must be positive.")] * 8
         for _ in range(8):
-            with pytest.raises(MeilisearchRefused, match="not filterable"):
+            with pytest.raises(MeilisearchRefused, match="must be positive"):
                 prepared.search(ARTICLE, Query("x"))
 
         assert prepared.search(ARTICLE, Query("x")).total == 0

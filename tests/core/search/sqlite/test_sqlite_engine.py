@@ -213,6 +213,23 @@ class TestFile:
         engine.rebuild(BOOK, [[book(1, "Tea")]])
         assert engine.search(BOOK, Query("tea")).total == 1
 
+    @pytest.mark.parametrize("start", [0, 4096], ids=["all", "all but the first page"])
+    def test_damage_while_it_runs_is_told_to_every_process_and_mended(self, engine, start):
+        """Open connections remember pages of the file as it was."""
+        with closing(sqlite3.connect(engine._file.path)) as other:
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        engine._file.close()
+        size = engine._file.path.stat().st_size
+        with engine._file.path.open("r+b") as file:
+            file.seek(start)
+            file.write(b"garbage!" * ((size - start) // 8))
+        with pytest.raises(SearchUnavailable):
+            engine.search(BOOK, Query("tea"))
+        assert not SQLiteEngine(engine._file.path).glance(BOOK, 1).is_current
+        engine.rebuild(BOOK, [[book(1, "Tea")]])
+        assert engine.glance(BOOK, 1).is_current
+        assert engine.search(BOOK, Query("tea")).total == 1
+
     @pytest.mark.parametrize("end", ["document", "row", "value", "text", "touched", "term", "typo"])
     def test_a_table_that_is_gone_is_damage_which_building_anew_mends(self, engine, end):
         with engine._file.write() as db:
