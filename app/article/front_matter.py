@@ -42,8 +42,8 @@ _KEY = re.compile(
 )
 _YAML_LINE = re.compile(r"[A-Za-z_][\w-]*[ \t]*:(?:[ \t]|$)|[ \t]+\S|-[ \t]|#|$")
 _JSON_OBJECT = re.compile(r'\{\s*"[\w-]+"\s*:')
-# YAML takes tabs between words, as all other parsers do; PyYAML's does not.
-_INNER_TABS = re.compile(r"(?<=[^\t\r\n])\t+")
+# YAML takes tabs but where they indent a key, as all other parsers do; PyYAML takes none.
+_INNER_TABS = re.compile(r"(?<=[^\t\r\n])\t+|^\t++(?![^\s:]+[ \t]*:)", re.MULTILINE)
 _INDIRECTION = re.compile(r"[&*!]|<<")
 _BRACKET = re.compile(r"[\[\]{}]")
 _REST_OF_LINE = re.compile(rf"[ \t]*(?:{_LINE_END}|\Z)")

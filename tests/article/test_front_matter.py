@@ -26,6 +26,7 @@ class TestForms:
             "\n\n---\ntitle: T\n---\nText",
             "---\ntitle: T\n...\nText",
             "---\ntitle:\tT\n---\nText",
+            '---\ntitle:\n\t"T"\n---\nText',
             "title: T\n---\nText",
             "title: T\r\n---\r\nText",
             "+++\ntitle = 'T'\n+++\nText",
@@ -96,6 +97,10 @@ class TestValues:
     @pytest.mark.parametrize("value", ["", "~", "null", "''", "' '"])
     def test_that_are_empty_are_left_out(self, value):
         assert split_front_matter(f"---\ntitle: {value}\n---\nText")[0] == {}
+
+    def test_in_a_list_may_be_indented_by_tabs(self):
+        text = '---\ntags: [\n\t\t"a",\n\tb\n]\n---\nText'
+        assert split_front_matter(text)[0] == {"tags": ["a", "b"]}
 
     def test_are_found_by_the_key_in_lower_case(self):
         text = "---\npublishDate: 2026-01-15\n---\nText"
@@ -203,6 +208,7 @@ def _seconds(text: str) -> float:
         lambda size: "title: a\n" * (size // 9),
         lambda size: "---\n" + "-" * (size * 32),
         lambda size: "---\n" + "--- x\n" * (size * 8),
+        lambda size: "---\ntitle: T\n" + "\t" * size + "\n---\n",
     ],
 )
 def test_a_block_of_twice_the_size_takes_about_twice_the_time(shape):
