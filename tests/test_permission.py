@@ -14,7 +14,12 @@ CALLERS = (None, "eve", "bob", "ada", "admin")
 """Nobody, a user, another author, the owner of what is there, an administrator."""
 ANY = {"If-Match": "*"}
 PASSWORDS = {"current_password": "wrong password", "new_password": "a good new password"}
-PROOF = {"phone": "+8613800138000", "code": "123456", "current_password": "wrong password"}
+PROOF = {
+    "phone": "+8613800138000",
+    "code": "123456",
+    "handle": "0" * 32,
+    "current_password": "wrong password",
+}
 TOKEN = {"grant_type": "password", "username": "nobody", "password": "wrong password"}
 
 

@@ -37,6 +37,8 @@ class Office:
         self.house = House(settings.model_copy(update=tencent.settings))
         self.house.empty()
         self.tencent = tencent
+        self.handle = "0" * 32
+        """What the last request for a code was answered."""
         self._published: list[tuple[str, list[int]]] = []
         self._relay = Relay(self.house.app.services[Outbox], self)
 
@@ -62,30 +64,41 @@ class Office:
 
     def ask(self, phone: object = PHONE) -> Any:
         """Ask for a code."""
-        answer = self.house.call("POST", "/auth/sms-codes", json={"phone": phone})
+        return self._ask({"phone": phone})
+
+    def _ask(self, body: dict[str, object]) -> Any:
+        answer = self.house.call("POST", "/auth/sms-codes", json=body)
+        if answer.status_code == 202:
+            self.handle = answer.json["handle"]
         self.work()
         return answer
 
-    def code(self, phone: str = PHONE) -> str:
+    def code(self, phone: str = PHONE, purpose: str = "sign-in") -> str:
         """Ask for a code and read it."""
-        assert self.ask(phone).status_code == 202
+        assert self._ask({"phone": phone, "purpose": purpose}).status_code == 202
         assert self.tencent.messages[-1]["PhoneNumberSet"] == [phone]
         return self.tencent.codes[-1]
 
     def prove(self, token: str, phone: str, code: str, password: str = PASSWORD) -> Any:
         """Prove a number to be one's own."""
-        body = {"phone": phone, "code": code, "current_password": password}
+        body = {
+            "phone": phone,
+            "code": code,
+            "handle": self.handle,
+            "current_password": password,
+        }
         return self.house.call("PUT", "/users/me/phone", token, json=body)
 
     def sign_in(self, phone: str, code: str, **form: str) -> Any:
         """Ask for tokens by a code."""
+        form = {"handle": self.handle} | form
         return self.house.ask_token(grant_type=GRANT, phone=phone, code=code, **form)
 
     def resident(self, username: str, phone: str = PHONE, *roles: Role) -> str:
         """Make an account that has proven a number, and return a token of it."""
         self.house.account(username, *roles)
         token: str = self.house.sign_in(username)["access_token"]
-        assert self.prove(token, phone, self.code(phone)).status_code == 200
+        assert self.prove(token, phone, self.code(phone, "phone")).status_code == 200
         self.forget()
         return token
 
@@ -121,7 +134,9 @@ def small_office(settings: Settings, tencent: Tencent) -> Iterator[Office]:
 class TestAsking:
     def test_is_answered_before_anything_is_sent(self, small_office: Office):
         answer = small_office.house.call("POST", "/auth/sms-codes", json={"phone": PHONE})
-        assert (answer.status_code, answer.json) == (202, {"expires_in": 300, "retry_after": 60})
+        handle = answer.json["handle"]
+        assert (answer.status_code, len(handle)) == (202, 32)
+        assert answer.json == {"handle": handle, "expires_in": 300, "retry_after": 60}
         assert small_office.tencent.messages == []
         small_office.work()
         assert [each["PhoneNumberSet"] for each in small_office.tencent.messages] == [[PHONE]]
@@ -133,7 +148,8 @@ class TestAsking:
         for answer in (known, unknown):
             for name in varying:
                 answer.headers.pop(name, None)
-        assert (known.status_code, known.data) == (unknown.status_code, unknown.data)
+        bodies = [answer.json | {"handle": "its own"} for answer in (known, unknown)]
+        assert (known.status_code, bodies[0]) == (unknown.status_code, bodies[1])
         assert dict(known.headers) == dict(unknown.headers)
 
     def test_looks_at_no_account(self, small_office: Office):
@@ -181,14 +197,14 @@ class TestProof:
     def test_makes_the_number_the_accounts_own(self, office: Office):
         office.house.account("ada")
         token = office.house.sign_in("ada")["access_token"]
-        answer = office.prove(token, PHONE, office.code())
+        answer = office.prove(token, PHONE, office.code(PHONE, "phone"))
         assert answer.status_code == 200
         assert (answer.json["phone"], answer.json["phone_proven"]) == (PHONE, True)
 
     def test_needs_the_password_and_spends_no_code_without_it(self, office: Office):
         office.house.account("ada")
         token = office.house.sign_in("ada")["access_token"]
-        code = office.code()
+        code = office.code(PHONE, "phone")
         answer = office.prove(token, PHONE, code, "another password")
         assert (answer.status_code, answer.json["error_code"]) == (422, 20003)
         assert office.prove(token, PHONE, code).status_code == 200
@@ -196,7 +212,7 @@ class TestProof:
     def test_needs_the_right_code_and_counts_wrong_ones(self, office: Office):
         office.house.account("ada")
         token = office.house.sign_in("ada")["access_token"]
-        code = office.code()
+        code = office.code(PHONE, "phone")
         for _ in range(5):
             answer = office.prove(token, PHONE, another(code))
             assert (answer.status_code, answer.json["error_code"]) == (422, 12008)
@@ -283,6 +299,7 @@ class TestSigningIn:
         [
             ({"phone": PHONE}, "invalid_request"),
             ({"code": "123456"}, "invalid_request"),
+            ({"phone": PHONE, "code": "123456", "handle": ""}, "invalid_request"),
             ({"phone": PHONE, "code": "12345"}, "invalid_grant"),
             ({"phone": "nobody", "code": "123456"}, "invalid_grant"),
             ({"phone": PHONE, "code": "123456", "client_id": "x"}, "invalid_client"),
@@ -290,7 +307,7 @@ class TestSigningIn:
         ],
     )
     def test_errors_are_those_of_rfc_6749(self, small_office: Office, form: Any, error: str):
-        answer = small_office.house.ask_token(grant_type=GRANT, **form)
+        answer = small_office.house.ask_token(grant_type=GRANT, **{"handle": "0" * 32} | form)
         assert answer.json["error"] == error
         assert answer.headers["Cache-Control"] == "no-store"
 

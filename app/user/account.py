@@ -15,7 +15,7 @@ from app.core.auth.session.service import SessionService
 from app.core.database import Database, transactional, utc_now
 from app.core.log_config import get_logger
 from app.core.precondition import ANY, Expected
-from app.core.sms.code import SmsCodes
+from app.core.sms.code import Purpose, SmsCodes
 from app.core.sms.exceptions import WrongCode
 from app.user.exceptions import OwnAccount, UserNotFound, WrongPassword
 from app.user.model import User
@@ -92,7 +92,7 @@ class AccountService:
         return user
 
     def prove_phone(
-        self, principal: Principal, phone: str, code: str, password: str | None
+        self, principal: Principal, phone: str, handle: str, code: str, password: str | None
     ) -> User:
         """Make a number the account's own, and a way to sign in to it.
 
@@ -105,7 +105,7 @@ class AccountService:
             WrongCode: The code is not the number's.
         """
         self.confirm(principal, password)
-        if not self.codes.is_right(phone, code):
+        if not self.codes.is_right(handle, phone, Purpose.PHONE, code):
             message = WrongCode.message
             raise WrongCode(errors=[{"field": "body.code", "message": message, "type": "code"}])
         user = self._own_phone(principal.user_id, phone)

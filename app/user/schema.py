@@ -118,6 +118,8 @@ class PhoneIn(RequestBody):
     """The number, in place of the one until now."""
     code: Annotated[str, Field(pattern=r"^[0-9]{6}$", examples=["123456"])]
     """What `/auth/sms-codes` sent to it."""
+    handle: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    """What `/auth/sms-codes` answered, asked with `"purpose": "phone"`."""
     current_password: Password | None = None
     """The password, since the number will sign in to the account as well; may be left out in the
     first five minutes after signing in."""

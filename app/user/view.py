@@ -123,7 +123,9 @@ def change_password(body: PasswordIn, principal: Principal) -> None:
 @guess_limited(by=own_name, counts=WrongPassword)
 def prove_phone(body: PhoneIn, principal: Principal) -> User:
     """Prove one's own number by a code, and sign in by it from now on."""
-    return accounts.prove_phone(principal, body.phone, body.code, body.current_password)
+    return accounts.prove_phone(
+        principal, body.phone, body.handle, body.code, body.current_password
+    )
 
 
 @api.get("/me/sessions", responses={200: Page[SessionOut]})

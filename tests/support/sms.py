@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.core.config import Settings
 from app.core.database import Database, utc_now
 from app.core.sms import Receipt, SmsCodes, sms_tasks
+from app.core.sms.code import Purpose
 from app.core.sms.exceptions import SmsTimeout
 from app.core.sms.model import SmsCode, SmsQuota
 from tests.support.task import House
@@ -58,12 +59,23 @@ class Desk:
         self.codes = SmsCodes(database, self.house.outbox, self.telephones, settings)
         self.house.registry.add(sms_tasks(self.codes))
         self.database = database
+        self.handles: dict[str, str] = {}
+        """The latest handle for each number."""
+
+    def request(self, phone: str = PHONE, address: str = ADDRESS) -> None:
+        """Ask for a code, and keep its handle."""
+        self.handles[phone] = self.codes.request(phone, Purpose.SIGN_IN, address)
 
     def ask(self, phone: str = PHONE, address: str = ADDRESS) -> str:
         """Ask for a code, have it sent, and read it from the telephone."""
-        self.codes.request(phone, address)
+        self.request(phone, address)
         self.house.work()
         return self.telephones.code(phone)
+
+    def is_right(self, phone: str, code: str) -> bool:
+        """Try a code with the latest handle."""
+        handle = self.handles.get(phone, "0" * 32)
+        return self.codes.is_right(handle, phone, Purpose.SIGN_IN, code)
 
     def wait(self, time: timedelta) -> None:
         """Let so much time pass for every code."""
@@ -82,7 +94,9 @@ class Desk:
         """What is stored of a number's code."""
         with self.database.scope():
             self.database.session.rollback()
-            row = self.database.session.scalar(select(SmsCode).where(SmsCode.phone == phone))
+            row = self.database.session.scalar(
+                select(SmsCode).where(SmsCode.phone == phone).order_by(SmsCode.id.desc())
+            )
             self.database.session.expunge_all()
         return row
 

@@ -243,7 +243,7 @@ class TestRecentSignIn:
             ("PATCH", "/users/me", {"phone": None}),
             ("PATCH", "/users/me", {"email": "eve@example.org"}),
             ("PUT", "/users/me/password", {"new_password": "another good one"}),
-            ("PUT", "/users/me/phone", {"phone": PHONE, "code": "123456"}),
+            ("PUT", "/users/me/phone", {"phone": PHONE, "code": "123456", "handle": "0" * 32}),
             ("DELETE", "/users/me/sessions", None),
             ("DELETE", "/users/me/sessions/another", None),
         ],

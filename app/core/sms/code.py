@@ -1,7 +1,10 @@
 """Codes by SMS: who knows a number's code has the telephone in hand.
 
-    codes.request("+8613800138000", address)      # sends one, by a task
-    codes.is_right("+8613800138000", "123456")    # once, and for five tries
+    handle = codes.request("+8613800138000", Purpose.SIGN_IN, address)    # sends one, by a task
+    codes.is_right(handle, "+8613800138000", Purpose.SIGN_IN, "123456")   # once, and for five tries
+
+The handle is for whoever asked: a code is good with it alone, so that nobody else's guesses spend
+the tries (OWASP ASVS 5.0, 6.6.2).
 
 A code says nothing about accounts, and nothing about accounts is looked up when one is asked for:
 the answer is the same, and takes as long, whether or not anybody has registered the number.
@@ -12,8 +15,9 @@ from __future__ import annotations
 import hmac
 import secrets
 from datetime import datetime, timedelta
+from enum import StrEnum
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from app.core.config import Settings
 from app.core.database import Database, DatabaseMisuse, delete_in_batches, transactional, utc_now
@@ -24,7 +28,7 @@ from app.core.sms.model import SmsCode
 from app.core.sms.phone import mask_phone
 from app.core.sms.quota import SmsQuotas
 from app.core.sms.sender import Sender
-from app.core.sms.statement import changes, insert_if_absent
+from app.core.sms.statement import changes
 
 log = get_logger(__name__)
 
@@ -38,6 +42,13 @@ INTERVAL = timedelta(seconds=60)
 ATTEMPTS = 5
 """How often somebody may guess at one code."""
 _PURPOSE = b"groundwork sms code 1"
+
+
+class Purpose(StrEnum):
+    """What a code is asked for, and good for."""
+
+    SIGN_IN = "sign-in"
+    PHONE = "phone"
 
 
 class SmsCodes:
@@ -68,12 +79,16 @@ class SmsCodes:
 
     # Asking for one
 
-    def request(self, phone: str, address: str) -> None:
-        """Have a new code sent to a number. The one before is worth nothing from now on.
+    def request(self, phone: str, purpose: Purpose, address: str) -> str:
+        """Have a new code sent to a number; one that was asked for before stays good.
 
         Args:
             phone: Whom it is for (E.164).
+            purpose: What it is to be good for.
             address: Who asks, to be counted by.
+
+        Returns:
+            The handle that the code is good with.
 
         Raises:
             SmsUnavailable: Nobody can send it.
@@ -88,42 +103,44 @@ class SmsCodes:
             raise PhoneNotServed(
                 errors=[{"field": "body.phone", "message": message, "type": "phone_prefix"}]
             )
-        self._request(phone, address)
-        log.info("sms_code_requested", number=mask_phone(phone), address=address)
+        handle = self._request(phone, purpose, address)
+        log.info("sms_code_requested", number=mask_phone(phone), purpose=purpose, address=address)
+        return handle
 
     @transactional
-    def _request(self, phone: str, address: str) -> None:
-        nonce = secrets.token_hex(16)
-        self._put(phone, nonce, utc_now())
+    def _request(self, phone: str, purpose: Purpose, address: str) -> str:
+        # The number's count is locked from here on: of many requests at once one finds that the
+        # last message is old enough, and what the others have taken is undone with them.
         self._quotas.take(phone, address)
+        now, nonce, key = utc_now(), secrets.token_hex(16), self._keys[0]
+        self._refuse_early(phone, now)
+        self.database.session.add(
+            SmsCode(
+                phone=phone,
+                purpose=purpose,
+                nonce=nonce,
+                code_hash=_hash(key, phone, nonce, _code(key, nonce)),
+                requested_at=now,
+                expires_at=now + LIFETIME,
+            )
+        )
         self._outbox.emit(CODE_REQUESTED, {"nonce": nonce})
+        return nonce
 
-    def _put(self, phone: str, nonce: str, now: datetime) -> None:
-        """Write the number's row. Of many at once one finds it old enough, or missing."""
-        key, session = self._keys[0], self.database.session
-        values = {
-            "nonce": nonce,
-            "code_hash": _hash(key, phone, nonce, _code(key, nonce)),
-            "attempts": 0,
-            "requested_at": now,
-            "expires_at": now + LIFETIME,
-            "sent_at": None,
-            "used_at": None,
-        }
-        is_old = SmsCode.requested_at <= now - INTERVAL
-        renew = update(SmsCode).where(SmsCode.phone == phone, is_old).values(values)
-        if changes(session, renew):
-            return
-        if changes(session, insert_if_absent(SmsCode).values(phone=phone, **values)):
-            return
-        last = session.scalar(select(SmsCode.requested_at).where(SmsCode.phone == phone)) or now
-        wait = max(1, int((last + INTERVAL - now).total_seconds()))
-        raise SmsLimitReached(headers={"Retry-After": str(wait)})
+    def _refuse_early(self, phone: str, now: datetime) -> None:
+        # One of a future that is further ahead than the interval is of a clock since set back.
+        recent = SmsCode.requested_at.between(now - INTERVAL, now + INTERVAL)
+        query = select(func.max(SmsCode.requested_at)).where(SmsCode.phone == phone, recent)
+        last = self.database.session.scalar(query)
+        if last is not None and last > now - INTERVAL:
+            wait = min(INTERVAL, last + INTERVAL - now)
+            seconds = max(1, int(wait.total_seconds()))
+            raise SmsLimitReached(headers={"Retry-After": str(seconds)})
 
     # Sending it
 
     def send(self, nonce: str, *, reference: str = "") -> None:
-        """Send a code that was asked for, unless it is too late: expired, replaced or sent.
+        """Send a code that was asked for, unless it is too late: expired, used or sent.
 
         Done twice, after a crash in between, it sends the same code twice.
 
@@ -139,7 +156,7 @@ class SmsCodes:
         row = self.database.session.scalar(query)
         code = self._code_of(row) if row and not row.sent_at and not row.used_at else None
         if row is None or code is None or self._sender is None:
-            log.warning("sms_code_not_sent", reason="expired, replaced, or sent already")
+            log.warning("sms_code_not_sent", reason="expired, used, or sent already")
             return
         receipt = self._sender.send(row.phone, [code], reference=reference)
         self._note_sent(nonce)
@@ -160,35 +177,42 @@ class SmsCodes:
 
     # Knowing it
 
-    def is_right(self, phone: str, code: str) -> bool:
-        """Whether this is the number's code. It costs one of its attempts; a right one is spent.
+    def is_right(self, handle: str, phone: str, purpose: Purpose, code: str) -> bool:
+        """Whether this is the code of a request. It costs a try; a right one is spent.
 
-        The attempt is committed by itself, so that it counts whatever becomes of the request.
+        The try is committed by itself, so that it counts whatever becomes of the request.
+
+        Args:
+            handle: What the request was answered. Without the right one nothing is tried.
+            phone: The number that the code was asked for.
+            purpose: What it was asked for.
+            code: Six digits.
 
         Raises:
-            DatabaseMisuse: A transaction is open, whose end could undo the attempt.
+            DatabaseMisuse: A transaction is open, whose end could undo the try.
         """
         if self.database.is_in_transaction:
             msg = "an attempt must stand whatever follows: ask before the transaction begins"
             raise DatabaseMisuse(msg)
         if not (len(code) == DIGITS and code.isascii() and code.isdigit()):
             return False  # a slip and not a guess
-        is_right = self._try(phone, code)
+        is_right = self._try(handle, phone, purpose, code)
         log.info("sms_code_tried", number=mask_phone(phone), is_right=is_right)
         return is_right
 
     @transactional
-    def _try(self, phone: str, code: str) -> bool:
+    def _try(self, handle: str, phone: str, purpose: Purpose, code: str) -> bool:
         session, now = self.database.session, utc_now()
-        is_good = (SmsCode.phone == phone) & (SmsCode.expires_at > now) & SmsCode.used_at.is_(None)
+        is_asked = (SmsCode.nonce == handle) & (SmsCode.phone == phone)
+        # No further ahead than its life is long: a clock that was set back makes none longer.
+        is_alive = (SmsCode.expires_at > now) & (SmsCode.expires_at <= now + LIFETIME + INTERVAL)
+        is_good = is_asked & (SmsCode.purpose == purpose) & is_alive & SmsCode.used_at.is_(None)
         attempt = update(SmsCode).where(is_good, SmsCode.attempts < ATTEMPTS)
         # From here to the commit the row is locked: others try one after the other, or not at all.
         if not changes(session, attempt.values(attempts=SmsCode.attempts + 1)):
             return False
-        row = session.execute(
-            select(SmsCode.nonce, SmsCode.code_hash).where(SmsCode.phone == phone)
-        ).one()
-        if not self._matches(row.code_hash, phone, row.nonce, code):
+        code_hash = session.scalars(select(SmsCode.code_hash).where(is_asked)).one()
+        if not self._matches(code_hash, phone, handle, code):
             return False
         return changes(session, update(SmsCode).where(is_good).values(used_at=now)) == 1
 

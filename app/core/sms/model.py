@@ -12,10 +12,11 @@ from app.core.sms.phone import PHONE_LENGTH
 
 HASH_LENGTH = 64
 NONCE_LENGTH = 32
+PURPOSE_LENGTH = 16
 
 
 class SmsCode(Identified, Base):
-    """The one code of a number; a new one takes the row of the one before.
+    """A code. A number may have several that are good, each for whoever asked for it.
 
     The code itself is nowhere: it follows from the nonce and the application's secret, so that
     every attempt to send it sends the same one.
@@ -23,9 +24,11 @@ class SmsCode(Identified, Base):
 
     __tablename__ = "sms_code"
 
-    phone: Mapped[str] = mapped_column(String(PHONE_LENGTH), unique=True)
+    phone: Mapped[str] = mapped_column(String(PHONE_LENGTH), index=True)
+    purpose: Mapped[str] = mapped_column(String(PURPOSE_LENGTH))
+    """What it was asked for; it is good for nothing else."""
     nonce: Mapped[str] = mapped_column(String(NONCE_LENGTH), unique=True)
-    """128 random bits: names this code, and tells nobody what it is."""
+    """128 random bits: the handle of whoever asked for this code. Tells nobody what it is."""
     code_hash: Mapped[str] = mapped_column(String(HASH_LENGTH))
     """Keyed, of number, nonce and code."""
     attempts: Mapped[int] = mapped_column(default=0)

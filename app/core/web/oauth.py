@@ -63,6 +63,8 @@ class TokenForm(OAuthForm):
     """Grant `sms-code`: the number that the account has proven."""
     code: Annotated[Value, Field(examples=["123456"])] = ""
     """Grant `sms-code`: what `/auth/sms-codes` sent to it. It is good once."""
+    handle: Value = ""
+    """Grant `sms-code`: what `/auth/sms-codes` answered; the code is good with it alone."""
     scope: Value = ""
     """Permissions that are enough, separated by spaces; everything the account may do if left
     out."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from app.core.schema import RequestBody, Schema
-from app.core.sms.code import INTERVAL, LIFETIME, SmsCodes
+from app.core.sms.code import INTERVAL, LIFETIME, Purpose, SmsCodes
 from app.core.sms.phone import Phone
 from app.core.web.app import provided
 from app.core.web.blueprint import APIBlueprint
@@ -21,11 +25,15 @@ class SmsCodeIn(RequestBody):
 
     phone: Phone
     """Whom it is for."""
+    purpose: Annotated[Purpose, Field(strict=False)] = Purpose.SIGN_IN
+    """What it is to be good for: `sign-in`, or `phone` to prove a number to be one's own."""
 
 
 class SmsCodeOut(Schema):
     """A code is on its way, if the number can be reached."""
 
+    handle: str
+    """To be sent with the code, which is good with it alone."""
     expires_in: int
     """Seconds that it is good for."""
     retry_after: int
@@ -35,13 +43,14 @@ class SmsCodeOut(Schema):
 @api.post("/sms-codes", responses={202: SmsCodeOut})
 @public
 @limited("30/minute", by=client_address, fail="closed")
-def send_sms_code(body: SmsCodeIn) -> tuple[dict[str, int], int]:
+def send_sms_code(body: SmsCodeIn) -> tuple[dict[str, str | int], int]:
     """Send a code to a telephone, for signing in or for proving one's number.
 
     The answer is the same whether or not anybody has registered the number: it is not looked up.
     """
-    codes.request(body.phone, client_address(current_request()))
+    handle = codes.request(body.phone, body.purpose, client_address(current_request()))
     return {
+        "handle": handle,
         "expires_in": int(LIFETIME.total_seconds()),
         "retry_after": int(INTERVAL.total_seconds()),
     }, 202

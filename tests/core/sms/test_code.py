@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from app.core.config import Settings
 from app.core.database import Base, Database, DatabaseMisuse
 from app.core.sms import SmsCodes
-from app.core.sms.code import ATTEMPTS
+from app.core.sms.code import ATTEMPTS, Purpose
 from app.core.sms.exceptions import (
     PhoneNotServed,
     SmsBudgetSpent,
@@ -53,7 +53,9 @@ def crowded(settings: Settings, database_url: str) -> Iterator[Desk]:
 
 def desk_with(desk: Desk, settings: Settings, **changes: object) -> Desk:
     """Another process on the same database, with other settings."""
-    return Desk(desk.database, settings.model_copy(update=changes))
+    other = Desk(desk.database, settings.model_copy(update=changes))
+    other.handles = desk.handles
+    return other
 
 
 class TestCode:
@@ -61,7 +63,7 @@ class TestCode:
         code = desk.ask()
         assert len(code) == 6
         assert code.isdigit()
-        assert [desk.codes.is_right(PHONE, code) for _ in range(3)] == [True, False, False]
+        assert [desk.is_right(PHONE, code) for _ in range(3)] == [True, False, False]
 
     def test_differs_from_number_to_number_and_from_time_to_time(self, desk):
         codes = [desk.ask(phone) for phone in (PHONE, OTHER)]
@@ -71,7 +73,7 @@ class TestCode:
         assert len(set(codes)) >= 3
 
     def test_is_nowhere_in_the_database(self, desk):
-        desk.codes.request(PHONE, ADDRESS)
+        desk.request(PHONE, ADDRESS)
         (message,) = desk.house.messages()
         desk.house.work()
         code, row = desk.telephones.code(), desk.row()
@@ -83,50 +85,77 @@ class TestCode:
 
     def test_of_one_number_is_worth_nothing_for_another(self, desk):
         code, other = desk.ask(PHONE), desk.ask(OTHER)
-        assert not desk.codes.is_right(OTHER, code if code != other else another(code))
-        assert desk.codes.is_right(PHONE, code)
+        assert not desk.is_right(OTHER, code if code != other else another(code))
+        assert desk.is_right(PHONE, code)
 
     def test_expires_after_five_minutes(self, desk):
         code = desk.ask()
         desk.wait(timedelta(seconds=290))
-        assert desk.codes.is_right(PHONE, code)
+        assert desk.is_right(PHONE, code)
         desk.wait(A_MINUTE)
         code = desk.ask()
         desk.wait(FIVE_MINUTES)
-        assert not desk.codes.is_right(PHONE, code)
+        assert not desk.is_right(PHONE, code)
 
-    def test_is_replaced_by_the_next_one(self, desk):
-        first = desk.ask()
+    def test_stays_good_while_others_ask_and_guess(self, desk):
+        code, mine = desk.ask(), desk.handles[PHONE]
+        for _ in range(ATTEMPTS):
+            assert not desk.codes.is_right("0" * 32, PHONE, Purpose.SIGN_IN, code)
+        desk.wait(A_MINUTE)
+        theirs = desk.ask()
+        for _ in range(ATTEMPTS):
+            assert not desk.is_right(PHONE, another(theirs))
+        assert desk.codes.is_right(mine, PHONE, Purpose.SIGN_IN, code)
+
+    def test_is_good_for_its_own_request_purpose_and_number_alone(self, desk):
+        first, handle = desk.ask(), desk.handles[PHONE]
         desk.wait(A_MINUTE)
         second = desk.ask()
-        assert not desk.codes.is_right(PHONE, first) or first == second
-        assert desk.codes.is_right(PHONE, second)
+        if first == second:  # one accident in a million
+            return
+        assert not desk.codes.is_right(handle, PHONE, Purpose.SIGN_IN, second)
+        assert not desk.codes.is_right(handle, PHONE, Purpose.PHONE, first)
+        assert not desk.codes.is_right(handle, OTHER, Purpose.SIGN_IN, first)
+        assert desk.codes.is_right(handle, PHONE, Purpose.SIGN_IN, first)
+
+    def test_bears_a_clock_that_was_set_back(self, desk):
+        code = desk.ask()
+        desk.wait(timedelta(hours=-1))
+        assert not desk.is_right(PHONE, code), "it would be good for longer than its life"
+        assert len(desk.ask()) == 6, "nobody waits an hour for a minute to pass"
+
+    def test_makes_nobody_wait_longer_than_the_interval(self, desk):
+        desk.ask()
+        desk.wait(timedelta(seconds=-30))
+        with pytest.raises(SmsLimitReached) as caught:
+            desk.ask()
+        assert 1 <= int(caught.value.headers["Retry-After"]) <= 60
 
     def test_of_nobody_is_wrong(self, desk):
-        assert not desk.codes.is_right(PHONE, "123456")
+        assert not desk.is_right(PHONE, "123456")
 
     def test_bears_five_wrong_tries(self, desk):
         code = desk.ask()
-        tries = [desk.codes.is_right(PHONE, another(code)) for _ in range(ATTEMPTS - 1)]
+        tries = [desk.is_right(PHONE, another(code)) for _ in range(ATTEMPTS - 1)]
         assert not any(tries)
-        assert desk.codes.is_right(PHONE, code)
+        assert desk.is_right(PHONE, code)
 
     def test_is_worth_nothing_after_the_fifth(self, desk):
         code = desk.ask()
         for _ in range(ATTEMPTS):
-            desk.codes.is_right(PHONE, another(code))
-        assert not desk.codes.is_right(PHONE, code)
+            desk.is_right(PHONE, another(code))
+        assert not desk.is_right(PHONE, code)
 
     @pytest.mark.parametrize("text", ["", "12345", "1234567", "12345x", "１２３４５６", "٠١٢٣٤٥"])
     def test_slip_costs_no_try(self, desk, text):
         desk.ask()
-        assert not desk.codes.is_right(PHONE, text)
+        assert not desk.is_right(PHONE, text)
         assert desk.row().attempts == 0
 
     def test_is_not_tried_in_a_transaction_that_could_undo_the_try(self, desk):
         code = desk.ask()
         with pytest.raises(DatabaseMisuse, match="must stand"):
-            desk.database.transact(lambda _: desk.codes.is_right(PHONE, code))
+            desk.database.transact(lambda _: desk.is_right(PHONE, code))
 
     def test_outlives_a_change_of_the_secret(self, desk, settings):
         code = desk.ask()
@@ -135,12 +164,12 @@ class TestCode:
             "app_secret_key": SecretStr("n" * 40),
             "app_secret_keys_old": SecretStr(old),
         }
-        assert desk_with(desk, settings, **changes).codes.is_right(PHONE, code)
+        assert desk_with(desk, settings, **changes).is_right(PHONE, code)
 
     def test_is_lost_with_the_secret(self, desk, settings):
         code = desk.ask()
         changed = desk_with(desk, settings, app_secret_key=SecretStr("n" * 40))
-        assert not changed.codes.is_right(PHONE, code)
+        assert not changed.is_right(PHONE, code)
 
 
 class TestLimit:
@@ -155,7 +184,7 @@ class TestLimit:
         assert len(desk.telephones.received) == 2
 
     def test_a_code_that_was_used_gives_no_earlier_one(self, desk):
-        desk.codes.is_right(PHONE, desk.ask())
+        desk.is_right(PHONE, desk.ask())
         with pytest.raises(SmsLimitReached):
             desk.ask()
 
@@ -203,7 +232,7 @@ class TestLimit:
         desk.wait(A_MINUTE)
         with pytest.raises(SmsBudgetSpent):
             poor.ask()
-        assert desk.codes.is_right(PHONE, code)
+        assert desk.is_right(PHONE, code)
 
     def test_countries_are_those_that_are_listed(self, desk, settings):
         with pytest.raises(PhoneNotServed):
@@ -220,7 +249,7 @@ class TestLimit:
     def test_nobody_to_send_it_is_said_before_anything_is_counted(self, desk, settings):
         codes = SmsCodes(desk.database, desk.house.outbox, None, settings)
         with pytest.raises(SmsUnavailable):
-            codes.request(PHONE, ADDRESS)
+            codes.request(PHONE, Purpose.SIGN_IN, ADDRESS)
         assert desk.row() is None
 
 
@@ -231,11 +260,11 @@ class TestCrowd:
         tries = [partial(try_each, crowded, [next(wrong) for _ in range(20)]) for _ in range(50)]
         assert sum(run_together(*tries)) == 0
         assert crowded.row().attempts == ATTEMPTS
-        assert not crowded.codes.is_right(PHONE, code)
+        assert not crowded.is_right(PHONE, code)
 
     def test_of_fifty_right_ones_at_once_one_succeeds(self, crowded):
         code = crowded.ask()
-        tries = [partial(crowded.codes.is_right, PHONE, code)] * 50
+        tries = [partial(crowded.is_right, PHONE, code)] * 50
         assert sum(run_together(*tries)) == 1
 
     @pytest.mark.parametrize("is_known", [False, True], ids=["first", "later"])
@@ -248,7 +277,7 @@ class TestCrowd:
         crowded.house.work()
         assert answers.count(True) == 1
         assert len(crowded.telephones.received) == 1
-        assert crowded.codes.is_right(PHONE, crowded.telephones.code())
+        assert crowded.is_right(PHONE, crowded.telephones.code())
 
     def test_a_crowd_does_not_pass_the_budget(self, settings, crowded):
         desk = desk_with(crowded, settings, sms_daily_budget=7)
@@ -263,12 +292,12 @@ class TestCrowd:
 
 
 def try_each(desk: Desk, codes: list[str]) -> int:
-    return sum(desk.codes.is_right(PHONE, code) for code in codes)
+    return sum(desk.is_right(PHONE, code) for code in codes)
 
 
 def granted(desk: Desk, phone: str, address: str) -> bool:
     try:
-        desk.codes.request(phone, address)
+        desk.request(phone, address)
     except (SmsLimitReached, SmsBudgetSpent):
         return False
     return True
@@ -283,7 +312,7 @@ class TestCleaning:
         with desk.database.scope():
             left = desk.database.session.scalar(select(func.count()).select_from(SmsQuota))
         assert (desk.row(PHONE), left) == (None, 3)
-        assert desk.codes.is_right(OTHER, desk.telephones.code(OTHER))
+        assert desk.is_right(OTHER, desk.telephones.code(OTHER))
 
     def test_forgets_no_limit(self, desk, settings):
         desk = desk_with(desk, settings, sms_daily_per_number=1)
@@ -297,8 +326,8 @@ class TestCleaning:
 def test_log_names_neither_number_nor_code(desk):
     with capture_logs() as logs:
         code = desk.ask()
-        desk.codes.is_right(PHONE, another(code))
-        desk.codes.is_right(PHONE, code)
+        desk.is_right(PHONE, another(code))
+        desk.is_right(PHONE, code)
     events = {entry["event"] for entry in logs}
     assert {"sms_code_requested", "sms_sent", "sms_code_tried", "task_done"} <= events
     text = str(logs)

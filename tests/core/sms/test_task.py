@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 from app.core.config import Settings
 from app.core.database import Database
 from app.core.outbox import MessageState
+from app.core.sms.code import Purpose
 from app.core.sms.exceptions import SmsFailed, SmsRefused, SmsTimeout
 from tests.support.sms import ADDRESS, PHONE, Desk
 
@@ -23,18 +24,18 @@ def desk(database: Database, settings: Settings) -> Desk:
 @pytest.mark.parametrize("failure", [BUSY, SmsTimeout()])
 def test_message_that_may_be_taken_later_is_tried_again(desk, failure):
     desk.telephones.failures = [failure, failure]
-    desk.codes.request(PHONE, ADDRESS)
+    desk.request(PHONE, ADDRESS)
     for _ in range(3):
         desk.house.work()
         desk.house.wait()
     assert [phone for phone, _ in desk.telephones.received] == [PHONE]
-    assert desk.codes.is_right(PHONE, desk.telephones.code())
+    assert desk.is_right(PHONE, desk.telephones.code())
     assert desk.house.messages() == []
 
 
 def test_message_that_is_refused_is_not_tried_again(desk):
     desk.telephones.failures = [SmsRefused(params={"reason": "number, wrong"})]
-    desk.codes.request(PHONE, ADDRESS)
+    desk.request(PHONE, ADDRESS)
     for _ in range(3):
         desk.house.work()
         desk.house.wait()
@@ -46,13 +47,13 @@ def test_message_that_is_refused_is_not_tried_again(desk):
 
 def test_message_whose_receipt_was_lost_is_sent_again_with_the_same_code(desk):
     desk.telephones.lost_receipts = 1
-    desk.codes.request(PHONE, ADDRESS)
+    desk.request(PHONE, ADDRESS)
     for _ in range(2):
         desk.house.work()
         desk.house.wait()
     first, second = desk.telephones.received
     assert first == second
-    assert desk.codes.is_right(PHONE, desk.telephones.code())
+    assert desk.is_right(PHONE, desk.telephones.code())
 
 
 def test_message_that_was_sent_is_not_sent_by_a_second_delivery(desk):
@@ -62,17 +63,25 @@ def test_message_that_was_sent_is_not_sent_by_a_second_delivery(desk):
     assert len(desk.telephones.received) == 1
 
 
-@pytest.mark.parametrize("wait", [timedelta(seconds=301), None], ids=["expired", "replaced"])
-def test_code_that_is_too_late_is_not_sent(desk, wait):
+def test_code_that_is_late_is_sent_although_another_was_asked_for(desk):
     desk.telephones.failures = [BUSY]
-    desk.codes.request(PHONE, ADDRESS)
+    desk.request(PHONE, ADDRESS)
     desk.house.work()
-    if wait:
-        desk.wait(wait)
-    else:
-        desk.wait(timedelta(seconds=61))
-        desk.ask()
-    desk.telephones.received.clear()
+    handle = desk.handles[PHONE]
+    desk.wait(timedelta(seconds=61))
+    desk.ask()
+    desk.house.wait()
+    desk.house.work()
+    code = desk.telephones.code()
+    assert len(desk.telephones.received) == 2
+    assert desk.codes.is_right(handle, PHONE, Purpose.SIGN_IN, code)
+
+
+def test_code_that_is_too_late_is_not_sent(desk):
+    desk.telephones.failures = [BUSY]
+    desk.request(PHONE, ADDRESS)
+    desk.house.work()
+    desk.wait(timedelta(seconds=301))
     desk.house.wait()
     desk.house.work()
     assert desk.telephones.received == []
@@ -81,7 +90,7 @@ def test_code_that_is_too_late_is_not_sent(desk, wait):
 
 def test_request_that_asked_is_named_at_the_provider(desk):
     with bound_contextvars(request_id="request-7"):
-        desk.codes.request(PHONE, ADDRESS)
+        desk.request(PHONE, ADDRESS)
     desk.house.work()
     assert desk.telephones.references == ["request-7"]
 
@@ -89,7 +98,7 @@ def test_request_that_asked_is_named_at_the_provider(desk):
 def test_dead_letter_and_log_name_neither_number_nor_code(desk):
     desk.telephones.failures = [SmsRefused(params={"reason": "number, wrong"})]
     with capture_logs() as logs:
-        desk.codes.request(PHONE, ADDRESS)
+        desk.request(PHONE, ADDRESS)
         desk.house.work()
     (message,) = desk.house.messages()
     kept = f"{message.payload} {message.error} {logs}"

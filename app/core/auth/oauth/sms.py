@@ -6,7 +6,7 @@ from typing import ClassVar, Self, cast
 
 from app.core.auth.account import Account
 from app.core.auth.oauth.grant import SignIn
-from app.core.sms.code import SmsCodes
+from app.core.sms.code import Purpose, SmsCodes
 from app.core.sms.phone import parse_phone
 
 
@@ -18,7 +18,7 @@ class SmsCodeGrant(SignIn):
     """
 
     GRANT_TYPE = "urn:groundwork:params:oauth:grant-type:sms-code"
-    PARAMETERS = ("phone", "code")
+    PARAMETERS = ("phone", "code", "handle")
     codes: ClassVar[SmsCodes]
 
     @classmethod
@@ -28,7 +28,8 @@ class SmsCodeGrant(SignIn):
 
     def authenticate(self, *proof: str) -> Account | None:
         """The account of this number, if the code is its."""
-        phone, code = parse_phone(proof[0]), proof[1]
-        if phone is None or not self.codes.is_right(phone, code):
+        number, code, handle = proof
+        phone = parse_phone(number)
+        if phone is None or not self.codes.is_right(handle, phone, Purpose.SIGN_IN, code):
             return None
         return self.server.accounts.account_of_phone(phone)
