@@ -30,8 +30,10 @@ MAX_DEPTH = 64
 Facts = dict[str, Any]
 """What the keys say, by their names in lower case; a key without a value is left out."""
 
-_LINE_END = r"(?:\r\n|\n|\r)"
-_OPENING = re.compile(rf"(?:[ \t]*{_LINE_END})*(---|\+\+\+|;;;)[ \t]*{_LINE_END}")
+# Atomic and possessive: a line end of two characters that might also be two line ends would be
+# tried both ways, in as many combinations as there are blank lines.
+_LINE_END = r"(?>\r\n|\n|\r)"
+_OPENING = re.compile(rf"(?:[ \t]*+{_LINE_END})*+(---|\+\+\+|;;;)[ \t]*+{_LINE_END}")
 _CLOSING = {
     mark: re.compile(rf"(?:^|(?<=\r))(?:{ending})[ \t]*(?:{_LINE_END}|\Z)", re.MULTILINE)
     for mark, ending in (("---", r"---|\.\.\."), ("+++", r"\+\+\+"), (";;;", ";;;"))

@@ -205,6 +205,7 @@ def _seconds(text: str) -> float:
         lambda size: '{"a": [' + "1," * (size // 2) + "1]}\n",
         lambda size: "\n" * (size * 32),
         lambda size: " " * (size * 32),
+        lambda size: "\r\n" * (size * 16),
         lambda size: "title: a\n" * (size // 9),
         lambda size: "---\n" + "-" * (size * 32),
         lambda size: "---\n" + "--- x\n" * (size * 8),
