@@ -61,9 +61,7 @@ def _walk(wanted: ArticleQuery, filters: Sequence[str], along: str | None) -> Wa
     carried = [getattr(model, other) for other in others if other != "tag"]
     # What is published is a range of the index by moment; the others know only what is no draft.
     is_by_moment = key == "published_at"
-    if is_by_moment:
-        where.append(model.published_at <= now)
-    else:
+    if not is_by_moment:
         where.append(model.listed == true())
         carried.append(model.published_at)
 
@@ -74,8 +72,14 @@ def _walk(wanted: ArticleQuery, filters: Sequence[str], along: str | None) -> Wa
             value = getattr(wanted, other)
             yield _is_tagged(seen.c.tie, value) if other == "tag" else seen.c[other] == value
 
-    is_sifted = others or not is_by_moment
-    return Walk(order, where, carried, sift if is_sifted else None, f"{INDEXES[along]}_{key}")
+    return Walk(
+        order,
+        where,
+        upto=now if is_by_moment else None,
+        carried=carried,
+        sift=sift if others or not is_by_moment else None,
+        index=f"{INDEXES[along]}_{key}",
+    )
 
 
 def _is_tagged(number: ColumnElement[Any], tag: str) -> ColumnElement[bool]:

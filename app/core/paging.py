@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Row, Select, Subquery, func, select
+from sqlalchemy import ColumnElement, Row, Select, Subquery, func, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.core.exceptions import ValidationFailed
@@ -66,11 +66,25 @@ class Order:
         both = columns or (self.key, self.tie)
         return [column.desc() if self.descending else column.asc() for column in both]
 
-    def after(self, cursor: str) -> list[ColumnElement[bool]]:
-        """The ranges of what follows the cursor's entry, the nearest first."""
+    def ranges(
+        self, cursor: str | None, upto: Any = None  # noqa: ANN401  a key
+    ) -> list[ColumnElement[bool]]:
+        """The ranges of what follows the cursor's entry, the nearest first.
+
+        One bound each: of two that say the same, SQLite may take the one that lets it read all.
+
+        Args:
+            cursor: Where to go on; without one there is one range.
+            upto: The greatest key of the list, where it has one.
+        """
+        below = true() if upto is None else self.key <= upto
+        if not cursor:
+            return [below]
         value, number = decode_cursor(cursor)
         key = self._read(value)
-        further = self.key < key if self.descending else self.key > key
+        if upto is not None and key > upto:
+            return [below] if self.descending else []
+        further = self.key < key if self.descending else (self.key > key) & below
         if self.key is self.tie:
             return [further]
         next_ = self.tie < number if self.descending else self.tie > number
@@ -97,7 +111,9 @@ class Walk:
 
     order: Order
     where: Sequence[ColumnElement[bool]] = ()
-    """What the index answers: equality of its first columns, a range of its key."""
+    """What the index answers: equality of its first columns."""
+    upto: Any = None
+    """The greatest key of the list, where it has one."""
     carried: Sequence[InstrumentedAttribute[Any]] = ()
     """Further columns of the index, which `sift` looks at."""
     sift: Callable[[Subquery], Iterable[ColumnElement[bool]]] | None = None
@@ -110,15 +126,15 @@ class Walk:
         """The places in their order, before anything is sifted.
 
         Args:
-            within: A range. It comes first, because SQLite takes the first bound that it meets.
+            within: A range; everything without.
         """
         key, tie = self.order.key.label("sort_key"), self.order.tie.label("tie")
         query = select(key, tie, *self.carried)
         if self.index is not None:
             query = query.with_hint(self.order.key.class_, f"FORCE INDEX ({self.index})", "mysql")
-        if within is not None:
-            query = query.where(within)
-        return query.where(*self.where).order_by(*self.order.by())
+        if within is None:
+            (within,) = self.order.ranges(None, self.upto)
+        return query.where(within, *self.where).order_by(*self.order.by())
 
     def sifted(self, places: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
         """Those of a limited number of places that are wanted, in the same order."""
@@ -203,7 +219,7 @@ def _at(session: Session, walk: Walk, offset: int, size: int) -> Sequence[Place]
 def _follow(
     session: Session, walk: Walk, cursor: str, size: int
 ) -> tuple[Sequence[Place], str | None]:
-    ranges = walk.order.after(cursor) if cursor else [None]
+    ranges = walk.order.ranges(cursor, walk.upto)
     # One more than asked for tells whether anything follows.
     wanted, end = size + 1, None
     found: list[Place] = []
@@ -219,7 +235,7 @@ def _follow(
 def _look(
     session: Session,
     walk: Walk,
-    ranges: Sequence[ColumnElement[bool] | None],
+    ranges: Sequence[ColumnElement[bool]],
     wanted: int,
     look: int,
 ) -> tuple[list[Place], Place | None]:

@@ -97,6 +97,17 @@ def _plan(connection: Any, statement: str, values: Any) -> Iterator[str]:
         yield f"{row['table']} {row['type']} {row['key']} {row['Extra']}"
 
 
+def test_a_deep_part_begins_at_its_cursor(articles):
+    """Not at the newest entry, whose bound SQLite would rather take."""
+    cursor = encode_cursor(utc_now() - timedelta(minutes=COUNT // 2), COUNT // 2)
+    for filters in ({}, {"tag": "common"}, {"author": "ada"}, {"language": "en"}):
+        lines = explain(articles, cursor=cursor, **filters)
+        if articles.database.engine.dialect.name == "sqlite":
+            assert "published_at=? AND " in lines[0], lines
+            assert "id<?" in lines[0], lines
+        require_walk(lines, index_of(next(iter(filters), None), "-published_at"))
+
+
 def index_of(along: str | None, sort: str) -> str:
     name = {None: "ix_article", "tag": "ix_article_tag_name"}.get(along, f"ix_article_{along}")
     return f"{name}_{sort.removeprefix('-')}"
