@@ -19,7 +19,7 @@ from app.user.model import User
 from app.user.service import UserService
 from tests.conftest import empty
 
-PASSWORD = '"bob" 12345678'
+PASSWORD = '"key" 12345678'
 TOKEN = "/api/v1/auth/token"
 
 

@@ -103,10 +103,10 @@ class SignInTooOld(Unauthorized):
     error_code = 11007
     message = "Sign in again, or send your current password: you signed in too long ago for this."
 
-    def __init__(self) -> None:
+    def __init__(self, message: str | None = None) -> None:
         challenge = (
             f'{CHALLENGE}, error="insufficient_user_authentication",'
             f' error_description="A more recent sign-in is needed.",'
             f' max_age="{int(RECENT.total_seconds())}"'
         )
-        super().__init__(headers={"WWW-Authenticate": challenge})
+        super().__init__(message, headers={"WWW-Authenticate": challenge})
