@@ -92,15 +92,15 @@ class TestKeepingUp:
         assert found(api, "tea") == ["tea"]
 
     def test_writes_go_on_while_the_engine_is_gone_and_the_index_catches_up(self, api):
-        path = api.app.settings.app_var_dir
-        path.write_text("a file where the engine's folder should be")
+        path = api.app.settings.app_var_dir / "search.db"
+        path.mkdir(parents=True)  # a folder where the engine's file should be
         api.article(slug="tea")
         work(api.app)
         answer = api.call("GET", "/search?q=tea")
         assert answer.status_code == 503
         assert answer.get_json()["error_code"] == 13001
         assert int(answer.headers["Retry-After"]) > 0
-        path.unlink()
+        path.rmdir()
         assert len(messages(api.app, "article:index")) == 1
         make_due(api.app)
         work(api.app)
