@@ -79,6 +79,7 @@ class Changes:
         self._guards: list[tuple[type[DeclarativeBase], SharedBloom | LocalBloom, Keys]] = []
         self._removed: deque[tuple[float, str]] = deque(maxlen=MOST_REMOVED)
         database.listen("after_flush", self._note_flush)
+        database.listen("persistent_to_deleted", self._note_deleted)
         database.listen("before_commit", self._settle)
         database.listen("after_transaction_end", _forget)
         database.listen_to_touches(self._note_row)
@@ -150,9 +151,6 @@ class Changes:
     def _note_flush(self, session: Session, _: object) -> None:
         for row in session.new:
             self._note_row(row, None)
-        for row in session.deleted:
-            self._note_row(row, None)
-            self._note_row(row, None, former=True)
         for row in session.dirty:
             state = inspect(row)
             columns = frozenset(state.mapper.attrs.keys()) - state.unmodified
@@ -164,6 +162,11 @@ class Changes:
             if keys:
                 known.add(keys)
                 self._database.after_commit(lambda known=known, keys=keys: known.add(keys))  # type: ignore[misc]  # a lambda's defaults have no types
+
+    def _note_deleted(self, _: Session, row: object) -> None:
+        # By this event, since `session.deleted` lacks what is deleted with its owner's list.
+        self._note_row(row, None)
+        self._note_row(row, None, former=True)
 
     def _note_row(
         self, row: object, columns: frozenset[str] | None, *, former: bool = False
