@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import select
 
 from app.comment.model import Comment
-from app.comment.query import BY_AGE
+from app.comment.query import BY_AGE, INDEX
 from app.comment.schema import CommentOut
 from app.core.cache import CachedList, Changes, Manager, StorageOptions
 from app.core.database import Database
@@ -77,7 +77,7 @@ class CommentPages:
     def _load(self, article_id: int, wanted: PageQuery) -> CommentPage:
         query = select(Comment).where(Comment.article_id == article_id)
         with self._database.latest() as session:
-            window = read_page(session, query, BY_AGE, wanted)
+            window = read_page(session, query, BY_AGE, wanted, index=INDEX)
             body = _PAGE.dump_json(_PAGE.validate_python(window))
         return CommentPage(
             body,

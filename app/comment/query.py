@@ -1,4 +1,4 @@
-"""In which order comments are listed."""
+"""In which order comments are listed, and along which index."""
 
 from __future__ import annotations
 
@@ -6,3 +6,4 @@ from app.comment.model import Comment
 from app.core.paging import Order
 
 BY_AGE = Order(Comment.id, Comment.id, descending=False)
+INDEX = "ix_comment_article_id_id"

@@ -9,10 +9,10 @@ from sqlalchemy import select
 
 from app.comment.exceptions import CommentNotFound
 from app.comment.model import Comment
-from app.comment.query import BY_AGE
+from app.comment.query import BY_AGE, INDEX
 from app.core.auth.permission import Permission
 from app.core.auth.principal import Principal
-from app.core.database import Database, transactional
+from app.core.database import Database, delete_in_batches, transactional
 from app.core.exceptions import Forbidden
 from app.core.paging import Window, read_page
 from app.core.schema import PageQuery
@@ -53,7 +53,7 @@ class CommentService:
             NotFound: No published article has this slug.
         """
         query = select(Comment).where(Comment.article_id == self._articles.locate(slug))
-        return read_page(self.database.session, query, BY_AGE, wanted)
+        return read_page(self.database.session, query, BY_AGE, wanted, index=INDEX)
 
     def get(self, number: int) -> Comment:
         """A comment below a published article.
@@ -88,6 +88,10 @@ class CommentService:
         self.database.session.add(comment)
         self.database.session.flush()
         return comment
+
+    def clear(self, article_id: int) -> int:
+        """Delete the comments of an article, a batch at a time; returns how many."""
+        return delete_in_batches(self.database, Comment.id, Comment.article_id == article_id)
 
     @transactional
     def delete(self, number: int, by: Principal) -> None:

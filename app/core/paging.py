@@ -147,7 +147,12 @@ class Walk:
 
 
 def read_page(
-    session: Session, query: Select[RowT], order: Order, wanted: PageQuery
+    session: Session,
+    query: Select[RowT],
+    order: Order,
+    wanted: PageQuery,
+    *,
+    index: str | None = None,
 ) -> Window[RowT]:
     """Read one page of a query that one index answers in its order.
 
@@ -156,12 +161,13 @@ def read_page(
         query: What to read, filtered but without an order.
         order: The list's total order.
         wanted: Page number or cursor, and size.
+        index: That index, where several begin with the same columns.
 
     Raises:
         ValidationFailed: The cursor was not made by this list, or the page is too far.
     """
     where = () if query.whereclause is None else (query.whereclause,)
-    return walk_page(session, query, [Walk(order, where)], wanted)
+    return walk_page(session, query, [Walk(order, where, index=index)], wanted)
 
 
 def walk_page(

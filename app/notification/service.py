@@ -162,9 +162,11 @@ class NotificationService:
     def list(self, recipient: str, wanted: NotificationQuery) -> Window[Notification]:
         """A part of what an account was told, the latest first."""
         query = select(Notification).where(Notification.recipient == recipient)
+        index = "ix_notification_recipient_id"
         if wanted.unread:
             query = query.where(Notification.read_at.is_(None))
-        return read_page(self.database.session, query, BY_AGE, wanted)
+            index = "ix_notification_recipient_read_at_id"
+        return read_page(self.database.session, query, BY_AGE, wanted, index=index)
 
     @transactional
     def mark_read(self, recipient: str, numbers: Sequence[int]) -> None:

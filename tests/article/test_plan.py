@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event, insert, text
+from sqlalchemy import insert
 
 from app.article.model import Article, ArticleTag
 from app.article.schema import ArticleQuery
@@ -17,6 +17,7 @@ from app.core.outbox import Outbox
 from app.core.paging import encode_cursor
 from app.user.model import User
 from app.user.service import UserService
+from tests.support import plan
 
 COUNT = 3000
 FILTERS = {"tag": "common", "author": "ada", "language": "en"}
@@ -43,10 +44,7 @@ def articles(database: Database) -> Iterator[ArticleService]:
         session.execute(insert(ArticleTag), tags)
 
     database.transact(write)
-    with database.engine.begin() as connection:
-        is_sqlite = database.engine.dialect.name == "sqlite"
-        for table in ("article", "article_tag"):
-            connection.execute(text(f"ANALYZE {'' if is_sqlite else 'TABLE'} {table}"))
+    plan.analyze(database.engine, "article", "article_tag")
     with database.scope():
         yield ArticleService(database, UserService(database, "Test"), Outbox(database))
 
@@ -70,31 +68,8 @@ def _article(number: int, moment: Any) -> dict[str, Any]:
 
 
 def explain(articles: ArticleService, **asked: Any) -> list[str]:
-    """What the back end says of each statement that reads this part of the list, a line a table."""
-    engine = articles.database.engine
-    statements: list[tuple[str, Any]] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
-        statements.append((statement, values))
-
-    event.listen(engine, "before_cursor_execute", note)
-    articles.list(ArticleQuery(**asked))
-    event.remove(engine, "before_cursor_execute", note)
-    with engine.connect() as connection:
-        return [
-            line
-            for statement, values in statements
-            for line in _plan(connection, statement, values)
-        ]
-
-
-def _plan(connection: Any, statement: str, values: Any) -> Iterator[str]:
-    if connection.dialect.name == "sqlite":
-        rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
-        yield from (row.detail for row in rows)
-        return
-    for row in connection.exec_driver_sql(f"EXPLAIN {statement}", values).mappings():
-        yield f"{row['table']} {row['type']} {row['key']} {row['Extra']}"
+    """What the back end says of how it reads this part of the list."""
+    return plan.explain(articles.database.engine, lambda: articles.list(ArticleQuery(**asked)))
 
 
 def test_a_deep_part_begins_at_its_cursor(articles):
