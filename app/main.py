@@ -26,6 +26,7 @@ from app.article.archive import ArchiveImports
 from app.article.index import ArticleSearch, ArticleSource
 from app.article.model import Article
 from app.article.node import ArticleNode, ArticlePages
+from app.article.removal import ArticleRemoval
 from app.article.search_node import ANSWERS, SearchAnswers
 from app.article.service import ArticleService
 from app.article.tag import TagCounts
@@ -209,6 +210,7 @@ def _provide_slices(app: APIFlask, database: Database, users: UserService, outbo
     views = ViewCounter(database)
     app.services[Background].add(views)
     app.provide(articles, comments, follows, uploads, views, TagCounts(database))
+    app.provide(ArticleRemoval(database, [comments.clear]))
     app.provide(ArchiveImports(articles, uploads, app.services[Jobs], translate))
     cache: Manager = app.services[Manager]
     sources = [ArticleSource(database)]

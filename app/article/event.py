@@ -12,6 +12,8 @@ CHANGED = "article:changed"
 """An article is new, other, or gone, or has become visible: whoever copies it reads it again."""
 PUBLISHED = "article:published"
 """An article is out. It may be so no longer, and not yet where clocks differ: consumers check."""
+REMOVED = "article:removed"
+"""An article is gone for everybody, and what belongs to it is to be deleted."""
 
 
 class ArticleEvents:
@@ -23,6 +25,10 @@ class ArticleEvents:
     def changed(self, article_id: int) -> None:
         """Tell that an article is new, other or gone. Its row must be locked, or new."""
         self._outbox.emit(CHANGED, {"article_id": article_id}, key=f"article:{article_id}")
+
+    def removed(self, article_id: int) -> None:
+        """Tell that what belongs to an article is to be deleted."""
+        self._outbox.emit(REMOVED, {"article_id": article_id})
 
     def written(
         self, article: Article, earlier: datetime | None, *, is_import: bool = False

@@ -22,6 +22,7 @@ from app.article.event import ArticleEvents
 from app.article.exceptions import ArticleNotFound, SlugTaken
 from app.article.model import Article, ArticleLike, ArticleState, state_of
 from app.article.query import is_published, is_visible, walks_of
+from app.article.removal import is_at_once, take_away
 from app.article.schema import ArticleQuery
 from app.article.tag import keep_tags
 from app.core.auth.permission import Permission
@@ -166,7 +167,7 @@ class ArticleService:
 
     @transactional
     def delete(self, slug: str, expected: Expected, by: Principal) -> None:
-        """Delete an article with its comments and likes.
+        """Delete an article with its comments and likes; of many, a task deletes them afterwards.
 
         Raises:
             ArticleNotFound: There is none with this slug, or the caller may not know of it.
@@ -175,7 +176,11 @@ class ArticleService:
         """
         article = self._lock(slug, by)
         expected.check(article.revision)
-        self.database.session.delete(article)
+        if is_at_once(article):
+            self.database.session.delete(article)
+        else:
+            take_away(article)
+            self._events.removed(article.id)
         self._events.changed(article.id)
 
     def put(self, draft: Draft) -> Article:

@@ -8,9 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 from app.article.archive import ArchiveImports
-from app.article.event import CHANGED
+from app.article.event import CHANGED, REMOVED
 from app.article.exceptions import ArchiveRefused
 from app.article.index import ARTICLE
+from app.article.removal import ArticleRemoval
 from app.article.source import Encoding
 from app.article.tag import TagCounts
 from app.article.view_count import ViewCounter
@@ -23,6 +24,7 @@ from app.core.web import provided
 group = TaskGroup("article")
 views = provided(ViewCounter)
 tags = provided(TagCounts)
+removal = provided(ArticleRemoval)
 imports = provided(ArchiveImports)
 search = provided(Search)
 leases = provided(Leases)
@@ -67,6 +69,12 @@ def add_up_tags(_: Run) -> None:
 def index_articles(_: Run, payloads: list[dict[str, Any]]) -> None:
     """Bring the search index up to date with articles that are new, other or gone."""
     search.update(ARTICLE.name, [payload["article_id"] for payload in payloads])
+
+
+@group.consumer("remove", on=REMOVED, queue="low", outside=True, time_limit=timedelta(minutes=30))
+def remove_article(_: Run, *, article_id: int) -> None:
+    """Delete what belongs to an article that is gone, in many short transactions."""
+    removal.finish(article_id)
 
 
 @group.periodic("index-build", every=timedelta(seconds=5), time_limit=timedelta(minutes=30))

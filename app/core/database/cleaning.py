@@ -30,7 +30,7 @@ def delete_in_batches(
 
     Args:
         database: Where.
-        id_: The attribute of the model that names a row.
+        id_: The attribute of the model that tells these rows apart.
         condition: Which rows.
         batch: How many at once; fewer where a row is large.
         progress: Is told after each batch how many more are gone.
@@ -43,7 +43,8 @@ def delete_in_batches(
         # Chosen first: MySQL knows no LIMIT in a subquery of IN.
         ids = session.scalars(select(id_).where(condition).limit(batch)).all()
         if ids:
-            session.execute(delete(cast("type[Any]", id_.class_)).where(id_.in_(ids)))
+            # Both: what has changed meanwhile stays, and an id names a row among these only.
+            session.execute(delete(cast("type[Any]", id_.class_)).where(condition, id_.in_(ids)))
         return len(ids)
 
     total = 0

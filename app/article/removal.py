@@ -1,0 +1,67 @@
+"""Deletes what belongs to an article that is gone for everybody, and then its row.
+
+A deletion takes comments and likes along. Up to `MOST_AT_ONCE` of them go with the article in one
+transaction. With more of them that transaction would lock all writers out for minutes: it then only
+takes the article away from everybody, and a task deletes the rest, a batch in a transaction. What
+it has done stays done if it is killed, and it is begun anew until nothing is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.article.model import Article, ArticleLike
+from app.core.database import Database, delete_in_batches
+
+MOST_AT_ONCE = 500
+"""Comments and likes that are deleted together with their article."""
+
+
+def is_at_once(article: Article) -> bool:
+    """Whether an article is deleted together with everything that belongs to it."""
+    return article.comments + article.likes <= MOST_AT_ONCE
+
+
+def take_away(article: Article) -> None:
+    """Let nobody find an article again, not even its author; another one may have its slug."""
+    article.slug = _nowhere(article.id)
+    article.published_at = None
+    article.tags.clear()
+
+
+def _nowhere(article_id: int) -> str:
+    """A slug that is unique, and that neither an address nor an import can name."""
+    return f"/{article_id}"
+
+
+class ArticleRemoval:
+    """Deletes what was taken away.
+
+    Args:
+        database: Where.
+        clear: Delete what other slices have of the article of this number, a batch at a time.
+    """
+
+    def __init__(self, database: Database, clear: Iterable[Callable[[int], object]]) -> None:
+        self.database = database
+        self._clear = tuple(clear)
+
+    def finish(self, article_id: int) -> None:
+        """Delete everything of an article that was taken away; of another one, nothing."""
+        with self.database.scope():
+            if self._find(self.database.session, article_id) is None:
+                return
+        for clear in self._clear:
+            clear(article_id)
+        theirs = ArticleLike.article_id == article_id
+        delete_in_batches(self.database, ArticleLike.username, theirs)
+        self.database.transact(lambda session: session.delete(self._find(session, article_id)))
+
+    def _find(self, session: Session, article_id: int) -> Article | None:
+        query = select(Article).where(
+            Article.id == article_id, Article.slug == _nowhere(article_id)
+        )
+        return session.scalar(query)
