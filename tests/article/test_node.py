@@ -75,10 +75,10 @@ def test_a_published_article_taken_back_is_gone_at_once(api: API) -> None:
 
 def test_an_article_leaves_the_list_of_a_tag_that_is_taken_from_it(api: API) -> None:
     api.article(tags=["drink", "hot"])
-    assert len(api.call("GET", "/articles?tag=hot").json["items"]) == 1
+    assert len(api.call("GET", "/articles?tag=hot").get_json()["items"]) == 1
     headers = {"If-Match": "*"}
     api.call("PATCH", "/articles/tea", by="ada", json={"tags": ["drink"]}, headers=headers)
-    assert api.call("GET", "/articles?tag=hot").json["items"] == []
+    assert api.call("GET", "/articles?tag=hot").get_json()["items"] == []
 
 
 def test_an_article_comes_out_at_its_moment(api: API) -> None:

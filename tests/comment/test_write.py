@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from app.comment.model import Comment
-from tests.support.api import API
+from tests.support.api import ACCOUNTS, API
 from tests.support.thread import run_together
 
 
@@ -84,15 +84,15 @@ class TestDelete:
 
 class TestConcurrency:
     def test_counter_is_right(self, api):
-        """Eight threads comment and take back every second one."""
+        """Eight threads comment and take back every second one: two of each account."""
 
-        def chatter() -> None:
+        def chatter(name: str) -> None:
             for number in range(6):
-                comment = add(api).json
+                comment = add(api, name).json
                 if number % 2:
-                    api.call("DELETE", f"/comments/{comment['id']}", by="eve")
+                    api.call("DELETE", f"/comments/{comment['id']}", by=name)
 
-        run_together(*[chatter] * 8)
+        run_together(*[partial(chatter, name) for name in ACCOUNTS] * 2)
         assert counts(api) == (24, 24)
 
     def test_one_of_many_deletes_the_comment(self, api):
