@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -112,3 +114,69 @@ def test_a_folder_that_cannot_be_written_is_told_once_and_breaks_nothing(folder,
     assert len(logs.named("metrics_not_shared")) == 1
     TEAS.labels("oolong").inc()
     assert value(metrics, "shared_teas_total", kind="oolong") >= 1
+
+
+def total(metrics: SharedMetrics) -> float:
+    return value(metrics, "shared_teas_total", kind="green")
+
+
+def test_the_files_of_ended_processes_become_one_and_no_sum_goes_back(folder):
+    metrics = shared(folder)
+    before = total(metrics)
+    for ended in range(1, 6):
+        run_other(folder)
+        assert total(metrics) == before + 5 * ended
+        assert total(metrics) == before + 5 * ended
+    assert [path.name for path in folder.iterdir()] == ["ended.json"]
+
+
+def test_a_process_that_starts_merges_what_has_ended_although_nobody_asks(folder):
+    run_other(folder)
+    run_other(folder)
+    metrics = shared(folder)
+    metrics.start()
+    metrics.stop()
+    assert len(list(folder.glob("*-*.json"))) == 1  # its own
+
+
+def test_the_file_of_a_process_that_lives_stays_its_own(folder):
+    (folder / f"{os.getppid()}-0.json").write_text("[]")
+    run_other(folder)
+    total(shared(folder))
+    assert {path.name for path in folder.iterdir()} == {f"{os.getppid()}-0.json", "ended.json"}
+
+
+def test_nothing_counts_twice_where_the_merging_process_ended_before_it_had_removed_the_rest(
+    folder,
+):
+    metrics = shared(folder)
+    before = total(metrics)
+    run_other(folder)
+    (file,) = folder.glob("*.json")
+    written = file.read_bytes()
+    assert total(metrics) == before + 5
+    file.write_bytes(written)
+    assert total(metrics) == before + 5
+    assert not file.exists()
+    run_other(folder)
+    assert total(metrics) == before + 10
+
+
+def test_many_who_ask_at_once_lose_nothing(folder):
+    metrics = shared(folder)
+    before = total(metrics)
+    for _ in range(4):
+        run_other(folder)
+    with ThreadPoolExecutor(8) as threads:
+        seen = {future.result() for future in [threads.submit(total, metrics) for _ in range(32)]}
+    assert seen == {before + 20}
+
+
+def test_what_cannot_be_merged_still_counts(folder, logs: Logs):
+    metrics = shared(folder)
+    before = total(metrics)
+    run_other(folder)
+    (folder / "ended.new").mkdir()  # stands for a full disk: nothing can be written there
+    assert total(metrics) == before + 5
+    assert total(metrics) == before + 5
+    assert logs.named("metrics_not_merged")
