@@ -125,3 +125,18 @@ def test_a_frozen_database_stops_no_sign_of_life_and_is_soon_answered_for(
         watcher.join()
     assert set(signs) == {200}
     assert "database_hangs" in server.log.read_text()
+
+
+@pytest.mark.mysql
+def test_readiness_finds_out_by_a_ping_that_a_database_is_frozen(
+    own_mariadb: MariaDB, tmp_path: Path
+) -> None:
+    """It looks at no table after that, which would wait for as long as any statement may."""
+    variables = {"DATABASE_URL": own_mariadb.url, "DATABASE_QUERY_TIMEOUT": "300"}
+    with serving(tmp_path, tmp_path / "server.log", **variables) as server, own_mariadb.frozen():
+        response = httpx.get(f"{server.url}/readyz", timeout=TIMEOUT)
+    services = response.json()["services"]
+    assert response.status_code == 503
+    assert {services[name]["status"] for name in ("database", "migrations", "outbox")} == {
+        "unavailable"
+    }

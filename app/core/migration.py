@@ -101,8 +101,8 @@ def pending(app: Flask) -> list[str]:
     with app.app_context():
         migrations = _migrations(app)
         script = migrations.script_directory
-        with migrations.database.engine.connect() as connection:
-            heads = MigrationContext.configure(connection).get_current_heads()
+        with migrations.database.latest() as session:
+            heads = MigrationContext.configure(session.connection()).get_current_heads()
         try:
             revisions = list(script.iterate_revisions("heads", heads, implicit_base=True))
         except ResolutionError:

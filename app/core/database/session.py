@@ -91,7 +91,8 @@ class Database:
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         event.listen(self._sessions, "before_flush", self._refuse_flush)
         event.listen(self._sessions, "do_orm_execute", self._refuse_statement)
-        event.listen(self.engine, "handle_error", self._note_failure)
+        for engine in (self.engine, self._ping_engine):
+            event.listen(engine, "handle_error", self._note_failure)
         event.listen(self.engine, "before_cursor_execute", self._limit_read, retval=True)
         _databases.add(self)
 
