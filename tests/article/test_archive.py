@@ -191,6 +191,23 @@ class TestJob:
         task: Any = api.call("GET", f"/tasks/{response.json['id']}", by="ada").json
         assert task["result"]["refused"][0]["reason"].startswith("空文件：没有正文")
 
+    def test_is_the_same_upload_under_another_boundary(self, api):
+        """A client that sends a form again with its Idempotency-Key separates the parts anew."""
+        sent = form(packed({"a.md": "Text."}))
+        again = {
+            name: value.replace(*swap)
+            for (name, value), swap in zip(
+                sent.items(), [(b"--b", b"--other"), ("=b", "=other")], strict=True
+            )
+        }
+        key = {"Idempotency-Key": "k"}
+        first, second = (
+            api.call("POST", NAME, by="ada", headers=key, **upload) for upload in (sent, again)
+        )
+        assert (first.status_code, second.status_code) == (202, 202)
+        assert second.headers["Idempotency-Replayed"] == "true"
+        assert second.json["id"] == first.json["id"]
+
     def test_reads_names_in_the_encoding_that_is_said(self, api):
         content = packed({"??????.md": "Text."}).replace(b"??????", "中文字".encode("gbk"))
         data: bytes = form(content)["data"]

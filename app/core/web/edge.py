@@ -43,7 +43,8 @@ def check_request(environ: Environ) -> None:
 def _check_host(environ: Environ) -> None:
     given = environ.get("HTTP_HOST")
     sent = environ.get("werkzeug.proxy_fix.orig", environ).get("HTTP_HOST")
-    if not sent and environ["SERVER_PROTOCOL"] != "HTTP/1.1":
+    protocol = environ["SERVER_PROTOCOL"]
+    if not sent and (protocol == "HTTP/1.0" or not protocol.startswith("HTTP/1.")):
         return
     if not is_host(sent or "") or (given is not sent and not is_host(given or "")):
         raise BadRequest("The Host header is missing or not a host's name.")
@@ -52,7 +53,9 @@ def _check_host(environ: Environ) -> None:
 def is_host(value: str) -> bool:
     """Whether it names one host, with or without a port."""
     match = HOST.fullmatch(value)
-    return match is not None and int(match[2] or 0) <= MAX_PORT
+    if match is None or int(match[2] or 0) > MAX_PORT:
+        return False
+    return not value.startswith("[") or address_of(match[1]) is not None
 
 
 class ChunkedBody:
@@ -97,7 +100,8 @@ def plain_client(wsgi_app: WSGIApp) -> WSGIApp:
 def address_of(node: str) -> str | None:
     """The address in what a proxy writes of its client, with a port or without (RFC 7239, 6).
 
-    None where there is none, as in `unknown`.
+    That of an IPv4 client is written as one, also by a proxy that listens for both kinds. None
+    where there is none, as in `unknown`.
     """
     host = node.strip().strip('"')
     if host.startswith("["):
@@ -105,6 +109,7 @@ def address_of(node: str) -> str | None:
     elif host.count(":") == 1:
         host = host.partition(":")[0]
     try:
-        return str(ip_address(host))
+        address = ip_address(host)
     except ValueError:
         return None
+    return str(getattr(address, "ipv4_mapped", None) or address)

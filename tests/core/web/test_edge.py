@@ -62,6 +62,8 @@ class TestHost:
             "a:-1",
             "::1",
             "[::1",
+            "[:::::]",
+            "[1.2.3.4.5]",
             "a?b",
             "a#b",
             "a\\b",
@@ -83,6 +85,10 @@ class TestHost:
     def test_may_be_missing_from_http_1_0(self, probe):
         environ = {"HTTP_HOST": None, "SERVER_PROTOCOL": "HTTP/1.0"}
         assert probe.test_client().get("/see", environ_overrides=environ).status_code == 200
+
+    def test_is_needed_by_what_follows_http_1_1(self, probe):
+        environ = {"HTTP_HOST": None, "SERVER_PROTOCOL": "HTTP/1.2"}
+        assert probe.test_client().get("/see", environ_overrides=environ).status_code == 400
 
     def test_that_a_trusted_proxy_names_is_checked_too(self, settings, logs):
         client = build(settings, web_proxies=1).test_client()
@@ -146,6 +152,8 @@ class TestForwardedClient:
             ("[2001:db8::1]:443", "2001:db8::1"),
             ('"[2001:db8::1]:443"', "2001:db8::1"),
             (" 198.51.100.1 ", "198.51.100.1"),
+            ("::ffff:198.51.100.1", "198.51.100.1"),
+            ("[::ffff:198.51.100.1]:40001", "198.51.100.1"),
             ("unknown", None),
             ("_hidden", None),
             ("", None),
