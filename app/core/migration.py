@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from app.core.config import ROOT
 from app.core.database import Base, Database, UTCDateTime
-from app.core.database.error import is_transient
+from app.core.database.remedy import UNREACHABLE, remedy_for
 from app.core.exceptions import GroundworkError
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _connect(engine: Engine, wait: float) -> Connection:
         try:
             return engine.connect()
         except OperationalError as error:
-            if not is_transient(error) or time.monotonic() >= deadline:
+            if remedy_for(error) != UNREACHABLE or time.monotonic() >= deadline:
                 raise
             if not is_told:
                 log.info("waiting_for_database", reason=str(error.orig), seconds=wait)
