@@ -38,9 +38,11 @@ _CLOSING = {
     mark: re.compile(rf"(?:^|(?<=\r))(?:{ending})[ \t]*(?:{_LINE_END}|\Z)", re.MULTILINE)
     for mark, ending in (("---", r"---|\.\.\."), ("+++", r"\+\+\+"), (";;;", ";;;"))
 }
-# With one of these in its first line a block is front matter and no text by chance.
+# With one of these among its first keys a block is front matter and no text by chance.
 _KEY = re.compile(
-    r'\s*"?(?:title|date|layout|tags|categories|draft|slug)"?[ \t]*[:=]', re.IGNORECASE
+    r'\s*+(?:"?[\w-]++"?[ \t]*+[:=][^\r\n]*+\s++)*?'
+    r'"?(?:title|date|layout|tags|categories|draft|published|slug)"?[ \t]*+[:=]',
+    re.IGNORECASE,
 )
 _YAML_LINE = re.compile(r"[A-Za-z_][\w-]*[ \t]*:(?:[ \t]|$)|[ \t]+\S|-[ \t]|#|$")
 _JSON_OBJECT = re.compile(r'\{\s*"[\w-]+"\s*:')

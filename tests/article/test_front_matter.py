@@ -39,6 +39,16 @@ class TestForms:
     def test_of_each_generator_are_read(self, text):
         assert split_front_matter(text) == ({"title": "T"}, "Text")
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "author: A\npermalink: a/b\ntitle: T\n---\nText",
+            "author: A\nother:\n  a: b\ndraft: true\n---\nText",
+        ],
+    )
+    def test_of_hexo_may_begin_with_any_key_without_a_first_line(self, text):
+        assert split_front_matter(text)[1] == "Text"
+
     def test_of_hexo_may_have_lists_and_comments_without_a_first_line(self):
         text = "title: T\n# a comment\ntags:\n- a\n  - b\n\ndate: 2014-12-02\n---\nText"
         assert split_front_matter(text)[1] == "Text"
@@ -148,6 +158,8 @@ class TestRefusal:
             ('"title": x\n;;;\n', "Expecting value"),
             ("---\ntitle: T\nText", "it has no end: write --- below it"),
             ("+++\ntitle = 'T'\nText", "it has no end: write +++ below it"),
+            ("---\nauthor: A\r\n\r\ndraft: true\nText", "it has no end"),
+            ("+++\nauthor = 'A'\ndraft = true\nText", "it has no end"),
             ("---\na: \x00\n---\n", "unacceptable character"),
             ('---\na: "\\UFFFFFFFF"\n---\n', "bad front matter"),
         ],
@@ -159,6 +171,7 @@ class TestRefusal:
         "text",
         [
             "---\ntitle: T\na: " + "x" * MAX_BYTES + "\n---\n",
+            "---\nauthor: A\ndraft: true\na: " + "x" * MAX_BYTES + "\n---\n",
             "+++\ntitle = 'T'\na = '" + "x" * MAX_BYTES + "'\n+++\n",
             '{"title": "' + "x" * MAX_BYTES + '"}\n',
             ';;;\n"title": "' + "x" * MAX_BYTES + '"\n;;;\n',
@@ -207,6 +220,8 @@ def _seconds(text: str) -> float:
         lambda size: " " * (size * 32),
         lambda size: "\r\n" * (size * 16),
         lambda size: "title: a\n" * (size // 9),
+        lambda size: "a: b\n" * (size * 8),
+        lambda size: "a-" * (size * 16),
         lambda size: "---\n" + "-" * (size * 32),
         lambda size: "---\n" + "--- x\n" * (size * 8),
         lambda size: "---\ntitle: T\n" + "\t" * size + "\n---\n",
