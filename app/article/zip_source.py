@@ -63,7 +63,7 @@ def documents_in_zip(file: IO[bytes], encoding: Encoding | None = None) -> list[
         raise _refused("This is not a zip file, or a damaged one.") from None
     entries = archive.infolist()
     _require_room(entries, file.seek(0, 2))
-    named = [(entry, _name_of(entry, encoding)) for entry in entries]
+    named = [(entry, _name_of(entry, encoding).removeprefix("./")) for entry in entries]
     named = [(entry, name) for entry, name in named if not _is_metadata(name)]
     wrapping = _wrapping_folder([name for _, name in named])
     documents = [
@@ -115,7 +115,7 @@ def _wrapping_folder(names: list[str]) -> str:
     visible = [name for name in names if not name.startswith(".")]
     tops = {name.partition("/")[0] for name in visible}
     (top,) = tops if len(tops) == 1 else ("",)
-    is_telling = top in {POSTS, DRAFTS} or is_language(top)
+    is_telling = top in {POSTS, DRAFTS} or is_language(top) or why_skipped(PurePosixPath(top))
     return top if all("/" in name for name in visible) and not is_telling else ""
 
 
@@ -194,10 +194,10 @@ def _is_mostly_cjk(stem: bytes, encoding: str) -> bool:
 
 
 def _read(archive: ZipFile, entry: ZipInfo, name: str) -> bytes:
+    if any("\ud800" <= character <= "\udfff" for character in name):
+        refuse_name()  # what else seems wrong with it may be half a letter
     for refusal in _refusals(entry, name):
         raise refusal
-    if any("\ud800" <= character <= "\udfff" for character in name):
-        refuse_name()
     require_size(entry.file_size)
     try:
         with archive.open(entry) as file:

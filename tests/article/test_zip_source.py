@@ -275,6 +275,7 @@ class TestNames:
             ("说明/安装指南.md", "gbk"),
             ("テスト.md", "shift_jis"),
             ("記事.md", "shift_jis"),
+            ("ソート.md", "shift_jis"),  # with a byte that is a backslash elsewhere
             ("繁體中文.md", "big5"),
             ("한국어.md", "euc_kr"),
             ("привет.md", "cp1251"),
@@ -317,6 +318,9 @@ class TestWrappingFolder:
                 f"{folder}/b.md",
             ]
 
+    def test_may_follow_a_dot(self):
+        assert self.paths("./blog/zh/a.md", "./blog/b.md") == ["b.md", "zh/a.md"]
+
     def test_is_not_one_of_several(self):
         assert self.paths("a/a.md", "b/b.md") == ["a/a.md", "b/b.md"]
         assert self.paths("a/a.md", "LICENSE") == ["a/a.md"]
@@ -336,5 +340,6 @@ class TestHidden:
         found = documents_in_zip(archive(*((name, TEXT) for name in names)))
         assert [it.name for it in found if not it.skipped] == ["page.md"]
 
-    def test_files_alone_are_nothing_to_import(self):
-        assert why(archive((".obsidian/x.md", TEXT))).startswith("The archive holds no .md")
+    @pytest.mark.parametrize("folder", [".obsidian", "node_modules"])
+    def test_files_alone_are_nothing_to_import(self, folder):
+        assert why(archive((f"{folder}/x.md", TEXT))).startswith("The archive holds no .md")
