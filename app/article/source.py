@@ -140,10 +140,15 @@ def documents_in_folder(folder: Path, encoding: Encoding | None = None) -> list[
         folder: A folder or a file.
         encoding: What names and texts are in that are not UTF-8.
     """
-    base = folder.parent if folder.is_file() else folder
-    found = [folder] if folder.is_file() else sorted(filter(_is_document, folder.rglob("*")))
-    kept = _kept_parts(base)
-    return [_document(path, kept / path.relative_to(base), encoding) for path in found]
+    if folder.is_file():
+        path = _kept_parts(folder.parent) / folder.name
+        return [_document(folder, path, partial(_read_file, folder), encoding)]
+    found = sorted(filter(_is_document, folder.rglob("*")))
+    kept, base = _kept_parts(folder), folder.resolve()
+    return [
+        _document(file, kept / file.relative_to(folder), partial(_read_below, base, file), encoding)
+        for file in found
+    ]
 
 
 def _is_document(path: Path) -> bool:
@@ -157,8 +162,9 @@ def _kept_parts(base: Path) -> PurePath:
     return PurePath(*parts[min(starts) :]) if starts else PurePath()
 
 
-def _document(file: Path, path: PurePath, encoding: Encoding | None) -> Document:
-    read: Callable[[], bytes] = partial(_read_file, file)
+def _document(
+    file: Path, path: PurePath, read: Callable[[], bytes], encoding: Encoding | None
+) -> Document:
     name, where = str(file), str(path)
     try:
         name.encode()
@@ -169,6 +175,13 @@ def _document(file: Path, path: PurePath, encoding: Encoding | None) -> Document
         read = refuse_name if "\ufffd" in where else read
     below = PurePath(where)
     return Document(printable(name), below, read, encoding, why_skipped(below))
+
+
+def _read_below(base: Path, path: Path) -> bytes:
+    """Read a file; a folder of somebody else's may have links to what is not for readers."""
+    if path.is_symlink() and not path.resolve().is_relative_to(base):
+        raise Refusal("a link that leads out of the folder: put the file itself in its place")
+    return _read_file(path)
 
 
 def _read_file(path: Path) -> bytes:

@@ -48,6 +48,22 @@ class TestFolder:
         write(tmp_path, "blog/_drafts/2015/x.md")
         assert paths(documents_in_folder(tmp_path / start)) == ["_drafts/2015/x.md"]
 
+    def test_refuses_a_link_that_leads_out_of_it(self, tmp_path):
+        target = write(tmp_path, "secret.md")
+        (tmp_path / "blog").mkdir()
+        (tmp_path / "blog/x.md").symlink_to(target)
+        (document,) = documents_in_folder(tmp_path / "blog")
+        with pytest.raises(Refusal, match="a link that leads out of the folder"):
+            document.text()
+
+    @pytest.mark.parametrize("start", ["blog", "blog/x.md"])
+    def test_takes_a_link_to_a_file_of_its_own_or_one_that_is_named(self, tmp_path, start):
+        target = write(tmp_path, "blog/a/x.txt" if start == "blog" else "x.md")
+        (tmp_path / "blog").mkdir(exist_ok=True)
+        (tmp_path / "blog/x.md").symlink_to(target)
+        (document,) = documents_in_folder(tmp_path / start)
+        assert document.text() == TEXT
+
     @pytest.mark.parametrize("folder", ["", "a folder/"])
     def test_with_a_name_that_is_not_utf_8_is_read_by_its_encoding(self, tmp_path, folder):
         (tmp_path / folder).mkdir(exist_ok=True)
