@@ -30,7 +30,7 @@ NewPassword = Annotated[
 
 def _check_email(text: str) -> str:
     try:
-        return validate_email(text, check_deliverability=False).normalized
+        return validate_email(text, check_deliverability=False, strict=True).normalized
     except EmailNotValidError:
         raise ValueError("Send one address and nothing else, such as ada@example.org.") from None
 

@@ -62,6 +62,7 @@ class TestRegistration:
             ("email", "a@b.\u202eexample"),
             ("email", "a@b.example\n"),
             ("email", "a@b.example,c@d.example"),
+            ("email", "a" * 65 + "@b.example"),
             ("email", "a@[127.0.0.1]"),
             ("email", "a@localhost"),
             ("email", "a\0@b.example"),
