@@ -570,7 +570,14 @@ def check_answer(status: int, headers: dict[str, str], body: bytes, request_id: 
         assert headers["content-type"] == "application/json"
         assert problem["code"] == status
         assert problem["message"]
-        assert set(problem) <= {"code", "error_code", "message", "request_id", "errors"}
+        assert set(problem) <= {
+            "code",
+            "error_code",
+            "message",
+            "request_id",
+            "errors",
+            "errors_total",
+        }
     assert problem["error_code"] in CATALOGUE
     assert problem["request_id"] == request_id
     for error in problem.get("errors", ()):
