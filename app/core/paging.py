@@ -210,9 +210,10 @@ def _size(session: Session, places: Select[*tuple[Any, ...]]) -> int:
 
 def _count(session: Session, walk: Walk) -> tuple[int, bool]:
     """Count at most `DEPTH`; also tells whether something lies behind."""
+    if walk.sift is None:  # one more tells it: the way is gone once
+        total = _size(session, walk.places().limit(DEPTH + 1))
+        return min(total, DEPTH), total > DEPTH
     total = _size(session, walk.sifted(walk.places().limit(DEPTH)))
-    if total < DEPTH and walk.sift is None:
-        return total, False
     behind = session.execute(walk.places().offset(DEPTH).limit(1)).first()
     return total, behind is not None
 
