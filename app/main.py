@@ -209,8 +209,8 @@ def _provide_slices(app: APIFlask, database: Database, users: UserService, outbo
     follows, uploads = FollowService(database, users), Uploads(database)
     views = ViewCounter(database)
     app.services[Background].add(views)
-    app.provide(articles, comments, follows, uploads, views)
-    app.provide(TagCounts(database), ArticleRemoval(database, [comments.clear]))
+    app.provide(articles, comments, follows, uploads, views, TagCounts(database))
+    app.provide(ArticleRemoval(database, [comments.clear]))
     app.provide(ArchiveImports(articles, uploads, app.services[Jobs], translate))
     cache: Manager = app.services[Manager]
     sources = [ArticleSource(database)]
