@@ -37,7 +37,7 @@ class TestRead:
         article = client.get(f"{URL}/first").json
         assert set(article) == SUMMARY | {"body", "html"}
         assert article["body"] == "# One\n\nText."
-        assert article["html"] == "<h1>One</h1>\n<p>Text.</p>\n"
+        assert article["html"] == '<h1 id="user-content-one">One</h1>\n<p>Text.</p>\n'
         assert article["tags"] == ["a", "b"]
         assert article["published_at"] == "2026-01-01T00:00:00Z"
 

@@ -11,7 +11,8 @@ from app.core import exceptions
 from app.core.exceptions import CATALOGUE, APIException, GroundworkError, NotFound
 
 LINE = re.compile(
-    r"^ *(?P<bars>[│├└─ ]*)(?P<name>[A-Z]\w+) +(?P<code>\d{3}) (?P<number>\d{5})(?: +\w+)?$"
+    r"^ *(?P<bars>[│├└─ ]*)(?P<name>[A-Z]\w+) +(?P<code>\d{3}) (?P<number>\d{5})"
+    r"(?: +\w+(?: \(RFC \d+\))?)?$"
 )
 
 

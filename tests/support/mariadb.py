@@ -103,7 +103,9 @@ class OwnMariaDB(MariaDB):
         assert binary is not None
         user = ["--user=root"] if os.geteuid() == 0 else []
         data, self.log = folder / "data", folder / "mariadb.log"
-        _install(data, user)
+        # A server that starts deletes what other servers keep in its folder of temporary tables.
+        self.environment = {**os.environ, "TMPDIR": str(folder)}
+        _install(data, user, self.environment)
         port = free_port()
         places = [f"--datadir={data}", f"--socket={folder / 's'}", f"--pid-file={folder / 'pid'}"]
         self.command = [binary, "--no-defaults", *user, *places, f"--port={port}", *OPTIONS]
@@ -116,7 +118,9 @@ class OwnMariaDB(MariaDB):
     def start(self) -> None:
         """Start it, and wait until it answers."""
         with self.log.open("ab") as output:
-            self.process = subprocess.Popen(self.command, stdout=output, stderr=output)
+            self.process = subprocess.Popen(
+                self.command, stdout=output, stderr=output, env=self.environment
+            )
         self.pid = self.process.pid
         deadline = time.monotonic() + START_TIMEOUT
         while True:
@@ -163,9 +167,9 @@ def given_mysql() -> MariaDB | None:
     return server
 
 
-def _install(data: Path, user: list[str]) -> None:
+def _install(data: Path, user: list[str], environment: dict[str, str]) -> None:
     installer = shutil.which("mariadb-install-db", path=SEARCH_PATH)
     assert installer is not None, "mariadb-install-db comes with mariadbd and is missing"
     login = ["--auth-root-authentication-method=normal", "--skip-test-db"]
     command = [installer, "--no-defaults", *user, f"--datadir={data}", *login]
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True, env=environment)

@@ -32,11 +32,13 @@ def count(database: Database) -> int:
         return database.session.scalar(select(func.count()).select_from(Account)) or 0
 
 
+_DIGITS = f"({' UNION ALL '.join(f'SELECT {digit} AS i' for digit in range(10))})"
+_TABLES = ", ".join(f"{_DIGITS} AS t{number}" for number in range(12))
 ENDLESS = {
     "sqlite": "SELECT count(*) FROM (WITH RECURSIVE n(i) AS (SELECT 1 AS i UNION ALL"
     " SELECT i + 1 FROM n WHERE i < 900000000) SELECT i FROM n) AS m",
-    "mysql": "SELECT count(*) FROM information_schema.columns a, information_schema.columns b,"
-    " information_schema.columns c WHERE sqrt(a.ordinal_position) < 0",
+    # Not of information_schema: while MariaDB fills such a table, the end of the time is a warning.
+    "mysql": f"SELECT count(*) FROM {_TABLES} WHERE sqrt(t0.i + t11.i) < 0",  # noqa: S608  digits
 }
 """Statements that do not end, but for their limit."""
 

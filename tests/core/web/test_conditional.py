@@ -322,5 +322,6 @@ class TestCost:
             library.add_article(f"article-{number}", tags=("a",))
         statements.clear()
         assert len(client.get("/api/v1/articles").json["items"]) == 5
-        assert len(statements) == 4  # the next publication, count, articles, tags
+        # The next publication, count, ids out of an index, the articles of these ids, their tags.
+        assert len(statements) == 5
         assert not any(re.search(r"\b(body|html)\b", statement) for statement in statements)
