@@ -49,7 +49,7 @@ class Named:
 
 def read_path(path: PurePath) -> Named:
     """Read a path below the folder that is imported."""
-    parts, language = _split_language(list(path.with_suffix("").parts))
+    parts, language = _split_language([known_folder(part) for part in path.with_suffix("").parts])
     is_draft = DRAFTS in parts[:-1]
     for folder in (POSTS, DRAFTS):
         if folder in parts[:-1]:
@@ -60,6 +60,14 @@ def read_path(path: PurePath) -> Named:
     if written is not None:
         words = [*words[:-1], _DATED.sub("", words[-1], count=1)]
     return Named(tuple(words), tuple(parts), language, written, is_draft)
+
+
+def known_folder(name: str) -> str:
+    """The name as Jekyll writes it, where it is `_posts` or `_drafts` but for capitals.
+
+    A folder that is meant for drafts does not come out over a capital letter.
+    """
+    return name.lower() if name.lower() in {POSTS, DRAFTS} else name
 
 
 def is_language(name: str) -> bool:

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import Literal, NoReturn
 
-from app.article.naming import DRAFTS, POSTS
+from app.article.naming import DRAFTS, POSTS, known_folder
 from app.core.exceptions import GroundworkError
 
 SUFFIXES = frozenset({".md", ".markdown"})
@@ -157,7 +157,7 @@ def _is_document(path: Path) -> bool:
 
 def _kept_parts(base: Path) -> PurePath:
     """The end of a folder's path that says something of what is in it: `_drafts` and below."""
-    parts = base.resolve().parts
+    parts = [known_folder(part) for part in base.resolve().parts]
     starts = [parts.index(name) for name in (POSTS, DRAFTS) if name in parts]
     return PurePath(*parts[min(starts) :]) if starts else PurePath()
 

@@ -16,7 +16,7 @@ from typing import IO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from app.article.exceptions import ArchiveRefused
-from app.article.naming import DRAFTS, POSTS, is_language
+from app.article.naming import DRAFTS, POSTS, is_language, known_folder
 from app.article.source import (
     Document,
     Encoding,
@@ -115,7 +115,9 @@ def _wrapping_folder(names: list[str]) -> str:
     visible = [name for name in names if not name.startswith(".")]
     tops = {name.partition("/")[0] for name in visible}
     (top,) = tops if len(tops) == 1 else ("",)
-    is_telling = top in {POSTS, DRAFTS} or is_language(top) or why_skipped(PurePosixPath(top))
+    is_telling = (
+        known_folder(top) in {POSTS, DRAFTS} or is_language(top) or why_skipped(PurePosixPath(top))
+    )
     return top if all("/" in name for name in visible) and not is_telling else ""
 
 

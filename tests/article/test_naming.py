@@ -68,6 +68,7 @@ def test_the_full_words_are_those_of_the_path(path, full_words):
     "path, is_draft",
     [
         ("_drafts/a.md", True),
+        ("_Drafts/a.md", True),
         ("x/_drafts/y/a.md", True),
         ("_posts/a.md", False),
         ("_drafts.md", False),
