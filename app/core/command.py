@@ -49,23 +49,27 @@ def require_schema() -> None:
 
 
 def explain_errors(command: click.Command) -> None:
-    """Let a command, and those below it, end in one line where a person can mend the cause."""
+    """Let a command, and those below it, end in one line where a person can mend the cause.
+
+    Groups belong to their modules and not to one application: a second one finds them explained.
+    """
     for child in getattr(command, "commands", {}).values():
         explain_errors(child)
-    if command.callback is not None:
-        command.callback = _explained(command.callback)
+    if command.callback is not None and not isinstance(command.callback, _Explained):
+        command.callback = _Explained(command.callback)
 
 
-def _explained(function: Callable[..., R]) -> Callable[..., R]:
-    @functools.wraps(function)
-    def explained(*args: object, **options: object) -> R:
+class _Explained:
+    def __init__(self, function: Callable[..., object]) -> None:
+        self._function = function
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *args: object, **options: object) -> object:
         try:
-            return function(*args, **options)
+            return self._function(*args, **options)
         except GroundworkError as error:
             raise click.ClickException(str(error)) from None
         except DBAPIError as error:
             if (remedy := remedy_for(error)) is None:
                 raise
             raise click.ClickException(f"{describe(error)}. {remedy}") from None
-
-    return explained
