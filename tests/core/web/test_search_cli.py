@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 
 import pytest
 
@@ -90,11 +91,12 @@ class Overtaken(ArticleSource):
 
     def __init__(self, app: APIFlask) -> None:
         super().__init__(app.services[Database])
-        self._other = SQLiteEngine(app.settings.app_var_dir / "search.db")
+        self._path = app.settings.app_var_dir / "search.db"
 
     def batches(self, size: int) -> Iterator[Sequence[Document]]:
         yield from super().batches(size)
-        self._other.rebuild(ARTICLE, [])
+        with closing(SQLiteEngine(self._path)) as other:
+            other.rebuild(ARTICLE, [])
 
 
 def test_a_build_that_another_one_overtakes_says_so(full, search):

@@ -208,10 +208,10 @@ class TestFile:
     def test_building_anew_replaces_a_file_that_is_damaged(self, tmp_path):
         path = tmp_path / "search.db"
         path.write_bytes(b"this is no database" * 1000)
-        engine = SQLiteEngine(path)
-        assert not engine.status(BOOK).is_current
-        engine.rebuild(BOOK, [[book(1, "Tea")]])
-        assert engine.search(BOOK, Query("tea")).total == 1
+        with closing(SQLiteEngine(path)) as engine:
+            assert not engine.status(BOOK).is_current
+            engine.rebuild(BOOK, [[book(1, "Tea")]])
+            assert engine.search(BOOK, Query("tea")).total == 1
 
     @pytest.mark.parametrize("start", [0, 4096], ids=["all", "all but the first page"])
     def test_damage_while_it_runs_is_told_to_every_process_and_mended(self, engine, start):
@@ -245,10 +245,10 @@ class TestFile:
         path = tmp_path / "search.db"
         with closing(sqlite3.connect(path)) as other:
             other.execute("CREATE TABLE thing (id INTEGER)")
-        engine = SQLiteEngine(path)
-        assert not engine.status(BOOK).exists
-        engine.rebuild(BOOK, [[book(1, "Tea")]])
-        assert engine.search(BOOK, Query("tea")).total == 1
+        with closing(SQLiteEngine(path)) as engine:
+            assert not engine.status(BOOK).exists
+            engine.rebuild(BOOK, [[book(1, "Tea")]])
+            assert engine.search(BOOK, Query("tea")).total == 1
 
     def test_a_file_that_was_replaced_is_noticed(self, engine, tmp_path):
         engine._file.path.rename(tmp_path / "old.db")
