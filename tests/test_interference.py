@@ -39,7 +39,9 @@ SECONDS = float(os.environ.get("WRITER_SECONDS", "5"))
 @pytest.fixture
 def mysql(settings: Settings, mariadb_server: MariaDB) -> Iterator[API]:
     """The application on MariaDB, with an article and a table that makes saboteurs heavy."""
-    api = API(settings.model_copy(update={"database_url": mariadb_server.url}))
+    api = API(
+        settings.model_copy(update={"database_url": mariadb_server.url, "web_rate_limits": False})
+    )
     empty(api.database, Base.metadata)
     api.fill()
     api.article(title="T0", slug="tea", tags=["t0"])
@@ -172,7 +174,8 @@ def _give_up_at_once(connection: Any, _record: object) -> None:
 @pytest.mark.timeout(SECONDS + 60)
 def test_twenty_writers_on_sqlite_are_never_locked_out(settings):
     """`WRITER_SECONDS` makes it last longer than the 5 s of the suite."""
-    api = API(settings.model_copy(update={"database_pool_size": WRITERS, "database_timeout": 5}))
+    update = {"database_pool_size": WRITERS, "database_timeout": 5, "web_rate_limits": False}
+    api = API(settings.model_copy(update=update))
     empty(api.database, Base.metadata)
     api.fill()
     api.article(slug="tea")
