@@ -30,9 +30,13 @@ from app.comment.service import CommentService
 from app.core.config import Environment, Settings
 from app.core.database import Database
 from app.core.migration import upgrade
+from app.core.outbox import MessageState, Outbox, OutboxMessage
 from app.core.paging import encode_cursor
 from app.core.schema import PageQuery
 from app.main import create_app
+from app.notification.model import Notification
+from app.notification.schema import NotificationQuery
+from app.notification.service import NotificationService
 from app.user.model import User
 from benchmarks.http.report import machine
 from tests.support.plan import analyze, explain
@@ -85,7 +89,7 @@ def _measure(url: str | None, rows: int, *, plans: bool) -> dict[str, tuple[floa
         began = time.perf_counter()
         _fill(database, rows)
         click.echo(f"{rows:,} rows in {time.perf_counter() - began:.0f} s")
-        reads = _reads(database, app.services[ArticleService], app.services[CommentService], rows)
+        reads = _reads(database, app.services, rows)
         if plans:
             _show_plans(database, reads)
         times = {name: _time(database, read) for name, read in reads.items()}
@@ -120,12 +124,14 @@ def _fill(database: Database, rows: int) -> None:
             (Article, _articles(rows)),
             (ArticleTag, _tags(rows)),
             (Comment, _comments(rows)),
+            (OutboxMessage, _dead(rows)),
+            (Notification, _notifications(rows // 10)),
         ):
             left = iter(values)
             while chunk := list(islice(left, 4_000)):
                 connection.execute(insert(model), chunk)
                 connection.commit()
-    analyze(database.engine, "article", "article_tag", "comment")
+    analyze(database.engine, "article", "article_tag", "comment", "outbox", "notification")
 
 
 def _articles(rows: int) -> Iterator[dict[str, Any]]:
@@ -167,10 +173,37 @@ def _comments(rows: int) -> Iterator[dict[str, Any]]:
         }
 
 
-def _reads(
-    database: Database, articles: ArticleService, comments: CommentService, rows: int
-) -> Reads:
-    """Each list by what it is called."""
+def _dead(rows: int) -> Iterator[dict[str, Any]]:
+    for number in range(rows):
+        moments = {"created_at": NOW, "due_at": NOW, "updated_at": NOW}
+        yield {
+            "consumer": "probe",
+            "key": str(number),
+            "payload": {},
+            "state": MessageState.DEAD,
+            "available_at": None,
+            "attempts": 3,
+            "sendings": 0,
+            **moments,
+        }
+
+
+def _notifications(rows: int) -> Iterator[dict[str, Any]]:
+    for number in range(rows):
+        yield {
+            "recipient": AUTHORS[0],
+            "kind": "article:published",
+            "subject": f"article:{number}",
+            "actor": AUTHORS[1],
+            "data": {"slug": f"article-{number}", "title": "An article"},
+            "created_at": NOW,
+        }
+
+
+def _reads(database: Database, services: dict[type, Any], rows: int) -> Reads:
+    """Each list by its name."""
+    articles, comments = services[ArticleService], services[CommentService]
+    outbox, notifications = services[Outbox], services[NotificationService]
     middle = encode_cursor(NOW - timedelta(seconds=10 * rows), rows // 2)
     asked: Iterable[tuple[str, dict[str, str]]] = (
         ("first part", {"cursor": ""}),
@@ -186,6 +219,10 @@ def _reads(
     deep = PageQuery(cursor=encode_cursor(rows // 2, rows // 2))
     reads["comments, deep part"] = lambda: comments.list("article-1", deep)
     reads["top tags, not cached"] = lambda: top_tags(database.session, 100)
+    reads["state of the outbox"] = outbox.status
+    reads["unread notifications"] = lambda: notifications.list(
+        AUTHORS[0], NotificationQuery(unread=True)
+    )
     return reads
 
 

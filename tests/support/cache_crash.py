@@ -44,6 +44,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "DATABASE_URL": settings.database_address.render_as_string(hide_password=False),
         "REDIS_URL": settings.redis_url or "",
         "LOG_FORMAT": "json",
+        "WEB_RATE_LIMITS": "false",  # an author writes more in a minute here than people do
         # CPython 3.12 warns of a fork beside threads; the worker's parent has none of its own.
         "PYTHONWARNINGS": "default",
     }

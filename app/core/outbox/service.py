@@ -37,7 +37,7 @@ MAX_PAYLOAD = 16 * 1024
 RESEND_AFTER = timedelta(seconds=30)
 """How long a message may be with the broker before it is given to it again; doubles each time."""
 MAX_RESEND_AFTER = timedelta(hours=1)
-MAX_COUNTED = 10_000
+MAX_COUNTED = 1_000
 """Up to here the messages of a state are counted: to count a million takes a third of a second."""
 BATCH = 500
 """Rows that one transaction changes: a few milliseconds, in which SQLite lets nobody else write."""
