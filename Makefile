@@ -51,11 +51,11 @@ define find_python
 		then python=$$candidate; break; else found=$${found:-found $$version}; fi; \
 	done; \
 	if [ -z "$$python" ]; then \
-		echo "Groundwork needs Python 3.11 or newer; $${found:-none was found}. Install it or run: make $(or $(MAKECMDGOALS),run) PYTHON=/path/to/python3.12" >&2; \
+		echo "Strongback needs Python 3.11 or newer; $${found:-none was found}. Install it or run: make $(or $(MAKECMDGOALS),run) PYTHON=/path/to/python3.12" >&2; \
 		exit 1; \
 	fi; \
 	if ! "$$python" -c 'import venv, ensurepip' 2>/dev/null; then \
-		echo "Groundwork needs Python's venv module; $$python $$version has none. Install it (Debian, Ubuntu: apt install python$${version%.*}-venv) or run: make $(or $(MAKECMDGOALS),run) PYTHON=/path/to/python3.12" >&2; \
+		echo "Strongback needs Python's venv module; $$python $$version has none. Install it (Debian, Ubuntu: apt install python$${version%.*}-venv) or run: make $(or $(MAKECMDGOALS),run) PYTHON=/path/to/python3.12" >&2; \
 		exit 1; \
 	fi
 endef

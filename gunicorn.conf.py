@@ -77,7 +77,7 @@ forwarded_allow_ips = ""
 forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
 logger_class = StructuredLogger
-proc_name = "groundwork"
+proc_name = "strongback"
 
 
 def on_starting(server: Arbiter) -> None:

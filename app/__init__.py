@@ -1,4 +1,4 @@
-"""Groundwork: a Flask backend foundation and a reference application on it."""
+"""Strongback: a Flask backend foundation and a reference application on it."""
 
 import gc
 

@@ -91,7 +91,7 @@ def announce(settings: Settings, accounts: dict[str, Account]) -> None:
             for role, a in accounts.items()
         ),
     ]
-    click.echo(click.style(f"\nGroundwork on {base}", bold=True))
+    click.echo(click.style(f"\nStrongback on {base}", bold=True))
     for label, value in rows:
         click.echo(f"  {label:<16} {value}")
     click.echo(f"  {'Data':<16} {settings.app_var_dir}\n")

@@ -95,7 +95,7 @@ from app.user.model import User
 from app.user.node import UserNode, UserPages
 from app.user.service import UserService
 
-TITLE = "Groundwork"
+TITLE = "Strongback"
 TASKS: tuple[TaskGroup, ...] = (article_task.group, notification_task.group, upkeep.group)
 """Every group of tasks."""
 MEGABYTE = 1 << 20

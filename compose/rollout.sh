@@ -3,7 +3,7 @@
 # migrates while the old one serves (expand first, contract in a later release), starts as many new
 # web containers beside the old ones, and stops the old ones one after the other.
 # Usage: compose/rollout.sh          builds the image from this checkout
-#        APP_IMAGE=registry/groundwork:1.2 compose/rollout.sh --pull     fetches it
+#        APP_IMAGE=registry/strongback:1.2 compose/rollout.sh --pull     fetches it
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -178,7 +178,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         pytest.exit("Docker does not run: start it, then run make compose-test again", 1)
     clone = tmp_path_factory.mktemp("clone")
     copy_files(clone)
-    name = f"groundwork-test-{os.getpid()}"
+    name = f"strongback-test-{os.getpid()}"
     stack = Stack(clone, name, free_port(), f"{name}:latest")
     try:
         stack.compose("build", "--quiet")
@@ -332,7 +332,7 @@ class TestBackup:
         ask = (
             "import os; from sqlalchemy import create_engine, text;"
             "password = os.environ['MYSQL_PASSWORD'];"
-            "url = f'mysql+mysqldb://groundwork:{password}@mysql/groundwork';"
+            "url = f'mysql+mysqldb://strongback:{password}@mysql/strongback';"
             "print(create_engine(url, connect_args={'ssl_mode': 'PREFERRED'})"
             ".connect().scalar(text('SELECT 41 + 1')))"
         )

@@ -39,7 +39,7 @@ from app.core.auth.authenticator import Authenticator
 from app.core.auth.token import AccessTokens
 from app.core.database import utc_now
 from app.core.database.error import hide_values
-from app.core.exceptions import GroundworkError
+from app.core.exceptions import StrongbackError
 from app.core.search import parse_filter, parse_sort
 from app.core.search.meilisearch.highlight import to_html
 from app.core.search.meilisearch.request import plain
@@ -446,7 +446,7 @@ def _no_garbage_collection() -> Iterator[None]:
 
 def seconds(parse: Parser, text: str) -> float:
     start = thread_time()
-    with suppress(ValueError, GroundworkError, HTTPException):  # a refusal is an answer too
+    with suppress(ValueError, StrongbackError, HTTPException):  # a refusal is an answer too
         parse(text)
     return thread_time() - start
 

@@ -62,7 +62,7 @@ class TestSuccess:
         assert ada.sign_in(" ＡDA ")
 
     def test_a_client_may_name_itself_in_the_header(self, ada: House):
-        for credentials in ("groundwork:", ":"):  # the second is what Swagger UI sends
+        for credentials in ("strongback:", ":"):  # the second is what Swagger UI sends
             encoded = base64.b64encode(credentials.encode()).decode()
             headers = {"Authorization": f"Basic {encoded}"}
             answer = ada.open(TOKEN, "POST", data=SIGN_IN, headers=headers)
@@ -213,7 +213,7 @@ class TestRevocation:
         tokens = ada.tokens()
         session = tokens.verify(body["access_token"]).session_id
         tokens._clock = lambda: 1_000_000.0
-        old = tokens.issue(user_id=1, client_id="groundwork", session_id=session, scope=None)
+        old = tokens.issue(user_id=1, client_id="strongback", session_id=session, scope=None)
         ada.call("POST", "/auth/revoke", data={"token": old})
         assert ada.status(body["access_token"]) == 401
 
@@ -233,7 +233,7 @@ def test_a_further_grant_is_one_class(ada: House):
     """What an application with ways of its own will need."""
 
     class BirthdayGrant(SignIn):
-        GRANT_TYPE = "urn:groundwork:params:oauth:grant-type:birthday"
+        GRANT_TYPE = "urn:strongback:params:oauth:grant-type:birthday"
         PARAMETERS = ("day",)
 
         def authenticate(self, *proof: str) -> Account | None:

@@ -26,7 +26,7 @@ from tests.support.thread import run_together
 
 __all__ = ["redis_server", "running_redis"]
 
-GRANT = "urn:groundwork:params:oauth:grant-type:sms-code"
+GRANT = "urn:strongback:params:oauth:grant-type:sms-code"
 SAFE = {"app_env": Environment.PRODUCTION, "app_secret_key": secrets.token_urlsafe(48)}
 
 

@@ -14,7 +14,7 @@ from app.article.markdown import Rendered, render
 from app.article.model import SLUG_LENGTH, SUMMARY_LENGTH, TITLE_LENGTH, Article
 from app.article.schema import Slug
 from app.core.database import utc_now
-from app.core.exceptions import GroundworkError
+from app.core.exceptions import StrongbackError
 from app.util.text import is_seen, shorten, slugify, without_controls
 
 NAMELESS = "article"
@@ -75,7 +75,7 @@ class Draft:
         return fields | Fields(published_at=self.published_at) if self.published_at else fields
 
 
-class TextMoved(GroundworkError):
+class TextMoved(StrongbackError):
     """What was rendered is not the article's text any more."""
 
 

@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 from typing import Literal, NoReturn
 
 from app.article.naming import DRAFTS, POSTS, known_folder
-from app.core.exceptions import GroundworkError
+from app.core.exceptions import StrongbackError
 
 SUFFIXES = frozenset({".md", ".markdown"})
 MAX_BYTES = 1024 * 1024
@@ -25,7 +25,7 @@ HIDDEN = "in a hidden folder, or hidden itself"
 INSTALLED = "in node_modules"
 
 
-class Refusal(GroundworkError):
+class Refusal(StrongbackError):
     """A file cannot be imported; the message says why, and what to do about it.
 
     Args:

@@ -36,7 +36,7 @@ from app.core.address import CHARSET, SSLMode
 from app.core.auth.session.model import AuthSession, RefreshToken
 from app.core.config import ROOT, Settings
 from app.core.database import Database
-from app.core.exceptions import GroundworkError
+from app.core.exceptions import StrongbackError
 from app.core.migration import pending
 
 FORMAT = 1
@@ -53,7 +53,7 @@ SESSIONS = (RefreshToken.__tablename__, AuthSession.__tablename__)
 """Tables that come back empty: whoever was signed out since the backup stays out."""
 
 
-class BackupError(GroundworkError):
+class BackupError(StrongbackError):
     """A backup could not be written or read; the message tells what to do."""
 
 

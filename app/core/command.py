@@ -12,7 +12,7 @@ from flask.cli import AppGroup, with_appcontext
 from sqlalchemy.exc import DBAPIError
 
 from app.core.database.remedy import describe, remedy_for
-from app.core.exceptions import GroundworkError
+from app.core.exceptions import StrongbackError
 from app.core.migration import pending
 
 R = TypeVar("R")
@@ -67,7 +67,7 @@ class _Explained:
     def __call__(self, *args: object, **options: object) -> object:
         try:
             return self._function(*args, **options)
-        except GroundworkError as error:
+        except StrongbackError as error:
             raise click.ClickException(str(error)) from None
         except DBAPIError as error:
             if (remedy := remedy_for(error)) is None:

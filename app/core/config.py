@@ -55,7 +55,7 @@ SMS_ACCOUNT = (
 )
 """What Tencent Cloud wants to know, all of it or nothing."""
 WELL_KNOWN_SECRETS = frozenset(
-    {DEVELOPMENT_SECRET, "changeme", "secret", "password", "root", "admin", "groundwork"}
+    {DEVELOPMENT_SECRET, "changeme", "secret", "password", "root", "admin", "strongback"}
 )
 
 
@@ -219,11 +219,11 @@ class Settings(BaseSettings):
     """MySQL or MariaDB host; setting it selects MySQL."""
     mysql_port: Port = 3306
     """Port of `MYSQL_HOST`."""
-    mysql_user: str = "groundwork"
+    mysql_user: str = "strongback"
     """User at `MYSQL_HOST`."""
     mysql_password: SecretStr = SecretStr("")
     """Password of `MYSQL_USER`."""
-    mysql_database: str = "groundwork"
+    mysql_database: str = "strongback"
     """Database at `MYSQL_HOST`."""
     mysql_ssl_mode: SSLMode = SSLMode.PREFERRED
     """Encryption of connections to MySQL, in its own words: `disabled`; `preferred`, where the

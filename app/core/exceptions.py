@@ -1,6 +1,6 @@
 """Every error that the application answers on purpose, as one tree.
 
-    GroundworkError
+    StrongbackError
     ├── ConfigurationError            a setting is missing or wrong: refuses to start
     └── APIException                  500 10000
         ├── BadRequest                400 10001
@@ -32,11 +32,11 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 
-class GroundworkError(Exception):
+class StrongbackError(Exception):
     """Root of every error that this code base raises on purpose."""
 
 
-class ConfigurationError(GroundworkError):
+class ConfigurationError(StrongbackError):
     """A setting is missing or wrong; the message names the variable and the remedy."""
 
 
@@ -55,7 +55,7 @@ CATALOGUE: dict[int, type[APIException]] = {}
 """Every error class by its `error_code`; the documentation's page is generated from it."""
 
 
-class APIException(GroundworkError):
+class APIException(StrongbackError):
     """An error with an answer: raise it from any layer, the web layer turns it into HTTP.
 
     Args:

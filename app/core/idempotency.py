@@ -31,7 +31,7 @@ from app.core.database import (
     transactional,
     utc_now,
 )
-from app.core.exceptions import Conflict, GroundworkError, ValidationFailed
+from app.core.exceptions import Conflict, StrongbackError, ValidationFailed
 
 KEPT = timedelta(hours=24)
 """How long a key is remembered."""
@@ -100,7 +100,7 @@ class Answer:
     is_replayed: bool = False
 
 
-class _Taken(GroundworkError):
+class _Taken(StrongbackError):
     """Another request has written the key first."""
 
 

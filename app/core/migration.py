@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 from app.core.config import ROOT
 from app.core.database import Base, Database, UTCDateTime
 from app.core.database.remedy import UNREACHABLE, remedy_for
-from app.core.exceptions import GroundworkError
+from app.core.exceptions import StrongbackError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,7 +38,7 @@ RETRY = 0.1
 """Seconds between two attempts to reach a server that is starting."""
 
 
-class MigrationError(GroundworkError):
+class MigrationError(StrongbackError):
     """The schema could not be brought up to date; the message tells what to do."""
 
 
@@ -187,7 +187,7 @@ def _turn(engine: Engine, wait: float) -> Iterator[None]:
         return
     with _connect(engine, wait) as connection:
         # The lock is the server's, not the database's, and ends with the connection.
-        name = f"groundwork-migration:{engine.url.database}"[:64]
+        name = f"strongback-migration:{engine.url.database}"[:64]
         query = text("SELECT GET_LOCK(:name, :seconds)")
         if connection.scalar(query, {"name": name, "seconds": TURN}) != 1:
             msg = f"another process has been migrating for {TURN} s: wait for it, or end it"

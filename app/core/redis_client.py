@@ -23,7 +23,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
-from app.core.exceptions import GroundworkError
+from app.core.exceptions import StrongbackError
 from app.core.log_config import get_logger
 
 log = get_logger(__name__)
@@ -47,7 +47,7 @@ def no_retry() -> Retry:
     return Retry(NoBackoff(), 0)
 
 
-class RedisUnavailable(GroundworkError):
+class RedisUnavailable(StrongbackError):
     """Redis does not answer, or refuses to work; the cause says which."""
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.database import Base, Database, Identified, delete_in_batches, transactional, utc_now
-from app.core.exceptions import GroundworkError
+from app.core.exceptions import StrongbackError
 
 PIECE = 512 * 1024
 """Bytes of a row: what MySQL takes in one packet is limited, to 16 MiB and often less."""
@@ -32,7 +32,7 @@ NAME_LENGTH = 200
 Piece = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql")
 
 
-class UploadGone(GroundworkError):
+class UploadGone(StrongbackError):
     """An upload is not there any more: its job came more than a day after it."""
 
 

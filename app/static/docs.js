@@ -12,5 +12,5 @@ window.addEventListener("load", () => {
     presets: [window.SwaggerUIBundle.presets.apis],
   });
   // The Authorize button then signs in as the project's own client, which has no secret.
-  window.ui.initOAuth({ clientId: "groundwork" });
+  window.ui.initOAuth({ clientId: "strongback" });
 });

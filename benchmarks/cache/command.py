@@ -80,7 +80,7 @@ def command(  # noqa: PLR0913  click hands each option over by name
     click.echo("\n".join(f"{name}: {value}" for name, value in facts.items()))
     names, pythons = _environments(only or tuple(CONTENDERS))
     with (
-        tempfile.TemporaryDirectory(prefix="groundwork-bench-") as name,
+        tempfile.TemporaryDirectory(prefix="strongback-bench-") as name,
         run_redis(Path(name)) as redis,
     ):
         stage = measure.Stage(redis.port, pythons)
@@ -131,7 +131,7 @@ def _speed(run: Run) -> None:
     run.found["speed_ns"] = samples
     run.aims += report.speed_aims(samples)
     click.echo(f"\n{report.speed(samples)}")
-    if "groundwork" in samples and len(samples) > 1:
+    if "strongback" in samples and len(samples) > 1:
         click.echo(f"\n{report.ours_to_peers(samples)}")
 
 

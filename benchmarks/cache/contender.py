@@ -26,11 +26,11 @@ class Contender:
         return ", ".join(found)
 
 
-OURS, FLOOR, DOGPILE, CACHEME = "groundwork", "redis_py", "dogpile_region", "cacheme_node"
+OURS, FLOOR, DOGPILE, CACHEME = "strongback", "redis_py", "dogpile_region", "cacheme_node"
 CONTENDERS = {
     item.name: item
     for item in (
-        Contender(OURS, "Groundwork", ("redis", "orjson", "pydantic")),
+        Contender(OURS, "Strongback", ("redis", "orjson", "pydantic")),
         Contender(FLOOR, "redis-py alone", ("redis",)),
         Contender(DOGPILE, "dogpile.cache", ("dogpile.cache",)),
         Contender("flask_cache", "Flask-Caching", ("flask-caching",)),

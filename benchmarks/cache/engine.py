@@ -26,7 +26,7 @@ from benchmarks.question import serve_questions
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-OURS = "Groundwork's S3-FIFO"
+OURS = "Strongback's S3-FIFO"
 TRACE_SIZE = 10_000
 """Entries that a candidate may hold while its hit ratio is measured."""
 TRACE_KEYS = 100_000
@@ -110,7 +110,7 @@ class _Theine(_Beside):
         self._entries.delete(key)
 
 
-class _Groundwork(_Beside):
+class _Strongback(_Beside):
     """The local storage itself, read as the manager reads it."""
 
     def __init__(self, size: int) -> None:
@@ -225,7 +225,7 @@ CANDIDATES: dict[str, Callable[[int], Engine]] = {
     "moka LRU": _moka("lru"),
     "theine W-TinyLFU": _theine,
     "dict + theine-core": _Policy,
-    OURS: _Groundwork,
+    OURS: _Strongback,
 }
 
 

@@ -64,7 +64,7 @@ class Stage:
     def reads(self) -> int:
         """Keys whose values were asked for since the server's last reset, by whatever command.
 
-        The server counts every key that it looks up; a fill of Groundwork's looks at the first
+        The server counts every key that it looks up; a fill of Strongback's looks at the first
         bytes (GETRANGE) to see that nobody has removed the key, which is no read of a value.
         """
         stats: Any = self.redis.info("stats")

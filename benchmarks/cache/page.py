@@ -43,7 +43,7 @@ CHINESE = {
     "Redis hit, µs": "Redis 命中，µs",
     "miss + load, µs": "未命中 + 加载，µs",
     "50 at once, µs": "一次 50 个，µs",
-    "Groundwork's time, × of": "Groundwork 的时间，相对于",
+    "Strongback's time, × of": "Strongback 的时间，相对于",
     "decorated": "装饰器",
     "8 threads": "8 线程",
     "Redis hit": "Redis 命中",

@@ -22,7 +22,7 @@ def draw(found: dict[str, Any], folder: Path) -> Iterator[Path]:
     import matplotlib as mpl  # noqa: PLC0415  half a second that only pictures need
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    mpl.rcParams["svg.hashsalt"] = "groundwork"  # the same figures give the same file
+    mpl.rcParams["svg.hashsalt"] = "strongback"  # the same figures give the same file
     folder.mkdir(parents=True, exist_ok=True)
     for part, (name, picture) in PICTURES.items():
         if part not in found:
@@ -38,7 +38,7 @@ def draw(found: dict[str, Any], folder: Path) -> Iterator[Path]:
 
 def _bars(axes: Any, title: str, values: dict[str, float], unit: str) -> None:
     names = sorted(values, key=lambda name: values[name], reverse=True)
-    colours = [OUR_COLOUR if name.startswith("Groundwork") else OTHER_COLOUR for name in names]
+    colours = [OUR_COLOUR if name.startswith("Strongback") else OTHER_COLOUR for name in names]
     bars = axes.barh(names, [values[name] for name in names], color=colours)
     labels = [f"{values[name]:,.0f}" if values[name] >= 10 else f"{values[name]:.2f}"
               for name in names]  # fmt: skip

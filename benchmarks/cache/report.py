@@ -69,7 +69,7 @@ def speed(samples: Samples) -> Table:
 
 
 def ours_to_peers(samples: Samples) -> Table:
-    head = ["Groundwork's time, × of", *(title.split(",")[0] for title, _ in COLUMNS.values())]
+    head = ["Strongback's time, × of", *(title.split(",")[0] for title, _ in COLUMNS.values())]
     rows = []
     for name, found in samples.items():
         if name == OURS:

@@ -66,7 +66,7 @@ class Child:
 
 
 def environment(folder: Path, port: int = 8000, threads: int = 16) -> dict[str, str]:
-    """Groundwork as in production, everything of it in one folder; the others ignore it."""
+    """Strongback as in production, everything of it in one folder; the others ignore it."""
     ours = {name.upper() for name in Settings.model_fields}
     inherited = {name: value for name, value in os.environ.items() if name.upper() not in ours}
     metrics = folder / "metrics"

@@ -58,7 +58,7 @@ def command(  # noqa: PLR0913  click hands each option over by name
     facts |= {"versions": report.versions(), "uvicorn": served.uvicorn_parts()}
     click.echo("\n".join(f"{name}: {value}" for name, value in facts.items()))
     samples = entries = start = None
-    with tempfile.TemporaryDirectory(prefix="groundwork-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="strongback-bench-") as name:
         folder = Path(name)
         if "start" in parts:
             start = _start(folder, 3 if quick else 7)
@@ -99,7 +99,7 @@ def _in_process(names: tuple[str, ...], rounds: int, folder: Path) -> in_process
     with click.progressbar(length=steps, label="in process", file=sys.stderr) as bar:
         samples = in_process.measure(names, rounds, folder, lambda: bar.update(1))
     click.echo("\n" + report.in_process(samples))
-    if "groundwork" in samples and len(samples) > 1:
+    if "strongback" in samples and len(samples) > 1:
         click.echo("\n" + report.ours_to_peers(samples))
     return samples
 

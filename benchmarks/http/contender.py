@@ -46,9 +46,9 @@ CONTENDERS = {
             is_asgi=True,
         ),
         Contender("fastapi_def", "FastAPI, def", ("fastapi", "starlette"), UVICORN, is_asgi=True),
-        Contender("groundwork", "Groundwork", ("flask-openapi", "pydantic"), OUR_SERVERS),
+        Contender("strongback", "Strongback", ("flask-openapi", "pydantic"), OUR_SERVERS),
     )
 }
-BARE, OURS, FASTAPI = "bare", "groundwork", "fastapi_async"
+BARE, OURS, FASTAPI = "bare", "strongback", "fastapi_async"
 PEERS = ("bare", "openapi", "apiflask_marshmallow", "apiflask_pydantic", "smorest")
 """Flask and its frameworks, against which the list is compared."""

@@ -52,7 +52,7 @@ class Listing:
     total: int
 
 
-SMALL = Small(7, "Groundwork", active=True, score=4.5)
+SMALL = Small(7, "Strongback", active=True, score=4.5)
 ARTICLES = [
     Article(
         id=1000 + number,

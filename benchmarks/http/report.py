@@ -96,7 +96,7 @@ def in_process(samples: Samples) -> str:
 
 
 def ours_to_peers(samples: Samples) -> str:
-    head = ["Groundwork's time, × of", *(case.title for case in CASES.values())]
+    head = ["Strongback's time, × of", *(case.title for case in CASES.values())]
     rows = [
         [CONTENDERS[name].title]
         + [f"{ratio(samples[OURS][case], found[case]):.2f}" for case in CASES]

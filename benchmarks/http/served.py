@@ -127,7 +127,7 @@ def once(entry: Entry, case: str, count: int, load: Child) -> None:
 
 
 def command(entry: Entry) -> list[str]:
-    """Groundwork starts by its own `serve`; the others with the same workers and threads."""
+    """Strongback starts by its own `serve`; the others with the same workers and threads."""
     application = f"{CONTENDERS[entry.contender].module}:create_app"
     if entry.contender == OURS:
         start = (
@@ -153,7 +153,7 @@ def command(entry: Entry) -> list[str]:
         "/dev/shm",  # noqa: S108  Gunicorn's heartbeat
         "--no-control-socket",
     ]
-    # A configuration file in the current folder would be read: this one is Groundwork's.
+    # A configuration file in the current folder would be read: this one is Strongback's.
     options += ["--config", "python:benchmarks.http.gunicorn_peer", "--log-level", "warning"]
     return [sys.executable, "-m", "gunicorn", *options, "--bind", bind, f"{application}()"]
 

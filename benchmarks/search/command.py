@@ -78,7 +78,7 @@ def command(  # noqa: PLR0913  click hands each option over by name
     measured: list[Quality] = []
     times: dict[str, Times] = {}
     aims: list[Aim] = []
-    with tempfile.TemporaryDirectory(prefix="groundwork-bench-") as name, _mysql(Path(name)) as sql:
+    with tempfile.TemporaryDirectory(prefix="strongback-bench-") as name, _mysql(Path(name)) as sql:
         if "quality" in parts:
             documents = read_articles(articles)
             asked = read_queries(documents, queries)

@@ -16,7 +16,7 @@ from app.core.search.sqlite import SQLiteEngine
 from benchmarks.search.collection import Document
 
 BATCH = 1_000
-TABLE = "groundwork_search_benchmark"
+TABLE = "strongback_search_benchmark"
 _WORD = re.compile(r"[a-z0-9]+|[\u4e00-\u9fff]+")
 
 
@@ -37,7 +37,7 @@ def in_batches(documents: list[Document]) -> Iterator[list[Document]]:
 class SQLite:
     """Ours."""
 
-    title = "Groundwork on SQLite"
+    title = "Strongback on SQLite"
 
     def __init__(self, folder: Path) -> None:
         self.engine = SQLiteEngine(folder / "search.db")

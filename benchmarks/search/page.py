@@ -36,7 +36,7 @@ _CHINESE = {
     "reached": "达到",
     "NOT reached": "未达到",
     "no ngram parser": "无 ngram 解析器",
-    "Groundwork on SQLite": "SQLite 上的 Groundwork",
+    "Strongback on SQLite": "SQLite 上的 Strongback",
     "with marks and facets": "带高亮与分面",
     "as you type": "输入时建议",
     "during a rebuild": "重建期间",

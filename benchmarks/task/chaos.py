@@ -62,7 +62,7 @@ def command(*, quick: bool, only: tuple[str, ...], database: str) -> None:
 @contextmanager
 def _world(database: str) -> Iterator[tuple[World, RedisServer]]:
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="groundwork-chaos-")))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="strongback-chaos-")))
         server = stack.enter_context(run_redis(folder))
         url = f"sqlite:///{folder / 'chaos.db'}"
         if database == "mariadb":

@@ -46,7 +46,7 @@ def command(*, quick: bool, parts: tuple[str, ...], file: Path | None) -> None:
     click.echo("\n".join(f"{name}: {value}" for name, value in facts.items()))
     aims: list[Aim] = []
     found: dict[str, object] = {}
-    with tempfile.TemporaryDirectory(prefix="groundwork-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="strongback-bench-") as name:
         folder = Path(name)
         latency.migrate(folder)
         with run_redis(folder) as server, redis.Redis.from_url(server.url) as client:

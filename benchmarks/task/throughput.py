@@ -18,7 +18,7 @@ from benchmarks.http.child import cpu_seconds, environment, stop
 
 POOLS = {"prefork": 2, "threads": 8}
 """Pool and tasks at once."""
-OURS, BARE, SILENT = "Groundwork", "bare Celery, -l INFO", "bare Celery, silent"
+OURS, BARE, SILENT = "Strongback", "bare Celery, -l INFO", "bare Celery, silent"
 CONTENDERS = {
     OURS: ("benchmarks.task.ours", "default", ("-Q", "default")),
     BARE: ("benchmarks.task.bare", "bare-info", ("-Q", "bare-info", "-l", "INFO")),

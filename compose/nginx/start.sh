@@ -8,7 +8,7 @@
 #   NGINX_FLOWER          host:port of Flower                            flower:5555
 #   NGINX_TLS_LISTEN      address or port for HTTPS                      8443
 #   NGINX_TLS_FOLDER      folder with fullchain.pem and privkey.pem; without them no HTTPS
-#                                                                        /etc/groundwork/tls
+#                                                                        /etc/strongback/tls
 #   NGINX_RATE            requests of one address before they are slowed 200r/s
 #   NGINX_CONNECTIONS     requests of one address at the same time       400
 #   NGINX_MAX_BODY        largest request body                           1048576
@@ -24,7 +24,7 @@ set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 : "${NGINX_LISTEN:=8000}" "${NGINX_UPSTREAM:=web:8000}" "${NGINX_REALTIME:=realtime:8001}"
-: "${NGINX_FLOWER:=flower:5555}" "${NGINX_TLS_LISTEN:=8443}" "${NGINX_TLS_FOLDER:=/etc/groundwork/tls}"
+: "${NGINX_FLOWER:=flower:5555}" "${NGINX_TLS_LISTEN:=8443}" "${NGINX_TLS_FOLDER:=/etc/strongback/tls}"
 : "${NGINX_RATE:=200r/s}" "${NGINX_CONNECTIONS:=400}" "${NGINX_MAX_BODY:=1048576}" "${NGINX_TIMEOUT:=60}"
 : "${NGINX_MAX_UPLOAD:=33554432}"
 : "${NGINX_TRUSTED_PROXIES:=}" "${NGINX_OPERATORS:=}" "${NGINX_STATIC_ROOT:=/srv}" "${NGINX_RUN:=/tmp/nginx}"

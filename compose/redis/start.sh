@@ -3,5 +3,5 @@
 set -eu
 [ ! -r /run/secrets/redis_password ] || REDIS_PASSWORD=$(cat /run/secrets/redis_password)
 umask 077
-printf 'include /etc/groundwork/redis.conf\nrequirepass "%s"\n' "$REDIS_PASSWORD" >/tmp/redis.conf
+printf 'include /etc/strongback/redis.conf\nrequirepass "%s"\n' "$REDIS_PASSWORD" >/tmp/redis.conf
 exec redis-server /tmp/redis.conf

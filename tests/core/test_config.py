@@ -157,7 +157,7 @@ class TestDatabaseAddress:
         assert not settings.is_sqlite
         url = settings.database_address
         assert (url.drivername, url.host, url.port) == ("mysql+pymysql", "db", 3306)
-        assert (url.username, url.database) == ("groundwork", "groundwork")
+        assert (url.username, url.database) == ("strongback", "strongback")
 
     def test_url_wins_over_host(self):
         url = "sqlite:////tmp/other.db"
@@ -422,7 +422,7 @@ class TestProduction:
             load(app_env="production", app_secret_key=make())
 
     @pytest.mark.parametrize("variable", ["redis_url", "celery_broker_url"])
-    @pytest.mark.parametrize("login", ["", ":@", "default:@", ":groundwork@", ":%72oot@"])
+    @pytest.mark.parametrize("login", ["", ":@", "default:@", ":strongback@", ":%72oot@"])
     def test_redis_and_broker_without_a_password_are_refused(self, variable, login):
         with pytest.raises(ConfigurationError, match=f"{variable.upper()} holds no password"):
             load(**SAFE, **{variable: f"redis://{login}h/0"})

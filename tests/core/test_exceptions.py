@@ -8,7 +8,7 @@ import pytest
 
 import app.main  # noqa: F401  loads every module that has errors
 from app.core import exceptions
-from app.core.exceptions import CATALOGUE, APIException, GroundworkError, NotFound
+from app.core.exceptions import CATALOGUE, APIException, NotFound, StrongbackError
 
 LINE = re.compile(
     r"^ *(?P<bars>[│├└─ ]*)(?P<name>[A-Z]\w+) +(?P<code>\d{3}) (?P<number>\d{5})"
@@ -76,7 +76,7 @@ class TestTree:
         assert {entry for entry in shown if entry[0] not in parents} == real
 
     def test_docstring_of_the_core_nests_as_the_classes_do(self):
-        parents = ["GroundworkError"]
+        parents = ["StrongbackError"]
         for line in (exceptions.__doc__ or "").splitlines():
             if match := re.match(r"^    ([│ ]*)[├└]── (\w+)", line):
                 depth, name = len(match[1]) // 4 + 1, match[2]
@@ -99,7 +99,7 @@ class TestException:
         assert str(NotFound("No {page}.")) == "No {page}."
 
     def test_is_of_the_one_root(self):
-        assert issubclass(APIException, GroundworkError)
+        assert issubclass(APIException, StrongbackError)
 
     def test_one_errors_fields_are_not_anothers(self):
         first, second = NotFound(), NotFound()

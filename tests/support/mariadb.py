@@ -21,7 +21,7 @@ from tests.support.port import free_port
 
 SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
 START_TIMEOUT = 60
-DATABASE = "groundwork_test"
+DATABASE = "strongback_test"
 # Nothing survives the tests, so nothing has to reach the disk.
 OPTIONS = (
     "--bind-address=127.0.0.1",

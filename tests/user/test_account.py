@@ -95,7 +95,7 @@ class TestRegistration:
             "1234567890",
             "Woaini1314",
             "adalovelace",
-            "Groundwork",
+            "Strongback",
             " " * 8,
             "\u200b" * 8,
         ],

@@ -19,7 +19,7 @@ from typing import Any
 from app.core.auth.principal import RECENT
 from app.core.exceptions import BadRequest, FieldError, Unauthorized
 
-CHALLENGE = 'Bearer realm="groundwork"'
+CHALLENGE = 'Bearer realm="strongback"'
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 

@@ -22,7 +22,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 from joserfc.jws import JWSRegistry
 
-from app.core.exceptions import GroundworkError
+from app.core.exceptions import StrongbackError
 
 ALGORITHM = "HS256"
 TYPE = "at+jwt"
@@ -33,15 +33,15 @@ CLOCK_SKEW = 60
 MAX_LENGTH = 4096
 # Each of a secret's derived keys has its own label: a signature made for one purpose is worth
 # nothing for another.
-_PURPOSE = b"groundwork access token 1"
-_ID_PURPOSE = b"groundwork access token 1 key id"
+_PURPOSE = b"strongback access token 1"
+_ID_PURPOSE = b"strongback access token 1 key id"
 # Base64url has several spellings of the same bytes, and decoders skip foreign characters: one
 # spelling is taken. The last of 43 characters holds 4 bits.
 _SHAPE = re.compile(r"([\w-]{8,512})\.[\w-]{8,3400}\.[\w-]{42}[AEIMQUYcgkosw048]", re.ASCII)
 _REGISTRY = JWSRegistry(algorithms=[ALGORITHM])
 
 
-class InvalidToken(GroundworkError):
+class InvalidToken(StrongbackError):
     """The token proves nothing: forged, damaged, expired, for somebody else, or revoked."""
 
 

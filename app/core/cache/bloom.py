@@ -29,7 +29,7 @@ from xxhash import xxh3_128_intdigest
 
 from app.core.cache.combiner import Combiner, Script
 from app.core.cache.error import CacheMisuse, require_count
-from app.core.exceptions import GroundworkError
+from app.core.exceptions import StrongbackError
 from app.core.log_config import get_logger
 from app.core.redis_client import RedisClient, RedisUnavailable
 from app.core.redis_wire import Command
@@ -46,7 +46,7 @@ STEP = 10_000
 """Keys that a rebuild reads between two signs of life."""
 
 
-class RebuildRefused(GroundworkError):
+class RebuildRefused(StrongbackError):
     """Another process rebuilds the filter, or its memory was lost meanwhile: try again later."""
 
 

@@ -29,7 +29,7 @@ from app.core.cache.listing import CachedList
 from app.core.cache.manager import Manager
 from app.core.cache.node import Node
 from app.core.database import Database, DatabaseMisuse
-from app.core.exceptions import GroundworkError
+from app.core.exceptions import StrongbackError
 from app.core.outbox import Outbox
 
 M = TypeVar("M", bound=DeclarativeBase)
@@ -52,7 +52,7 @@ PART = 12_000
 _INFO = "cache_outdated"
 
 
-class CacheUnavailable(GroundworkError):
+class CacheUnavailable(StrongbackError):
     """The shared storage does not answer; what is outdated is to be removed later."""
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from app.core.exceptions import GroundworkError
+from app.core.exceptions import StrongbackError
 
 
-class CacheMisuse(GroundworkError):
+class CacheMisuse(StrongbackError):
     """A declaration or a call cannot work; raised as early as it can be known."""
 
 

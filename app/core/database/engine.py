@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import ExceptionContext
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
-WRITES = "groundwork_writes"
+WRITES = "strongback_writes"
 """Execution option of a connection whose transaction will write."""
 
 RECYCLE = 300

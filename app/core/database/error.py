@@ -1,6 +1,6 @@
 """What a database error means, told by the drivers' numbers and never by their words.
 
-GroundworkError
+StrongbackError
 └── DatabaseMisuse    the code uses the database against its rules; the message tells the remedy
 """
 
@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 
 from app.core.database.breaker import DatabaseHangs
-from app.core.exceptions import GroundworkError
+from app.core.exceptions import StrongbackError
 
 MYSQL_RETRYABLE = frozenset(
     {
@@ -95,7 +95,7 @@ _QUOTED_VALUE = re.compile(
 )
 
 
-class DatabaseMisuse(GroundworkError):
+class DatabaseMisuse(StrongbackError):
     """The code uses the database against its rules; the message tells the remedy."""
 
 

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.core.exceptions import GroundworkError
+from app.core.exceptions import StrongbackError
 from app.core.log_config import get_logger
 from app.core.outbox.service import Claimed, Outbox
 
@@ -33,7 +33,7 @@ PROBE = 0.5
 """Seconds, at most, between two attempts while the broker or the database does not answer."""
 
 
-class PublishFailed(GroundworkError):
+class PublishFailed(StrongbackError):
     """The broker did not take messages; they stay in the outbox."""
 
 

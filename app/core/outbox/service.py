@@ -29,7 +29,7 @@ from sqlalchemy.orm import aliased
 from structlog.contextvars import get_contextvars
 
 from app.core.database import Database, delete_in_batches, transactional, utc_now
-from app.core.exceptions import GroundworkError
+from app.core.exceptions import StrongbackError
 from app.core.outbox.model import KEY_LENGTH, InboxEntry, MessageState, OutboxMessage
 
 MAX_PAYLOAD = 16 * 1024
@@ -51,7 +51,7 @@ Progress = Callable[[int], object]
 """Is told how many more are done."""
 
 
-class InvalidMessage(GroundworkError):
+class InvalidMessage(StrongbackError):
     """A message that could not be stored or delivered as it is; the text says why."""
 
 

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.core.exceptions import GroundworkError, ServiceUnavailable, ValidationFailed
+from app.core.exceptions import ServiceUnavailable, StrongbackError, ValidationFailed
 
 RETRY_AFTER = "5"
 """Seconds that a client is asked to wait for the search engine."""
 _SHOWN = 60
 
 
-class SearchMisuse(GroundworkError):
+class SearchMisuse(StrongbackError):
     """The code asks for what the index does not declare; a defect, not a client's mistake."""
 
 

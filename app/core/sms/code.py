@@ -41,7 +41,7 @@ INTERVAL = timedelta(seconds=60)
 """Between two codes for one number."""
 ATTEMPTS = 5
 """How often somebody may guess at one code."""
-_PURPOSE = b"groundwork sms code 1"
+_PURPOSE = b"strongback sms code 1"
 
 
 class Purpose(StrEnum):

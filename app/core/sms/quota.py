@@ -20,7 +20,7 @@ from app.core.sms.statement import changes, insert_if_absent
 
 log = get_logger(__name__)
 
-_PURPOSE = b"groundwork sms quota 1"
+_PURPOSE = b"strongback sms quota 1"
 EVERYBODY = "everybody"
 
 

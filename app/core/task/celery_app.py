@@ -77,7 +77,7 @@ def build_celery(settings: Settings, registry: TaskRegistry) -> TaskCelery:
         ConfigurationError: A task may take longer than the broker waits for it.
     """
     celery = TaskCelery(
-        "groundwork", set_as_current=False, amqp="app.core.task.celery_transport:AMQP"
+        "strongback", set_as_current=False, amqp="app.core.task.celery_transport:AMQP"
     )
     celery.conf.update(_configuration(settings, registry))
     celery.registry = registry

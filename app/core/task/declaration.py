@@ -20,7 +20,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, TypeVar, cast
 
-from app.core.exceptions import GroundworkError
+from app.core.exceptions import StrongbackError
 from app.core.outbox import Outbox
 from app.core.outbox.model import CONSUMER_LENGTH
 
@@ -33,7 +33,7 @@ TIME_LIMIT = timedelta(minutes=1)
 FIRST_WAIT = timedelta(seconds=1)
 
 
-class InvalidDeclaration(GroundworkError):
+class InvalidDeclaration(StrongbackError):
     """A task that could not be run as it is declared; the text says why."""
 
 

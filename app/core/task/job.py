@@ -19,7 +19,7 @@ from sqlalchemy import JSON, CursorResult, String, delete, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.database import Base, Database, Identifier, delete_in_batches, transactional, utc_now
-from app.core.exceptions import Conflict, GroundworkError, NotFound
+from app.core.exceptions import Conflict, NotFound, StrongbackError
 from app.core.outbox import MessageState, Outbox, OutboxMessage
 from app.core.outbox.model import CONSUMER_LENGTH
 
@@ -43,7 +43,7 @@ class JobState(StrEnum):
 UNFINISHED = (JobState.QUEUED, JobState.RUNNING, JobState.RETRYING)
 
 
-class TaskCancelled(GroundworkError):
+class TaskCancelled(StrongbackError):
     """Raised in a job by `Run.progress` once somebody has cancelled it."""
 
 

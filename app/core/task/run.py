@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from app.core.exceptions import GroundworkError
+from app.core.exceptions import StrongbackError
 from app.core.task.job import Jobs
 
 REPORT_INTERVAL = 0.5
 """Seconds between two reports that are written: a job of thousands of steps writes a few."""
 
 
-class Refused(GroundworkError):
+class Refused(StrongbackError):
     """Raised by a task: trying again would not help. The message is given up at once."""
 
 

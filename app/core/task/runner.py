@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from structlog.contextvars import bound_contextvars
 
 from app.core.database import Database, is_duplicate, transactional, utc_now
-from app.core.exceptions import APIException, GroundworkError
+from app.core.exceptions import APIException, StrongbackError
 from app.core.log_config import get_logger
 from app.core.log_mask import mask_text
 from app.core.outbox import InboxEntry, MessageState, Outbox, OutboxMessage
@@ -52,15 +52,15 @@ class Delivery:
     key: str | None
 
 
-class WorkerLost(GroundworkError):
+class WorkerLost(StrongbackError):
     """A task has killed the process that ran it, or outlived its time, at every attempt."""
 
 
-class UnknownTask(GroundworkError):
+class UnknownTask(StrongbackError):
     """This version of the application has no such task."""
 
 
-class _Handled(GroundworkError):
+class _Handled(StrongbackError):
     """The message has had its effect; another delivery was faster."""
 
 

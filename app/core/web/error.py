@@ -155,7 +155,7 @@ def _problem(facts: dict[str, Any]) -> dict[str, Any]:
     """RFC 9457's own members, then ours as extensions."""
     code, text = facts.pop("code"), facts.pop("message")
     return {
-        "type": f"urn:groundwork:error:{facts['error_code']}",
+        "type": f"urn:strongback:error:{facts['error_code']}",
         "title": _phrase(code),
         "status": code,
         "detail": text,

@@ -44,8 +44,8 @@ Failure = Literal["closed", "process"]
 Counts = type[Exception] | tuple[type[Exception], ...]
 
 RETRY_AFTER_OUTAGE = "2"
-_SPENDINGS = "groundwork.limits"
-_SPENT = "groundwork.limits.spent"
+_SPENDINGS = "strongback.limits"
+_SPENT = "strongback.limits.spent"
 
 
 # What a limit counts by

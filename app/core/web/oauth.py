@@ -50,7 +50,7 @@ class TokenForm(OAuthForm):
     """A request for tokens. Which fields it needs depends on the grant type."""
 
     grant_type: Annotated[Value, Field(examples=["password", "refresh_token"])]
-    """`password`, `refresh_token`, or `urn:groundwork:params:oauth:grant-type:sms-code`."""
+    """`password`, `refresh_token`, or `urn:strongback:params:oauth:grant-type:sms-code`."""
     username: Value = ""
     """Grant `password`: the account's name."""
     password: Annotated[Value, Field(json_schema_extra={"format": "password"})] = ""
@@ -179,7 +179,7 @@ def device() -> Device:
 def _take_client_credentials() -> None:
     """Keep the header from the guard: here it names the client, and never the user."""
     environ = current_request().environ
-    environ["groundwork.client"] = environ.pop("HTTP_AUTHORIZATION", None)
+    environ["strongback.client"] = environ.pop("HTTP_AUTHORIZATION", None)
 
 
 def _parameters(form: OAuthForm) -> dict[str, str]:
@@ -190,12 +190,12 @@ def _parameters(form: OAuthForm) -> dict[str, str]:
         InvalidRequest: It names itself twice, and differently.
     """
     parameters = form.parameters
-    scheme, _, encoded = (current_request().environ["groundwork.client"] or "").partition(" ")
+    scheme, _, encoded = (current_request().environ["strongback.client"] or "").partition(" ")
     if scheme.lower() != "basic":
         return parameters
     client_id, secret = _read_basic(encoded)
     if secret:
-        raise InvalidClient(headers={"WWW-Authenticate": 'Basic realm="groundwork"'})
+        raise InvalidClient(headers={"WWW-Authenticate": 'Basic realm="strongback"'})
     if client_id and parameters.setdefault("client_id", client_id) != client_id:
         raise InvalidRequest
     return parameters

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import click
 
 from app.core.command import DatabaseGroup
-from app.core.exceptions import GroundworkError
+from app.core.exceptions import StrongbackError
 from app.core.search import Difference, Search, SearchUnavailable, Status
 from app.core.web.app import provided
 
@@ -24,7 +24,7 @@ def _explained() -> Iterator[None]:
     """Say in one line that the engine is not there, or what it has refused."""
     try:
         yield
-    except GroundworkError as error:
+    except StrongbackError as error:
         if isinstance(error, SearchUnavailable) and error.reason:
             raise click.ClickException(error.reason) from None
         if not isinstance(error, SearchUnavailable) or error.message != SearchUnavailable.message:

@@ -44,7 +44,7 @@ def command(*, quick: bool, parts: tuple[str, ...], seconds: int | None) -> None
         raise click.ClickException("redis-server is not installed. Debian, Ubuntu: redis-server.")
     click.echo(f"machine: {machine()}")
     aims: list[Aim] = []
-    with tempfile.TemporaryDirectory(prefix="groundwork-chaos-") as name:
+    with tempfile.TemporaryDirectory(prefix="strongback-chaos-") as name:
         for part in parts or PARTS:
             folder = Path(name, part)
             folder.mkdir()

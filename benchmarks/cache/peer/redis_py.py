@@ -8,7 +8,7 @@ import orjson
 from pydantic import TypeAdapter
 from redis import BlockingConnectionPool, Redis
 
-from benchmarks.cache.peer.groundwork import Article
+from benchmarks.cache.peer.strongback import Article
 from benchmarks.cache.source import ENTRIES, TTL, Source, article
 
 

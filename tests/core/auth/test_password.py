@@ -65,21 +65,21 @@ def test_length_counts_characters_after_normalising():
             require_good(password, "body.password", ["ada"])
 
 
-WORDS = ("Groundwork", "ada_lovelace", "countess.ada")
+WORDS = ("Strongback", "ada_lovelace", "countess.ada")
 
 
 @pytest.mark.parametrize(
     "password",
     [
-        "groundwork",
-        "Groundwork2026!",
-        "groundwork groundwork",
+        "strongback",
+        "Strongback2026!",
+        "strongback strongback",
         "adalovelace",
         "Ada_Lovelace1815",
-        "lovelace-groundwork",
+        "lovelace-strongback",
         "countessada",
-        "ＧＲＯＵＮＤＷＯＲＫ",
-        "ground\u200bwork",
+        "ＳＴＲＯＮＧＢＡＣＫ",
+        "strong\u200bback",
     ],
 )
 def test_what_is_at_hand_for_whoever_guesses_is_refused(password: str):
@@ -89,10 +89,10 @@ def test_what_is_at_hand_for_whoever_guesses_is_refused(password: str):
 
 @pytest.mark.parametrize(
     "password",
-    ["groundwork is laid", "difference engine 2", "adamant lovelace", "20261126", "!" * 9],
+    ["strongback is laid", "difference engine 2", "adamant lovelace", "20261126", "!" * 9],
 )
 def test_what_merely_holds_such_a_word_is_taken(password: str):
-    require_good(password, "body.password", ("Groundwork", "ada", "ada", ""))
+    require_good(password, "body.password", ("Strongback", "ada", "ada", ""))
 
 
 @pytest.mark.parametrize(

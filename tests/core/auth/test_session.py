@@ -101,7 +101,7 @@ class TestRotation:
             assert account is not None
             user = house.database.session.merge(user)
             house.database.transact(lambda _: setattr(user, "password_changed_at", utc_now()))
-            assert house.sessions.open(account, "groundwork", None, service.Device()) is None
+            assert house.sessions.open(account, "strongback", None, service.Device()) is None
 
 
 class TestBound:

@@ -27,7 +27,7 @@ SECRET, OLD = "a" * 40, "b" * 40
 def issue(tokens: AccessTokens, **changes: Any) -> str:
     values: dict[str, Any] = {
         "user_id": 7,
-        "client_id": "groundwork",
+        "client_id": "strongback",
         "session_id": "s" * 22,
         "scope": None,
     }
@@ -68,7 +68,7 @@ class TestRoundTrip:
             access.user_id,
             access.client_id,
             access.session_id,
-        ) == (7, "groundwork", "s" * 22)
+        ) == (7, "strongback", "s" * 22)
         assert frozenset({"a:b", "b:c"}) == access.scope
 
     def test_the_claims_are_those_of_rfc_9068(self):
@@ -218,14 +218,14 @@ def test_every_forged_token_is_401_with_a_challenge(house: House):
         answer = house.app.test_client().get("/api/v1/users/me", environ_overrides=environ)
         assert answer.status_code == 401, name
         challenge = answer.headers["WWW-Authenticate"]
-        assert challenge.startswith('Bearer realm="groundwork", error="invalid_token"'), name
+        assert challenge.startswith('Bearer realm="strongback", error="invalid_token"'), name
 
 
 @pytest.mark.parametrize("header", ["Basic YWRhOmFkYQ==", "Digest x", "token", "", "Bearer"])
 def test_another_scheme_is_401(small_house: House, header: str):
     answer = small_house.call("GET", "/users/me", headers={"Authorization": header})
     assert answer.status_code == 401
-    assert answer.headers["WWW-Authenticate"].startswith('Bearer realm="groundwork"')
+    assert answer.headers["WWW-Authenticate"].startswith('Bearer realm="strongback"')
 
 
 def test_no_token_is_401_without_an_error_code(small_house: House):
@@ -233,7 +233,7 @@ def test_no_token_is_401_without_an_error_code(small_house: House):
     assert (
         answer.status_code,
         answer.headers["WWW-Authenticate"],
-    ) == (401, 'Bearer realm="groundwork"')
+    ) == (401, 'Bearer realm="strongback"')
 
 
 def test_an_access_token_is_no_refresh_token(small_house: House):

@@ -178,7 +178,7 @@ class TestProblemJSON:
         response = probe.test_client().get("/nowhere", headers={"Accept": PROBLEM})
         assert response.mimetype == PROBLEM
         assert response.json == {
-            "type": "urn:groundwork:error:10004",
+            "type": "urn:strongback:error:10004",
             "title": "Not Found",
             "status": 404,
             "detail": "The requested resource was not found.",

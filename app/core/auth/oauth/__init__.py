@@ -3,7 +3,7 @@
 A further way to sign in is one class, as `SmsCodeGrant` is:
 
     class BadgeGrant(SignIn):
-        GRANT_TYPE = "urn:groundwork:params:oauth:grant-type:badge"
+        GRANT_TYPE = "urn:strongback:params:oauth:grant-type:badge"
         PARAMETERS = ("badge", "pin")
 
         def authenticate(self, *proof: str) -> Account | None:

@@ -10,7 +10,7 @@ from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
 from app.core.auth.session.service import Device
 
-FIRST_PARTY = "groundwork"
+FIRST_PARTY = "strongback"
 """The client that a request comes from which names none: this project's own."""
 
 

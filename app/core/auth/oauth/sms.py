@@ -17,7 +17,7 @@ class SmsCodeGrant(SignIn):
     nobody in: anybody could claim it, to lure its owner into an account that is not theirs.
     """
 
-    GRANT_TYPE = "urn:groundwork:params:oauth:grant-type:sms-code"
+    GRANT_TYPE = "urn:strongback:params:oauth:grant-type:sms-code"
     PARAMETERS = ("phone", "code", "handle")
     codes: ClassVar[SmsCodes]
 

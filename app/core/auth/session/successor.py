@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Sequence
 
 SEED_LENGTH = 32
-_PURPOSE = b"groundwork refresh token 1"
+_PURPOSE = b"strongback refresh token 1"
 
 
 def new_token() -> str:

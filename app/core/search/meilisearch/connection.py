@@ -20,7 +20,7 @@ from meilisearch.models.task import TaskInfo
 from pydantic import ValidationError
 from requests import RequestException, Timeout
 
-from app.core.exceptions import GroundworkError
+from app.core.exceptions import StrongbackError
 from app.core.log_config import get_logger
 from app.core.search.exceptions import SearchUnavailable
 from app.core.search.meilisearch.breaker import Breaker
@@ -50,7 +50,7 @@ _UNDECLARED = frozenset(
 ResultT = TypeVar("ResultT")
 
 
-class MeilisearchRefused(GroundworkError):
+class MeilisearchRefused(StrongbackError):
     """Meilisearch did not do what it was asked to; its own words are in the message."""
 
 
@@ -227,7 +227,7 @@ class Connection:
                 raise
         return client.get_key(name).key  # another process was faster
 
-    def _explain(self, error: MeilisearchApiError) -> GroundworkError:
+    def _explain(self, error: MeilisearchApiError) -> StrongbackError:
         """Say what an answer with an error means; Meilisearch is alive, so the fuse stays."""
         status = error.status_code
         is_ours = status in {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}

@@ -1,4 +1,4 @@
-"""Groundwork's own cache."""
+"""Strongback's own cache."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class Peer:
         # two cores may not get the GIL, and would then do without Redis, as with a slow server.
         address = f"redis://127.0.0.1:{port}/0?socket_timeout=5"
         client = RedisClient(address, connections=16)
-        cache.register_storage("redis", RedisStorage(client, prefix="groundwork:"))
+        cache.register_storage("redis", RedisStorage(client, prefix="strongback:"))
 
         @cache.cached(storages=["local"], ttl=timedelta(seconds=TTL))
         def local_call(number: int) -> dict[str, Any]:
