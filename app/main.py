@@ -286,11 +286,11 @@ def _register_routes(app: APIFlask, database: Database, redis: RedisClient | Non
 
 
 def _connect_redis(settings: Settings) -> RedisClient | None:
-    if settings.redis_url is None:
+    if settings.redis_address is None:
         return None
     # A thread needs one connection at a time; two more are for the watcher and the probes, one is
     # for the cache's channel, and the cache and its filters keep two each.
-    return RedisClient(settings.redis_url, connections=settings.web_threads + 9)
+    return RedisClient(settings.redis_address, connections=settings.web_threads + 9)
 
 
 def _services(settings: Settings, redis: RedisClient | None) -> Iterator[Service]:

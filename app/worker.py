@@ -49,8 +49,12 @@ def flower_login(settings: Settings) -> str:
             "FLOWER_PASSWORD: not set or well known, and whoever opens Flower can stop workers."
             ' Set it to the output of: python3 -c "import secrets; print(secrets.token_urlsafe())"'
         )
-    if ":" in settings.flower_user or not settings.flower_user:
-        raise ConfigurationError("FLOWER_USER: must be a name without a colon")
+    if "," in password or not password.isascii():
+        # It would take what stands before the comma for a password, and cannot compare the rest.
+        raise ConfigurationError("FLOWER_PASSWORD: Flower takes ASCII without commas alone")
+    user = settings.flower_user
+    if not user or set(":,") & set(user) or not user.isascii():
+        raise ConfigurationError("FLOWER_USER: must be an ASCII name without a colon or comma")
     return f"{settings.flower_user}:{password}"
 
 

@@ -28,6 +28,7 @@ from zipfile import ZipFile
 import httpx
 import pytest
 
+from app.article.model import BODY_LENGTH
 from app.core.config import ROOT
 from tests.support.example import Checkout, Command, commands
 from tests.support.load import Ask, Load, under_load
@@ -37,7 +38,18 @@ ARTICLES = Ask("/api/v1/articles")
 USERS = Ask("/api/v1/users")
 """Not cached: each of these asks the database."""
 RECOVERY = 5
-SECRETS = {"app_secret_key", "mysql_password", "redis_url"}
+SECRETS = {
+    "migrate": {"mysql_password"},
+    "web": {"app_secret_key", "mysql_password", "redis_password"},
+    "worker": {"app_secret_key", "mysql_password", "redis_password"},
+    "beat": {"mysql_password", "redis_password"},
+    "flower": {"redis_password"},
+    "mysql": {"mysql_password"},
+    "redis": {"redis_password"},
+}
+ODD = 'p%40@:/#?& "[汉'
+"""A password that would mean something else in an address or a file of settings."""
+RUN = ("run", "--rm", "-T", "--no-deps")
 WRAPPER = """#!/bin/sh
 # `flask` of the tour, in a container that sees the folder which the tour has made.
 notes=$PWD/var/notes
@@ -70,6 +82,8 @@ class Stack:
             "COMPOSE_PROJECT_NAME": self.name,
             "APP_IMAGE": self.image,
             "NGINX_PORT": str(self.port),
+            "MYSQL_PASSWORD": f"mysql {ODD}",
+            "REDIS_PASSWORD": f"redis {ODD}\\'",
             "NGINX_RATE": "100000r/s",
             # Whatever address a request from this machine has in there.
             "NGINX_OPERATORS": "0.0.0.0/0 ::/0",
@@ -277,10 +291,10 @@ class TestTour:
         """Nginx, web and database have room for it, though their file systems are read-only."""
         account = json.loads(stack.compose("exec", "-T", "web", "cat", "var/demo.json"))["author"]
         login = {"grant_type": "password", "username": "author", "password": account["password"]}
-        packed = BytesIO()
+        packed, count = BytesIO(), 10 * MEGABYTE // BODY_LENGTH
         with ZipFile(packed, "w") as archive:
-            for number in range(10):
-                text = f"# Large {number}\n\n{secrets.token_hex(MEGABYTE // 2)}"
+            for number in range(count):
+                text = f"# Large {number}\n\n{secrets.token_hex(BODY_LENGTH // 2 - 20)}"
                 archive.writestr(f"large-{number}.md", text)
         with httpx.Client(base_url=f"http://127.0.0.1:{stack.port}", timeout=60) as client:
             token = client.post("/api/v1/auth/token", data=login).json()["access_token"]
@@ -290,7 +304,7 @@ class TestTour:
             assert answer.status_code == 202, answer.text
             task = answer.headers["Location"]
             wait_until(lambda: client.get(task).json()["state"] == "succeeded", "the import", 120)
-            assert client.get(task).json()["result"]["created"] == 10
+            assert client.get(task).json()["result"]["created"] == count
 
 
 def as_seen_from_outside(todo: list[Command]) -> Iterator[Command]:
@@ -330,9 +344,9 @@ class TestBackup:
     def test_the_c_driver_of_the_image_connects(self, stack):
         """Nothing needs it by default; DATABASE_URL=mysql+mysqldb://… chooses it."""
         ask = (
-            "import os; from sqlalchemy import create_engine, text;"
-            "password = os.environ['MYSQL_PASSWORD'];"
-            "url = f'mysql+mysqldb://strongback:{password}@mysql/strongback';"
+            "import os; from sqlalchemy import URL, create_engine, text;"
+            "url = URL.create('mysql+mysqldb', 'strongback', os.environ['MYSQL_PASSWORD'],"
+            " 'mysql', database='strongback');"
             "print(create_engine(url, connect_args={'ssl_mode': 'PREFERRED'})"
             ".connect().scalar(text('SELECT 41 + 1')))"
         )
@@ -426,18 +440,33 @@ class TestChange:
 
 class TestProduction:
     def test_nothing_starts_with_the_well_known_secrets(self, stack):
-        done = stack.attempt("run", "--rm", "-T", "--no-deps", "-e", "APP_ENV=production", "web")
+        known = {"MYSQL_PASSWORD": "strongback", "REDIS_PASSWORD": "strongback"}
+        done = stack.attempt(*RUN, "-e", "APP_ENV=production", "web", **known)
         assert done.returncode != 0
         for variable in ("APP_SECRET_KEY", "MYSQL_PASSWORD", "REDIS_PASSWORD"):
             assert variable in done.stdout + done.stderr
 
+    def test_a_migration_starts_without_a_key(self, stack):
+        stack.compose(*RUN, "-e", "APP_ENV=production", "migrate")
+
+    def test_secrets_in_files_are_signed_in_with(self, stack, tmp_path):
+        for name in SECRETS["web"]:
+            variable = name.upper()
+            value = stack.environment.get(variable, secrets.token_urlsafe(48))
+            (tmp_path / name).write_text(value)
+        files = ("-f", "compose.yaml", "-f", "compose/secret.yaml")
+        run = (*files, *RUN, "-e", "APP_ENV=production", "web", "flask", "doctor")
+        found = stack.compose(*run, SECRETS=str(tmp_path))
+        assert "PROBLEM" not in found
+        assert "Redis" in found
+
     def test_secrets_in_files_take_the_place_of_variables(self, stack):
         files = ("-f", "compose.yaml", "-f", "compose/secret.yaml")
         facts = json.loads(stack.compose(*files, "--profile", "*", "config", "--format", "json"))
-        for name in ("migrate", "web", "worker", "beat", "flower"):
+        for name, needed in SECRETS.items():
             service = facts["services"][name]
-            assert {secret["source"] for secret in service["secrets"]} >= SECRETS
-            assert not {secret.upper() for secret in SECRETS} & service["environment"].keys()
+            assert {secret["source"] for secret in service["secrets"]} == needed
+            assert not {secret.upper() for secret in needed} & service.get("environment", {}).keys()
 
 
 class TestFlower:

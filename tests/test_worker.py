@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -79,6 +80,24 @@ def test_flower_refuses_to_start_without_a_password(tmp_path):
     assert output.startswith("FLOWER_PASSWORD: ")
 
 
+@pytest.mark.parametrize(
+    "variable, value",
+    [
+        ("FLOWER_PASSWORD", "half,half-of-a-long-password"),
+        ("FLOWER_PASSWORD", "密码-of-sufficient-length"),
+        ("FLOWER_USER", "a:b"),
+        ("FLOWER_USER", "a,b"),
+        ("FLOWER_USER", "管理员"),
+    ],
+)
+def test_flower_refuses_a_login_that_it_cannot_check(variable, value, tmp_path):
+    login = {"FLOWER_PASSWORD": PASSWORD} | {variable: value}
+    with script("flower", tmp_path, REDIS_URL="redis://127.0.0.1:1/0", **login) as process:
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert output.startswith(f"{variable}: ")
+
+
 @pytest.mark.redis
 def test_flower_answers_those_who_know_the_password(redis_server: RedisServer, tmp_path):
     pytest.importorskip("flower", reason="Flower is not installed: its pages were not tested")
@@ -116,6 +135,41 @@ def test_a_process_that_can_work_shows_it(name, redis_server: RedisServer, tmp_p
         first = touched(file)
         wait_until(lambda: touched(file) > first, "another one")
         assert is_alive(file)
+
+
+ODD = "p%40@:/#?& '\"\\[汉"
+"""A password that would mean something else in an address or a file of settings."""
+
+
+@pytest.mark.redis
+@pytest.mark.skipif(find_redis() is None, reason="redis-server is not installed")
+@pytest.mark.parametrize("is_in_address", [True, False])
+@pytest.mark.parametrize("name", ["worker", "beat", "flower"])
+def test_in_production_a_process_signs_in_to_redis_by_any_password(name, is_in_address, tmp_path):
+    """And with the key that it needs: beat and Flower with none."""
+    file, port = tmp_path / "alive", free_port()
+    with run_redis(tmp_path, password=ODD) as redis:
+        login = {"REDIS_URL": redis.url}
+        if not is_in_address:
+            login = {"REDIS_URL": f"redis://127.0.0.1:{redis.port}/0", "REDIS_PASSWORD": ODD}
+        variables = login | {
+            "APP_ENV": "production",
+            "APP_VAR_DIR": str(tmp_path),
+            "APP_SECRET_KEY": secrets.token_urlsafe(48),
+            "TASK_ALIVE_FILE": str(file),
+            "FLOWER_PASSWORD": PASSWORD,
+            "FLOWER_PORT": str(port),
+        }
+        flask = [sys.executable, "-m", "flask", "--app", "app.main", "db", "upgrade"]
+        subprocess.run(flask, env=os.environ | variables, cwd=ROOT, check=True)
+        if name != "worker":
+            variables["APP_SECRET_KEY"] = ""
+        with script(name, tmp_path, **variables):
+            if name == "flower":
+                wait_until(lambda: status(port, "/") is not None, "Flower's start")
+                assert status(port, "/broker", f"admin:{PASSWORD}") == 200
+            else:
+                wait_until(lambda: touched(file) > 0, "the first sign of life")
 
 
 @pytest.mark.redis

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
 
 from pydantic import AfterValidator
 from sqlalchemy import URL, make_url
@@ -100,6 +100,16 @@ def check_redis_url(value: str) -> str:
             f" and nothing else; {ENCODE}"
         )
     return value
+
+
+def with_password(url: str, password: str) -> str:
+    """Put a password into an address that has none."""
+    parts = urlsplit(url)
+    if not password or parts.password:
+        return url
+    host = parts.netloc.rpartition("@")[2]
+    login = f"{parts.username or ''}:{quote(password, safe='')}"
+    return parts._replace(netloc=f"{login}@{host}").geturl()
 
 
 def check_http_url(value: str) -> str:

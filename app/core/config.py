@@ -27,7 +27,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import URL, make_url
 
-from app.core.address import DatabaseURL, Host, HttpURL, RedisURL, SSLMode
+from app.core.address import DatabaseURL, Host, HttpURL, RedisURL, SSLMode, with_password
 from app.core.env_file import read_env_file
 from app.core.exceptions import ConfigurationError
 
@@ -250,6 +250,9 @@ class Settings(BaseSettings):
     redis_url: RedisURL | None = None
     """Redis for what processes share, such as the counts of rate limits:
     `redis://:password@host:6379/0`, with TLS `rediss://`. Without it: in each process."""
+    redis_password: SecretStr = SecretStr("")
+    """Password of Redis, as it is, where `REDIS_URL` has none. In the address special characters
+    would be percent-encoded."""
 
     cache_size: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
     """Answers and other values that each process keeps in memory, besides those in Redis."""
@@ -377,12 +380,14 @@ class Settings(BaseSettings):
         if not self.is_sqlite and _is_guessable(self.database_address.password):
             variable = "DATABASE_URL" if self.database_url else "MYSQL_PASSWORD"
             yield f"{variable} holds no password or a well-known one; change it"
-        for variable, hint in (("redis_url", " (REDIS_PASSWORD)"), ("celery_broker_url", "")):
-            address = getattr(self, variable)
+        for variable, address, hint in (
+            ("REDIS_URL", self.redis_address, " or set REDIS_PASSWORD"),
+            ("CELERY_BROKER_URL", self.celery_broker_url, ""),
+        ):
             if address and _is_guessable(unquote(urlsplit(address).password or "")):
                 yield (
-                    f"{variable.upper()} holds no password or a well-known one{hint}; give Redis"
-                    " one (requirepass) and write redis://:password@host:6379/0"
+                    f"{variable} holds no password or a well-known one; give Redis one"
+                    f" (requirepass) and write redis://:password@host:6379/0{hint}"
                 )
 
     def _secret_problems(self) -> Iterator[str]:
@@ -449,7 +454,13 @@ class Settings(BaseSettings):
     @property
     def broker_address(self) -> str | None:
         """Where tasks are queued; None if the web server runs them by itself."""
-        return self.celery_broker_url or self.redis_url
+        return self.celery_broker_url or self.redis_address
+
+    @property
+    def redis_address(self) -> str | None:
+        """Redis's address after all precedence, password included."""
+        password = self.redis_password.get_secret_value()
+        return with_password(self.redis_url, password) if self.redis_url else None
 
     @property
     def database_address(self) -> URL:

@@ -3,5 +3,6 @@
 set -eu
 [ ! -r /run/secrets/redis_password ] || REDIS_PASSWORD=$(cat /run/secrets/redis_password)
 umask 077
-printf 'include /etc/strongback/redis.conf\nrequirepass "%s"\n' "$REDIS_PASSWORD" >/tmp/redis.conf
+quoted=$(printf %s "$REDIS_PASSWORD" | sed 's/[\\"]/\\&/g')
+printf 'include /etc/strongback/redis.conf\nrequirepass "%s"\n' "$quoted" >/tmp/redis.conf
 exec redis-server /tmp/redis.conf

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from pydantic import ValidationError
@@ -280,6 +280,33 @@ class TestAddress:
     def test_one_that_can_be_used_stays_as_it_is(self, variable, value):
         assert getattr(load(**{variable: value}), variable) == value
 
+    @pytest.mark.parametrize(
+        "url, start",
+        [
+            ("redis://h:6379/0", "redis://:"),
+            ("rediss://ada@[::1]/1?ssl_check_hostname=true", "rediss://ada:"),
+            ("redis://ada:@h", "redis://ada:"),
+        ],
+    )
+    def test_a_password_of_redis_needs_no_escapes(self, url, start):
+        password = "p%40@:/#?& '\"\\[汉"
+        address = load(redis_url=url, redis_password=password).redis_address
+        assert address is not None
+        assert address.startswith(start)
+        read, original = urlsplit(address), urlsplit(url)
+        assert unquote(read.password or "") == password
+        assert (read.hostname, read.port, read.path, read.query) == (
+            original.hostname,
+            original.port,
+            original.path,
+            original.query,
+        )
+        assert load(redis_url=url, redis_password=password).broker_address == address
+
+    def test_a_password_in_the_address_of_redis_wins(self):
+        url = "redis://:right@h/0"
+        assert load(redis_url=url, redis_password="wrong").redis_address == url
+
     @pytest.mark.parametrize("host", ["db:3306", "db/x", "mysql://db", "a b"])
     def test_a_host_is_a_host_alone(self, host):
         with pytest.raises(ConfigurationError, match=r"^MYSQL_HOST: "):
@@ -426,6 +453,9 @@ class TestProduction:
     def test_redis_and_broker_without_a_password_are_refused(self, variable, login):
         with pytest.raises(ConfigurationError, match=f"{variable.upper()} holds no password"):
             load(**SAFE, **{variable: f"redis://{login}h/0"})
+
+    def test_a_password_of_redis_beside_its_address_counts(self):
+        load(**SAFE, redis_url="redis://h/0", redis_password="p4ss-w0rd")
 
     @pytest.mark.parametrize(
         "values, variable",

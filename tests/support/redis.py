@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import redis
@@ -32,22 +33,25 @@ def find_redis() -> str | None:
 class RedisServer:
     """A server on a private port, and means to trouble it."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, password: str = "") -> None:
         self.folder = folder
         self.options = options
+        self.password = password
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """The address of its first database."""
-        return f"redis://127.0.0.1:{self.port}/0"
+        login = f":{quote(self.password, safe='')}@" if self.password else ""
+        return f"redis://{login}127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
         """Start it, empty, and wait until it answers."""
         binary = find_redis()
         assert binary is not None
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        password = ["--requirepass", self.password] if self.password else []
+        options = [*password, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         command = [binary, *options, *self.options, "--dir", str(self.folder)]
         with (self.folder / "redis.log").open("ab") as output:
             self.process = subprocess.Popen(command, stdout=output, stderr=output)
@@ -116,9 +120,9 @@ def redis_server(running_redis: RedisServer, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @contextmanager
-def run_redis(folder: Path, *options: str) -> Iterator[RedisServer]:
+def run_redis(folder: Path, *options: str, password: str = "") -> Iterator[RedisServer]:
     """Start a server, and stop it by its own id."""
-    server = RedisServer(folder, *options)
+    server = RedisServer(folder, *options, password=password)
     server.start()
     try:
         yield server

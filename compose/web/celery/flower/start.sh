@@ -7,6 +7,9 @@
 # Tasks appear for workers that were started with WORKER_EVENTS=true.
 set -eu
 
+# Flower signs nothing and gets no key; production refuses to start without one.
+: "${APP_SECRET_KEY:=$(head -c 48 /dev/urandom | base64)}"
+export APP_SECRET_KEY
 export FLOWER_ADDRESS="${FLOWER_ADDRESS:-127.0.0.1}"
 export FLOWER_PORT="${FLOWER_PORT:-5555}"
 exec python -m celery --quiet --app app.worker flower
