@@ -8,9 +8,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 PHONE_LENGTH = 16
-# China's numbers have a national part of fixed length; what a provider would mend, such as a zero
-# in front of it, would be a second spelling of the same telephone.
-PHONE_PATTERN = r"^\+(?:861[3-9][0-9]{9}|[1-79][0-9]{6,14}|8[0-57-9][0-9]{5,13})$"
+PHONE_PATTERN = r"^\+[1-9][0-9]{6,14}$"
+"""The form alone; which numbers there are, each country's plan says."""
 _PHONE = re.compile(PHONE_PATTERN)
 _SEPARATOR = re.compile(r"[ ().-]")
 
@@ -19,7 +18,29 @@ def _check(text: str) -> str:
     if not _PHONE.fullmatch(text):
         message = "Send the number with its country and nothing else, such as +8613800138000."
         raise ValueError(message)
+    if not _is_mobile(text):
+        message = (
+            "No mobile telephone has this number. Send all of its digits after the country's, and"
+            " no zero before them, such as +8613800138000."
+        )
+        raise ValueError(message)
     return text
+
+
+def _is_mobile(text: str) -> bool:
+    """Whether the country's numbering plan has this number, for telephones that get messages."""
+    # 30 ms and 3 MB, for those who use it.
+    import phonenumbers as library  # noqa: PLC0415
+
+    try:
+        number = library.parse(text)
+    except library.NumberParseException:
+        return False
+    # Where the two share their numbers, as in North America, nobody can tell them apart.
+    kinds = (library.PhoneNumberType.MOBILE, library.PhoneNumberType.FIXED_LINE_OR_MOBILE)
+    # What the library mends, such as a zero in front, would be a second spelling.
+    one_spelling = library.format_number(number, library.PhoneNumberFormat.E164)
+    return library.number_type(number) in kinds and one_spelling == text
 
 
 Phone = Annotated[
@@ -40,7 +61,7 @@ def parse_phone(text: str) -> str | None:
     """
     digits = _SEPARATOR.sub("", text)
     number = f"+{digits}" if text.startswith(" ") else digits
-    return number if _PHONE.fullmatch(number) else None
+    return number if _PHONE.fullmatch(number) and _is_mobile(number) else None
 
 
 def mask_phone(phone: str) -> str:

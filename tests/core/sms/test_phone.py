@@ -11,10 +11,6 @@ WRONG = [
     "+",
     "13800138000",
     "8613800138000",
-    "+86013800138000",  # what a provider would mend is a second spelling
-    "+861380013800",
-    "+86138001380001",
-    "+8612800138000",
     "+0813800138000",
     "+1234567890123456",
     "+123",
@@ -25,8 +21,38 @@ WRONG = [
 ]
 
 
+IMPOSSIBLE = [
+    "+86013800138000",  # what a provider would mend is a second spelling
+    "+861380013800",
+    "+86138001380001",
+    "+8612800138000",
+    "+861065529988",  # of a telephone on a wire
+    "+4407911123456",
+    "+330612345678",
+    "+610412345678",
+    "+9991234567",
+    "+210123456789",
+    "+10000000000",
+    "+19005550123",  # that its caller pays for
+    "+80012345678",
+    "+97150123456",
+    "+999999999999999",
+]
+
+
 @pytest.mark.parametrize(
-    "phone", ["+8613800138000", "+85291234567", "+12025550123", "+819012345678"]
+    "phone",
+    [
+        "+8613800138000",
+        "+8619212345678",
+        "+85291234567",
+        "+12025550123",
+        "+819012345678",
+        "+447911123456",
+        "+393123456789",
+        "+33612345678",
+        "+5491123456789",
+    ],
 )
 def test_number_in_its_one_spelling_is_taken(phone):
     assert TypeAdapter(Phone).validate_python(phone) == phone == parse_phone(phone)
@@ -44,11 +70,21 @@ def test_anything_else_is_refused(phone):
     assert parse_phone(phone) is None
 
 
-def test_refusal_is_told_in_chinese_too():
+@pytest.mark.parametrize("phone", IMPOSSIBLE)
+def test_a_number_that_no_mobile_telephone_can_have_is_refused(phone):
+    with pytest.raises(ValidationError, match=r"No mobile telephone .* such as \+86"):
+        TypeAdapter(Phone).validate_python(phone)
+    assert parse_phone(phone) is None
+
+
+@pytest.mark.parametrize(
+    "phone, reason", [("13800138000", "请发送带国家代码"), ("+9991234567", "没有手机使用这个号码")]
+)
+def test_refusal_is_told_in_chinese_too(phone, reason):
     with pytest.raises(ValidationError) as caught:
-        TypeAdapter(Phone).validate_python("13800138000")
+        TypeAdapter(Phone).validate_python(phone)
     message = caught.value.errors()[0]["msg"].removeprefix("Value error, ")
-    assert translate(message, "zh").startswith("请发送带国家代码")
+    assert translate(message, "zh").startswith(reason)
 
 
 @pytest.mark.parametrize(
