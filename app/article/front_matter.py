@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Callable
 from functools import cache
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from app.article.source import Refusal
 
@@ -146,7 +146,10 @@ def _parse_yaml(block: str) -> dict[Any, Any] | None:
             _refuse_indirection(block)
         found = yaml.load(block, _text_loader())  # noqa: S506  a safe loader
     except yaml.YAMLError as error:
-        raise _bad_yaml(error) from None
+        raise _bad_yaml(error, block) from None
+    except (ValueError, OverflowError):  # PyYAML's of "\UFFFFFFFF", without a mark
+        line = block.count("\n", 0, block.find("\\U")) + 1
+        raise Refusal(_ESCAPE, line=line) from None
     return {} if found is None else found if isinstance(found, dict) else None
 
 
@@ -178,21 +181,61 @@ def _text_loader() -> type[yaml.SafeLoader]:
         def construct_text(self, node: yaml.ScalarNode) -> object:
             return self.construct_scalar(node)
 
-    for kind in ("bool", "int", "float", "timestamp"):
+    for kind in ("bool", "int", "float", "timestamp", "value"):
         TextLoader.add_constructor(f"tag:yaml.org,2002:{kind}", TextLoader.construct_text)
     return TextLoader
 
 
-def _bad_yaml(error: yaml.YAMLError) -> Refusal:
-    problem, mark = getattr(error, "problem", None), getattr(error, "problem_mark", None)
-    if not problem or not mark:
-        return Refusal("bad front matter: {problem}", problem=str(error).splitlines()[0])
-    return Refusal(
-        "bad front matter: {problem}, line {line}: put a value with : # {{ [ or a quote in it into"
-        " quotes",
-        problem=problem,
-        line=mark.line + 1,
-    )
+def _bad_yaml(error: yaml.YAMLError, block: str) -> Refusal:
+    import yaml  # noqa: PLC0415  as above
+
+    if isinstance(error, yaml.reader.ReaderError):
+        return Refusal(
+            "bad front matter: the character {code}, which nobody sees, line {line}: leave it out",
+            code=f"U+{error.character:04X}",
+            line=block.count("\n", 0, error.position) + 1,
+        )
+    marked = cast("yaml.MarkedYAMLError", error)
+    problem, opening = marked.problem or "", marked.context_mark
+    reason = next((said for begin, said in _YAML_REASONS if problem.startswith(begin)), _NO_YAML)
+    # What is not closed is noticed at the end; whoever mends it looks for its beginning.
+    mark = opening if reason is _NOT_CLOSED and opening else marked.problem_mark
+    return Refusal(reason, line=mark.line + 1 if mark else 1)
+
+
+_COLON = (
+    "bad front matter: a second colon, line {line}: put a value with : in it into quotes, and begin"
+    " all keys in the same column"
+)
+_COMPLEX_KEY = (
+    "bad front matter: a key that is a list or a mapping, line {line}: put a value with {{ or [ in"
+    " it into quotes"
+)
+_ESCAPE = (
+    "bad front matter: a \\ that escapes nothing, line {line}: write \\\\, or put the value into"
+    " single quotes"
+)
+_NOT_CLOSED = (
+    "bad front matter: a quote, [ or {{ that is not closed, line {line}: close it, or put the whole"
+    " value into quotes"
+)
+_RESERVED = "bad front matter: a value that begins with @ ` or %, line {line}: put it into quotes"
+_TAB = "bad front matter: a tab, line {line}: indent with blanks"
+_NO_YAML = (
+    "bad front matter: no YAML from line {line} on: put a value with : # {{ [ or a quote in it into"
+    " quotes, and indent with blanks"
+)
+_YAML_REASONS = (
+    ("mapping values are not allowed here", _COLON),
+    ("found unhashable key", _COMPLEX_KEY),
+    ("found unknown escape character", _ESCAPE),
+    ("expected escape sequence", _ESCAPE),
+    ("found unexpected end of stream", _NOT_CLOSED),
+    ("expected ',' or", _NOT_CLOSED),
+    ("found character '\\t'", _TAB),
+    ("found character", _RESERVED),
+)
+"""What PyYAML's words come to, for who has written the file and knows no tokens and nodes."""
 
 
 def _parse_toml(block: str) -> dict[str, Any]:

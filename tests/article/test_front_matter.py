@@ -149,10 +149,18 @@ class TestRefusal:
     @pytest.mark.parametrize(
         "text, expected",
         [
-            ("---\ntitle: a: b\n---\n", "mapping values are not allowed here, line 2: put a value"),
-            ("\n---\ntitle: [a] b\n---\n", "line 3: put a value"),
-            ("---\ntitle: {{ title }}\n---\n", "found unhashable key, line 2"),
+            ("---\ntitle: a: b\n---\n", "a second colon, line 2: put a value"),
+            ("\n---\ntitle: [a] b\n---\n", "no YAML from line 3 on: put a value"),
+            ("---\ntitle: {{ title }}\n---\n", "a key that is a list or a mapping, line 2: put"),
             ("title: a: b\n---\n", "line 1: put a value"),
+            ("---\ntitle: T\na: `x`\n---\n", "begins with @ ` or %, line 3: put it into quotes"),
+            ("---\ntitle: T\n\ta: x\n---\n", "a tab, line 3: indent with blanks"),
+            ("---\ntitle: 'T\na: b\n---\n", "a quote, [ or { that is not closed, line 2: close"),
+            ("---\ntitle: T\na: [b\nc: d\n---\n", "that is not closed, line 3: close it"),
+            (
+                '---\ntitle: "C:\\my"\n---\n',
+                "a \\ that escapes nothing, line 2: write \\\\, or put",
+            ),
             ("+++\ntitle = x\n+++\n", "Invalid value (at line 2"),
             ('{\n "title": x\n}\n', "Expecting value: line 2"),
             ('"title": x\n;;;\n', "Expecting value"),
@@ -160,8 +168,8 @@ class TestRefusal:
             ("+++\ntitle = 'T'\nText", "it has no end: write +++ below it"),
             ("---\nauthor: A\r\n\r\ndraft: true\nText", "it has no end"),
             ("+++\nauthor = 'A'\ndraft = true\nText", "it has no end"),
-            ("---\na: \x00\n---\n", "unacceptable character"),
-            ('---\na: "\\UFFFFFFFF"\n---\n', "bad front matter"),
+            ("---\na: \x00\n---\n", "U+0000, which nobody sees, line 2: leave it out"),
+            ('---\na: "\\UFFFFFFFF"\n---\n', "escapes nothing, line 2: write"),
         ],
     )
     def test_says_what_is_wrong_and_where(self, text, expected):

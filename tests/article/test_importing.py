@@ -244,13 +244,13 @@ class TestRefusal:
             (b"a" * (MAX_BYTES + 1), "too large: 1,048,577 bytes, at most 1,048,576 are taken"),
             (
                 b"---\n[a: b\n---\nText",
-                "bad front matter: expected ',' or ']', but got '<stream end>', line 3",
+                "bad front matter: a quote, [ or { that is not closed, line 2",
             ),
-            (b"---\ntitle: 'a\n---\nText", "bad front matter: found unexpected end of stream"),
             (
-                b"---\na: b: c\n---\nText",
-                "bad front matter: mapping values are not allowed here, line 2",
+                b"---\ntitle: 'a\n---\nText",
+                "bad front matter: a quote, [ or { that is not closed, line 2",
             ),
+            (b"---\na: b: c\n---\nText", "bad front matter: a second colon, line 2"),
             (b"---\n\ttitle: a\n---\nText", "bad front matter"),
             (b"---\na: !!python/object/apply:os.system [id]\n---\nText", "bad front matter"),
             (b"---\na: &a [*a]\nb: *c\n---\nText", "bad front matter"),
