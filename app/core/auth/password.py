@@ -30,6 +30,9 @@ COMMON = Path(__file__).with_name("common_password.txt")
 
 _ALNUM, _ALPHA = str.isalnum, str.isalpha
 _WORD = re.compile(r"[^\W_]+")
+_EDGES = re.compile(r"\A[\W\d_]+|[\W\d_]+\Z")
+# What is written for a letter; three kinds of stroke are one, whichever is meant.
+_LOOKALIKE = str.maketrans("013457@$!|l", "oieastasiii")
 # What is drawn as nothing although Unicode counts it among letters, marks and signs: joiners,
 # fillers, selectors of variants, the blank of Braille.
 _BLANK = re.compile(
@@ -97,12 +100,23 @@ def _visible(text: str) -> str:
 
 
 def _is_made_of(text: str, words: Iterable[str]) -> bool:
-    """Whether there is nothing but these words in it, however often, with digits and signs."""
+    """Whether there is nothing but these words in it, however often, with digits and signs.
+
+    Neither turning a word round nor writing `0` for `o` makes it another.
+    """
     folded = [normalize_password(word).casefold() for word in words]
     pieces = {piece for word in folded for piece in (*_WORD.findall(word), _only(word, _ALNUM))}
+    pieces |= {piece[::-1] for piece in pieces}
+    lookalike = {piece.translate(_LOOKALIKE) for piece in pieces}
+    within = _EDGES.sub("", text)
     return any(
-        _is_used_up(_only(text, kind), {_only(piece, kind) for piece in pieces})
+        _is_used_up(_only(reading, kind), {_only(piece, kind) for piece in known})
         for kind in (_ALNUM, _ALPHA)
+        for reading, known in (
+            (text, pieces),
+            (text.translate(_LOOKALIKE), lookalike),
+            (within.translate(_LOOKALIKE), lookalike),
+        )
     )
 
 

@@ -80,6 +80,12 @@ WORDS = ("Strongback", "ada_lovelace", "countess.ada")
         "countessada",
         "ＳＴＲＯＮＧＢＡＣＫ",
         "strong\u200bback",
+        "kcabgnorts",
+        "ecalevol-ada!",
+        "str0ngb@ck",
+        "5tr0ngB4ck!2026",
+        "@d@_l0ve1@ce",
+        "kc4bgn0r7s",
     ],
 )
 def test_what_is_at_hand_for_whoever_guesses_is_refused(password: str):
@@ -89,7 +95,14 @@ def test_what_is_at_hand_for_whoever_guesses_is_refused(password: str):
 
 @pytest.mark.parametrize(
     "password",
-    ["strongback is laid", "difference engine 2", "adamant lovelace", "20261126", "!" * 9],
+    [
+        "strongback is laid",
+        "difference engine 2",
+        "str0ngback is la1d",
+        "adamant lovelace",
+        "20261126",
+        "!" * 9,
+    ],
 )
 def test_what_merely_holds_such_a_word_is_taken(password: str):
     require_good(password, "body.password", ("Strongback", "ada", "ada", ""))
