@@ -37,14 +37,16 @@ def _compose(value: Any) -> Any:  # noqa: ANN401  whatever came
     return normalize("NFC", value) if isinstance(value, str) else value
 
 
+def _unify(value: Any) -> Any:  # noqa: ANN401  whatever came
+    return normalize("NFKC", value) if isinstance(value, str) else value
+
+
 def _one_line(value: Any) -> Any:  # noqa: ANN401  whatever came
     return " ".join(value.split()) if isinstance(value, str) else value
 
 
 def _fold(value: Any) -> Any:  # noqa: ANN401  whatever came
-    if not isinstance(value, str):
-        return value
-    return _one_line(normalize("NFKC", value).lower())
+    return _one_line(_unify(value).lower()) if isinstance(value, str) else value
 
 
 def _distinct(values: list[str]) -> list[str]:
@@ -61,7 +63,7 @@ KnownSlug = Annotated[
     BeforeValidator(_compose),
 ]
 """A slug that an article may have, be it from before today's rules."""
-Slug = Annotated[KnownSlug, SEEN]
+Slug = Annotated[KnownSlug, SEEN, BeforeValidator(_unify)]
 Title = Annotated[
     str, Field(min_length=1, max_length=TITLE_LENGTH), PRINTED, BeforeValidator(_one_line)
 ]

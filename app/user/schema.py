@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from app.core.auth.permission import Role
 from app.core.schema import (
@@ -19,6 +19,7 @@ from app.core.schema import (
 )
 from app.core.sms.phone import Phone
 from app.user.model import EMAIL_LENGTH, USERNAME_PATTERN
+from app.util.text import normalize
 
 Username = Annotated[str, Field(pattern=USERNAME_PATTERN, examples=["ada"])]
 NewUsername = Annotated[str, Field(min_length=1, max_length=64, examples=["ada"])]
@@ -26,6 +27,11 @@ Password = Annotated[str, Field(max_length=1024, json_schema_extra={"format": "p
 NewPassword = Annotated[
     str, Field(min_length=8, max_length=1024, json_schema_extra={"format": "password"})
 ]
+
+
+def _unify(value: object) -> object:
+    # As of names: what an input method writes in fullwidth is the same address.
+    return normalize("NFKC", value) if isinstance(value, str) else value
 
 
 def _check_email(text: str) -> str:
@@ -44,6 +50,7 @@ Email = Annotated[
     ),
     SEEN,
     AfterValidator(_check_email),
+    BeforeValidator(_unify),
 ]
 """An address in its one spelling. Whether it can be reached is not asked: that takes a network."""
 

@@ -41,6 +41,12 @@ class TestUnseen:
             read_metadata(split_front_matter(f'---\nslug: "a{escaped}b"\n---\nx')[0])
 
 
+def test_a_slug_in_compatibility_forms_is_stored_in_plain_letters(api):
+    assert create(api, slug="ｆｏｏ-ﬁ").json["slug"] == "foo-fi"
+    metadata = read_metadata(split_front_matter("---\nslug: ｆｏｏ-ﬁ\n---\nx")[0])
+    assert metadata.slug == "foo-fi"
+
+
 class TestTitle:
     @pytest.mark.parametrize("character", CONTROLS, ids=lambda it: f"U+{ord(it):04X}")
     def test_has_no_controls(self, api, character):

@@ -124,6 +124,13 @@ class TestProfile:
         assert house.call("GET", "/users/me", token).json["email"] == "a@example.org"
         assert None is house.call("PATCH", "/users/me", token, json={"email": None}).json["email"]
 
+    @pytest.mark.parametrize("email", ["ａda＠example。org", "ada@ｅxample.org", "ada@EXAMPLE.org"])
+    def test_an_address_has_one_spelling(self, small_house: House, email: str):
+        small_house.account("ada")
+        token = small_house.sign_in("ada")["access_token"]
+        answer = small_house.call("PATCH", "/users/me", token, json={"email": email})
+        assert answer.json["email"] == "ada@example.org"
+
     def test_a_change_of_an_outdated_copy_is_refused(self, house: House):
         house.account("ada")
         token = house.sign_in("ada")["access_token"]
