@@ -37,12 +37,22 @@ MAX_HEAD = 32 * 1024
 HEAD_TIMEOUT = 10.0
 """Seconds in which a head must be complete; Nginx gives as many."""
 END_OF_HEAD = b"\r\n\r\n"
+TLS_HANDSHAKE = b"\x16\x03"
+"""How every client of TLS begins (RFC 8446, 5.1)."""
 PROBES = (b"GET /livez ", b"HEAD /livez ")
 """How the requests begin that have a thread of their own."""
 NOT_ENCODED = (
     "The request's address holds characters other than ASCII; encode them as UTF-8 and with"
     " percent signs: 绿 is %E7%BB%BF (RFC 3986, 2.1)."
 )
+NO_TLS = "This port speaks HTTP without TLS: use http://, or the address of the proxy that has TLS."
+
+
+class UnexpectedTLS(InvalidRequestLine):
+    """A client began a TLS handshake."""
+
+    def __str__(self) -> str:
+        return NO_TLS
 
 
 class Worker(ThreadWorker):
@@ -82,18 +92,23 @@ class Worker(ThreadWorker):
     def enqueue_req(self, conn: Any) -> None:
         """Hand the connection's next request to a thread, once its head is complete."""
         head, is_complete = _look_at_head(conn)
-        if is_complete or not self.alive:
+        if head.startswith(TLS_HANDSHAKE):
+            self._refuse(conn, UnexpectedTLS(""))
+        elif is_complete or not self.alive:
             if self._deadlines.pop(conn, None) is not None:
                 conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
             self._submit(conn, head)
         elif len(head) < MAX_HEAD and self._has_time(conn):
             self._await_more(conn, len(head))
         else:
-            self.nr_conns -= 1
-            if len(head) >= MAX_HEAD:
-                error = LimitRequestHeaders(f"over {MAX_HEAD} bytes")
-                self.handle_error(None, conn.sock, conn.client, error)
-            self.tpool.submit(conn.close, graceful=True)
+            is_large = len(head) >= MAX_HEAD
+            self._refuse(conn, LimitRequestHeaders(f"over {MAX_HEAD} bytes") if is_large else None)
+
+    def _refuse(self, conn: Any, error: ParseException | None) -> None:
+        self.nr_conns -= 1
+        if error is not None:
+            self.handle_error(None, conn.sock, conn.client, error)
+        self.tpool.submit(conn.close, graceful=True)
 
     def _submit(self, conn: Any, head: bytes) -> None:
         if not head.startswith(PROBES) or b"content-length:" in head.lower():
@@ -172,8 +187,7 @@ class Worker(ThreadWorker):
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> None:
         """Answer what is not HTTP, as the application answers everything else."""
-        line = exc.req if isinstance(exc, InvalidRequestLine) else ""
-        answers = _JSONErrors(client, None if line.isascii() else NOT_ENCODED)
+        answers = _JSONErrors(client, _advice(exc))
         super().handle_error(req, cast("socket.socket", answers), addr, exc)
 
 
@@ -193,6 +207,13 @@ def _look_at_head(conn: Any) -> tuple[bytes, bool]:
     if not waiting or END_OF_HEAD in head:
         return head, True
     return head, head.count(b"\n") != head.count(b"\r\n")  # a bare line feed, which is refused
+
+
+def _advice(error: Exception) -> str | None:
+    if isinstance(error, UnexpectedTLS):
+        return NO_TLS
+    is_encoded = not isinstance(error, InvalidRequestLine) or error.req.isascii()
+    return None if is_encoded else NOT_ENCODED
 
 
 class _JSONErrors:

@@ -239,6 +239,7 @@ def _run_gunicorn(settings: Settings) -> None:
 def _run_granian(settings: Settings, application: str) -> None:
     from granian import Granian  # noqa: PLC0415  Gunicorn's processes do not need it
     from granian.constants import Interfaces  # noqa: PLC0415
+    from granian.http import HTTP1Settings  # noqa: PLC0415
 
     from app.core.database.capacity import check_capacity  # noqa: PLC0415  Gunicorn's master has it
 
@@ -256,6 +257,8 @@ def _run_granian(settings: Settings, application: str) -> None:
         workers=settings.web_workers,
         blocking_threads=settings.web_threads,
         websockets=False,
+        # The bounds of Gunicorn's worker.
+        http1_settings=HTTP1Settings(header_read_timeout=10_000, max_buffer_size=32 * 1024),
         log_dictconfig=_granian_logging(),
         log_access=False,
         workers_kill_timeout=min(seconds, 1800),

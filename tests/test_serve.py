@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -421,9 +422,23 @@ def test_requests_in_one_piece_are_all_answered(gunicorn: Server) -> None:
     assert answer.count(b"HTTP/1.1 200 ") == 3
 
 
-def test_a_head_without_bounds_is_431(gunicorn: Server) -> None:
-    answer = talk(gunicorn, START_OF_HEAD + b"x" * 7000 + b"\r\nX-More: " * 4000)
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_head_without_bounds_is_431(tmp_path: Path, name: str) -> None:
+    with running(Server(name, tmp_path)) as server:
+        answer = talk(server, START_OF_HEAD + b"x" * 7000 + b"\r\nX-More: " * 4000)
     assert answer.startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_handshake_of_tls_is_told_where_it_has_come(gunicorn: Server) -> None:
+    hello = ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), hello, server_hostname="x")
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    answer = talk(gunicorn, hello.read())
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    message = json.loads(answer.partition(b"\r\n\r\n")[2])["message"]
+    assert message.startswith("This port speaks HTTP without TLS: use http://")
+    assert message in gunicorn.log
 
 
 def test_a_worker_says_that_it_lives_while_every_thread_is_taken(tmp_path: Path) -> None:

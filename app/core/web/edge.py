@@ -17,9 +17,14 @@ from app.core.exceptions import BadRequest
 Environ = dict[str, Any]
 WSGIApp = Callable[[Environ, Any], Iterable[bytes]]
 
-HOST = re.compile(r"([a-z0-9._~-]+|\[[0-9a-f:.]+\])(?::([0-9]{0,5}))?", re.ASCII | re.IGNORECASE)
-"""RFC 3986, 3.2.2, without the marks and escapes that no name of a host has. A comma is one of
-them: so do servers join two headers."""
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+HOST = re.compile(
+    rf"({_LABEL}(?:\.{_LABEL})*|\[[0-9a-f.]*:[0-9a-f:.]+\])(?::([0-9]{{0,5}}))?",
+    re.ASCII | re.IGNORECASE,
+)
+"""A name of hosts (RFC 1123, 2.1) or an address, and a port. No dot at the end, which would be a
+second spelling. No comma: so do servers join two headers."""
+MAX_NAME = 253
 MAX_PORT = 65535
 
 
@@ -47,15 +52,22 @@ def _check_host(environ: Environ) -> None:
     if not sent and (protocol == "HTTP/1.0" or not protocol.startswith("HTTP/1.")):
         return
     if not is_host(sent or "") or (given is not sent and not is_host(given or "")):
-        raise BadRequest("The Host header is missing or not a host's name.")
+        raise BadRequest(
+            "The Host header is missing or names no host: send letters, digits and hyphens with"
+            " dots between them, or an address."
+        )
 
 
 def is_host(value: str) -> bool:
     """Whether it names one host, with or without a port."""
     match = HOST.fullmatch(value)
-    if match is None or int(match[2] or 0) > MAX_PORT:
+    if match is None or len(match[1]) > MAX_NAME:
         return False
-    return not value.startswith("[") or address_of(match[1]) is not None
+    if match[2] and not 0 < int(match[2]) <= MAX_PORT:
+        return False
+    # What ends in a number is an address, or nothing (WHATWG URL, 3.5).
+    is_address = value.startswith("[") or match[1].rpartition(".")[2].isdigit()
+    return not is_address or address_of(match[1]) is not None
 
 
 class ChunkedBody:
