@@ -10,7 +10,6 @@ from app.article.service import ArticleService
 from app.article.source import Encoding
 from app.article.zip_source import documents_in_zip
 from app.core.auth.principal import Principal
-from app.core.database import transactional
 from app.core.exceptions import Forbidden
 from app.core.task import Jobs, TaskCancelled, TaskRecord
 from app.core.upload import Uploads
@@ -75,13 +74,9 @@ class ArchiveImports:
             ArchiveRefused: It is not a zip of Markdown, or one that is not to be unpacked.
         """
         documents_in_zip(file, encoding)  # outside of the transaction: nobody is to wait for it
-        payload = {"author": by.username, "encoding": encoding, "locale": locale}
-        return self._start(name, file, payload, by.user_id)
-
-    @transactional
-    def _start(self, name: str, file: IO[bytes], payload: dict[str, Any], owner: int) -> TaskRecord:
-        upload_id = self._uploads.keep(name, file)
-        return self._jobs.start(JOB, {"upload_id": upload_id} | payload, owner=owner)
+        payload: dict[str, Any] = {"author": by.username, "encoding": encoding, "locale": locale}
+        payload |= {"upload_id": self._uploads.keep(name, file)}
+        return self._jobs.start(JOB, payload, owner=by.user_id)
 
     def run(
         self,

@@ -6,14 +6,16 @@ to stay does not belong here.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import IO
 
 from sqlalchemy import ForeignKey, LargeBinary, String, insert, or_, select, update
 from sqlalchemy.dialects import mysql
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core.database import Base, Database, Identified, delete_in_batches, transactional, utc_now
 from app.core.exceptions import StrongbackError
@@ -61,30 +63,44 @@ class UploadPiece(Base):
     data: Mapped[bytes] = mapped_column(Piece)
 
 
+def _begin(session: Session, name: str, size: int) -> int:
+    upload = Upload(name=name, size=size)
+    session.add(upload)
+    session.flush()
+    return upload.id
+
+
+def _add(session: Session, row: dict[str, object]) -> None:
+    session.execute(insert(UploadPiece), row)
+
+
 class Uploads:
     """Keeps files for jobs."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    @transactional
     def keep(self, name: str, file: IO[bytes]) -> int:
-        """Store a file from its start, in the caller's transaction; returns its number.
+        """Store a file from its start, a piece in each transaction; returns its number.
+
+        All of them are committed ahead of the caller's: nobody is to wait while a large file is
+        written. One that no job is started for is deleted in the end like all others.
 
         Args:
             name: What its sender calls it.
             file: Is read piece by piece, so that a large one needs little memory.
+
+        Raises:
+            DatabaseMisuse: The caller's transaction has begun.
         """
-        session = self.database.session
-        upload = Upload(name=name[:NAME_LENGTH])
-        session.add(upload)
-        session.flush()
+        size = file.seek(0, os.SEEK_END)
+        transact = self.database.transact_ahead
+        upload_id = transact(lambda session: _begin(session, name[:NAME_LENGTH], size))
         file.seek(0)
         for number, data in enumerate(iter(lambda: file.read(PIECE), b"")):
-            row = {"upload_id": upload.id, "number": number, "data": data}
-            session.execute(insert(UploadPiece), row)
-            upload.size += len(data)
-        return upload.id
+            row = {"upload_id": upload_id, "number": number, "data": data}
+            transact(partial(_add, row=row))
+        return upload_id
 
     def open(self, number: int) -> IO[bytes]:
         """Read an upload; the caller closes what this returns.

@@ -3,12 +3,14 @@ from __future__ import annotations
 import io
 import random
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import func, select, update
 
-from app.core.database import Database, utc_now
+from app.core.database import Database, DatabaseMisuse, utc_now
 from app.core.upload import KEPT, KEPT_AFTER_USE, PIECE, Upload, UploadGone, UploadPiece, Uploads
+from tests.support.thread import run_together
 
 
 @pytest.fixture
@@ -51,13 +53,34 @@ def test_knows_its_size_and_a_name_that_fits(uploads, database):
         assert (upload.size, upload.name) == (1000, "名" * 200)
 
 
-def test_is_undone_with_the_transaction_that_it_belongs_to(uploads, database):
-    def fail(_session):
-        keep(uploads, b"content")
-        raise ValueError
+class Watched(io.BytesIO):
+    """A file during each of whose pieces something else happens."""
 
-    with pytest.raises(ValueError):  # noqa: PT011  raised above
-        database.transact(fail)
+    def __init__(self, content: bytes, act) -> None:
+        super().__init__(content)
+        self.act = act
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        run_together(self.act)
+        return super().read(size)
+
+
+@pytest.mark.parametrize("is_late", [False, True], ids=["by itself", "before a late transaction"])
+def test_another_writer_waits_for_no_more_than_a_piece(uploads, database, is_late):
+    others: list[int] = []
+    file = Watched(b"x" * 3 * PIECE, lambda: others.append(keep(uploads, b"other")))
+
+    def note(_: object) -> None: ...
+
+    work = partial(uploads.keep, "a", file)
+    number = database.transact_late(work, first=note, last=note) if is_late else work()
+    assert len(others) == 4
+    assert read(uploads, number) == b"x" * 3 * PIECE
+
+
+def test_is_no_part_of_a_transaction(uploads, database):
+    with pytest.raises(DatabaseMisuse, match="transaction is open"):
+        database.transact(lambda _: keep(uploads, b"content"))
     assert (count(database, Upload), count(database, UploadPiece)) == (0, 0)
 
 

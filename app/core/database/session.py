@@ -221,6 +221,25 @@ class Database:
                 self._count_retry,
             )
 
+    def transact_ahead(self, function: Callable[[Session], R]) -> R:
+        """As `transact`, and committed by itself, before a transaction that begins late.
+
+        For large writes in small steps, which do no harm if what follows is undone.
+
+        Raises:
+            DatabaseMisuse: A transaction is open, of which this would be a part.
+        """
+        with self.scope():
+            scope = self._required()
+            if scope.transaction is not None:
+                msg = "a transaction is open: what is to be committed ahead of it cannot be in it"
+                raise DatabaseMisuse(msg)
+            opening, scope.opening = scope.opening, None
+            try:
+                return self.transact(function)
+            finally:
+                scope.opening = opening
+
     @property
     def is_in_transaction(self) -> bool:
         """Whether what is written here is part of a transaction, whose end decides about it."""

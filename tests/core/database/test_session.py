@@ -261,6 +261,25 @@ class TestLateTransaction:
         database.transact_late(work, first=lambda _: None, last=lambda _: None)
         assert runs == [0, 1]
 
+    def test_what_goes_ahead_of_it_is_committed_whatever_becomes_of_it(self, database, service):
+        def work() -> None:
+            database.transact_ahead(lambda _: service.open("ann"))
+            service.open("bob")
+            raise ValueError
+
+        with pytest.raises(ValueError):  # noqa: PT011  the one of the line above
+            database.transact_late(work, first=lambda _: None, last=lambda _: None)
+        assert count(database) == 1
+
+    def test_nothing_goes_ahead_of_what_has_begun(self, database, service):
+        def work() -> None:
+            service.open("ann")
+            database.transact_ahead(lambda _: service.open("bob"))
+
+        with pytest.raises(DatabaseMisuse, match="transaction is open"):
+            database.transact_late(work, first=lambda _: None, last=lambda _: None)
+        assert count(database) == 0
+
     def test_is_refused_inside_a_transaction(self, database):
         def late(_: Session) -> None:
             database.transact_late(lambda: None, first=lambda _: None, last=lambda _: None)
