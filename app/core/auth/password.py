@@ -30,7 +30,7 @@ COMMON = Path(__file__).with_name("common_password.txt")
 
 _ALNUM, _ALPHA = str.isalnum, str.isalpha
 _WORD = re.compile(r"[^\W_]+")
-_EDGES = re.compile(r"\A[\W\d_]+|[\W\d_]+\Z")
+_HEAD, _TAIL = re.compile(r"\A[\W\d_]++"), re.compile(r"[\W\d_]++\Z")
 # What is written for a letter; three kinds of stroke are one, whichever is meant.
 _LOOKALIKE = str.maketrans("013457@$!|l", "oieastasiii")
 # What is drawn as nothing although Unicode counts it among letters, marks and signs: joiners,
@@ -108,15 +108,13 @@ def _is_made_of(text: str, words: Iterable[str]) -> bool:
     pieces = {piece for word in folded for piece in (*_WORD.findall(word), _only(word, _ALNUM))}
     pieces |= {piece[::-1] for piece in pieces}
     lookalike = {piece.translate(_LOOKALIKE) for piece in pieces}
-    within = _EDGES.sub("", text)
+    # Digits around it may be a year, or letters in disguise.
+    begun, ended = _HEAD.sub("", text), _TAIL.sub("", text)
+    inner = {each.translate(_LOOKALIKE) for each in (text, begun, ended, _TAIL.sub("", begun))}
     return any(
         _is_used_up(_only(reading, kind), {_only(piece, kind) for piece in known})
         for kind in (_ALNUM, _ALPHA)
-        for reading, known in (
-            (text, pieces),
-            (text.translate(_LOOKALIKE), lookalike),
-            (within.translate(_LOOKALIKE), lookalike),
-        )
+        for reading, known in ((text, pieces), *((each, lookalike) for each in inner))
     )
 
 
