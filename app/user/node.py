@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 
 from pydantic import TypeAdapter
@@ -13,7 +12,6 @@ from app.core.auth.account import Account
 from app.core.auth.session.state import ACCOUNT_TTL
 from app.core.cache import Changes, Manager, Node
 from app.core.database import Database
-from app.core.schema import Validators
 from app.user.model import User, normalize_username
 from app.user.schema import UserOut
 
@@ -22,21 +20,15 @@ BATCH = 5000
 """Rows that are read at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class UserPage:
-    """An account as it is answered."""
+class UserNode(Node[bytes]):
+    """An account by its name, as the JSON that it is answered with.
 
-    body: bytes
-    """JSON."""
-    validators: Validators
-    """What tells it from another state."""
-
-
-class UserNode(Node[UserPage]):
-    """An account by its name."""
+    Its entity tag is a hash of that: one made of the row would show changes that nobody may see.
+    """
 
     storages = ({"storage": "local", "ttl": timedelta(seconds=2)}, "redis")
     prefix = "user"
+    version = 2
 
     def __init__(self, username: str, database: Database | None = None) -> None:
         self.username = username
@@ -46,15 +38,12 @@ class UserNode(Node[UserPage]):
         """Its name, folded."""
         return self.username
 
-    def load(self) -> UserPage | None:
+    def load(self) -> bytes | None:
         """Read it, and write the answer."""
         assert self._database is not None  # noqa: S101  nodes without one are for removing
         with self._database.latest() as session:
             user = session.scalar(select(User).where(User.username == self.username))
-            if user is None:
-                return None
-            body = _USER.dump_json(_USER.validate_python(user))
-            return UserPage(body, user.validators)
+            return _USER.dump_json(_USER.validate_python(user)) if user else None
 
 
 class AccountNode(Node[Account]):
@@ -91,8 +80,8 @@ class UserPages:
         self._cache = cache
         cache.register_node(UserNode, AccountNode)
 
-    def user(self, username: str) -> UserPage | None:
-        """The account of this name, however it is written; None if there is none."""
+    def user(self, username: str) -> bytes | None:
+        """The account of this name, however it is written, as JSON; None if there is none."""
         return self._cache.get(UserNode(normalize_username(username), self._database))
 
     def account(self, user_id: int) -> Account | None:

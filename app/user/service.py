@@ -15,7 +15,7 @@ from app.core.database import Database, is_duplicate, transactional
 from app.core.exceptions import ValidationFailed
 from app.core.log_config import get_logger
 from app.core.paging import Order, Window, read_page
-from app.core.schema import PageQuery, Validators
+from app.core.schema import PageQuery
 from app.user.exceptions import UsernameTaken, UserNotFound
 from app.user.model import USERNAME_PATTERN, User, normalize_username
 
@@ -50,11 +50,6 @@ class UserService:
         if user := self.find(username):
             return user
         raise UserNotFound
-
-    def validators(self, username: str) -> Validators | None:
-        """The account's validators; None if there is no such account."""
-        user = self.find(username)
-        return user.validators if user else None
 
     def exists(self, username: str) -> bool:
         """Whether an account has this name."""

@@ -22,7 +22,6 @@ from app.core.web import (
     needs,
     provided,
     public,
-    ready,
     tag_headers,
 )
 from app.core.web.blueprint import shaper_of
@@ -167,8 +166,8 @@ def read_user(path: UserPath, principal: Principal | None) -> Response:
     """Read one account; with `user:manage`, with its roles and `disabled`."""
     if principal is not None and principal.may(Permission.USER_MANAGE):
         return cast("Response", _as_account(users.get(path.username)))
-    if page := pages.user(path.username):
-        return ready(page.body, page.validators)
+    if body := pages.user(path.username):
+        return Response.of_data(body)
     raise UserNotFound
 
 

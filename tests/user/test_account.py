@@ -182,6 +182,15 @@ class TestProfile:
         tag = {"If-None-Match": public.headers["ETag"]}
         assert small_house.call("GET", "/users/root", root, headers=tag).status_code == 200
 
+    def test_a_public_answer_shows_no_change_of_what_is_private(self, small_house: House):
+        small_house.account("ada")
+        token = small_house.sign_in("ada")["access_token"]
+        before = small_house.call("GET", "/users/ada").headers
+        small_house.call("PATCH", "/users/me", token, json={"email": "a@example.org"})
+        after = small_house.call("GET", "/users/ada").headers
+        assert before["ETag"] == after["ETag"]
+        assert "Last-Modified" not in after
+
     def test_what_one_caller_gets_no_shared_cache_keeps(self, small_house: House):
         for name in ("ada", "bob"):
             small_house.account(name)
