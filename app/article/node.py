@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import func, select
-from sqlalchemy.orm import undefer_group
+from sqlalchemy import func, select, true
+from sqlalchemy.orm import lazyload, load_only, undefer_group
 
 from app.article.model import Article, ArticleState, ArticleTag, ArticleViews
 from app.article.query import is_published, walks_of
@@ -21,12 +21,14 @@ from app.article.schema import MAX_TAGS, ArticleEntry, ArticleOut, ArticleQuery
 from app.article.tag import top_tags
 from app.core.cache import CachedList, Changes, Manager, Node, StorageOptions
 from app.core.database import Database, utc_now
-from app.core.paging import Window, walk_page
-from app.core.schema import Page
+from app.core.paging import Order, Walk, Window, walk_page
+from app.core.schema import Page, PageQuery
 
 # The near storage is short: that is what one process may miss while it hears nothing of others.
 NEAR: StorageOptions = {"storage": "local", "ttl": timedelta(seconds=2)}
 STORAGES: Sequence[str | StorageOptions] = [NEAR, "redis"]
+PART = 200
+"""Names of the most read that are read at once."""
 BATCH = 5000
 """Rows that are read at once."""
 TOP_TAGS_TTL = timedelta(seconds=30)
@@ -185,9 +187,16 @@ class ArticlePages:
 
     def slugs(self) -> Iterator[str]:
         """Their names, the ones that are read most first."""
-        query = select(Article.slug).where(Article.published_at.is_not(None))
-        with self._database.latest() as session:
-            yield from session.scalars(query.order_by(Article.views.desc(), Article.id.desc()))
+        query = select(Article).options(load_only(Article.slug), lazyload("*"))
+        order, is_listed = Order(Article.views, Article.id), Article.listed == true()
+        walk = Walk(order, [is_listed], index="ix_article_views")
+        cursor: str | None = ""
+        while cursor is not None:
+            wanted = PageQuery.model_construct(cursor=cursor, page_size=PART)
+            with self._database.latest() as session:
+                part = walk_page(session, query, [walk], wanted)
+            yield from (article.slug for article in part.items)
+            cursor = part.next_cursor
 
     def all_slugs(self) -> Iterator[str]:
         """The names of all articles, drafts among them."""

@@ -152,11 +152,13 @@ def test_added_up_views_reach_the_lists(api: API) -> None:
 
 
 def test_an_account_that_changes_shows_at_once(api: API) -> None:
-    before = read(api, "/users/eve").headers["ETag"]
+    before = api.call("GET", "/users/eve", by="admin")
 
     api.call("PUT", "/users/eve/roles", by="admin", json={"roles": ["author"]})
 
-    assert before != read(api, "/users/eve").headers["ETag"]
+    after = api.call("GET", "/users/eve", by="admin")
+    assert (before.json["roles"], after.json["roles"]) == (["user"], ["author"])
+    assert before.headers["ETag"] != after.headers["ETag"]
 
 
 def test_signing_up_ends_the_memory_that_there_is_nobody(api: API) -> None:

@@ -10,8 +10,10 @@ import pytest
 from sqlalchemy import insert
 
 from app.article.model import Article, ArticleTag
+from app.article.node import ArticlePages
 from app.article.schema import ArticleQuery
 from app.article.service import ArticleService
+from app.core.cache import Manager, NoStorage
 from app.core.database import Database, utc_now
 from app.core.outbox import Outbox
 from app.core.paging import encode_cursor
@@ -121,6 +123,18 @@ class TestOneFilter:
 
     def test_page_with_total_is_read_from_its_index(self, articles, along):
         require_walks(articles, along, page=20)
+
+
+def test_names_for_warming_are_read_from_an_index_part_by_part(articles):
+    cache = Manager()
+    for storage in ("local", "redis"):
+        cache.register_storage(storage, NoStorage())
+    pages = ArticlePages(articles.database, cache)
+    found: list[str] = []
+    lines = plan.explain(articles.database.engine, lambda: found.extend(pages.slugs()))
+    assert len(set(found)) == len(found) == COUNT
+    assert found[0] == "article-2990"
+    require_walk(lines, index_of(None, "-views"))
 
 
 @pytest.mark.parametrize("sort", ["-published_at", "-views"])
