@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, cast
 
 from flask import current_app
@@ -17,9 +18,9 @@ from app.core.paging import Window
 from app.core.web.document import SECURITY_SCHEME
 from app.core.web.guard import Authenticate, Need, admit, need_of
 from app.core.web.idempotency import PARAMETER, answer_once, claim_of, is_idempotent
-from app.core.web.limit import early_limits, spend_early
+from app.core.web.limit import early_limits, spent_early
 from app.core.web.linking import link_header
-from app.core.web.request import Response, current_request
+from app.core.web.request import Request, Response, current_request
 from app.core.web.row import writer_of
 from app.core.web.validation import Reader, file_fields, read, reader_of
 
@@ -94,8 +95,10 @@ def bind(
     def bound(**_: object) -> object:
         request = current_request()
         principal = admit(request, need, _authenticate)
-        if limits:
-            spend_early(limits, request)
+        with spent_early(limits, request) if limits else nullcontext():
+            return answer(request, principal)
+
+    def answer(request: Request, principal: Principal | None) -> object:
         claim = claim_of(request) if takes_key else None
         values: dict[str, Any] = read(request, readers)
         if takes_principal:

@@ -6,9 +6,9 @@
     @limited("10/minute", by=account_name, fail="closed", counts=WrongPassword)
     def create_token(...) -> ...:
 
-A limit is checked once its caller is admitted. One that counts every call, by something else than
-`account_name`, is checked before the body is read, since reading is a part of what it bounds; the
-others are checked when the parameters are known. Several are checked from the top down, and the
+A limit is checked once its caller is admitted, before the body is read, since reading is a part of
+what it bounds; what counts by something in the body (`account_name`, `guess_limited`) is checked
+when the parameters are known. Several are checked from the top down, and the
 first that is used up answers 429 with `Retry-After`. Every answer of the route says where the
 caller stands (draft-ietf-httpapi-ratelimit-headers).
 """
@@ -18,8 +18,8 @@ from __future__ import annotations
 import functools
 import math
 import unicodedata
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -52,13 +52,18 @@ _SPENT = "strongback.limits.spent"
 
 
 def client_address(request: Request) -> str:
-    """The client's address, as far as `WEB_PROXIES` are trusted to tell.
+    """The client's network, as far as `WEB_PROXIES` are trusted to tell."""
+    return network_of(request.remote_addr or "")
+
+
+def network_of(text: str) -> str:
+    """What an address counts as.
 
     An IPv6 customer has a network of at least 64 bits to choose addresses from, so that counts as
     one (RFC 6177).
     """
     try:
-        address = ip_address(request.remote_addr or "")
+        address = ip_address(text)
     except ValueError:
         return "unknown"  # a Unix socket: one limit for all is better than none
     if not isinstance(address, IPv6Address):
@@ -165,14 +170,14 @@ def limited(
 
         @functools.wraps(view)
         def within(*args: object, **kwargs: object) -> object:
-            if limit in current_request().environ.get(_SPENT, ()):
-                return view(*args, **kwargs)
-            spending = _spend(limit)
+            early = current_request().environ.get(_SPENT, {})
+            spending = early[limit] if limit in early else _spend(limit)
             if spending is None or counts is None:
                 return view(*args, **kwargs)
+            early.pop(limit, None)
             return _call_counting(counts, spending, lambda: view(*args, **kwargs))
 
-        if counts is None and by is not account_name:
+        if by is not account_name:
             within.__early__ = (limit, *early_limits(view))  # type: ignore[attr-defined]
         return cast("ViewT", within)
 
@@ -184,16 +189,26 @@ def early_limits(view: Callable[..., Any]) -> tuple[Limit, ...]:
     return getattr(view, "__early__", ())
 
 
-def spend_early(limits: tuple[Limit, ...], request: Request) -> None:
+@contextmanager
+def spent_early(limits: tuple[Limit, ...], request: Request) -> Iterator[None]:
     """Count a request whose body has not been read.
+
+    What counts failures of the view is given back where the view was never called.
 
     Raises:
         TooManyRequests: A limit is used up.
         ServiceUnavailable: Redis is gone, and a limit does not go without.
     """
-    request.environ[_SPENT] = limits
-    for limit in limits:
-        _spend(limit)
+    spent: dict[Limit, Spending | None] = {}
+    request.environ[_SPENT] = spent
+    try:
+        for limit in limits:
+            spent[limit] = _spend(limit)
+        yield
+    finally:
+        for limit, spending in spent.items():
+            if spending is not None and limit.counts is not None:
+                spending.give_back()
 
 
 def _call_counting(counts: Counts, spending: Refundable, view: Callable[[], object]) -> object:

@@ -44,6 +44,16 @@ class Login(Schema):
     password: str
 
 
+def add_guarded(api: APIBlueprint) -> None:
+    @api.post("/guarded")
+    @public
+    @limited("2/minute", by=client_address, fail="closed", counts=WrongPassword)
+    def guard(form: Login) -> dict[str, str]:
+        if form.password != "right":
+            raise WrongPassword
+        return {}
+
+
 def probe_routes() -> APIBlueprint:
     """Routes as slices declare them."""
     api = APIBlueprint("probe", __name__, url_prefix="/probe")
@@ -64,6 +74,8 @@ def probe_routes() -> APIBlueprint:
     @limited("2/3 seconds", by=client_address, fail="process")
     def read_short() -> dict[str, int]:
         return {}
+
+    add_guarded(api)
 
     @api.post("/token")
     @public
@@ -189,6 +201,22 @@ class TestAnswers:
         form = "application/x-www-form-urlencoded"
         client.post("/probe/written", input_stream=body, content_length=27, content_type=form)
         assert body.tell() == 0
+
+    def test_a_body_is_not_read_once_too_many_have_failed(self, client: FlaskClient) -> None:
+        for _ in range(2):
+            client.post("/probe/guarded", data={"username": "a", "password": "wrong"})
+        body = BytesIO(b"username=ada&password=right")
+        form = "application/x-www-form-urlencoded"
+        answer = client.post(
+            "/probe/guarded", input_stream=body, content_length=27, content_type=form
+        )
+        assert (answer.status_code, body.tell()) == (429, 0)
+
+    def test_a_body_that_is_wrong_is_no_failure_of_the_view(self, client: FlaskClient) -> None:
+        answers = [client.post("/probe/guarded", data={"a": "b"}) for _ in range(3)]
+        right = client.post("/probe/guarded", data={"username": "a", "password": "right"})
+        assert [answer.status_code for answer in (*answers, right)] == [422, 422, 422, 200]
+        assert right.headers["RateLimit"].startswith('"client-address";r=2;')
 
     def test_a_request_counts_once_though_its_limit_is_asked_early(
         self, client: FlaskClient
