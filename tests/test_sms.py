@@ -165,6 +165,18 @@ class TestAsking:
         assert 1 <= int(answer.headers["Retry-After"]) <= 60
         assert len(office.tencent.messages) == 1
 
+    def test_by_strangers_leaves_as_many_to_the_owners_network(self, settings, tencent):
+        settings.app_var_dir.mkdir(parents=True, exist_ok=True)
+        office = Office(settings.model_copy(update={"sms_daily_per_number": 1}), tencent)
+        office.resident("ada")  # which took the number's only message
+        ask = partial(office.house.call, "POST", "/auth/sms-codes", json={"phone": PHONE})
+        stranger = ask(environ_overrides={"REMOTE_ADDR": "203.0.113.9"})
+        owner = ask()
+        office.forget()
+        again = ask()
+        office.house.close()
+        assert [each.status_code for each in (stranger, owner, again)] == [429, 202, 429]
+
     def test_by_a_hundred_at_once_sends_one(self, small_office: Office):
         call = partial(small_office.house.call, "POST", "/auth/sms-codes", json={"phone": PHONE})
         answers = run_together(*[call] * 100)

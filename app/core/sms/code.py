@@ -6,14 +6,16 @@
 The handle is for whoever asked: a code is good with it alone, so that nobody else's guesses spend
 the tries (OWASP ASVS 5.0, 6.6.2).
 
-A code says nothing about accounts, and nothing about accounts is looked up when one is asked for:
-the answer is the same, and takes as long, whether or not anybody has registered the number.
+A code says nothing about accounts, and nothing about accounts is looked up when one is asked for
+within the limits: the answer is the same, and takes as long, whether or not anybody has registered
+the number.
 """
 
 from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -79,13 +81,20 @@ class SmsCodes:
 
     # Asking for one
 
-    def request(self, phone: str, purpose: Purpose, address: str) -> str:
+    def request(
+        self,
+        phone: str,
+        purpose: Purpose,
+        address: str,
+        is_owner: Callable[[], bool] = lambda: False,
+    ) -> str:
         """Have a new code sent to a number; one that was asked for before stays good.
 
         Args:
             phone: Whom it is for (E.164).
             purpose: What it is to be good for.
             address: Who asks, to be counted by.
+            is_owner: Whether the number's owner has signed in from there, see `SmsQuotas.take`.
 
         Returns:
             The handle that the code is good with.
@@ -103,15 +112,17 @@ class SmsCodes:
             raise PhoneNotServed(
                 errors=[{"field": "body.phone", "message": message, "type": "phone_prefix"}]
             )
-        handle = self._request(phone, purpose, address)
+        handle = self._request(phone, purpose, address, is_owner)
         log.info("sms_code_requested", number=mask_phone(phone), purpose=purpose, address=address)
         return handle
 
     @transactional
-    def _request(self, phone: str, purpose: Purpose, address: str) -> str:
+    def _request(
+        self, phone: str, purpose: Purpose, address: str, is_owner: Callable[[], bool]
+    ) -> str:
         # The number's count is locked from here on: of many requests at once one finds that the
         # last message is old enough, and what the others have taken is undone with them.
-        self._quotas.take(phone, address)
+        self._quotas.take(phone, address, is_owner)
         now, nonce, key = utc_now(), secrets.token_hex(16), self._keys[0]
         self._refuse_early(phone, now)
         self.database.session.add(

@@ -7,6 +7,7 @@ on them: they hold for all processes, need no Redis, and are undone with a messa
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from datetime import datetime, time, timedelta
 
 from sqlalchemy import delete, exists, select, update
@@ -39,8 +40,14 @@ class SmsQuotas:
         self._key = hmac.digest(secret.encode(), _PURPOSE, "sha256")
 
     @transactional
-    def take(self, phone: str, address: str) -> None:
+    def take(self, phone: str, address: str, is_owner: Callable[[], bool]) -> None:
         """Count one message, or refuse it; to be called in the transaction that causes it.
+
+        Args:
+            phone: Whom it goes to.
+            address: Who asks.
+            is_owner: Whether the number's owner has signed in from there: then what strangers have
+                asked for leaves as many again. Asked only when the number's share is used up.
 
         Raises:
             SmsLimitReached: The number or the address has had its share of the day.
@@ -48,13 +55,14 @@ class SmsQuotas:
         """
         now, settings = utc_now(), self._settings
         headers = {"Retry-After": str(_until_midnight(now))}
-        # What everybody shares comes last: its row is locked until the commit.
-        for who, limit in (
-            (f"phone\0{phone}", settings.sms_daily_per_number),
-            (f"address\0{address}", settings.sms_daily_per_address),
+        per_number, per_address = settings.sms_daily_per_number, settings.sms_daily_per_address
+        if not self._spend(f"phone\0{phone}", per_number, now) and not (
+            is_owner() and self._spend(f"owner\0{phone}", per_number, now)
         ):
-            if not self._spend(who, limit, now):
-                raise SmsLimitReached(headers=headers)
+            raise SmsLimitReached(headers=headers)
+        if not self._spend(f"address\0{address}", per_address, now):
+            raise SmsLimitReached(headers=headers)
+        # What everybody shares comes last: its row is locked until the commit.
         if not self._spend(EVERYBODY, settings.sms_daily_budget, now):
             log.error("sms_budget_spent", budget=settings.sms_daily_budget)
             raise SmsBudgetSpent(headers=headers)

@@ -6,18 +6,20 @@ from typing import Annotated
 
 from pydantic import Field
 
+from app.core.auth.session.service import SessionService
 from app.core.schema import RequestBody, Schema
 from app.core.sms.code import INTERVAL, LIFETIME, Purpose, SmsCodes
 from app.core.sms.phone import Phone
 from app.core.web.app import provided
 from app.core.web.blueprint import APIBlueprint
 from app.core.web.guard import public
-from app.core.web.limit import client_address, limited
+from app.core.web.limit import client_address, limited, network_of
 from app.core.web.request import current_request
 
 # Not the OAuth server's blueprint: this one's errors are those of everybody else.
 api = APIBlueprint("sms", __name__, url_prefix="/api/v1/auth")
 codes = provided(SmsCodes)
+sessions = provided(SessionService)
 
 
 class SmsCodeIn(RequestBody):
@@ -48,9 +50,17 @@ def send_sms_code(body: SmsCodeIn) -> tuple[dict[str, str | int], int]:
 
     The answer is the same whether or not anybody has registered the number: it is not looked up.
     """
-    handle = codes.request(body.phone, body.purpose, client_address(current_request()))
+    network = client_address(current_request())
+    handle = codes.request(
+        body.phone, body.purpose, network, lambda: _is_owner(body.phone, network)
+    )
     return {
         "handle": handle,
         "expires_in": int(LIFETIME.total_seconds()),
         "retry_after": int(INTERVAL.total_seconds()),
     }, 202
+
+
+def _is_owner(phone: str, network: str) -> bool:
+    account = sessions.accounts.account_of_phone(phone)
+    return account is not None and network in map(network_of, sessions.addresses(account.id))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -290,6 +290,11 @@ class SessionService:
         return row is not None
 
     # Looking up
+
+    def addresses(self, user_id: int) -> Sequence[str]:
+        """Where an account's sessions of the last months have last got their tokens."""
+        query = select(AuthSession.address).where(AuthSession.user_id == user_id).distinct()
+        return self.database.session.scalars(query).all()
 
     def state(self, session_id: str) -> SessionState | None:
         """The session's state, at most a second old; None if it is over or its account closed."""
