@@ -21,7 +21,7 @@ $(shell [ -x $(BIN)/python ] || rm -rf $(DONE))
 
 # Extra arguments of a target: make test ARGS="-k article", make run ARGS="--port 9000".
 ARGS ?=
-# The most processes that `make test` uses; it never uses more than there are cores.
+# The most processes in which the tests run; it never uses more than there are cores.
 JOBS ?= 8
 
 export NO_MKDOCS_2_WARNING := 1
@@ -78,8 +78,13 @@ run: $(DONE)/run ## Start the application with sample data on http://127.0.0.1:8
 	@exec $(BIN)/python -m flask --app app.main serve --demo $(ARGS)
 
 .PHONY: test
-test: $(DONE)/test ## Run the tests on all cores (ARGS="-k name" selects some)
-	@exec $(BIN)/python -m pytest -n auto --maxprocesses $(JOBS) $(ARGS)
+test: $(DONE)/test ## Run the tests that start no other process (ARGS="-k name" selects some)
+	@exec $(BIN)/python -m pytest -n auto --maxprocesses $(JOBS) -m 'not process' $(ARGS)
+
+# What is not installed is skipped, with the reason at the end of the report.
+.PHONY: test-all
+test-all: $(DONE)/test ## Run the other tests: with MariaDB, Redis, Nginx, Chromium, processes
+	@exec $(BIN)/python -m pytest -n auto --maxprocesses $(JOBS) -m process $(ARGS)
 
 # One line per step: a step's output appears only when it fails, and the rest still runs.
 .PHONY: check
@@ -113,7 +118,7 @@ check: $(DONE)/test $(DONE)/dev $(DONE)/doc $(DONE)/actionlint ## Check format, 
 
 # Extra arguments as for make test; the report is in var/coverage/html.
 .PHONY: coverage
-coverage: $(DONE)/test ## Run the tests and report what they do not reach
+coverage: $(DONE)/test ## Run all tests and report what they do not reach
 	@mkdir -p var/coverage
 	@$(BIN)/python -m pytest -n auto --maxprocesses $(JOBS) --cov --cov-report= $(ARGS); status=$$?; \
 	$(BIN)/python -m coverage html --quiet; $(BIN)/python -m coverage report | tail -n 1; exit $$status

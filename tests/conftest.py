@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,13 +13,40 @@ from sqlalchemy import MetaData, text
 from app.core.config import Environment, Settings
 from app.core.database import Base, Database
 from tests.support.api import API
-from tests.support.mariadb import MariaDB, find_mariadb, given_mysql, run_mariadb
+from tests.support.browser import browser
+from tests.support.front import nginx
+from tests.support.mariadb import MariaDB, OwnMariaDB, find_mariadb, given_mysql, run_mariadb
 from tests.support.meilisearch_server import HEADER
+from tests.support.process import add_marks, gate, starts_processes
+from tests.support.redis import redis_server, running_redis, starts_redis
+
+__all__ = ["browser", "nginx", "redis_server", "running_redis", "starts_processes", "starts_redis"]
+
+
+def pytest_configure() -> None:
+    gate.watch()
 
 
 def pytest_report_header() -> str:
     """Say what is not there to be tested."""
     return HEADER
+
+
+@pytest.hookimpl(tryfirst=True)  # the marks are there before -m chooses by them
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    add_marks(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+    with gate.running(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    with gate.running(item):
+        return (yield)
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +83,9 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def mariadb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
+def mariadb_server(
+    starts_processes: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MariaDB]:
     """The server of TEST_MYSQL_URL, or one of this test process, once a test asks for it."""
     if given := given_mysql():
         yield given
@@ -69,12 +98,23 @@ def mariadb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB
         yield server
 
 
-@pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.mysql)])
+@pytest.fixture(scope="module")
+def own_mariadb(
+    starts_processes: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OwnMariaDB]:
+    """A server of the module's own, for tests that stop or freeze it."""
+    if find_mariadb() is None:
+        pytest.skip("mariadbd is not installed: this test did not run")
+    with run_mariadb(tmp_path_factory.mktemp("own")) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("mariadb_server", id="mariadb")])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of each back end in turn; the test runs once on each."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'test.db'}"
-    server: MariaDB = request.getfixturevalue("mariadb_server")
+    server: MariaDB = request.getfixturevalue(request.param)
     return server.url
 
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-
 from app.core.config import Settings
 from app.core.database import Base, Database
 from tests.conftest import empty
 from tests.support.cache_crash import ARTICLES, kill_writers, prepare
 from tests.support.mariadb import MariaDB
-from tests.support.redis import RedisServer, redis_server, running_redis
+from tests.support.redis import RedisServer
 
-__all__ = ["redis_server", "running_redis"]
-
-pytestmark = [pytest.mark.redis, pytest.mark.mysql]
 SECONDS = 30
 """Less than any lifetime in Redis; on a machine at rest it takes four."""
 

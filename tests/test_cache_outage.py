@@ -19,11 +19,7 @@ from tests.live import LiveServer, serving
 from tests.support.api import API
 from tests.support.cache import eventually
 from tests.support.load import Ask, under_load
-from tests.support.redis import RedisServer, redis_server, running_redis
-
-__all__ = ["redis_server", "running_redis"]
-
-pytestmark = [pytest.mark.redis, pytest.mark.slow]
+from tests.support.redis import RedisServer
 
 RATE = 100
 AWAY = 3.0

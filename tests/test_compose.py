@@ -55,7 +55,7 @@ def test_no_secret_of_the_settings_is_left_out_here():
 
 
 @pytest.fixture
-def services(tmp_path: Path) -> dict[str, Any]:
+def services(starts_processes: None, tmp_path: Path) -> dict[str, Any]:
     """Every service, where `.env` has every secret."""
     program = next((ROOT / ".venv").glob("lib/python*/site-packages/compose/docker-compose"), None)
     if program is None:

@@ -17,20 +17,14 @@ from pathlib import Path
 import pytest
 
 from tests.live import serving
-from tests.support.front import can_run_front, run_front
+from tests.support.front import run_front
 from tests.support.load import Answer, Ask, Client, Load, under_load
-from tests.support.mariadb import find_mariadb, run_mariadb
-from tests.support.redis import find_redis, run_redis
+from tests.support.mariadb import OwnMariaDB
+from tests.support.redis import RedisServer
 from tests.test_front import slow_bodies
 from tests.test_serve import DEADLINE, Server, running, wait_until
 
-pytestmark = [
-    pytest.mark.nginx,
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not can_run_front(), reason="Nginx or envsubst is not installed: its tests did not run"
-    ),
-]
+pytestmark = pytest.mark.usefixtures("nginx")
 CLIENTS = 16
 RATE = 50
 HELD = 5
@@ -135,42 +129,34 @@ def is_good_since(load: Load, moment: float) -> bool:
 
 
 class TestDatabaseRestart:
-    @pytest.mark.skipif(find_mariadb() is None, reason="mariadbd is not installed")
-    @pytest.mark.mysql
-    def test_is_answered_with_503_and_over_within_seconds(self, tmp_path):
-        (tmp_path / "var").mkdir()
-        with run_mariadb(tmp_path) as database:
-            variables = {"DATABASE_URL": database.url, "WEB_PROXIES": "1", "WEB_WORKERS": "2"}
-            with (
-                serving(tmp_path / "var", **variables) as server,
-                run_front([server.port]) as front,
-                under_load(front.port, [ARTICLES], rate=RATE) as load,
-            ):
-                time.sleep(1)
-                database.stop()
-                wait_until(lambda: load.statuses[503] >= RATE, "a second of refusals")
-                database.start()
-                back = time.monotonic()
-                wait_until(lambda: is_good_since(load, load.last_failure() + 2), "recovery")
+    def test_is_answered_with_503_and_over_within_seconds(self, own_mariadb: OwnMariaDB, tmp_path):
+        variables = {"DATABASE_URL": own_mariadb.url, "WEB_PROXIES": "1", "WEB_WORKERS": "2"}
+        with (
+            serving(tmp_path, **variables) as server,
+            run_front([server.port]) as front,
+            under_load(front.port, [ARTICLES], rate=RATE) as load,
+        ):
+            time.sleep(1)
+            own_mariadb.stop()
+            wait_until(lambda: load.statuses[503] >= RATE, "a second of refusals")
+            own_mariadb.start()
+            back = time.monotonic()
+            wait_until(lambda: is_good_since(load, load.last_failure() + 2), "recovery")
         check_documented(load, 503)
         assert load.last_failure() - back < RECOVERY
 
 
 class TestRedisRestart:
-    @pytest.mark.skipif(find_redis() is None, reason="redis-server is not installed")
-    @pytest.mark.redis
-    def test_is_noticed_by_no_reader(self, tmp_path):
-        (tmp_path / "var").mkdir()
+    def test_is_noticed_by_no_reader(self, redis_server: RedisServer, tmp_path):
         with (
-            run_redis(tmp_path) as redis,
-            serving(tmp_path / "var", REDIS_URL=redis.url, WEB_PROXIES="1") as server,
+            serving(tmp_path, REDIS_URL=redis_server.url, WEB_PROXIES="1") as server,
             run_front([server.port]) as front,
             under_load(front.port, [ARTICLES], rate=RATE) as load,
         ):
             time.sleep(1)
-            redis.kill()
+            redis_server.kill()
             time.sleep(2)
-            redis.start()
+            redis_server.start()
             time.sleep(2)
         assert set(load.statuses) == {200}
 

@@ -164,8 +164,8 @@ class TestGeneratedPages:
 
 
 class TestExamples:
-    @pytest.mark.slow
     @pytest.mark.parametrize("page", SHELL, ids=name)
+    @pytest.mark.usefixtures("starts_processes")
     def test_commands_print_what_is_shown(self, page, tmp_path):
         checkout, todo = Checkout(tmp_path / "checkout"), commands(page)
         if any(SHOWN_ADDRESS in command.text for command in todo):
@@ -174,8 +174,8 @@ class TestExamples:
         else:
             checkout.run(todo)
 
-    @pytest.mark.slow
     @pytest.mark.parametrize("page", PYTHON, ids=name)
+    @pytest.mark.usefixtures("starts_processes")
     def test_python_runs(self, page, tmp_path):
         """All marked blocks of a page, one after the other, in one process."""
         code = "\n".join(block.text for block in blocks(page) if block.is_run)
@@ -185,7 +185,7 @@ class TestExamples:
 class TestResource:
     """The slice that the guide builds, in a copy of the application."""
 
-    @pytest.mark.slow
+    @pytest.mark.usefixtures("starts_processes")
     def test_works_as_the_guide_says(self, tmp_path):
         copy = tmp_path / "copy"
         checkout = Checkout(copy, source=copy)

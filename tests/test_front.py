@@ -25,14 +25,9 @@ import pytest
 
 from app.core.config import ROOT
 from tests.live import LiveServer, serving
-from tests.support.front import Front, can_run_front, run_front
+from tests.support.front import Front, run_front
 
-pytestmark = [
-    pytest.mark.nginx,
-    pytest.mark.skipif(
-        not can_run_front(), reason="Nginx or envsubst is not installed: its tests did not run"
-    ),
-]
+pytestmark = pytest.mark.usefixtures("nginx")
 PASSWORD = "correct horse battery staple"
 TIMEOUT = 60
 """Seconds; as long as a loaded machine may need."""
@@ -40,7 +35,7 @@ ERROR_KEYS = ["code", "error_code", "message", "request_id"]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def server(nginx: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """The application, which trusts the one proxy."""
     with serving(tmp_path_factory.mktemp("server"), WEB_PROXIES="1") as started:
         yield started

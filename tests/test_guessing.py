@@ -11,10 +11,8 @@ from app.core.auth.permission import Role
 from app.core.config import Settings
 from app.core.web.limit import FAR, NEAR
 from app.main import create_app
-from tests.support.redis import RedisServer, redis_server, running_redis
+from tests.support.redis import RedisServer
 from tests.support.sign_in import PASSWORD, TOKEN, House
-
-__all__ = ["redis_server", "running_redis"]
 
 HOME, ELSEWHERE = "192.0.2.1", "203.0.113.9"
 
@@ -40,11 +38,11 @@ class Door:
         return [self.sign_in(address, "a wrong one", name).status_code for _ in range(times)]
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
+@pytest.fixture(params=["memory", pytest.param("redis_server", id="redis")])
 def door(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Door]:
     """The application with each kind of count in turn."""
-    if request.param == "redis":
-        server: RedisServer = request.getfixturevalue("redis_server")
+    if request.param != "memory":
+        server: RedisServer = request.getfixturevalue(request.param)
         settings = settings.model_copy(update={"redis_url": server.url})
     door = Door(settings)
     yield door

@@ -16,6 +16,8 @@ CURL = shutil.which("curl")
 
 @pytest.mark.parametrize("guide", ["write.md", "write.zh.md"])
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.usefixtures("starts_processes")
+@pytest.mark.usefixtures("starts_processes")
 def test_examples_of_the_writing_guide_answer_what_it_says(api, guide):
     """Each command runs, in order, and the headers that are shown are in its answer."""
     if CURL is None:

@@ -618,7 +618,6 @@ def ask(app: APIFlask, environ: dict[str, Any]) -> tuple[int, dict[str, str], by
     return status, headers, body
 
 
-@pytest.mark.slow
 def test_no_request_is_answered_500(hostile_app, logs):
     """Thousands of requests, each hostile in several ways, through the whole application."""
     hostility = Hostility(SEED)
@@ -639,7 +638,9 @@ def test_no_request_is_answered_500(hostile_app, logs):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def server(
+    starts_processes: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveServer]:
     with serving(tmp_path_factory.mktemp("hostile"), WEB_TIMEOUT="10", WEB_THREADS="8") as running:
         yield running
 
@@ -660,7 +661,6 @@ def exchange(port: int, raw: bytes) -> tuple[int, dict[str, str], bytes] | None:
         return response.status, headers, body
 
 
-@pytest.mark.slow
 def test_no_request_over_a_socket_is_answered_500(server):
     """What Gunicorn refuses by itself it answers by itself; the rest has our shape."""
     hostility = Hostility(SEED + 1)

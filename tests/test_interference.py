@@ -101,7 +101,6 @@ def require_whole(api: API) -> None:
         assert [article.title.lower()] == list(article.tags)
 
 
-@pytest.mark.mysql
 @pytest.mark.parametrize("kind", WRITES)
 def test_deadlock_leaves_nothing_half_written(mysql, kind):
     """A second connection holds what the write needs last, and then wants what it has first."""
@@ -134,7 +133,6 @@ def test_deadlock_leaves_nothing_half_written(mysql, kind):
     assert set(statuses) <= {200, 201}
 
 
-@pytest.mark.mysql
 @pytest.mark.parametrize("kind", WRITES)
 def test_lock_wait_leaves_nothing_half_written(mysql, kind):
     """A second connection holds what the write needs last, for longer than it waits, or not."""

@@ -18,6 +18,7 @@ REQUESTS = 60
 
 
 @pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.usefixtures("starts_processes")
 def test_any_worker_reports_what_all_of_them_did(name: str, tmp_path: Path) -> None:
     """`/metrics` adds up the workers, whichever of them is asked."""
     address = f"http://127.0.0.1:{(port := free_port())}"

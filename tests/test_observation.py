@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.live import LiveServer, serving
-from tests.support.mariadb import MariaDB, find_mariadb, run_mariadb
+from tests.support.mariadb import MariaDB
 from tests.test_serve import wait_until
 
 CLIENTS = 40
@@ -23,7 +23,7 @@ FORM = {"grant_type": "password", "username": "nobody", "password": "wrong"}
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
+def disk(starts_processes: None, tmp_path: Path) -> Iterator[Path]:
     """A small file system of its own."""
     if os.geteuid() != 0:
         pytest.skip("only root mounts a file system that the test may fill")
@@ -74,16 +74,6 @@ def test_a_full_disk_ends_no_worker_and_breaks_no_read(disk: Path, tmp_path: Pat
     assert "request_not_accounted" not in events
 
 
-@pytest.fixture
-def own_mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
-    """A server that this test may freeze while nobody else needs it."""
-    if find_mariadb() is None:
-        pytest.skip("mariadbd is not installed")
-    with run_mariadb(tmp_path_factory.mktemp("own")) as server:
-        yield server
-
-
-@pytest.mark.mysql
 def test_a_frozen_database_stops_no_sign_of_life_and_is_soon_answered_for(
     own_mariadb: MariaDB, tmp_path: Path
 ) -> None:
@@ -127,7 +117,6 @@ def test_a_frozen_database_stops_no_sign_of_life_and_is_soon_answered_for(
     assert "database_hangs" in server.log.read_text()
 
 
-@pytest.mark.mysql
 def test_readiness_finds_out_by_a_ping_that_a_database_is_frozen(
     own_mariadb: MariaDB, tmp_path: Path
 ) -> None:

@@ -15,8 +15,9 @@ LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 TARGET = re.compile(r"\bmake ([a-z-]+)")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
+@pytest.mark.usefixtures("starts_processes")
+@pytest.mark.usefixtures("starts_processes")
 def test_the_tour_prints_what_it_shows(page, tmp_path):
     checkout = Checkout(tmp_path / "checkout")
     with checkout.served("--demo"):

@@ -96,7 +96,6 @@ def schema_operations(app: APIFlask) -> Iterator[str]:
         yield from (f"{method.upper()} {path}" for method in methods)
 
 
-@pytest.mark.slow
 def test_answers_are_as_documented(full_app):
     config = SchemathesisConfig.from_dict(CONFIG)
     schema = schemathesis.openapi.from_wsgi("/openapi.json", full_app, config=config)

@@ -139,7 +139,9 @@ def running(server: Server, **variables: str) -> Iterator[Server]:
 
 
 @pytest.fixture(params=SERVERS)
-def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+def server(
+    starts_processes: None, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Server]:
     """Each server in turn, with two workers."""
     with running(Server(request.param, tmp_path), WEB_WORKERS="2") as started:
         wait_until(lambda: started.count_workers() == 2, "the start of both workers")
@@ -210,6 +212,7 @@ def test_a_second_server_says_that_the_port_is_taken(server: Server, tmp_path: P
 
 
 @pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.usefixtures("starts_processes")
 def test_an_application_that_cannot_be_loaded_ends_the_server_with_an_event(
     name: str, tmp_path: Path
 ) -> None:
@@ -222,6 +225,7 @@ def test_an_application_that_cannot_be_loaded_ends_the_server_with_an_event(
 
 @pytest.mark.parametrize("name", SERVERS)
 @pytest.mark.parametrize("attempt", range(3))
+@pytest.mark.usefixtures("starts_processes")
 def test_a_stop_while_workers_start_ends_the_server(
     name: str, attempt: int, tmp_path: Path
 ) -> None:
@@ -236,7 +240,7 @@ def test_a_stop_while_workers_start_ends_the_server(
 
 
 @pytest.fixture
-def gunicorn(tmp_path: Path) -> Iterator[Server]:
+def gunicorn(starts_processes: None, tmp_path: Path) -> Iterator[Server]:
     with running(Server("gunicorn", tmp_path), WEB_WORKERS="2") as started:
         yield started
 
@@ -441,6 +445,7 @@ def test_a_handshake_of_tls_is_told_where_it_has_come(gunicorn: Server) -> None:
     assert message in gunicorn.log
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_a_worker_says_that_it_lives_while_every_thread_is_taken(tmp_path: Path) -> None:
     variables = {"WEB_WORKERS": "1", "SLOW_SECONDS": "600", "WEB_TIMEOUT": "1"}
     slow = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -513,6 +518,7 @@ def test_a_host_of_another_machine_is_refused(host: str, startable: Settings) ->
         check_start(startable.model_copy(update={"web_host": host}))
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_a_privileged_port_is_refused_with_the_remedy() -> None:
     """Run without the right to bind low ports; where the system gives it to all, they are free."""
     first = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())

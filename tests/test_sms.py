@@ -18,13 +18,11 @@ from app.core.outbox import Outbox, Parcel, Relay
 from app.core.task import Runner
 from app.main import create_app
 from app.user.model import User
-from tests.support.redis import RedisServer, redis_server, running_redis
+from tests.support.redis import RedisServer
 from tests.support.sign_in import PASSWORD, House
 from tests.support.sms import OTHER, PHONE, another
 from tests.support.tencent import Tencent, run_tencent
 from tests.support.thread import run_together
-
-__all__ = ["redis_server", "running_redis"]
 
 GRANT = "urn:strongback:params:oauth:grant-type:sms-code"
 SAFE = {"app_env": Environment.PRODUCTION, "app_secret_key": secrets.token_urlsafe(48)}
@@ -197,7 +195,6 @@ class TestAsking:
         answer = small_office.ask("+85291234567")
         assert (answer.status_code, answer.json["error_code"]) == (422, 12007)
 
-    @pytest.mark.redis
     def test_fails_closed_without_redis(self, settings: Settings, redis_server: RedisServer):
         app = create_app(settings.model_copy(update={"redis_url": redis_server.url}))
         redis_server.kill()

@@ -19,11 +19,10 @@ import pytest
 from app.core.config import ROOT
 from app.core.task.alive import INTERVAL
 from tests.support.port import free_port
-from tests.support.redis import RedisServer, find_redis, redis_server, run_redis, running_redis
+from tests.support.redis import RedisServer, run_redis
 from tests.support.worker import wait_until
 
-__all__ = ["redis_server", "running_redis"]
-
+pytestmark = pytest.mark.usefixtures("starts_processes")
 SCRIPTS = ROOT / "compose" / "web" / "celery"
 BIN = Path(sys.executable).parent
 PASSWORD = "sesame-opens-the-cave"
@@ -98,7 +97,6 @@ def test_flower_refuses_a_login_that_it_cannot_check(variable, value, tmp_path):
     assert output.startswith(f"{variable}: ")
 
 
-@pytest.mark.redis
 def test_flower_answers_those_who_know_the_password(redis_server: RedisServer, tmp_path):
     pytest.importorskip("flower", reason="Flower is not installed: its pages were not tested")
     port = free_port()
@@ -123,7 +121,6 @@ def touched(file: Path) -> float:
     return file.stat().st_mtime if file.exists() else 0.0
 
 
-@pytest.mark.redis
 @pytest.mark.parametrize("name", ["worker", "beat"])
 def test_a_process_that_can_work_shows_it(name, redis_server: RedisServer, tmp_path):
     file = tmp_path / "alive"
@@ -141,8 +138,7 @@ ODD = "p%40@:/#?& '\"\\[汉"
 """A password that would mean something else in an address or a file of settings."""
 
 
-@pytest.mark.redis
-@pytest.mark.skipif(find_redis() is None, reason="redis-server is not installed")
+@pytest.mark.usefixtures("starts_redis")
 @pytest.mark.parametrize("is_in_address", [True, False])
 @pytest.mark.parametrize("name", ["worker", "beat", "flower"])
 def test_in_production_a_process_signs_in_to_redis_by_any_password(name, is_in_address, tmp_path):
@@ -172,16 +168,11 @@ def test_in_production_a_process_signs_in_to_redis_by_any_password(name, is_in_a
                 wait_until(lambda: touched(file) > 0, "the first sign of life")
 
 
-@pytest.mark.redis
-@pytest.mark.skipif(find_redis() is None, reason="redis-server is not installed")
-def test_a_worker_without_its_broker_shows_no_life(tmp_path):
+def test_a_worker_without_its_broker_shows_no_life(redis_server: RedisServer, tmp_path):
     file = tmp_path / "alive"
-    with (
-        run_redis(tmp_path) as redis,
-        script("worker", tmp_path, REDIS_URL=redis.url, TASK_ALIVE_FILE=str(file)),
-    ):
+    with script("worker", tmp_path, REDIS_URL=redis_server.url, TASK_ALIVE_FILE=str(file)):
         wait_until(lambda: touched(file) > 0, "the first sign of life", 60)
-        redis.kill()
+        redis_server.kill()
         wait_until(lambda: time.time() - touched(file) > 3 * INTERVAL, "a silence")
 
 

@@ -129,6 +129,7 @@ class TestAnArticleWithManyComments:
         assert max(deleted) <= removal.MOST_AT_ONCE
 
     @pytest.mark.parametrize("commits", [1, 2, 3, 4])
+    @pytest.mark.usefixtures("starts_processes")
     def test_is_deleted_to_the_end_after_a_kill_on_the_way(self, loved, commits):
         number = loved.call("GET", "/articles/tea").json["id"]
         delete(loved)

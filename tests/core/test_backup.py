@@ -153,7 +153,6 @@ class TestRoundTrip:
         assert application.count(RefreshToken) == 0  # by the foreign key
 
 
-@pytest.mark.mysql
 class TestDump:
     """What a dump of MySQL may be like inside an archive that is whole."""
 

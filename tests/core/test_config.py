@@ -363,11 +363,13 @@ class TestEnvFile:
             "!*?[]{}()<>|&;~",
         ],
     )
+    @pytest.mark.usefixtures("starts_processes")
     def test_single_quotes_are_read_alike_by_docker_compose(self, env_file, value):
         env_file.write_text(f"MYSQL_PASSWORD='{value}'\n")
         assert load(_env_file=env_file).mysql_password.get_secret_value() == value
         assert compose_reads(env_file.parent)["MYSQL_PASSWORD"] == value
 
+    @pytest.mark.usefixtures("starts_processes")
     def test_a_quote_in_single_quotes_is_written_with_a_backslash(self, env_file):
         env_file.write_text("MYSQL_PASSWORD='it\\'s'\n")
         assert load(_env_file=env_file).mysql_password.get_secret_value() == "it's"
@@ -395,6 +397,7 @@ class TestEnvFile:
         settings = load(_env_file=env_file)
         assert (settings.web_port, settings.web_host) == (8001, "::1")
 
+    @pytest.mark.usefixtures("starts_processes")
     def test_every_entrance_says_it_in_one_line(self, tmp_path):
         """The file is at the root of the checkout, so this is a checkout of its own."""
         shutil.copytree(ROOT / "app", tmp_path / "copy" / "app")

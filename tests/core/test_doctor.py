@@ -138,7 +138,6 @@ class TestMeilisearch:
         assert "MEILI_URL names it" in result.output
 
 
-@pytest.mark.mysql
 class TestMySQL:
     @pytest.fixture
     def account(self, mariadb_server: MariaDB) -> Iterator[MariaDB]:

@@ -242,6 +242,7 @@ def test_warnings_are_events(errors: Read) -> None:
 
 
 @pytest.mark.parametrize("where", ["main", "thread"])
+@pytest.mark.usefixtures("starts_processes")
 def test_an_uncaught_exception_is_one_event(where: str) -> None:
     raising = "raise ValueError('password=hunter2\\nforged')"
     program = "import threading\nfrom app.core.config import Settings\n" + (
@@ -518,6 +519,7 @@ if child:
 """
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_no_line_is_lost_or_torn_while_the_file_is_renamed(tmp_path: Path) -> None:
     """Four processes, two of them forked after the file was opened, write through rotations."""
     count, current = 1500, tmp_path / "error.log"

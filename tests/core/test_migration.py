@@ -4,7 +4,6 @@ import logging
 import multiprocessing
 import shutil
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -20,7 +19,7 @@ from structlog.testing import capture_logs
 from app.core.config import Settings
 from app.core.database import Base, Database, Identifier, UTCDateTime
 from app.core.migration import FOLDER, MigrationError, init_migrations, pending, upgrade
-from tests.support.mariadb import MariaDB, OwnMariaDB, find_mariadb, run_mariadb
+from tests.support.mariadb import MariaDB, OwnMariaDB
 
 FIRST = """
 import sqlalchemy as sa
@@ -145,6 +144,7 @@ def test_rebuilding_a_table_keeps_the_rows_that_refer_to_it(app, bare):
     assert (_rows(bare, "parent"), _rows(bare, "child")) == (1, 1)
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_two_processes_upgrade_once(app, bare, settings, database_url, folder):
     settings = settings.model_copy(update={"database_url": database_url})
     context = multiprocessing.get_context("spawn")
@@ -158,19 +158,11 @@ def test_two_processes_upgrade_once(app, bare, settings, database_url, folder):
     assert (pending(app), _rows(bare, "child")) == ([], 1)
 
 
-@pytest.fixture(scope="module")
-def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnMariaDB]:
-    if find_mariadb() is None:
-        pytest.skip("MariaDB is not installed: its start was not waited for")
-    with run_mariadb(tmp_path_factory.mktemp("server")) as server:
-        yield server
-
-
 @pytest.fixture
-def stopped(own_server: OwnMariaDB) -> OwnMariaDB:
+def stopped(own_mariadb: OwnMariaDB) -> OwnMariaDB:
     """A server that has been there and may come back."""
-    own_server.stop()
-    return own_server
+    own_mariadb.stop()
+    return own_mariadb
 
 
 def _app_on(server: MariaDB, settings: Settings, folder: Path, wait: float) -> Flask:

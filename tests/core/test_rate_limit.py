@@ -11,10 +11,8 @@ import redis
 from app.core.config import ROOT
 from app.core.rate_limit import Backoff, MemoryWindows, Quota, Rate, RedisWindows, Windows
 from app.core.redis_client import RedisClient
-from tests.support.redis import RedisServer, redis_server, running_redis
+from tests.support.redis import RedisServer
 from tests.support.thread import run_together
-
-__all__ = ["redis_server", "running_redis"]
 
 RATE = Rate(3, 60)
 
@@ -26,7 +24,7 @@ def shared(redis_server: RedisServer) -> Iterator[RedisWindows]:
     client.close()
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
+@pytest.fixture(params=["memory", pytest.param("redis_server", id="redis")])
 def windows(request: pytest.FixtureRequest) -> Windows:
     if request.param == "memory":
         return MemoryWindows()
@@ -113,7 +111,6 @@ class TestMemoryWindows:
         assert windows.take("old", RATE).remaining == 2
 
 
-@pytest.mark.redis
 class TestRedisWindows:
     def test_processes_share_a_count(self, shared: RedisWindows, redis_server: RedisServer) -> None:
         taken = [shared.take("key", RATE).is_granted for _ in range(2)]
@@ -237,7 +234,6 @@ class TestBackoff:
         assert Backoff(0, 60, 3600, 10**6, 60).wait(10**5) == 3600
 
 
-@pytest.mark.redis
 class TestClockSetBack:
     """What was counted in a future that has gone must not keep anybody out."""
 

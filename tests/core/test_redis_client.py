@@ -10,11 +10,7 @@ from app.core.config import Settings
 from app.core.redis_client import TOLERATED_FAILURES, RedisClient, RedisUnavailable
 from app.main import create_app
 from tests.support.cache import eventually
-from tests.support.redis import PATIENCE, RedisServer, redis_server, running_redis
-
-__all__ = ["redis_server", "running_redis"]
-
-pytestmark = pytest.mark.redis
+from tests.support.redis import PATIENCE, RedisServer
 
 
 @pytest.fixture

@@ -10,11 +10,7 @@ import pytest
 from app.core.redis_client import RedisClient
 from app.core.redis_listener import SILENCE, RedisListener
 from tests.support.cache import eventually
-from tests.support.redis import RedisServer, redis_server, running_redis
-
-__all__ = ["redis_server", "running_redis"]
-
-pytestmark = pytest.mark.redis
+from tests.support.redis import RedisServer
 
 CHANNELS = ["one", "two"]
 

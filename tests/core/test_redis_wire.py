@@ -12,11 +12,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.core.redis_client import RedisClient
 from app.core.redis_wire import CHUNK, Command, RedisWire, encode
-from tests.support.redis import RedisServer, redis_server, running_redis
-
-__all__ = ["redis_server", "running_redis"]
-
-pytestmark = pytest.mark.redis
+from tests.support.redis import RedisServer
 
 
 @pytest.fixture

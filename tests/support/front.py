@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from app.core.config import ROOT
 from tests.support.mariadb import SEARCH_PATH
@@ -25,9 +26,11 @@ START_TIMEOUT = STOP_TIMEOUT = 60
 START = ROOT / "compose" / "nginx" / "start.sh"
 
 
-def can_run_front() -> bool:
-    """Whether Nginx and the tool that fills in its template are installed."""
-    return find_nginx() is not None and shutil.which("envsubst") is not None
+@pytest.fixture(scope="session")
+def nginx(starts_processes: None) -> None:
+    """Let the test start Nginx by `run_front` or `run_nginx`, where it is installed."""
+    if find_nginx() is None or shutil.which("envsubst") is None:
+        pytest.skip("Nginx or envsubst is not installed: its tests did not run")
 
 
 @dataclass

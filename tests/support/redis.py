@@ -101,10 +101,17 @@ class RedisServer:
 
 
 @pytest.fixture(scope="session")
-def running_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A server of this test process, started once a test asks for it."""
+def starts_redis(starts_processes: None) -> None:
+    """Let the test start a Redis of its own by `run_redis`, where it is installed."""
     if find_redis() is None:
         pytest.skip("redis-server is not installed: the Redis half of this test did not run")
+
+
+@pytest.fixture(scope="session")
+def running_redis(
+    starts_redis: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RedisServer]:
+    """A server of this test process, started once a test asks for it."""
     with run_redis(tmp_path_factory.mktemp("redis")) as server:
         yield server
 

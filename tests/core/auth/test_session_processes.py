@@ -20,6 +20,8 @@ from tests.support.sign_in import PASSWORD, House, house
 
 __all__ = ["house"]
 
+pytestmark = pytest.mark.usefixtures("starts_processes")
+
 PROCESSES = 8
 ROUNDS = 40
 ONE_SECOND = 1.0
@@ -83,7 +85,6 @@ def refresh_together(found: list[Worker], *tokens: str) -> list[tuple[int, Any]]
     return [worker.pipe.recv() for worker in found]
 
 
-@pytest.mark.slow
 def test_of_many_processes_that_refresh_one_token_all_get_the_same_successor(house: House):
     """As the tabs of a browser do."""
     house.account("ada")
@@ -98,7 +99,6 @@ def test_of_many_processes_that_refresh_one_token_all_get_the_same_successor(hou
             [token] = successors
 
 
-@pytest.mark.slow
 def test_without_a_grace_one_of_many_processes_succeeds_and_its_session_ends(house: House):
     house.account("ada")
     other_device = house.sign_in("ada")
@@ -114,7 +114,6 @@ def test_without_a_grace_one_of_many_processes_succeeds_and_its_session_ends(hou
         assert found[0].ask("status", other_device["access_token"]) == 200
 
 
-@pytest.mark.slow
 def test_a_retry_and_a_thief_at_once_never_leave_two_lines_of_tokens(house: House):
     """Half of the processes use the successor, half the token before it."""
     house.account("ada")

@@ -12,9 +12,7 @@ from app.core.cache import LocalStorage, Manager, RedisStorage
 from app.core.redis_client import RedisClient
 from tests.support.cache import Clock, Process, Source
 from tests.support.port import free_port
-from tests.support.redis import RedisServer, redis_server, run_redis, running_redis
-
-__all__ = ["redis_server", "running_redis"]
+from tests.support.redis import RedisServer, run_redis
 
 
 @pytest.fixture
@@ -63,7 +61,7 @@ def local_cache(clock: Clock) -> Manager:
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+def cluster(starts_redis: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A cluster of one server, which owns all slots."""
     # By default its bus listens 10,000 above the port, where there is not always one.
     options = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]

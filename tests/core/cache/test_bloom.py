@@ -19,7 +19,7 @@ WRITERS = 4
 Make = Callable[..., LocalBloom | SharedBloom]
 
 
-@pytest.fixture(params=["local", pytest.param("shared", marks=pytest.mark.redis)])
+@pytest.fixture(params=["local", pytest.param("redis_server", id="shared")])
 def make(request: pytest.FixtureRequest) -> Make:
     if request.param == "local":
         return LocalBloom
@@ -206,7 +206,6 @@ class TestEveryFilter:
             make(capacity)
 
 
-@pytest.mark.redis
 class TestSharedBloom:
     def test_processes_know_what_any_of_them_adds(self, redis_server: RedisServer) -> None:
         clients = [RedisClient(redis_server.url, connections=4) for _ in range(2)]

@@ -248,7 +248,6 @@ class TestLists:
         assert found == [1, 2, 3, 4]
 
 
-@pytest.mark.redis
 class TestRepair:
     """What is outdated is written down with the change, where other processes keep it too."""
 

@@ -20,8 +20,6 @@ from tests.support.cache import Process, Source, Word, eventually, start, word_n
 from tests.support.redis import PATIENCE, RedisServer
 from tests.support.thread import run_together
 
-pytestmark = pytest.mark.redis
-
 Make = Callable[[], Process]
 
 

@@ -12,8 +12,6 @@ from app.core.cache.combiner import LANES, Combiner
 from app.core.redis_client import RedisClient
 from tests.support.cache import eventually, start
 
-pytestmark = pytest.mark.redis
-
 BUSY = ("BLPOP", "missing", "0.15")
 """Keeps its lane for a while."""
 

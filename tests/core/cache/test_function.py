@@ -249,7 +249,6 @@ class TestRefusals:
                 return 1
 
 
-@pytest.mark.redis
 def test_results_come_back_from_redis_as_the_declared_type(remote: RedisStorage) -> None:
     cache = Manager()
     cache.register_storage("redis", remote)

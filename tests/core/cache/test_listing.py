@@ -188,7 +188,6 @@ def test_a_list_that_cannot_work_is_refused_when_it_is_declared() -> None:
         CachedList(cache, "shelf", int, storages=["redis"])
 
 
-@pytest.mark.redis
 class TestSeveralProcesses:
     @pytest.fixture
     def shelves(self, processes: Callable[[], Process]) -> list[Shelf]:

@@ -14,7 +14,7 @@ from tests.support.cache import eventually, start
 from tests.support.redis import RedisServer
 
 CODEC = JSONSerializer().codec(adapter_of(str))
-redis_mark = pytest.mark.redis
+REDIS = [pytest.param("redis_server", id="redis"), "cluster"]
 
 
 @pytest.fixture
@@ -28,26 +28,18 @@ def cluster_storage(request: pytest.FixtureRequest) -> Iterator[RedisStorage]:
     client.close()
 
 
-@pytest.fixture(
-    params=[
-        "local",
-        pytest.param("redis", marks=redis_mark),
-        pytest.param("cluster", marks=redis_mark),
-    ]
-)
+@pytest.fixture(params=["local", *REDIS])
 def storage(request: pytest.FixtureRequest) -> Storage:
     if request.param == "local":
         return LocalStorage(1000)
-    name = "remote" if request.param == "redis" else "cluster_storage"
+    name = "cluster_storage" if request.param == "cluster" else "remote"
     storage: Storage = request.getfixturevalue(name)
     return storage
 
 
-@pytest.fixture(
-    params=[pytest.param("redis", marks=redis_mark), pytest.param("cluster", marks=redis_mark)]
-)
+@pytest.fixture(params=REDIS)
 def shared(request: pytest.FixtureRequest) -> SharedStorage:
-    name = "remote" if request.param == "redis" else "cluster_storage"
+    name = "cluster_storage" if request.param == "cluster" else "remote"
     storage: SharedStorage = request.getfixturevalue(name)
     return storage
 
@@ -243,7 +235,6 @@ def read_with(storage: Storage, codec: object, key: str) -> object:
     return found.value if isinstance(found, Item) else found
 
 
-@pytest.mark.redis
 class TestTwoProcesses:
     """Two storages on one Redis are what two processes have."""
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import redis
 
 from tests.support.redis import RedisServer
@@ -15,7 +14,6 @@ from tests.support.redis import RedisServer
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.mark.redis
 def test_four_processes_load_once_and_read_their_writes(redis_server: RedisServer) -> None:
     command = [sys.executable, "-m", "tests.support.cache_worker", redis_server.url, "3"]
     workers = [

@@ -23,14 +23,12 @@ def allowed(server: MariaDB) -> int:
     return int(server.execute("SELECT @@max_connections")[0][0])
 
 
-@pytest.mark.mysql
 def test_pools_that_fit_are_taken_without_a_word(on_mysql, mariadb_server):
     with structlog.testing.capture_logs() as events:
         check_capacity(on_mysql)
     assert events == []
 
 
-@pytest.mark.mysql
 def test_pools_that_can_never_fit_are_refused_with_a_number_that_does(on_mysql, mariadb_server):
     most = allowed(mariadb_server)
     too_many = on_mysql.model_copy(update={"database_pool_size": most // 2 + 1})
@@ -42,7 +40,6 @@ def test_pools_that_can_never_fit_are_refused_with_a_number_that_does(on_mysql, 
     check_capacity(on_mysql.model_copy(update={"database_pool_size": most // 2}))
 
 
-@pytest.mark.mysql
 def test_the_limit_of_the_account_counts_too(on_mysql, mariadb_server):
     mariadb_server.execute("CREATE USER few@'%' IDENTIFIED BY 'few' WITH MAX_USER_CONNECTIONS 3")
     few = mariadb_server.address.set(username="few", password="few", database="")
@@ -54,7 +51,6 @@ def test_the_limit_of_the_account_counts_too(on_mysql, mariadb_server):
         mariadb_server.execute("DROP USER few@'%'")
 
 
-@pytest.mark.mysql
 def test_too_little_left_by_others_is_a_warning(on_mysql, mariadb_server):
     most = allowed(mariadb_server)
     others = [mariadb_server.connect() for _ in range(2)]
@@ -79,7 +75,6 @@ def test_sqlite_has_no_such_limit(settings):
     check_capacity(settings.model_copy(update={"database_pool_size": 1000, "web_workers": 256}))
 
 
-@pytest.mark.mysql
 @pytest.mark.parametrize("server", WebServer)
 def test_neither_server_starts_with_pools_that_can_never_fit(server, mariadb_server, tmp_path):
     variables = {

@@ -20,8 +20,6 @@ from app.main import create_app
 from tests.support.certificate import Certificate, make_certificate
 from tests.support.mariadb import MariaDB, OwnMariaDB, find_mariadb, run_mariadb
 
-pytestmark = pytest.mark.mysql
-
 NASTY = "p%40 $#:/@?\"'&+=%(x)s[]"
 
 
@@ -139,8 +137,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 
 @pytest.fixture(scope="module")
-def secure(
-    certificate: Certificate, tmp_path_factory: pytest.TempPathFactory
+def secure_mariadb(
+    starts_processes: None, certificate: Certificate, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[OwnMariaDB]:
     """A server that takes no connection without TLS."""
     if find_mariadb() is None:
@@ -182,25 +180,29 @@ class TestEncryption:
             ("verify_identity", "localhost"),
         ],
     )
-    def test_every_mode_but_disabled_connects(self, settings, secure, certificate, mode, host):
+    def test_every_mode_but_disabled_connects(
+        self, settings, secure_mariadb, certificate, mode, host
+    ):
         changes = {"mysql_ssl_ca": certificate.authority, "mysql_host": host}
-        assert cipher(encrypted(settings, secure, mode, **changes))
+        assert cipher(encrypted(settings, secure_mariadb, mode, **changes))
 
-    def test_disabled_is_refused_by_such_a_server(self, settings, secure):
+    def test_disabled_is_refused_by_such_a_server(self, settings, secure_mariadb):
         with pytest.raises(DBAPIError):
-            cipher(encrypted(settings, secure, "disabled"))
+            cipher(encrypted(settings, secure_mariadb, "disabled"))
 
     @pytest.mark.parametrize("mode", ["verify_ca", "verify_identity"])
-    def test_another_authority_is_refused(self, settings, secure, mode, tmp_path):
+    def test_another_authority_is_refused(self, settings, secure_mariadb, mode, tmp_path):
         other = make_certificate(tmp_path / "other", "localhost").authority
         changes = {"mysql_ssl_ca": other, "mysql_host": "localhost"}
         with pytest.raises(DBAPIError, match="certificate verify failed"):
-            cipher(encrypted(settings, secure, mode, **changes))
+            cipher(encrypted(settings, secure_mariadb, mode, **changes))
 
-    def test_another_name_is_refused_by_verify_identity_alone(self, settings, secure, certificate):
+    def test_another_name_is_refused_by_verify_identity_alone(
+        self, settings, secure_mariadb, certificate
+    ):
         changes = {"mysql_ssl_ca": certificate.authority, "mysql_host": "127.0.0.1"}
         with pytest.raises(DBAPIError, match="certificate verify failed"):
-            cipher(encrypted(settings, secure, "verify_identity", **changes))
+            cipher(encrypted(settings, secure_mariadb, "verify_identity", **changes))
 
     @pytest.mark.parametrize("mode", ["required", "verify_ca", "verify_identity"])
     def test_a_server_without_tls_is_refused(self, settings, mariadb_server, mode):
@@ -210,15 +212,17 @@ class TestEncryption:
             cipher(on_host(settings, mariadb_server, mysql_ssl_mode=mode))
 
     @pytest.mark.parametrize("content", [None, "no certificate"])
-    def test_a_file_of_authorities_that_is_none_is_named(self, settings, secure, tmp_path, content):
+    def test_a_file_of_authorities_that_is_none_is_named(
+        self, settings, secure_mariadb, tmp_path, content
+    ):
         file = tmp_path / "ca.pem"
         if content:
             file.write_text(content)
         with pytest.raises(ConfigurationError, match=r"MYSQL_SSL_CA .*ca\.pem cannot be used"):
-            cipher(encrypted(settings, secure, "verify_ca", mysql_ssl_ca=file))
+            cipher(encrypted(settings, secure_mariadb, "verify_ca", mysql_ssl_ca=file))
 
-    def test_the_address_may_say_it(self, settings, secure, certificate):
-        url = secure.address.set(username="app", password="right", host="localhost")
+    def test_the_address_may_say_it(self, settings, secure_mariadb, certificate):
+        url = secure_mariadb.address.set(username="app", password="right", host="localhost")
         options = {"ssl_mode": "verify_identity", "ssl_ca": str(certificate.authority)}
         address = url.update_query_dict(options).render_as_string(hide_password=False)
         chosen = settings.model_copy(update={"database_url": address})
@@ -229,11 +233,11 @@ class TestEncryption:
 
     @pytest.mark.parametrize("mode", ["required", "verify_ca", "verify_identity"])
     def test_backup_and_restore_are_encrypted_alike(
-        self, settings, secure, certificate, mode, tmp_path
+        self, settings, secure_mariadb, certificate, mode, tmp_path
     ):
         find_tool(DUMP_TOOLS), find_tool(CLIENT_TOOLS)
         changes = {"mysql_ssl_ca": certificate.authority, "mysql_host": "localhost"}
-        chosen = encrypted(settings, secure, mode, **changes)
+        chosen = encrypted(settings, secure_mariadb, mode, **changes)
         assert run(chosen, "db", "upgrade").exit_code == 0
         archive = str(tmp_path / "it.tar")
         for arguments in (["backup", archive], ["restore", archive, "--force"]):
@@ -241,11 +245,13 @@ class TestEncryption:
             assert result.exit_code == 0, result.output
 
     @pytest.mark.parametrize("mode", ["verify_ca", "verify_identity"])
-    def test_the_tools_of_a_backup_trust_no_other_authority(self, settings, secure, mode, tmp_path):
+    def test_the_tools_of_a_backup_trust_no_other_authority(
+        self, settings, secure_mariadb, mode, tmp_path
+    ):
         other = make_certificate(tmp_path / "other", "localhost").authority
         changes = {"mysql_ssl_ca": other, "mysql_host": "localhost"}
         file = tmp_path / "login.cnf"
-        file.write_text(login_options(encrypted(settings, secure, mode, **changes)))
+        file.write_text(login_options(encrypted(settings, secure_mariadb, mode, **changes)))
         with pytest.raises(BackupError, match=r"(?i)certificate"):
             run_tool(
                 [find_tool(DUMP_TOOLS), f"--defaults-extra-file={file}", "mysql"],

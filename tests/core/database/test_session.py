@@ -80,6 +80,7 @@ class TestScope:
 
     # Python 3.12 warns of threads that may hold a lock; those of the test runner hold none of ours.
     @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+    @pytest.mark.usefixtures("starts_processes")
     def test_forked_child_opens_connections_of_its_own(self, database, service):
         service.open("ann")
         read_end, write_end = os.pipe()

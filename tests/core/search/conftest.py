@@ -14,7 +14,9 @@ from app.core.search.sqlite import SQLiteEngine
 from tests.support.meilisearch_server import URL, real_engine
 
 # The header of the test run says whether there is a Meilisearch, so that nothing is skipped.
-ENGINES = ["sqlite", "meilisearch"] if URL else ["sqlite"]
+ENGINES = [pytest.param("sqlite_engine", id="sqlite")]
+if URL:
+    ENGINES.append(pytest.param("meilisearch_engine", id="meilisearch"))
 
 BOOK = Index(
     "book",
@@ -61,14 +63,18 @@ def sqlite_engine(tmp_path: Path) -> Iterator[SQLiteEngine]:
     engine.close()
 
 
-@pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    """Each engine, without an index; Meilisearch where MEILI_URL names one for the tests."""
-    if request.param == "sqlite":
-        yield request.getfixturevalue("sqlite_engine")
-        return
+@pytest.fixture
+def meilisearch_engine(starts_processes: None) -> Iterator[Engine]:
+    """The engine of the Meilisearch that MEILI_URL names."""
     with real_engine() as engine:
         yield engine
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Each engine, without an index; Meilisearch where MEILI_URL names one for the tests."""
+    engine: Engine = request.getfixturevalue(request.param)
+    return engine
 
 
 @pytest.fixture

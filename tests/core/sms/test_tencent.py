@@ -193,6 +193,7 @@ def test_sdk_writes_no_message_to_the_log(sender, caplog):
     assert "13800138000" not in caplog.text
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_sdk_is_not_imported_before_a_message_is_sent():
     program = "import sys, app.main; sys.exit('tencentcloud' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

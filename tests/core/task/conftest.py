@@ -8,11 +8,9 @@ import pytest
 from app.core.config import Environment, Settings
 from app.core.database import Base, Database
 from tests.conftest import empty
-from tests.support.redis import RedisServer, redis_server, running_redis
+from tests.support.redis import RedisServer
 from tests.support.task import House
 from tests.support.worker import World
-
-__all__ = ["redis_server", "running_redis"]
 
 VISIBILITY = 4
 """Seconds; just above the limit of the slowest task of `task_app`."""

@@ -10,8 +10,6 @@ from structlog.contextvars import bound_contextvars
 
 from tests.support.worker import World, wait_until
 
-pytestmark = pytest.mark.redis
-
 
 @pytest.fixture(autouse=True)
 def _forget(served: World) -> None:

@@ -25,7 +25,6 @@ from app.core.task.celery_beat import (
 from tests.support.redis import RedisServer
 from tests.support.worker import World, wait_until
 
-pytestmark = pytest.mark.redis
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 

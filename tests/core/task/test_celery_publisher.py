@@ -12,10 +12,7 @@ from app.core.task.celery_publisher import CeleryPublisher
 from tests.support.redis import RedisServer
 from tests.support.worker import World
 
-pytestmark = [
-    pytest.mark.redis,
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 QUICK = 4
 """Seconds: the promise is about one, a busy machine takes longer, and kombu by itself 4.3 or 45."""

@@ -74,6 +74,7 @@ assert "celery" in sys.modules
 """
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_a_start_does_not_make_the_server_wait(tmp_path):
     """Celery is imported in a thread; here it cannot be before the start has returned."""
     subprocess.run([sys.executable, "-c", START, tmp_path], cwd=ROOT, check=True)
@@ -142,6 +143,7 @@ def test_a_stop_gives_the_beat_to_another_process(embedded):
 
 
 @pytest.mark.parametrize("server", ["gunicorn", "granian"])
+@pytest.mark.usefixtures("starts_processes")
 def test_both_servers_run_tasks_and_one_of_their_workers_the_beat(server, tmp_path):
     with serving(tmp_path, WEB_SERVER=server, WEB_WORKERS="2") as live:
         wait_until(lambda: live.log.read_text().count("tasks_embedded") == 2, "both workers")

@@ -10,9 +10,7 @@ from app.core.cache import Manager
 from app.core.config import Settings
 from app.core.migration import upgrade
 from tests.support.api import API
-from tests.support.redis import RedisServer, redis_server, running_redis
-
-__all__ = ["redis_server", "running_redis"]
+from tests.support.redis import RedisServer
 
 
 def run(api: API, *arguments: str) -> tuple[int, str]:
@@ -52,7 +50,6 @@ def test_without_redis_there_are_no_filters(alone: API) -> None:
     assert run(alone, "rebuild") == (0, "There are no filters without Redis.\n")
 
 
-@pytest.mark.redis
 def test_warming_puts_every_public_article_into_redis(shared: API) -> None:
     for number in range(3):
         shared.article(slug=f"tea-{number}")
@@ -64,7 +61,6 @@ def test_warming_puts_every_public_article_into_redis(shared: API) -> None:
     assert cache.all_storage["redis"].count() == 3
 
 
-@pytest.mark.redis
 def test_clearing_leaves_nothing(shared: API) -> None:
     shared.article(slug="tea")
     run(shared, "warm")
@@ -73,7 +69,6 @@ def test_clearing_leaves_nothing(shared: API) -> None:
     assert run(shared, "stats") == (0, "local: 0 entries\nsearch: 0 entries\nredis: 0 entries\n")
 
 
-@pytest.mark.redis
 def test_rebuilding_lets_unknown_names_be_refused_without_a_query(shared: API) -> None:
     shared.article(slug="tea")
 
@@ -87,7 +82,6 @@ def test_rebuilding_lets_unknown_names_be_refused_without_a_query(shared: API) -
     assert shared.call("GET", "/articles/nobody").status_code == 200
 
 
-@pytest.mark.redis
 def test_a_redis_that_is_away_is_said_in_one_line(shared: API, redis_server: RedisServer) -> None:
     redis_server.kill()
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,21 +10,12 @@ import jsonschema_rs
 import pytest
 import schemathesis
 from flask.testing import FlaskClient
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from app.core.web import APIFlask
 from app.core.web.document import ASSETS
 from tests.live import LiveServer, serving
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 VARIABLE = re.compile(r"<(?:[^:>]+:)?([^>]+)>")
 UNDOCUMENTED = {
     "/openapi.json",
@@ -205,23 +195,19 @@ class TestPage:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def server(
+    starts_processes: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveServer]:
     with serving(tmp_path_factory.mktemp("docs")) as running:
         yield running
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    """A page of Debian's Chromium that keeps no cache and no profile."""
-    if not CHROMIUM.exists():
-        pytest.skip("Chromium is not installed: the page was not looked at")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser.new_page()
-        browser.close()
+def page(browser: Browser) -> Iterator[Page]:
+    with browser.new_page() as page:
+        yield page
 
 
-@pytest.mark.browser
 class TestBrowser:
     def test_shows_every_operation_without_an_error_or_a_foreign_request(self, server, page):
         complaints: list[str] = []

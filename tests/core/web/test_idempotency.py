@@ -235,7 +235,7 @@ class TestConcurrency:
 
 # Not on SQLite, whose writers queue before they can see a key.
 @pytest.mark.parametrize(
-    "database_url", [pytest.param("mariadb", marks=pytest.mark.mysql)], indirect=True
+    "database_url", [pytest.param("mariadb_server", id="mariadb")], indirect=True
 )
 class TestLockTimeOut:
     @pytest.fixture
@@ -346,6 +346,7 @@ def test_document_names_the_header(api):
     } <= takes
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_crash_at_any_point_leaves_no_second_effect(api, database_url, tmp_path):
     """A process is killed after each statement, before and after the commit."""
     api.article()

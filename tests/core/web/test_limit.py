@@ -27,10 +27,8 @@ from app.core.web import (
 from app.core.web.limit import principal
 from app.core.web.request import Request
 from tests.support.cache import eventually
-from tests.support.redis import PATIENCE, RedisServer, redis_server, running_redis
+from tests.support.redis import PATIENCE, RedisServer
 from tests.support.thread import run_together
-
-__all__ = ["redis_server", "running_redis"]
 
 
 class WrongPassword(APIException):
@@ -140,7 +138,7 @@ def shared(redis_server: RedisServer) -> Iterator[RedisClient]:
     client.close()
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
+@pytest.fixture(params=["memory", pytest.param("redis_server", id="redis")])
 def app(request: pytest.FixtureRequest, settings: Settings) -> APIFlask:
     """The probe routes with each kind of count in turn."""
     redis = None if request.param == "memory" else request.getfixturevalue("shared")
@@ -289,7 +287,6 @@ class TestKeys:
     def test_an_address_counts_as_its_network(self, address: str | None, key: str) -> None:
         assert key == client_address(Request({"REMOTE_ADDR": address} if address else {}))
 
-    @pytest.mark.redis
     def test_no_name_and_no_address_is_in_redis(
         self, settings: Settings, shared: RedisClient, redis_server: RedisServer
     ) -> None:
@@ -345,7 +342,6 @@ class TestSignIn:
         assert [answer.status_code for answer in answers] == [400] * 30 + [429]
 
 
-@pytest.mark.redis
 class TestWithoutRedis:
     @pytest.fixture
     def client(self, settings: Settings, shared: RedisClient) -> FlaskClient:

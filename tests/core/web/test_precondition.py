@@ -10,7 +10,7 @@ from app.core.exceptions import PreconditionFailed
 from app.core.precondition import ANY, Expected
 from app.core.web.conditional import tags_of
 from tests.support.api import API
-from tests.support.nginx import find_nginx, run_nginx, run_server
+from tests.support.nginx import run_nginx, run_server
 from tests.support.thread import run_together
 
 WRITERS = 50
@@ -106,10 +106,7 @@ class TestWrite:
         assert api.call("GET", "/articles/tea").json == winner.json
         assert winner.json["version"] == 2
 
-    @pytest.mark.nginx
-    def test_one_of_fifty_succeeds_through_nginx_that_compresses(self, api, tmp_path):
-        if find_nginx() is None:
-            pytest.skip("nginx is not installed: this test did not run")
+    def test_one_of_fifty_succeeds_through_nginx_that_compresses(self, api, nginx, tmp_path):
         api.article(body="Leaves. " * 200)
         headers = {"Authorization": "Bearer ada"}
         with (

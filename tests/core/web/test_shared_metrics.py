@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -45,9 +46,14 @@ def shared(folder: Path) -> SharedMetrics:
     return SharedMetrics(folder, threading.Event())
 
 
-def run_other(folder: Path) -> None:
+@pytest.fixture
+def run_other(starts_processes: None) -> Callable[[Path], None]:
     """Another process that counts, writes, and is gone."""
-    subprocess.run([sys.executable, "-c", OTHER, str(folder)], cwd=ROOT, check=True)
+
+    def run(folder: Path) -> None:
+        subprocess.run([sys.executable, "-c", OTHER, str(folder)], cwd=ROOT, check=True)
+
+    return run
 
 
 def value(metrics: SharedMetrics, name: str, **labels: str) -> float:
@@ -56,7 +62,7 @@ def value(metrics: SharedMetrics, name: str, **labels: str) -> float:
     return registry.get_sample_value(name, labels) or 0.0
 
 
-def test_adds_up_what_all_processes_have_counted_also_those_that_are_gone(folder):
+def test_adds_up_what_all_processes_have_counted_also_those_that_are_gone(run_other, folder):
     own = REGISTRY.get_sample_value("shared_teas_total", {"kind": "green"}) or 0.0
     observed = REGISTRY.get_sample_value("shared_steeping_seconds_count") or 0.0
     run_other(folder)
@@ -101,7 +107,9 @@ def test_writes_by_itself_what_was_counted_last(folder):
 
 
 @pytest.mark.parametrize("damage", [b"", b"[[", b"\xff", b"{}"])
-def test_a_file_that_cannot_be_read_costs_its_own_figures_alone(folder, damage, logs: Logs):
+def test_a_file_that_cannot_be_read_costs_its_own_figures_alone(
+    run_other, folder, damage, logs: Logs
+):
     (folder / "1-0.json").write_bytes(damage)
     run_other(folder)
     assert value(shared(folder), "shared_teas_total", kind="green") >= 5
@@ -120,7 +128,7 @@ def total(metrics: SharedMetrics) -> float:
     return value(metrics, "shared_teas_total", kind="green")
 
 
-def test_the_files_of_ended_processes_become_one_and_no_sum_goes_back(folder):
+def test_the_files_of_ended_processes_become_one_and_no_sum_goes_back(run_other, folder):
     metrics = shared(folder)
     before = total(metrics)
     for ended in range(1, 6):
@@ -130,7 +138,7 @@ def test_the_files_of_ended_processes_become_one_and_no_sum_goes_back(folder):
     assert [path.name for path in folder.iterdir()] == ["ended.json"]
 
 
-def test_a_process_that_starts_merges_what_has_ended_although_nobody_asks(folder):
+def test_a_process_that_starts_merges_what_has_ended_although_nobody_asks(run_other, folder):
     run_other(folder)
     run_other(folder)
     metrics = shared(folder)
@@ -139,7 +147,7 @@ def test_a_process_that_starts_merges_what_has_ended_although_nobody_asks(folder
     assert len(list(folder.glob("*-*.json"))) == 1  # its own
 
 
-def test_the_file_of_a_process_that_lives_stays_its_own(folder):
+def test_the_file_of_a_process_that_lives_stays_its_own(run_other, folder):
     (folder / f"{os.getppid()}-0.json").write_text("[]")
     run_other(folder)
     total(shared(folder))
@@ -147,6 +155,7 @@ def test_the_file_of_a_process_that_lives_stays_its_own(folder):
 
 
 def test_nothing_counts_twice_where_the_merging_process_ended_before_it_had_removed_the_rest(
+    run_other,
     folder,
 ):
     metrics = shared(folder)
@@ -162,7 +171,7 @@ def test_nothing_counts_twice_where_the_merging_process_ended_before_it_had_remo
     assert total(metrics) == before + 10
 
 
-def test_many_who_ask_at_once_lose_nothing(folder):
+def test_many_who_ask_at_once_lose_nothing(run_other, folder):
     metrics = shared(folder)
     before = total(metrics)
     for _ in range(4):
@@ -172,7 +181,7 @@ def test_many_who_ask_at_once_lose_nothing(folder):
     assert seen == {before + 20}
 
 
-def test_what_cannot_be_merged_still_counts(folder, logs: Logs):
+def test_what_cannot_be_merged_still_counts(run_other, folder, logs: Logs):
     metrics = shared(folder)
     before = total(metrics)
     run_other(folder)

@@ -285,6 +285,7 @@ class TestFile:
         engine.close()
         assert engine.search(BOOK, Query("tea")).total == 1
 
+    @pytest.mark.usefixtures("starts_processes")
     def test_processes_share_it(self, engine, tmp_path):
         """Each adds its own documents while the others do; a forked one uses no handle of ours."""
         path = tmp_path / "var" / "search.db"

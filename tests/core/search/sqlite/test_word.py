@@ -80,6 +80,7 @@ def test_marks_survive_letters_that_fold_to_more():
     )
 
 
+@pytest.mark.usefixtures("starts_processes")
 def test_english_needs_no_dictionary():
     """It takes a second and 60 MB, which a process without Chinese texts is spared."""
     code = (

@@ -1,0 +1,30 @@
+"""Debian's Chromium."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="module")
+def browser(starts_processes: None) -> Iterator[Browser]:
+    """A browser that keeps no cache and no profile; each page of it has a session of its own."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("Debian's Chromium is not installed: its tests did not run")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(QUIET))
+        yield browser
+        browser.close()
