@@ -34,6 +34,13 @@ SEPARATORS = tuple(
 )
 """Punctuation, symbols, spaces and what is not seen, such as a soft hyphen."""
 
+UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3040-\u30ff"
+    "\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+"""Scripts that part words by nothing, as a character class: Han with its radicals and numerals,
+kana, Thai, Lao, Burmese, Khmer."""
+
 
 def has_words(text: str) -> bool:
     """Whether there is anything in a text that could be looked for."""

@@ -193,6 +193,13 @@ class TestFinding:
         shelf.add(BOOK, [book(1, title, language="zh"), book(2, "Tea")])
         assert find(shelf, typed) == [1]
 
+    def test_any_part_of_a_chinese_sentence_is_found(self, shelf):
+        sentence = "如果不首先处理请求的主体此默认行为也可以防御者试图猜测的登录提示"
+        shelf.add(BOOK, [book(1, "茶", text=f"绿茶。{sentence}。", language="zh"), book(2, "行为")])
+        parts = [sentence[at : at + size] for size in (2, 3, 4) for at in range(len(sentence) - 3)]
+        lost = [part for part in parts if 1 not in find(shelf, f"{part} 绿茶")]
+        assert lost == []
+
     def test_chinese_and_english_mix(self, shelf):
         shelf.add(BOOK, [book(1, "使用FastAPI部署服务", language="zh")])
         assert find(shelf, "fastapi 部署") == [1]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.core.search.index import Index
-from app.core.search.meilisearch.document import BUILD, PRIMARY
+from app.core.search.meilisearch.document import BUILD, CHARACTERS, PRIMARY
 from app.core.search.query import MAX_FACET_VALUES
 from app.core.search.separator import SEPARATORS
 
@@ -34,7 +34,7 @@ def settings_of(index: Index, locales: Sequence[str]) -> dict[str, Any]:
         f"{order.attribute}:{'desc' if order.descending else 'asc'}" for order in index.tie_breakers
     ]
     return {
-        "searchableAttributes": [attribute.name for attribute in index.searchable],
+        "searchableAttributes": [*(a.name for a in index.searchable), CHARACTERS],
         "filterableAttributes": [*(a.name for a in index.filterable), PRIMARY, BUILD],
         "sortableAttributes": [attribute.name for attribute in index.sortable],
         "rankingRules": [*RANKING, *ties],
@@ -58,7 +58,7 @@ def differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str
 
 def fingerprint(index: Index) -> str:
     """Tell apart declarations that need documents of another form; settings do not count."""
-    form = [index.key, [(a.name, a.kind, a.many) for a in index.attributes]]
+    form = [index.key, CHARACTERS, [(a.name, a.kind, a.many) for a in index.attributes]]
     return hashlib.sha256(json.dumps(form).encode()).hexdigest()[:16]
 
 

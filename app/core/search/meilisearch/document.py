@@ -1,8 +1,12 @@
 """Documents as Meilisearch keeps them, and back.
 
-Three attributes are added, whose names no declaration can have: `_key`, because Meilisearch takes
-few characters in a primary key; `_at`, which differs each time that the document is written; and
-`_build`, the successor that was being built then, if one was.
+Four attributes are added, whose names no declaration can have: `_key`, because Meilisearch takes
+few characters in a primary key; `_at`, which differs each time that the document is written;
+`_build`, the successor that was being built then, if one was; and `_characters`, the Chinese of the
+searched texts with a space after each character.
+
+Meilisearch cuts Chinese into words, a query as well as a text, and not alike: a part of a sentence
+may become words that its text does not have. Single characters it leaves alone.
 """
 
 from __future__ import annotations
@@ -15,15 +19,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.core.search.index import Attribute, Document, Index, Key, Kind
+from app.core.search.separator import UNSPACED
 from app.core.search.value import check_document
 
 PRIMARY = "_key"
 WRITTEN = "_at"
 BUILD = "_build"
+CHARACTERS = "_characters"
 MAX_BATCH = 2_000
 """Documents that are sent at once."""
 MAX_BATCH_BYTES = 8 * 1024 * 1024
 """Bytes that are sent at once, unless one document alone is larger; Meilisearch takes 100 MB."""
+_RUN = re.compile(f"[{UNSPACED}]+")
 _SAFE = re.compile(r"(?!x-)[A-Za-z0-9_-]{1,200}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -70,7 +77,26 @@ def encode(index: Index, document: Document) -> dict[str, Any]:
             encoded[attribute.name] = [encode_value(one) for one in value]
         else:
             encoded[attribute.name] = encode_value(value)
+    if characters := " ".join(map(" ".join, _runs(index, document))):
+        encoded[CHARACTERS] = characters
     return encoded
+
+
+def _runs(index: Index, document: Document) -> Iterator[str]:
+    for attribute in index.searchable:
+        found = document.get(attribute.name) or ()
+        for text in [found] if isinstance(found, str) else found:
+            yield from _RUN.findall(text)
+
+
+def phrases(text: str) -> str | None:
+    """Return a query for the characters of its Chinese, in their order; None without Chinese.
+
+    >>> phrases('FastAPI 教程')
+    'FastAPI  "教 程" '
+    """
+    found, count = _RUN.subn(lambda run: f' "{" ".join(run[0])}" ', text.replace('"', " "))
+    return found if count else None
 
 
 def decode(index: Index, found: Mapping[str, Any]) -> dict[str, Any]:

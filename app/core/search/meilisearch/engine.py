@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from app.core.search.index import Document, Index, Key
 from app.core.search.meilisearch.declaration import differences, fingerprint, settings_of
-from app.core.search.meilisearch.document import decode_value
+from app.core.search.meilisearch.document import decode_value, phrases
 from app.core.search.meilisearch.request import (
     read_result,
     read_suggestions,
@@ -121,7 +121,7 @@ class MeilisearchEngine:
         if query.finds_nothing:  # Meilisearch would take it for a search for everything
             answer: dict[str, Any] = {"hits": [], "totalHits": 0}
         else:
-            answer = self._ask(index, text, body, is_patient=not query.sort)
+            answer = self._ask(index, text, body, phrases(text), is_patient=not query.sort)
         return read_result(index, query, answer, (time.perf_counter() - started) * 1000)
 
     def suggest(self, index: Index, text: str, limit: int) -> list[Suggestion]:
@@ -147,17 +147,29 @@ class MeilisearchEngine:
         """Nothing is kept open: each request has a connection of its own."""
 
     def _ask(
-        self, index: Index, text: str, body: dict[str, Any], *, is_patient: bool
+        self,
+        index: Index,
+        text: str,
+        body: dict[str, Any],
+        characters: str | None = None,
+        *,
+        is_patient: bool,
     ) -> dict[str, Any]:
         """Look for what has every word; where that is little, for what lacks the frequent ones.
+
+        Where nothing has the words of a Chinese query, its characters are looked for, each run of
+        them as a phrase: words are cut otherwise in a text than out of it.
 
         Only a search by relevance is patient: in any other order, what lacks a word would stand
         before what has them all.
         """
-        uid = self._uid(index)
-        answer = self._store.search(uid, text, {**body, "matchingStrategy": "all"})
-        found = answer.get("totalHits", answer.get("estimatedTotalHits", 0))
-        if is_patient and text.strip() and found < ENOUGH:
+        uid, every = self._uid(index), {**body, "matchingStrategy": "all"}
+        answer = self._store.search(uid, text, every)
+        if characters and not _total(answer):
+            by_characters = self._store.search(uid, characters, every)
+            if _total(by_characters):
+                return by_characters
+        if is_patient and text.strip() and _total(answer) < ENOUGH:
             answer = self._store.search(uid, text, {**body, "matchingStrategy": "frequency"})
         return answer
 
@@ -167,3 +179,7 @@ class MeilisearchEngine:
     def _differences(self, index: Index) -> dict[str, Any]:
         found = self._store.settings(self._uid(index))
         return differences(settings_of(index, self._locales), found)
+
+
+def _total(answer: Mapping[str, Any]) -> int:
+    return int(answer.get("totalHits", answer.get("estimatedTotalHits", 0)))

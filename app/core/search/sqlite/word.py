@@ -14,17 +14,11 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from app.core.search.separator import SEPARATORS
+from app.core.search.separator import SEPARATORS, UNSPACED
 from app.util.text import normalize
 
 if TYPE_CHECKING:
     from rjieba import Jieba
-
-# Scripts without spaces: Han with its radicals and numerals, kana, Thai, Lao, Burmese, Khmer.
-_UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3040-\u30ff"
-    "\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-)
 
 
 def _ranges(letters: Iterable[int]) -> str:
@@ -37,13 +31,13 @@ def _ranges(letters: Iterable[int]) -> str:
 
 # Marks carry the vowels of Hindi and Tamil; Python's \w does not know them.
 _MARKS = _ranges(i for i in range(0x300, 0x1D00) if unicodedata.category(chr(i))[0] == "M")
-RUN = re.compile(rf"[{_UNSPACED}]+")
+RUN = re.compile(rf"[{UNSPACED}]+")
 """Characters of scripts without spaces, next to one another."""
 SPACED = re.compile(rf"[\w{_MARKS}]+")
 """A word of another script, once `RUN` is taken out and underscores are spaces."""
-LETTER = rf"(?:[^\W_{_UNSPACED}]|[{_MARKS}])"
+LETTER = rf"(?:[^\W_{UNSPACED}]|[{_MARKS}])"
 """One character of such a word, as a pattern."""
-_EITHER = re.compile(rf"[{_UNSPACED}]+|{LETTER}+")
+_EITHER = re.compile(rf"[{UNSPACED}]+|{LETTER}+")
 # ASCII, Han and the punctuation of Chinese: nothing is spelled in two ways but by case.
 _PLAIN = re.compile(
     "[\0-\x7f\u2010-\u2027\u3000-\u3004\u3008-\u3020\u4e00-\u9fff\uff01-\uff0f\uff1a-\uff20]*"

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.search.meilisearch.document import (
+    CHARACTERS,
     MAX_BATCH,
     MAX_BATCH_BYTES,
     batches,
@@ -41,6 +42,14 @@ def test_a_moment_of_another_zone_is_the_same_moment() -> None:
     stored = encode(ARTICLE, article(1, published_at=moment))
 
     assert decode(ARTICLE, stored)["published_at"] == moment
+
+
+def test_the_chinese_of_what_is_searched_is_kept_by_the_character_too() -> None:
+    texts = {"title": "FastAPI 教程, v2", "tags": ["数据库", "sql"], "language": "中"}
+    stored = encode(ARTICLE, article(1, **texts))
+
+    assert stored[CHARACTERS] == "教 程 数 据 库"
+    assert CHARACTERS not in encode(ARTICLE, article(1))
 
 
 def test_what_is_not_shown_does_not_come_back() -> None:

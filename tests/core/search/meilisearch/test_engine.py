@@ -23,7 +23,7 @@ from app.core.search import (
 from app.core.search.meilisearch import MeilisearchEngine
 from app.core.search.meilisearch.breaker import TOLERATED_FAILURES
 from app.core.search.meilisearch.connection import SEARCH_TIMEOUT, MeilisearchRefused
-from app.core.search.meilisearch.document import BUILD, PRIMARY, WRITTEN
+from app.core.search.meilisearch.document import BUILD, CHARACTERS, PRIMARY, WRITTEN
 from tests.core.search.meilisearch.conftest import ARTICLE, article
 from tests.support.meilisearch import MASTER_KEY, Meilisearch, Refusal, StoredIndex
 from tests.support.port import free_port
@@ -47,7 +47,7 @@ class TestPreparing:
 
         assert done[0] == "made the index article"
         settings = server.indexes["article"].settings
-        assert settings["searchableAttributes"] == ["title", "tags", "body"]
+        assert settings["searchableAttributes"] == ["title", "tags", "body", CHARACTERS]
         assert settings["sortableAttributes"] == ["likes", "published_at"]
         assert settings["rankingRules"][-1] == "published_at:desc"
         assert settings["stopWords"] == ["a", "the"]
@@ -338,7 +338,7 @@ class TestWriting:
         self, prepared: MeilisearchEngine, server: Meilisearch
     ) -> None:
         megabytes = 3
-        large = "汉" * (megabytes * 1024 * 1024 // 3)
+        large = "é" * (megabytes * 1024 * 1024 // 2)
         prepared.add(ARTICLE, [article(number, body=large) for number in range(1, 6)])
 
         sent = server.asked("POST", DOCUMENTS)
@@ -637,6 +637,15 @@ class TestSearching:
 
         asked = [one.body["matchingStrategy"] for one in server.asked("POST", SEARCH)]
         assert asked == ["all", "frequency"]
+
+    def test_chinese_of_which_nothing_has_the_words_is_looked_for_by_its_characters(
+        self, prepared: MeilisearchEngine, server: Meilisearch
+    ) -> None:
+        prepared.search(ARTICLE, Query('SQL "求的主" 体', sort=(Order("likes"),)))
+
+        first, second = (one.body for one in server.asked("POST", SEARCH))
+        assert second["q"].split() == ["SQL", '"求', "的", '主"', '"体"']
+        assert second == first | {"q": second["q"]}
 
     @pytest.mark.parametrize(
         "query", [Query("title", sort=(Order("likes"),)), Query(""), Query("title")]
