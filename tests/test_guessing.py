@@ -69,6 +69,16 @@ class TestOwner:
         assert door.sign_in(HOME).status_code == 200
         assert door.sign_in(ELSEWHERE).status_code == 200, "a sign-in ends the row of failures"
 
+    def test_signs_in_from_where_a_name_was_registered_that_was_guessed_before(self, door: Door):
+        for number in range(FAR.most // NEAR.free):
+            door.guess(f"198.51.100.{number}", NEAR.free, "new")
+        client = door.house.app.test_client()
+        account = {"username": "new", "password": PASSWORD}
+        at_home = {"REMOTE_ADDR": HOME}
+        answer = client.post("/api/v1/users", json=account, environ_base=at_home)
+        assert answer.status_code == 201
+        assert door.sign_in(HOME, name="new").status_code == 200
+
     def test_is_let_in_again_by_an_administrator(self, door: Door):
         close_to_strangers(door)
         assert door.sign_in(HOME).status_code == 429

@@ -25,7 +25,7 @@ from app.core.web import (
     tag_headers,
 )
 from app.core.web.blueprint import shaper_of
-from app.core.web.limit import forgive, guess_limited, own_name
+from app.core.web.limit import forgive, guess_limited, own_name, welcome
 from app.core.web.limit import principal as principal_key
 from app.user.account import AccountService
 from app.user.exceptions import UserNotFound, WrongPassword
@@ -77,11 +77,13 @@ def register_user(body: UserIn) -> tuple[User, int, dict[str, str]]:
     """Register an account.
 
     Whether a username is taken cannot be kept secret here. Whether an address or a number is
-    known is: neither is looked up.
+    known is: neither is looked up. From where it is registered it can be signed in to, whatever
+    was guessed for its name before.
     """
     user = users.create(
         body.username, body.password, [Role.USER], email=body.email, phone=body.phone
     )
+    welcome(user.username)
     return user, 201, {"Location": f"{api.url_prefix}/{user.username}"}
 
 
