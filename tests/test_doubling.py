@@ -32,6 +32,7 @@ from app.article.index import ARTICLE
 from app.article.markdown import render
 from app.article.metadata import read_metadata
 from app.article.model import BODY_LENGTH
+from app.article.naming import slug_of
 from app.article.schema import ArticleIn, ArticleQuery
 from app.article.zip_source import documents_in_zip
 from app.core import log_mask, paging
@@ -385,6 +386,9 @@ PARSERS: dict[str, Case] = {
     "list, cursor": Case(paging.decode_cursor, 50_000, ("W1tb", "MTIz")),
     "list, filter": Case(lambda text: ArticleQuery(tag=text, author=text), 50_000),
     "account, name": Case(normalize_username, 50_000),
+    "article, slug of a path": Case(
+        lambda text: slug_of(text.split("/"), "name", 120), 50_000, ("d/", "!/", "中/", "a-/")
+    ),
     "telephone number": Case(parse_phone, 50_000),
     # headers
     "Accept-Language": Case(

@@ -19,14 +19,13 @@ from app.article.exceptions import SlugTaken
 from app.article.front_matter import split_front_matter
 from app.article.metadata import Metadata, read_metadata
 from app.article.model import BODY_LENGTH, SLUG_LENGTH, Article
-from app.article.naming import Named, read_path
+from app.article.naming import Named, read_path, slug_of
 from app.article.schema import Body, Slug
 from app.article.service import ArticleService
 from app.article.source import Document, Refusal
 from app.core.database import is_transient, utc_now
 from app.core.log_config import get_logger
 from app.core.task import SoftTimeLimitExceeded
-from app.util.text import slugify
 
 log = get_logger(__name__)
 
@@ -229,10 +228,9 @@ def _midnight(named: Named) -> datetime | None:
 
 
 def _path_slug(words: tuple[str, ...], language: str) -> str:
-    """The slug of a path; one that is too long loses its first folders."""
-    ending = () if language == DEFAULT_LANGUAGE else (language,)
-    slugs = (slugify("-".join((*words[start:], *ending))) for start in range(len(words)))
-    slug = next((slug for slug in slugs if len(slug) <= SLUG_LENGTH), "")
+    *folders, name = words
+    name = name if language == DEFAULT_LANGUAGE else f"{name}-{language}"
+    slug = slug_of(folders, name, SLUG_LENGTH)
     try:
         return _SLUG.validate_python(slug)
     except ValidationError:

@@ -11,9 +11,12 @@ source/_drafts/idea.md              idea, a draft
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import PurePath
+
+from app.util.text import slugify
 
 # What a folder or an inner suffix must be called to be taken for a language, perhaps
 # with a region, as in `pt-BR`. Other names of two letters, such as `go` and `ui`, are just names.
@@ -60,6 +63,25 @@ def read_path(path: PurePath) -> Named:
     if written is not None:
         words = [*words[:-1], _DATED.sub("", words[-1], count=1)]
     return Named(tuple(words), tuple(parts), language, written, is_draft)
+
+
+def slug_of(folders: Sequence[str], name: str, most: int) -> str:
+    """The slug of a path; one that is too long loses its first folders.
+
+    Args:
+        folders: Those above the file.
+        name: The file's, which stays whole: where it alone is too long the slug is empty.
+        most: Characters at most.
+    """
+    slug = slugify(name)
+    if len(slug) > most:
+        return ""
+    # From the file on, each folder once: a path in a zip may have thousands.
+    for part in filter(None, map(slugify, reversed(folders))):
+        if len(longer := f"{part}-{slug}".rstrip("-")) > most:
+            break
+        slug = longer
+    return slug
 
 
 def known_folder(name: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import PurePath
 
 import pytest
 
-from app.article.naming import read_path
+from app.article.naming import read_path, slug_of
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,17 @@ def test_the_full_words_are_those_of_the_path(path, full_words):
 )
 def test_a_file_below_drafts_is_a_draft(path, is_draft):
     assert read_path(PurePath(path)).is_draft is is_draft
+
+
+@pytest.mark.parametrize(
+    "folders, name, slug",
+    [
+        (("a", "b"), "c", "a-b-c"),
+        (("A b", "!", "é"), "c", "a-b-é-c"),
+        (("long", "b"), "c" * 8, "b-cccccccc"),
+        (("b",), "c" * 11, ""),
+        (("b",), "!", "b"),
+    ],
+)
+def test_a_slug_that_is_too_long_loses_its_first_folders(folders, name, slug):
+    assert slug_of(folders, name, 10) == slug
