@@ -17,6 +17,7 @@ from typing import Annotated, Any, Self
 from urllib.parse import unquote, urlsplit
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     SecretStr,
@@ -128,6 +129,14 @@ def _is_weak(secret: str) -> bool:
 
 def _is_guessable(password: str | None) -> bool:
     return not password or password in WELL_KNOWN_SECRETS
+
+
+def _in_a_header(secret: SecretStr) -> SecretStr:
+    if not re.fullmatch("[!-~]*", secret.get_secret_value()):
+        raise ValueError(
+            "has more than visible ASCII, which no header of HTTP carries; choose another"
+        )
+    return secret
 
 
 def _plain(value: str | SecretStr | None) -> str | None:
@@ -286,7 +295,7 @@ class Settings(BaseSettings):
     meili_url: HttpURL | None = None
     """Meilisearch 1.36 or later that serves searches, such as `http://meilisearch:7700`. Without:
     SQLite, in `search.db` of `APP_VAR_DIR`, whatever the database is."""
-    meili_master_key: SecretStr = SecretStr("")
+    meili_master_key: Annotated[SecretStr, AfterValidator(_in_a_header)] = SecretStr("")
     """Master key of `MEILI_URL`. It only makes keys, three for each index."""
     meili_prefix: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{0,40}$")] = ""
     """What the names of indexes begin with, where several applications share a Meilisearch."""

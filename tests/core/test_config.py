@@ -303,6 +303,11 @@ class TestAddress:
         )
         assert load(redis_url=url, redis_password=password).broker_address == address
 
+    @pytest.mark.parametrize("key", ["密码-pé", "two words", "line\nbreak"])
+    def test_a_key_that_no_header_carries_is_refused_by_its_variable(self, key):
+        with pytest.raises(ConfigurationError, match=r"^MEILI_MASTER_KEY: "):
+            load(meili_url="http://h", meili_master_key=key)
+
     def test_a_password_in_the_address_of_redis_wins(self):
         url = "redis://:right@h/0"
         assert load(redis_url=url, redis_password="wrong").redis_address == url
