@@ -63,9 +63,9 @@ endef
 # Installs the groups named by $(1) into .venv, beside what is there already.
 define sync
 	@echo "Installing the packages of $(@F) from pdm.lock"
-	@$(PDM) sync --no-self $(1)
+	@$(PDM) sync $(1)
 	@# Otherwise the first start compiles what it imports, and every start where Python may not write.
-	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib app >/dev/null 2>&1 || true
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib src app >/dev/null 2>&1 || true
 	@touch $@
 endef
 

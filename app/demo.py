@@ -11,12 +11,13 @@ import click
 
 from app.article.cli import import_path
 from app.article.index import ARTICLE
-from app.core.auth.permission import Role
-from app.core.config import ROOT, Settings
-from app.core.exceptions import ConfigurationError
-from app.core.search import Search
-from app.core.web import APIFlask
+from app.core.config import ROOT
+from app.core.permission import Role
 from app.user.service import UserService
+from strongback.app import Strongback
+from strongback.config import Settings
+from strongback.exceptions import ConfigurationError
+from strongback.search import Search
 
 DOCS = ROOT / "docs"
 
@@ -40,7 +41,7 @@ def refuse_in_production(settings: Settings) -> None:
         )
 
 
-def prepare(app: APIFlask) -> dict[str, Account]:
+def prepare(app: Strongback) -> dict[str, Account]:
     """Make the accounts, import and index the articles, as far as they are not there already.
 
     Raises:

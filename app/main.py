@@ -21,7 +21,10 @@ import app.notification.task as notification_task
 import app.notification.view as notification_view
 import app.user.cli as user_cli
 import app.user.view as user_view
-from app import upkeep
+import strongback.cli.cache as cache_cli
+import strongback.cli.oauth as oauth_cli
+import strongback.cli.outbox as outbox_cli
+import strongback.cli.search as search_cli
 from app.article.archive import ArchiveImports
 from app.article.index import ArticleSearch, ArticleSource
 from app.article.model import Article
@@ -33,13 +36,22 @@ from app.article.tag import TagCounts
 from app.article.view_count import ViewCounter
 from app.comment.node import CommentPages
 from app.comment.service import CommentService
-from app.core.auth.authenticator import Authenticator
-from app.core.auth.oauth import OAuthServer, SmsCodeGrant
-from app.core.auth.session.service import SessionService
-from app.core.auth.token import AccessTokens
-from app.core.background import Background
-from app.core.backup import init_backup
-from app.core.cache import (
+from app.core.config import ROOT, Settings, load_settings
+from app.core.permission import ROLES
+from app.demo import announce, prepare, refuse_in_production
+from app.notification.service import Articles, NotificationService
+from app.user.account import AccountService
+from app.user.follow import FollowService
+from app.user.model import User
+from app.user.node import UserNode, UserPages
+from app.user.service import UserService
+from strongback import maintenance
+from strongback.app import Strongback
+from strongback.auth.authenticator import Authenticator
+from strongback.auth.session.service import SessionService
+from strongback.auth.token import AccessTokens
+from strongback.background import Background
+from strongback.cache import (
     CacheCare,
     Changes,
     CompactSerializer,
@@ -49,54 +61,46 @@ from app.core.cache import (
     RedisStorage,
     SharedBloom,
 )
-from app.core.command import explain_errors, require_schema
-from app.core.config import ROOT, Settings, load_settings
-from app.core.database import Database
-from app.core.database.answer import answer_for
-from app.core.doctor import Service, init_doctor
-from app.core.exceptions import ConfigurationError, PreconditionFailed, ServiceUnavailable
-from app.core.idempotency import Idempotency
-from app.core.log_config import configure_logging
-from app.core.migration import init_migrations, pending, upgrade
-from app.core.outbox import Outbox
-from app.core.private import make_private_folder
-from app.core.redis_client import RedisClient
-from app.core.search import Search, build_engine
-from app.core.sms import SmsCodes, build_sender, sms_tasks
-from app.core.task import Jobs, Leases, Runner, TaskGroup, TaskRegistry
-from app.core.task.process import TaskProcess
-from app.core.task.work import Work
-from app.core.upload import Uploads
-from app.core.web import (
-    APIFlask,
-    cache_cli,
+from strongback.cli.backup import init_backup
+from strongback.cli.command import explain_errors, require_schema
+from strongback.cli.doctor import Service, init_doctor
+from strongback.cli.idempotency import group as idempotency_cli
+from strongback.database import Database
+from strongback.database.answer import answer_for
+from strongback.exceptions import ConfigurationError, PreconditionFailed, ServiceUnavailable
+from strongback.idempotency import Idempotency
+from strongback.log.setup import configure_logging
+from strongback.migration.runner import init_migrations, pending, upgrade
+from strongback.oauth import OAuthServer, SmsCodeGrant
+from strongback.oauth.view import init_oauth
+from strongback.outbox import Outbox
+from strongback.private import make_private_folder
+from strongback.redis.client import RedisClient
+from strongback.search import Search, build_engine
+from strongback.server.serve import check_start, serve
+from strongback.sms import SmsCodes, build_sender, sms_tasks
+from strongback.sms.view import api as sms_api
+from strongback.task import Jobs, Leases, Runner, TaskGroup, TaskRegistry
+from strongback.task.process import TaskProcess
+from strongback.task.view import api as task_api
+from strongback.task.view import outbox_figures, outbox_gauges
+from strongback.task.work import Work
+from strongback.upload import Uploads
+from strongback.web import (
     init_cache_metrics,
     init_cors,
     init_health,
     init_limits,
     init_metrics,
-    oauth_cli,
-    outbox_cli,
-    search_cli,
 )
-from app.core.web.health import Check
-from app.core.web.idempotency import group as idempotency_cli
-from app.core.web.oauth import init_oauth
-from app.core.web.sms import api as sms_api
-from app.core.web.task import api as task_api
-from app.core.web.task import outbox_figures, outbox_gauges
-from app.core.web.translation import translate
-from app.demo import announce, prepare, refuse_in_production
-from app.notification.service import Articles, NotificationService
-from app.serve import check_start, serve
-from app.user.account import AccountService
-from app.user.follow import FollowService
-from app.user.model import User
-from app.user.node import UserNode, UserPages
-from app.user.service import UserService
+from strongback.web.health import Check
+from strongback.web.translation import translate
 
 TITLE = "Strongback"
-TASKS: tuple[TaskGroup, ...] = (article_task.group, notification_task.group, upkeep.group)
+APPLICATION = "app.main:create_app"
+API = "/api/v1"
+"""Where the framework's routes are mounted; those of a slice stand in its views."""
+TASKS: tuple[TaskGroup, ...] = (article_task.group, notification_task.group, maintenance.group)
 """Every group of tasks."""
 MEGABYTE = 1 << 20
 KNOWN_NAMES = 1_000_000
@@ -105,7 +109,7 @@ KNOWN_NAMES = 1_000_000
 WSGIApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
-def create_app(settings: Settings | None = None) -> APIFlask:
+def create_app(settings: Settings | None = None) -> Strongback:
     """Build the application.
 
     Args:
@@ -123,11 +127,11 @@ def create_app(settings: Settings | None = None) -> APIFlask:
         raise click.ClickException(str(error)) from None
 
 
-def _build(settings: Settings) -> APIFlask:
+def _build(settings: Settings) -> Strongback:
     configure_logging(settings)
     make_private_folder(settings.app_var_dir)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    app = APIFlask("app", settings, title=TITLE, version=project["version"])
+    app = Strongback("app", settings, title=TITLE, version=project["version"], roles=ROLES)
     database, redis = Database(settings), _connect_redis(settings)
     outbox = Outbox(database)
     _provide_cache(app, outbox, redis)
@@ -139,7 +143,7 @@ def _build(settings: Settings) -> APIFlask:
     return app
 
 
-def _provide_tasks(app: APIFlask, outbox: Outbox) -> None:
+def _provide_tasks(app: Strongback, outbox: Outbox) -> None:
     database = outbox.database
     registry, jobs = TaskRegistry(outbox), Jobs(database, outbox)
     for group in TASKS:
@@ -152,7 +156,7 @@ def _provide_tasks(app: APIFlask, outbox: Outbox) -> None:
     app.provide(outbox, registry, jobs, runner, leases, tasks, background)
 
 
-def _provide_cache(app: APIFlask, outbox: Outbox, redis: RedisClient | None) -> None:
+def _provide_cache(app: Strongback, outbox: Outbox, redis: RedisClient | None) -> None:
     settings, cache, database = app.settings, Manager(CompactSerializer()), outbox.database
     # Without Redis nobody tells other workers what has changed, so they may not remember it.
     is_alone = redis is None and settings.web_workers == 1
@@ -189,7 +193,7 @@ def _guard(cache: Manager, changes: Changes, redis: RedisClient) -> tuple[Shared
     return articles, users
 
 
-def _provide_services(app: APIFlask, database: Database, outbox: Outbox) -> None:
+def _provide_services(app: Strongback, database: Database, outbox: Outbox) -> None:
     _provide_tasks(app, outbox)
     users = UserService(database, TITLE)
     app.provide(database, users)
@@ -199,11 +203,14 @@ def _provide_services(app: APIFlask, database: Database, outbox: Outbox) -> None
     app.provide(Idempotency(database))
     app.register_error_source(SQLAlchemyError, answer_for)
     app.register_error_source(StaleDataError, lambda _: PreconditionFailed())
-    init_migrations(app, database, wait=app.settings.database_wait)
+    folder = app.settings.ROOT / "migrations"
+    init_migrations(app, database, folder, wait=app.settings.database_wait)
     _provide_auth(app, database, users, _provide_sms(app, outbox))
 
 
-def _provide_slices(app: APIFlask, database: Database, users: UserService, outbox: Outbox) -> None:
+def _provide_slices(
+    app: Strongback, database: Database, users: UserService, outbox: Outbox
+) -> None:
     articles = ArticleService(database, users, outbox)
     comments = CommentService(database, articles)
     follows, uploads = FollowService(database, users), Uploads(database)
@@ -223,31 +230,31 @@ def _provide_slices(app: APIFlask, database: Database, users: UserService, outbo
     )
     # pyright does not see that a column's attribute gives its value.
     known = cast("Articles", articles)
-    kept = timedelta(days=app.settings.notification_days)
+    kept = timedelta(days=cast("Settings", app.settings).notification_days)
     app.provide(NotificationService(database, outbox, known, audiences, kept))
 
 
-def _provide_sms(app: APIFlask, outbox: Outbox) -> SmsCodes:
+def _provide_sms(app: Strongback, outbox: Outbox) -> SmsCodes:
     codes = SmsCodes(outbox.database, outbox, build_sender(app.settings), app.settings)
     registry: TaskRegistry = app.services[TaskRegistry]
     registry.add(sms_tasks(codes))
     app.provide(codes)
-    app.register_api(sms_api)
+    app.register_api(sms_api, url_prefix=f"{API}/auth")
     return codes
 
 
-def _provide_auth(app: APIFlask, database: Database, users: UserService, codes: SmsCodes) -> None:
+def _provide_auth(app: Strongback, database: Database, users: UserService, codes: SmsCodes) -> None:
     sessions = SessionService(
         database, users, app.settings, look_up=app.services[UserPages].account
     )
     address = app.settings.address
-    tokens = AccessTokens(address, f"{address}/api/v1", app.settings.secrets)
-    server = OAuthServer(users, sessions, tokens)
+    tokens = AccessTokens(address, f"{address}{API}", app.settings.secrets)
+    server = OAuthServer(users, sessions, tokens, app.permissions)
     if codes.are_sent:
         server.register_grant(SmsCodeGrant.using(codes))
     authenticator = Authenticator(tokens, sessions)
     app.provide(sessions, server, authenticator, AccountService(database, users, sessions, codes))
-    init_oauth(app, authenticator)
+    init_oauth(app, authenticator, f"{API}/auth")
 
 
 def _in_scope(wsgi_app: WSGIApp, database: Database, read_limit: float) -> WSGIApp:
@@ -260,10 +267,11 @@ def _in_scope(wsgi_app: WSGIApp, database: Database, read_limit: float) -> WSGIA
     return scoped
 
 
-def _register_routes(app: APIFlask, database: Database, redis: RedisClient | None) -> None:
+def _register_routes(app: Strongback, database: Database, redis: RedisClient | None) -> None:
     views = (user_view, article_view, article_search_view, comment_view, notification_view)
-    for api in (*(view.api for view in views), article_view.tags_api, task_api):
+    for api in (*(view.api for view in views), article_view.tags_api):
         app.register_api(api)
+    app.register_api(task_api, url_prefix=f"{API}/tasks")
     outbox: Outbox = app.services[Outbox]
     folder, cache = app.settings.web_metrics_dir, app.services[Manager]
     publish = init_cache_metrics(app.access, cache.all_stats)
@@ -301,14 +309,14 @@ def _services(settings: Settings, redis: RedisClient | None) -> Iterator[Service
         yield Service("The broker of the tasks", "CELERY_BROKER_URL", broker.ping)
 
 
-def _check_schema(app: APIFlask) -> None:
+def _check_schema(app: Strongback) -> None:
     if lacking := pending(app):
         raise ServiceUnavailable(
             "The database lacks migrations: {names}.", params={"names": lacking}
         )
 
 
-def _register_commands(app: APIFlask) -> None:
+def _register_commands(app: Strongback) -> None:
     app.cli.add_command(user_cli.group)
     app.cli.add_command(oauth_cli.group)
     app.cli.add_command(article_cli.group)
@@ -334,6 +342,6 @@ def _register_commands(app: APIFlask) -> None:
         if demo:
             upgrade(app)
             announce(app.settings, prepare(app))
-        serve(app.settings)
+        serve(app.settings, APPLICATION)
 
     explain_errors(app.cli)

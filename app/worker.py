@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 
-from app.core.config import WELL_KNOWN_SECRETS, Settings, load_settings
-from app.core.exceptions import ConfigurationError
-from app.core.task.celery_app import TaskCelery
-from app.core.task.celery_worker import build_worker
-from app.core.task.process import TaskProcess
+from app.core.config import Settings, load_settings
 from app.main import create_app
+from strongback.config import WELL_KNOWN_SECRETS
+from strongback.exceptions import ConfigurationError
+from strongback.task.celery_app import TaskCelery
+from strongback.task.celery_worker import build_worker
+from strongback.task.process import TaskProcess
 
 FLOWER_VARIABLE = "FLOWER_BASIC_AUTH"
 """Read by Flower when its command begins; an argument would show in the list of processes."""

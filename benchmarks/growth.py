@@ -27,18 +27,19 @@ from app.article.service import ArticleService
 from app.article.tag import top_tags
 from app.comment.model import Comment
 from app.comment.service import CommentService
-from app.core.config import Environment, Settings
-from app.core.database import Database
-from app.core.migration import upgrade
-from app.core.outbox import MessageState, Outbox, OutboxMessage
-from app.core.paging import encode_cursor
-from app.core.schema import PageQuery
+from app.core.config import Settings
 from app.main import create_app
 from app.notification.model import Notification
 from app.notification.schema import NotificationQuery
 from app.notification.service import NotificationService
 from app.user.model import User
 from benchmarks.http.report import machine
+from strongback.config import Environment
+from strongback.database import Database
+from strongback.migration.runner import upgrade
+from strongback.outbox import MessageState, Outbox, OutboxMessage
+from strongback.paging import encode_cursor
+from strongback.schema import PageQuery
 from tests.support.plan import analyze, explain
 
 FEW, MANY, QUICK = 1_000, 1_000_000, 20_000

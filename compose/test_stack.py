@@ -485,9 +485,13 @@ class TestDevelopment:
     def test_a_change_of_any_module_is_served_without_a_restart(self, stack):
         stack.compose("--profile", "dev", "up", "--detach", "--wait", "--scale", "web=0")
         for path, old, new in (
-            ("app/core/web/health.py", 'Literal["ok"] = "ok"', 'Literal["changed"] = "changed"'),
             (
-                "app/core/exceptions.py",
+                "src/strongback/web/health.py",
+                'Literal["ok"] = "ok"',
+                'Literal["changed"] = "changed"',
+            ),
+            (
+                "src/strongback/exceptions.py",
                 '"The requested resource was not found."',
                 '"It is not there."',
             ),

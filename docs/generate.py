@@ -21,12 +21,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import app.main  # noqa: E402, F401  with it every slice has declared its errors
-from app.core.auth.permission import MATRIX, Permission, Role  # noqa: E402
 from app.core.config import Settings  # noqa: E402
-from app.core.exceptions import CATALOGUE, APIException  # noqa: E402
-from app.core.web.translation import translate  # noqa: E402
+from app.core.permission import ROLES, Role  # noqa: E402
+from strongback.auth.permission import Permission, permissions_of  # noqa: E402
+from strongback.exceptions import CATALOGUE, APIException  # noqa: E402
+from strongback.web.translation import translate  # noqa: E402
 
 DOCS = ROOT / "docs"
+PACKAGE = ROOT / "src" / "strongback"
 CHINESE = tomllib.loads((DOCS / "generate.zh.toml").read_text())
 BEGIN = "<!-- Written by docs/generate.py: change the code, then run it. -->\n"
 END = "<!-- End of what docs/generate.py writes. -->\n"
@@ -120,7 +122,7 @@ ERROR_HEAD: Text = {
     "zh": "| `error_code` | 类 | 消息 | 何时 |\n|---|---|---|---|\n",
 }
 ERROR_GROUPS: dict[int, Text] = {
-    1: {"en": "The foundation", "zh": "基础部分"},
+    1: {"en": "The framework", "zh": "框架"},
     2: {"en": "Users", "zh": "用户"},
     3: {"en": "Articles", "zh": "文章"},
     4: {"en": "Comments", "zh": "评论"},
@@ -132,7 +134,7 @@ def errors_tables(language: str) -> str:
     """Every error of the catalogue, in both languages."""
     groups: dict[int, list[str]] = defaultdict(list)
     for number, cls in sorted(CATALOGUE.items()):
-        if not cls.__module__.startswith("app."):
+        if not cls.__module__.startswith(("strongback.", "app.")):
             continue  # a test's own
         groups[number // 10000].append(_error_row(number, cls, language))
     return "\n".join(
@@ -158,20 +160,22 @@ def permissions_table(language: str) -> str:
     """Every permission, and which roles allow it."""
     roles = list(reversed(Role))
     names = "".join(f" `{role}` |" for role in roles)
-    rows = "".join(_permission_row(permission, roles, language) for permission in Permission)
+    rows = "".join(
+        _permission_row(permission, roles, language) for permission in permissions_of(ROLES)
+    )
     return f"{PERMISSION_HEAD[language]}{names}\n|---|---|{':-:|' * len(roles)}\n{rows}"
 
 
 def _permission_row(permission: Permission, roles: list[Role], language: str) -> str:
     meaning = _translated("permissions", permission.description, language)
-    marks = "".join(" ✓ |" if permission in MATRIX[role] else " |" for role in roles)
+    marks = "".join(" ✓ |" if permission in ROLES[role] else " |" for role in roles)
     return f"| `{permission}` | {meaning} |{marks}\n"
 
 
 # Reference ---------------------------------------------------------------------------------------
 
 REFERENCE_TITLES: dict[str, Text] = {
-    "core": {"en": "Reference: the core's own modules", "zh": "参考：核心模块"},
+    "core": {"en": "Reference: the framework's own modules", "zh": "参考：核心模块"},
     "": {"en": "Reference: `{package}`", "zh": "参考：`{package}`"},
 }
 REFERENCE_INTRO: Text = {
@@ -183,13 +187,12 @@ REFERENCE_INTRO: Text = {
 
 
 def reference_pages() -> dict[str, list[str]]:
-    """The modules of each page: a package of the core, or all its loose modules together."""
+    """The modules of each page: a package of the framework, or its loose modules together."""
     pages: dict[str, list[str]] = defaultdict(list)
-    core = ROOT / "app" / "core"
-    for path in sorted(core.rglob("*.py")):
-        parts = path.relative_to(ROOT).with_suffix("").parts
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
         module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        page = parts[2] if path.parent != core else "core"
+        page = parts[1] if path.parent != PACKAGE else "core"
         pages[page].append(module)
     return pages
 
@@ -198,10 +201,10 @@ def reference_page(page: str, modules: list[str], language: str) -> str:
     """What each module is for; the site's hook adds its members below its heading."""
     title = REFERENCE_TITLES.get(page, REFERENCE_TITLES[""])[language]
     parts = [
-        f"# {title.format(package=f'app.core.{page}')}\n\n{BEGIN}\n{REFERENCE_INTRO[language]}\n"
+        f"# {title.format(package=f'strongback.{page}')}\n\n{BEGIN}\n{REFERENCE_INTRO[language]}\n"
     ]
     for module in modules:
-        path = ROOT.joinpath(*module.split("."))
+        path = PACKAGE.parent.joinpath(*module.split("."))
         source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
         purpose = (ast.get_docstring(ast.parse(source.read_text())) or "").split("\n\n")[0]
         text = " ".join(purpose.split())

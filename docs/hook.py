@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
-_MODULE = re.compile(r"^(## `(app\.[\w.]+)`)(\n\n.*)$", re.MULTILINE)
+_MODULE = re.compile(r"^(## `(strongback\.[\w.]+)`)(\n\n.*)$", re.MULTILINE)
 _OPTIONS = """
     options:
       show_root_heading: false

@@ -10,8 +10,9 @@ import pytest
 import structlog
 from sqlalchemy import MetaData, text
 
-from app.core.config import Environment, Settings
-from app.core.database import Base, Database
+from app.core.config import Settings
+from strongback.config import Environment
+from strongback.database import Base, Database
 from tests.support.api import API
 from tests.support.browser import browser
 from tests.support.front import nginx

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.core.config import Settings
-from app.core.database import Base, Database
+from strongback.database import Base, Database
 from tests.conftest import empty
 from tests.support.cache_crash import ARTICLES, kill_writers, prepare
 from tests.support.mariadb import MariaDB

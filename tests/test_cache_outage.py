@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from app.article.index import ARTICLE
-from app.core.config import Environment, Settings
-from app.core.search import Search
+from app.core.config import Settings
+from strongback.config import Environment
+from strongback.search import Search
 from tests.live import LiveServer, serving
 from tests.support.api import API
 from tests.support.cache import eventually

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import func, select
 
-from app.core.config import Environment
-from app.core.database import Base, Database
 from app.main import create_app
 from app.user.model import User
+from strongback.config import Environment
+from strongback.database import Base, Database
 from tests.conftest import empty
 
 

@@ -208,10 +208,10 @@ class TestResource:
 
 def copy_application(folder: Path) -> None:
     ignored = shutil.ignore_patterns("__pycache__")
-    for part in ("app", "migrations"):
+    for part in ("app", "src", "migrations"):
         shutil.copytree(ROOT / part, folder / part, ignore=ignored)
     shutil.copytree(ROOT / "tests" / "support", folder / "tests" / "support", ignore=ignored)
-    for file in ("pyproject.toml", "gunicorn.conf.py", "tests/conftest.py"):
+    for file in ("pyproject.toml", "tests/conftest.py"):
         shutil.copy(ROOT / file, folder / file)
 
 

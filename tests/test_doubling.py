@@ -35,27 +35,28 @@ from app.article.model import BODY_LENGTH
 from app.article.naming import slug_of
 from app.article.schema import ArticleIn, ArticleQuery
 from app.article.zip_source import documents_in_zip
-from app.core import log_mask, paging
-from app.core.auth.authenticator import Authenticator
-from app.core.auth.token import AccessTokens
-from app.core.database import utc_now
-from app.core.database.error import hide_values
-from app.core.exceptions import StrongbackError
-from app.core.search import parse_filter, parse_sort
-from app.core.search.meilisearch.highlight import to_html
-from app.core.search.meilisearch.request import plain
-from app.core.search.sqlite.highlight import Marker
-from app.core.search.sqlite.word import split, split_query
-from app.core.sms.phone import parse_phone
-from app.core.web.bearer import bearer
-from app.core.web.conditional import is_fresh, tags_of
-from app.core.web.error import wants_problem
-from app.core.web.idempotency import claim_of
-from app.core.web.limit import client_address
-from app.core.web.request import Request
 from app.user.model import normalize_username
 from app.user.schema import Email
-from app.util.text import normalize, plain_text, slugify, without_controls
+from strongback import paging
+from strongback.auth.authenticator import Authenticator
+from strongback.auth.token import AccessTokens
+from strongback.database import utc_now
+from strongback.database.error import hide_values
+from strongback.exceptions import StrongbackError
+from strongback.log import mask as log_mask
+from strongback.search import parse_filter, parse_sort
+from strongback.search.meilisearch.highlight import to_html
+from strongback.search.meilisearch.request import plain
+from strongback.search.sqlite.highlight import Marker
+from strongback.search.sqlite.word import split, split_query
+from strongback.sms.phone import parse_phone
+from strongback.text import normalize, plain_text, slugify, without_controls
+from strongback.web.bearer import bearer
+from strongback.web.conditional import is_fresh, tags_of
+from strongback.web.error import wants_problem
+from strongback.web.idempotency import claim_of
+from strongback.web.limit import client_address
+from strongback.web.request import Request
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from app.core.auth.permission import Role
 from app.core.config import Settings
-from app.core.web.limit import FAR, NEAR
+from app.core.permission import Role
 from app.main import create_app
+from strongback.web.limit import FAR, NEAR
 from tests.support.redis import RedisServer
 from tests.support.sign_in import PASSWORD, TOKEN, House
 

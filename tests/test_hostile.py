@@ -15,8 +15,9 @@ from urllib.parse import quote
 import pytest
 from pydantic import BaseModel, Field
 
-from app.core.exceptions import CATALOGUE
-from app.core.schema import (
+from strongback.app import Strongback
+from strongback.exceptions import CATALOGUE
+from strongback.schema import (
     FieldProblem,
     PageQuery,
     RequestBody,
@@ -25,7 +26,7 @@ from app.core.schema import (
     RequestQuery,
     Schema,
 )
-from app.core.web import APIBlueprint, APIFlask, public
+from strongback.web import APIBlueprint, public
 from tests.live import LiveServer, serving
 from tests.web_fixture import Library, logs, small_app
 
@@ -73,7 +74,7 @@ class Echo(Schema):
     seen: dict[str, Any]
 
 
-def declare_probes(app: APIFlask) -> None:
+def declare_probes(app: Strongback) -> None:
     """A route for each part of a request; each gives back what it was given."""
     api = APIBlueprint("hostile", __name__, url_prefix="/probe")
 
@@ -586,7 +587,7 @@ def check_answer(status: int, headers: dict[str, str], body: bytes, request_id: 
 
 
 @pytest.fixture
-def hostile_app(small_app: APIFlask) -> APIFlask:
+def hostile_app(small_app: Strongback) -> Strongback:
     """The whole application with something to read in it, and the probes."""
     declare_probes(small_app)
     library = Library(small_app)
@@ -598,7 +599,7 @@ def hostile_app(small_app: APIFlask) -> APIFlask:
     return small_app
 
 
-def ask(app: APIFlask, environ: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
+def ask(app: Strongback, environ: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
     """Call the application as a WSGI server does."""
     started: list[tuple[int, dict[str, str]]] = []
 

@@ -20,8 +20,8 @@ from sqlalchemy.exc import DBAPIError
 from app.article.model import Article, ArticleLike
 from app.comment.model import Comment
 from app.core.config import Settings
-from app.core.database import Base
-from app.core.idempotency import IdempotencyKey
+from strongback.database import Base
+from strongback.idempotency import IdempotencyKey
 from tests.conftest import empty
 from tests.support.api import API
 from tests.support.mariadb import MariaDB

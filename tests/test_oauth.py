@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from app.core.auth.account import Account
-from app.core.auth.oauth import OAuthServer, SignIn, SmsCodeGrant
-from app.core.auth.permission import MATRIX, Permission, Role
-from app.core.config import LogLevel
-from app.core.log_config import configure_logging
+from app.core.permission import ROLES, Role
 from app.main import create_app
 from app.user.service import UserService
+from strongback.auth.account import Account
+from strongback.auth.permission import permissions_of
+from strongback.config import LogLevel
+from strongback.log.setup import configure_logging
+from strongback.oauth import OAuthServer, SignIn, SmsCodeGrant
 from tests.support.sign_in import PASSWORD, TOKEN, House, house, small_house
 
 __all__ = ["house", "small_house"]
@@ -42,7 +43,7 @@ class TestSuccess:
 
     def test_without_a_scope_the_token_may_do_everything_that_the_roles_allow(self, ada: House):
         body = ada.ask_token(**SIGN_IN).json
-        assert MATRIX[Role.AUTHOR] == set(body["scope"].split())
+        assert ROLES[Role.AUTHOR] == set(body["scope"].split())
         assert ada.status(body["access_token"]) == 200
 
     def test_a_parameter_without_a_value_counts_as_left_out(self, ada: House):
@@ -224,7 +225,7 @@ def test_the_metadata_are_those_of_rfc_8414(ada: House):
     assert answer.status_code == 200
     assert f"{body['issuer']}/api/v1/auth/token" == body["token_endpoint"]
     assert f"{body['issuer']}/api/v1/auth/revoke" == body["revocation_endpoint"]
-    assert list(Permission) == body["scopes_supported"]
+    assert permissions_of(ROLES) == body["scopes_supported"]
     assert body["grant_types_supported"] == ["password", "refresh_token", SmsCodeGrant.GRANT_TYPE]
     assert body["token_endpoint_auth_methods_supported"] == ["none"]
 

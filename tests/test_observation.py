@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from tests.live import LiveServer, serving
+from tests.strongback.server.test_serve import wait_until
 from tests.support.mariadb import MariaDB
-from tests.test_serve import wait_until
 
 CLIENTS = 40
 TIMEOUT = httpx.Timeout(60)

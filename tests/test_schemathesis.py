@@ -12,8 +12,8 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 from schemathesis.engine.recorder import ScenarioRecorder
 
-from app.core.paging import DEPTH
-from app.core.web import APIFlask
+from strongback.app import Strongback
+from strongback.paging import DEPTH
 from tests.web_fixture import Library, logs, small_app
 
 __all__ = ["logs", "small_app"]
@@ -79,7 +79,7 @@ def _is_beyond_a_schema(check: str, case: Any) -> bool:
 
 
 @pytest.fixture
-def full_app(small_app: APIFlask) -> APIFlask:
+def full_app(small_app: Strongback) -> Strongback:
     """An application that has something to read under the names of the document's examples."""
     library = Library(small_app)
     for slug in ("getting-started", "second", "third"):
@@ -90,7 +90,7 @@ def full_app(small_app: APIFlask) -> APIFlask:
     return small_app
 
 
-def schema_operations(app: APIFlask) -> Iterator[str]:
+def schema_operations(app: Strongback) -> Iterator[str]:
     document: Any = app.test_client().get("/openapi.json").json
     for path, methods in document["paths"].items():
         yield from (f"{method.upper()} {path}" for method in methods)

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from app.core.auth.password import hash_password
 from app.user.model import User
 from app.user.service import UserService
+from strongback.auth.password import hash_password
 from tests.support.api import API
 from tests.support.thread import run_together
 

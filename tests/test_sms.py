@@ -11,13 +11,15 @@ import pytest
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
-from app.core.auth.permission import Role
-from app.core.config import Environment, Settings, load_settings
-from app.core.exceptions import ConfigurationError
-from app.core.outbox import Outbox, Parcel, Relay
-from app.core.task import Runner
+from app.core.config import Settings, load_settings
+from app.core.permission import Role
 from app.main import create_app
 from app.user.model import User
+from strongback.config import Environment
+from strongback.exceptions import ConfigurationError
+from strongback.outbox import Outbox
+from strongback.outbox.relay import Parcel, Relay
+from strongback.task import Runner
 from tests.support.redis import RedisServer
 from tests.support.sign_in import PASSWORD, House
 from tests.support.sms import OTHER, PHONE, another

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from app.core.config import ROOT
-from app.core.task.alive import INTERVAL
+from strongback.task.alive import INTERVAL
 from tests.support.port import free_port
 from tests.support.redis import RedisServer, run_redis
 from tests.support.worker import wait_until

@@ -25,14 +25,14 @@ from app.article.content import Draft
 from app.article.model import Article
 from app.article.service import ArticleService
 from app.comment.model import Comment
-from app.core.auth.permission import Role
 from app.core.config import Settings
-from app.core.database import Database
-from app.core.log_config import configure_logging
-from app.core.search import Search
-from app.core.web import APIFlask
+from app.core.permission import Role
 from app.main import create_app
 from app.user.service import UserService
+from strongback.app import Strongback
+from strongback.database import Database
+from strongback.log.setup import configure_logging
+from strongback.search import Search
 
 LIMIT = re.compile(
     r"SET STATEMENT max_statement_time=[0-9.]+ FOR |/\*\+ MAX_EXECUTION_TIME\(\d+\) \*/"
@@ -82,20 +82,20 @@ def logs(settings: Settings) -> Iterator[Logs]:
 
 
 @pytest.fixture
-def bare(settings: Settings, logs: Logs) -> APIFlask:
+def bare(settings: Settings, logs: Logs) -> Strongback:
     """An application without slices: the test declares its own routes on it."""
-    return APIFlask("bare", settings, title="Bare", version="1.0")
+    return Strongback("bare", settings, title="Bare", version="1.0")
 
 
 @pytest.fixture
-def app(settings: Settings, database: Database, logs: Logs) -> Iterator[APIFlask]:
+def app(settings: Settings, database: Database, logs: Logs) -> Iterator[Strongback]:
     """The whole application, once on each back end, its tables empty."""
     address = database.engine.url.render_as_string(hide_password=False)
     yield from _running(settings, address, logs)
 
 
 @pytest.fixture
-def small_app(settings: Settings, logs: Logs) -> Iterator[APIFlask]:
+def small_app(settings: Settings, logs: Logs) -> Iterator[Strongback]:
     """The whole application on SQLite alone, for what no back end has a say in."""
     for app in _running(settings, None, logs):
         database = app.services[Database]
@@ -103,7 +103,7 @@ def small_app(settings: Settings, logs: Logs) -> Iterator[APIFlask]:
         yield app
 
 
-def _running(settings: Settings, address: str | None, logs: Logs) -> Iterator[APIFlask]:
+def _running(settings: Settings, address: str | None, logs: Logs) -> Iterator[Strongback]:
     changes = {"database_url": address, "log_dir": logs.folder}
     app = create_app(settings.model_copy(update=changes))
     yield app
@@ -112,7 +112,7 @@ def _running(settings: Settings, address: str | None, logs: Logs) -> Iterator[AP
 
 
 @pytest.fixture
-def client(app: APIFlask) -> FlaskClient:
+def client(app: Strongback) -> FlaskClient:
     """A client of the whole application."""
     return app.test_client()
 
@@ -121,7 +121,7 @@ def client(app: APIFlask) -> FlaskClient:
 class Library:
     """Writes what a test reads, by the services themselves."""
 
-    app: APIFlask
+    app: Strongback
 
     @property
     def database(self) -> Database:
@@ -160,13 +160,13 @@ class Library:
 
 
 @pytest.fixture
-def library(app: APIFlask) -> Library:
+def library(app: Strongback) -> Library:
     """What the whole application has in its database."""
     return Library(app)
 
 
 @pytest.fixture
-def statements(app: APIFlask) -> list[str]:
+def statements(app: Strongback) -> list[str]:
     """The SQL that the application runs, in order, as it comes."""
     seen: list[str] = []
 

@@ -9,11 +9,11 @@ from app.article.importing import Importer, Outcome, Report
 from app.article.service import ArticleService
 from app.article.source import Encoding
 from app.article.zip_source import documents_in_zip
-from app.core.auth.principal import Principal
-from app.core.exceptions import Forbidden
-from app.core.task import Jobs, TaskCancelled, TaskRecord
-from app.core.upload import Uploads
-from app.util.text import shorten
+from strongback.auth.principal import Principal
+from strongback.exceptions import Forbidden
+from strongback.task import Jobs, TaskCancelled, TaskRecord
+from strongback.text import shorten
+from strongback.upload import Uploads
 
 JOB = "article:import"
 REFUSALS_TOLD = 500

@@ -17,11 +17,11 @@ from app.article.schema import LANGUAGE_PATTERN
 from app.article.service import ArticleService
 from app.article.source import Encoding, documents_in_folder
 from app.article.zip_source import documents_in_zip
-from app.core.command import DatabaseGroup
-from app.core.web import provided
+from strongback.cli.command import DatabaseGroup
+from strongback.web import inject
 
 group = DatabaseGroup("article", help="Bring articles in.")
-articles = provided(ArticleService)
+articles = inject(ArticleService)
 
 SYSTEM_AUTHOR = "importer"
 

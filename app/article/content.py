@@ -13,9 +13,9 @@ from pydantic import TypeAdapter, ValidationError
 from app.article.markdown import Rendered, render
 from app.article.model import SLUG_LENGTH, SUMMARY_LENGTH, TITLE_LENGTH, Article
 from app.article.schema import Slug
-from app.core.database import utc_now
-from app.core.exceptions import StrongbackError
-from app.util.text import is_seen, shorten, slugify, without_controls
+from strongback.database import utc_now
+from strongback.exceptions import StrongbackError
+from strongback.text import is_seen, shorten, slugify, without_controls
 
 NAMELESS = "article"
 _SUFFIX_LENGTH = 7

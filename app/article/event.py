@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from app.article.model import Article
-from app.core.database import utc_now
-from app.core.outbox import Outbox
+from strongback.database import utc_now
+from strongback.outbox import Outbox
 
 CHANGED = "article:changed"
 """An article is new, other, or gone, or has become visible: whoever copies it reads it again."""

@@ -8,7 +8,7 @@ ValidationFailed
 └── ArchiveRefused     422 30003
 """
 
-from app.core.exceptions import AlreadyExists, NotFound, ValidationFailed
+from strongback.exceptions import AlreadyExists, NotFound, ValidationFailed
 
 
 class ArticleNotFound(NotFound):

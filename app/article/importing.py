@@ -23,9 +23,9 @@ from app.article.naming import Named, read_path, slug_of
 from app.article.schema import Body, Slug
 from app.article.service import ArticleService
 from app.article.source import Document, Refusal
-from app.core.database import is_transient, utc_now
-from app.core.log_config import get_logger
-from app.core.task import SoftTimeLimitExceeded
+from strongback.database import is_transient, utc_now
+from strongback.log.setup import get_logger
+from strongback.task import SoftTimeLimitExceeded
 
 log = get_logger(__name__)
 

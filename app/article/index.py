@@ -12,8 +12,8 @@ from sqlalchemy import Row, Select, func, select
 from app.article.model import Article, ArticleTag
 from app.article.query import is_published
 from app.article.search_schema import SearchQuery
-from app.core.database import Database
-from app.core.search import (
+from strongback.database import Database
+from strongback.search import (
     Attribute,
     Document,
     Index,
@@ -26,7 +26,7 @@ from app.core.search import (
     parse_filter,
     parse_sort,
 )
-from app.util.text import plain_text
+from strongback.text import plain_text
 
 STAMPS_AT_ONCE = 5_000
 SUGGESTIONS = 8

@@ -16,7 +16,7 @@ from mdit_py_plugins.footnote import footnote_plugin
 
 from app.article.cjk import cjk_friendly
 from app.article.nesting import is_costly
-from app.util.text import is_of_word
+from strongback.text import is_of_word
 
 # `## Title { #anchor }`: the attribute lists of Python-Markdown, common in documentation.
 _ANCHOR = re.compile(r"\{\s*+#([\w-]++)\s*+\}")

@@ -12,8 +12,8 @@ from app.article.front_matter import Facts
 from app.article.model import SUMMARY_LENGTH
 from app.article.schema import LANGUAGE_PATTERN, Language, Slug, Summary, Tags, Title
 from app.article.source import Refusal
-from app.core.schema import utc
-from app.util.text import shorten
+from strongback.schema import utc
+from strongback.text import shorten
 
 _INSTANT = re.compile(
     r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})"

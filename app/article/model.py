@@ -11,8 +11,8 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.ext.associationproxy import AssociationProxy, association_proxy
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.core.database import Base, Identified, Identifier, Timestamps, Versioned, utc_now
-from app.core.schema import Validators
+from strongback.database import Base, Identified, Identifier, Timestamps, Versioned, utc_now
+from strongback.schema import Validators
 
 SLUG_LENGTH = 120
 TITLE_LENGTH = 200

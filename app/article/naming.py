@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import PurePath
 
-from app.util.text import slugify
+from strongback.text import slugify
 
 # What a folder or an inner suffix must be called to be taken for a language, perhaps
 # with a region, as in `pt-BR`. Other names of two letters, such as `go` and `ui`, are just names.

@@ -19,10 +19,10 @@ from app.article.model import Article, ArticleState, ArticleTag, ArticleViews
 from app.article.query import is_published, walks_of
 from app.article.schema import MAX_TAGS, ArticleEntry, ArticleOut, ArticleQuery
 from app.article.tag import top_tags
-from app.core.cache import CachedList, Changes, Manager, Node, StorageOptions
-from app.core.database import Database, utc_now
-from app.core.paging import Order, Walk, Window, walk_page
-from app.core.schema import Page, PageQuery
+from strongback.cache import CachedList, Changes, Manager, Node, StorageOptions
+from strongback.database import Database, utc_now
+from strongback.paging import Order, Walk, Window, walk_page
+from strongback.schema import Page, PageQuery
 
 # The near storage is short: that is what one process may miss while it hears nothing of others.
 NEAR: StorageOptions = {"storage": "local", "ttl": timedelta(seconds=2)}

@@ -9,10 +9,10 @@ from sqlalchemy import ColumnElement, Subquery, exists, or_, true
 
 from app.article.model import Article, ArticleTag
 from app.article.schema import ArticleQuery
-from app.core.auth.permission import Permission
-from app.core.auth.principal import Principal
-from app.core.database import utc_now
-from app.core.paging import Order, Walk
+from app.core.permission import Permission
+from strongback.auth.principal import Principal
+from strongback.database import utc_now
+from strongback.paging import Order, Walk
 
 COLUMNS = {"tag": "name", "author": "author", "language": "language"}
 """Which column of a tag or an article a filter is about."""

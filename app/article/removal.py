@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.article.model import Article, ArticleLike
-from app.core.database import Database, delete_in_batches
+from strongback.database import Database, delete_in_batches
 
 MOST_AT_ONCE = 500
 """Comments and likes that are deleted together with their article."""

@@ -16,7 +16,7 @@ from app.article.model import (
     TAG_LENGTH,
     TITLE_LENGTH,
 )
-from app.core.schema import (
+from strongback.schema import (
     PRINTED,
     SEEN,
     PageQuery,
@@ -26,7 +26,7 @@ from app.core.schema import (
     Schema,
     Timestamp,
 )
-from app.util.text import normalize
+from strongback.text import normalize
 
 SLUG_PATTERN = r"^[^\W_A-Z]+(?:-[^\W_A-Z]+)*$"
 MAX_TAGS = 100

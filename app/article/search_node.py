@@ -12,8 +12,8 @@ from pydantic import TypeAdapter
 from app.article.index import ArticleSearch
 from app.article.node import NEAR
 from app.article.search_schema import SearchQuery, SearchResults, Suggestions, SuggestQuery
-from app.core.cache import CachedList, Manager, StorageOptions
-from app.core.schema import RequestQuery
+from strongback.cache import CachedList, Manager, StorageOptions
+from strongback.schema import RequestQuery
 
 ANSWERS = 500
 """Answers that one process keeps. What people type has no end, and an answer takes some 10 KB:

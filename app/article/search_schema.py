@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.core.schema import MAX_PAGE, MAX_PAGE_SIZE, RequestQuery, Schema, Timestamp
+from strongback.schema import MAX_PAGE, MAX_PAGE_SIZE, RequestQuery, Schema, Timestamp
 
 QUERY_LENGTH = 10_000
 """Characters of a parameter: as many as fit into an address. Less of it is looked at."""

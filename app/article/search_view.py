@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from app.article.search_node import SearchAnswers
 from app.article.search_schema import SearchQuery, SearchResults, Suggestions, SuggestQuery
-from app.core.web import APIBlueprint, Response, limited, provided, public
-from app.core.web.limit import principal as caller
+from strongback.web import APIBlueprint, Response, inject, limited, public
+from strongback.web.limit import principal as caller
 
 api = APIBlueprint("search", __name__, url_prefix="/api/v1/search")
-answers = provided(SearchAnswers)
+answers = inject(SearchAnswers)
 
 
 @api.get("", responses={200: SearchResults})

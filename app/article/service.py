@@ -25,13 +25,13 @@ from app.article.query import is_published, is_visible, walks_of
 from app.article.removal import is_at_once, take_away
 from app.article.schema import ArticleQuery
 from app.article.tag import keep_tags
-from app.core.auth.permission import Permission
-from app.core.auth.principal import Principal
-from app.core.database import Database, is_duplicate, transactional, utc_now
-from app.core.exceptions import Conflict, Forbidden
-from app.core.outbox import Outbox
-from app.core.paging import Window, walk_page
-from app.core.precondition import Expected
+from app.core.permission import Permission
+from strongback.auth.principal import Principal
+from strongback.database import Database, is_duplicate, transactional, utc_now
+from strongback.exceptions import Conflict, Forbidden
+from strongback.outbox import Outbox
+from strongback.paging import Window, walk_page
+from strongback.precondition import Expected
 
 SLUG_TRIES = 5
 TEXT_TRIES = 5

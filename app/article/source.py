@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 from typing import Literal, NoReturn
 
 from app.article.naming import DRAFTS, POSTS, known_folder
-from app.core.exceptions import StrongbackError
+from strongback.exceptions import StrongbackError
 
 SUFFIXES = frozenset({".md", ".markdown"})
 MAX_BYTES = 1024 * 1024

@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, delete, func, insert, inspect, select, update
 from sqlalchemy.orm import Session
 
 from app.article.model import Article, ArticleTag, Tag, TagChange
-from app.core.database import Database, transactional, utc_now
+from strongback.database import Database, transactional, utc_now
 
 BATCH = 1000
 """Changes that one transaction adds up."""

@@ -15,19 +15,19 @@ from app.article.removal import ArticleRemoval
 from app.article.source import Encoding
 from app.article.tag import TagCounts
 from app.article.view_count import ViewCounter
-from app.core.exceptions import Forbidden
-from app.core.search import Need, Search
-from app.core.task import Leases, Refused, Run, TaskGroup
-from app.core.upload import UploadGone
-from app.core.web import provided
+from strongback.exceptions import Forbidden
+from strongback.search import Need, Search
+from strongback.task import Leases, Refused, Run, TaskGroup
+from strongback.upload import UploadGone
+from strongback.web import inject
 
 group = TaskGroup("article")
-views = provided(ViewCounter)
-tags = provided(TagCounts)
-removal = provided(ArticleRemoval)
-imports = provided(ArchiveImports)
-search = provided(Search)
-leases = provided(Leases)
+views = inject(ViewCounter)
+tags = inject(TagCounts)
+removal = inject(ArticleRemoval)
+imports = inject(ArchiveImports)
+search = inject(Search)
+leases = inject(Leases)
 
 BUILDING = "search:article"
 """The lease of whoever builds the index because it is lacking."""

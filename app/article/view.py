@@ -23,34 +23,34 @@ from app.article.schema import (
 from app.article.service import ArticleService
 from app.article.source import Encoding
 from app.article.view_count import ViewCounter
-from app.core.auth.permission import Permission
-from app.core.auth.principal import Principal
-from app.core.schema import Page, RequestForm
-from app.core.web import (
+from app.core.permission import Permission
+from strongback.auth.principal import Principal
+from strongback.schema import Page, RequestForm
+from strongback.task.view import TaskOut, task_out
+from strongback.web import (
     APIBlueprint,
     IfMatch,
     Response,
     UploadedFile,
     conditional,
     idempotent,
+    inject,
     limited,
     needs,
-    provided,
     public,
     ready,
     ready_page,
     tag_headers,
 )
-from app.core.web.limit import principal as principal_key
-from app.core.web.request import current_request
-from app.core.web.task import TaskOut, task_out
+from strongback.web.limit import principal as principal_key
+from strongback.web.request import current_request
 
 api = APIBlueprint("articles", __name__, url_prefix="/api/v1/articles")
 tags_api = APIBlueprint("tags", __name__, url_prefix="/api/v1/tags")
-articles = provided(ArticleService)
-pages = provided(ArticlePages)
-views = provided(ViewCounter)
-imports = provided(ArchiveImports)
+articles = inject(ArticleService)
+pages = inject(ArticlePages)
+views = inject(ViewCounter)
+imports = inject(ArchiveImports)
 
 
 class ArchiveForm(RequestForm):

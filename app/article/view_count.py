@@ -16,8 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app.article.model import Article, ArticleState, ArticleTag, ArticleViews
-from app.core.database import Database, transactional, utc_now
-from app.core.log_config import get_logger
+from strongback.database import Database, transactional, utc_now
+from strongback.log.setup import get_logger
 
 log = get_logger(__name__)
 

@@ -4,7 +4,7 @@ NotFound
 └── CommentNotFound    404 40001
 """
 
-from app.core.exceptions import NotFound
+from strongback.exceptions import NotFound
 
 
 class CommentNotFound(NotFound):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ForeignKey, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.database import Base, Identified, Timestamps
+from strongback.database import Base, Identified, Timestamps
 
 
 class Comment(Identified, Timestamps, Base):

@@ -13,10 +13,10 @@ from sqlalchemy import select
 from app.comment.model import Comment
 from app.comment.query import BY_AGE, INDEX
 from app.comment.schema import CommentOut
-from app.core.cache import CachedList, Changes, Manager, StorageOptions
-from app.core.database import Database
-from app.core.paging import Window, read_page
-from app.core.schema import Page, PageQuery
+from strongback.cache import CachedList, Changes, Manager, StorageOptions
+from strongback.database import Database
+from strongback.paging import Window, read_page
+from strongback.schema import Page, PageQuery
 
 STORAGES: list[str | StorageOptions] = [
     {"storage": "local", "ttl": timedelta(seconds=2)},

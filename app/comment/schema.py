@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from app.core.schema import MAX_ID, RequestBody, RequestPath, Schema, Timestamp
+from strongback.schema import MAX_ID, RequestBody, RequestPath, Schema, Timestamp
 
 BODY_LENGTH = 5000
 

@@ -10,12 +10,12 @@ from sqlalchemy import select
 from app.comment.exceptions import CommentNotFound
 from app.comment.model import Comment
 from app.comment.query import BY_AGE, INDEX
-from app.core.auth.permission import Permission
-from app.core.auth.principal import Principal
-from app.core.database import Database, delete_in_batches, transactional
-from app.core.exceptions import Forbidden
-from app.core.paging import Window, read_page
-from app.core.schema import PageQuery
+from app.core.permission import Permission
+from strongback.auth.principal import Principal
+from strongback.database import Database, delete_in_batches, transactional
+from strongback.exceptions import Forbidden
+from strongback.paging import Window, read_page
+from strongback.schema import PageQuery
 
 
 class Articles(Protocol):

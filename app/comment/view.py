@@ -6,25 +6,25 @@ from app.comment.model import Comment
 from app.comment.node import CommentPages
 from app.comment.schema import CommentedPath, CommentOut, CommentPath, NewComment
 from app.comment.service import CommentService
-from app.core.auth.permission import Permission
-from app.core.auth.principal import Principal
-from app.core.paging import Window
-from app.core.schema import Page, PageQuery
-from app.core.web import (
+from app.core.permission import Permission
+from strongback.auth.principal import Principal
+from strongback.paging import Window
+from strongback.schema import Page, PageQuery
+from strongback.web import (
     APIBlueprint,
     Response,
     idempotent,
+    inject,
     limited,
     needs,
-    provided,
     public,
     ready_page,
 )
-from app.core.web.limit import principal as principal_key
+from strongback.web.limit import principal as principal_key
 
 api = APIBlueprint("comments", __name__, url_prefix="/api/v1")
-comments = provided(CommentService)
-pages = provided(CommentPages)
+comments = inject(CommentService)
+pages = inject(CommentPages)
 
 
 @api.get("/articles/<slug>/comments", responses={200: Page[CommentOut]})

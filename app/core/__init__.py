@@ -1,1 +1,1 @@
-"""Base logic that knows no slice; every part is usable without the others."""
+"""The application's own base: settings, roles, errors."""

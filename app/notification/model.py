@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.database import Base, Identified, utc_now
+from strongback.database import Base, Identified, utc_now
 
 KIND_LENGTH = 40
 SUBJECT_LENGTH = 80

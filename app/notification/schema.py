@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from app.core.schema import MAX_ID, PageQuery, RequestBody, Schema, Timestamp
+from strongback.schema import MAX_ID, PageQuery, RequestBody, Schema, Timestamp
 
 MARKED_AT_ONCE = 100
 

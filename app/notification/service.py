@@ -9,11 +9,11 @@ from typing import Protocol
 
 from sqlalchemy import delete, func, insert, select, update
 
-from app.core.database import Database, transactional, utc_now
-from app.core.outbox import Outbox
-from app.core.paging import Order, Window, read_page
 from app.notification.model import Notification
 from app.notification.schema import NotificationQuery
+from strongback.database import Database, transactional, utc_now
+from strongback.outbox import Outbox
+from strongback.paging import Order, Window, read_page
 
 PUBLISHED = "article:published"
 CONTINUED = "notification:continued"

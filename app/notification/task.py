@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from app.core.task import Run, TaskGroup
-from app.core.web import provided
 from app.notification.service import CONTINUED, PUBLISHED, NotificationService
+from strongback.task import Run, TaskGroup
+from strongback.web import inject
 
 group = TaskGroup("notification")
-notifications = provided(NotificationService)
+notifications = inject(NotificationService)
 
 
 @group.consumer("announce", on=PUBLISHED)

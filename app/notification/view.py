@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from app.core.auth.permission import Permission
-from app.core.auth.principal import Principal
-from app.core.paging import Window
-from app.core.schema import Page
-from app.core.web import APIBlueprint, needs, provided
+from app.core.permission import Permission
 from app.notification.model import Notification
 from app.notification.schema import NotificationOut, NotificationQuery, ReadRequest
 from app.notification.service import NotificationService
+from strongback.auth.principal import Principal
+from strongback.paging import Window
+from strongback.schema import Page
+from strongback.web import APIBlueprint, inject, needs
 
 api = APIBlueprint("notifications", __name__, url_prefix="/api/v1/notifications")
-notifications = provided(NotificationService)
+notifications = inject(NotificationService)
 
 
 @api.get("", responses={200: Page[NotificationOut]})

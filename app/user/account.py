@@ -7,19 +7,19 @@ from typing import Any
 
 from sqlalchemy import select
 
-from app.core.auth.exceptions import SignInTooOld
-from app.core.auth.password import verify_password
-from app.core.auth.permission import Role
-from app.core.auth.principal import Principal
-from app.core.auth.session.service import SessionService
-from app.core.database import Database, transactional, utc_now
-from app.core.log_config import get_logger
-from app.core.precondition import ANY, Expected
-from app.core.sms.code import Purpose, SmsCodes
-from app.core.sms.exceptions import WrongCode
+from app.core.permission import Role
 from app.user.exceptions import OwnAccount, UserNotFound, WrongPassword
 from app.user.model import User
 from app.user.service import UserService
+from strongback.auth.exceptions import SignInTooOld
+from strongback.auth.password import verify_password
+from strongback.auth.principal import Principal
+from strongback.auth.session.service import SessionService
+from strongback.database import Database, transactional, utc_now
+from strongback.log.setup import get_logger
+from strongback.precondition import ANY, Expected
+from strongback.sms.code import Purpose, SmsCodes
+from strongback.sms.exceptions import WrongCode
 
 log = get_logger(__name__)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from app.core.auth.permission import Role
-from app.core.command import DatabaseGroup
-from app.core.exceptions import APIException
-from app.core.web import provided
+from app.core.permission import Role
 from app.user.service import UserService
+from strongback.cli.command import DatabaseGroup
+from strongback.exceptions import APIException
+from strongback.web import inject
 
 group = DatabaseGroup("user", help="Make accounts.")
-users = provided(UserService)
+users = inject(UserService)
 
 
 @group.command("create")

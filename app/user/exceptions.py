@@ -11,7 +11,7 @@ Conflict
 └── OwnFollow         409 20005
 """
 
-from app.core.exceptions import AlreadyExists, Conflict, NotFound, ValidationFailed
+from strongback.exceptions import AlreadyExists, Conflict, NotFound, ValidationFailed
 
 
 class UserNotFound(NotFound):

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
-from app.core.database import Database, is_duplicate, transactional
 from app.user.exceptions import OwnFollow
 from app.user.model import Follow
 from app.user.service import UserService
+from strongback.database import Database, is_duplicate, transactional
 
 
 class FollowService:

@@ -7,9 +7,9 @@ from datetime import datetime
 from sqlalchemy import JSON, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.database import Base, Identified, Timestamps, utc_now
-from app.core.schema import Validators
-from app.util.text import normalize
+from strongback.database import Base, Identified, Timestamps, utc_now
+from strongback.schema import Validators
+from strongback.text import normalize
 
 USERNAME_PATTERN = r"^[a-z0-9](?:[a-z0-9_-]{1,30})[a-z0-9]$"
 USERNAME_LENGTH = 32

@@ -8,12 +8,13 @@ from datetime import timedelta
 from pydantic import TypeAdapter
 from sqlalchemy import select
 
-from app.core.auth.account import Account
-from app.core.auth.session.state import ACCOUNT_TTL
-from app.core.cache import Changes, Manager, Node
-from app.core.database import Database
+from app.core.permission import allowed
 from app.user.model import User, normalize_username
 from app.user.schema import UserOut
+from strongback.auth.account import Account
+from strongback.auth.session.state import ACCOUNT_TTL
+from strongback.cache import Changes, Manager, Node
+from strongback.database import Database
 
 _USER = TypeAdapter(UserOut)
 BATCH = 5000
@@ -99,7 +100,7 @@ class UserPages:
         with self._database.latest() as session:
             row = session.execute(columns.where(User.id == user_id)).first()
         return (
-            Account(row.id, row.username, tuple(row.roles), row.disabled, row[4]) if row else None
+            Account(row.id, row.username, allowed(row.roles), row.disabled, row[4]) if row else None
         )
 
     def all_names(self) -> Iterator[str]:

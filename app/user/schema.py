@@ -7,8 +7,9 @@ from typing import Annotated
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from app.core.auth.permission import Role
-from app.core.schema import (
+from app.core.permission import Role
+from app.user.model import EMAIL_LENGTH, USERNAME_PATTERN
+from strongback.schema import (
     MAX_PAGE_SIZE,
     SEEN,
     RequestBody,
@@ -17,9 +18,8 @@ from app.core.schema import (
     Schema,
     Timestamp,
 )
-from app.core.sms.phone import Phone
-from app.user.model import EMAIL_LENGTH, USERNAME_PATTERN
-from app.util.text import normalize
+from strongback.sms.phone import Phone
+from strongback.text import normalize
 
 Username = Annotated[str, Field(pattern=USERNAME_PATTERN, examples=["ada"])]
 NewUsername = Annotated[str, Field(min_length=1, max_length=64, examples=["ada"])]

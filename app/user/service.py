@@ -8,16 +8,16 @@ from collections.abc import Iterable
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
-from app.core.auth.account import Account
-from app.core.auth.password import hash_password, needs_rehash, require_good, verify_password
-from app.core.auth.permission import Permission, Role, permissions_of
-from app.core.database import Database, is_duplicate, transactional
-from app.core.exceptions import ValidationFailed
-from app.core.log_config import get_logger
-from app.core.paging import Order, Window, read_page
-from app.core.schema import PageQuery
+from app.core.permission import Permission, Role, allowed
 from app.user.exceptions import UsernameTaken, UserNotFound
 from app.user.model import USERNAME_PATTERN, User, normalize_username
+from strongback.auth.account import Account
+from strongback.auth.password import hash_password, needs_rehash, require_good, verify_password
+from strongback.database import Database, is_duplicate, transactional
+from strongback.exceptions import ValidationFailed
+from strongback.log.setup import get_logger
+from strongback.paging import Order, Window, read_page
+from strongback.schema import PageQuery
 
 log = get_logger(__name__)
 
@@ -64,13 +64,13 @@ class UserService:
         ).one_or_none()
         if row is None or row.disabled:
             return False
-        return Permission.ARTICLE_WRITE in permissions_of(row.roles)
+        return Permission.ARTICLE_WRITE in allowed(row.roles)
 
     def list(self, wanted: PageQuery) -> Window[User]:
         """A part of all accounts, oldest first."""
         return read_page(self.database.session, select(User), BY_AGE, wanted)
 
-    # What authentication asks (app.core.auth.account.Accounts)
+    # What authentication asks (strongback.auth.account.Accounts)
 
     def account(self, user_id: int, *, lock: bool = False) -> Account | None:
         """The account of this number as it is now; locked, it stays so until the commit."""
@@ -80,7 +80,7 @@ class UserService:
         row = self.database.session.execute(query.with_for_update() if lock else query).first()
         if row is None:
             return None
-        return Account(row.id, row.username, tuple(row.roles), row.disabled, row[4])
+        return Account(row.id, row.username, allowed(row.roles), row.disabled, row[4])
 
     def account_of_phone(self, phone: str) -> Account | None:
         """The account that has proven this number."""

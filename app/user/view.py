@@ -4,29 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from app.core.auth.permission import Permission, Role
-from app.core.auth.principal import Principal
-from app.core.auth.session.model import AuthSession
-from app.core.auth.session.service import SessionService
-from app.core.paging import Window
-from app.core.schema import Page, PageQuery
-from app.core.sms.exceptions import WrongCode
-from app.core.web import (
-    APIBlueprint,
-    OptionalIfMatch,
-    Response,
-    client_address,
-    conditional,
-    idempotent,
-    limited,
-    needs,
-    provided,
-    public,
-    tag_headers,
-)
-from app.core.web.blueprint import shaper_of
-from app.core.web.limit import forgive, guess_limited, own_name, welcome
-from app.core.web.limit import principal as principal_key
+from app.core.permission import Permission, Role
 from app.user.account import AccountService
 from app.user.exceptions import UserNotFound, WrongPassword
 from app.user.follow import FollowService
@@ -49,13 +27,35 @@ from app.user.schema import (
     UserSessionPath,
 )
 from app.user.service import UserService
+from strongback.auth.principal import Principal
+from strongback.auth.session.model import AuthSession
+from strongback.auth.session.service import SessionService
+from strongback.paging import Window
+from strongback.schema import Page, PageQuery
+from strongback.sms.exceptions import WrongCode
+from strongback.web import (
+    APIBlueprint,
+    OptionalIfMatch,
+    Response,
+    client_address,
+    conditional,
+    idempotent,
+    inject,
+    limited,
+    needs,
+    public,
+    tag_headers,
+)
+from strongback.web.blueprint import shaper_of
+from strongback.web.limit import forgive, guess_limited, own_name, welcome
+from strongback.web.limit import principal as principal_key
 
 api = APIBlueprint("users", __name__, url_prefix="/api/v1/users")
-users = provided(UserService)
-pages = provided(UserPages)
-accounts = provided(AccountService)
-follows = provided(FollowService)
-sessions = provided(SessionService)
+users = inject(UserService)
+pages = inject(UserPages)
+accounts = inject(AccountService)
+follows = inject(FollowService)
+sessions = inject(SessionService)
 _as_account, _as_accounts = shaper_of(AccountOut), shaper_of(Page[AccountOut])
 
 

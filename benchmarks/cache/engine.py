@@ -18,10 +18,10 @@ from datetime import timedelta
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Protocol
 
-from app.core.cache import Item, LocalStorage, Manager
-from app.core.cache.engine import MOST_USES
 from benchmarks.http.child import Child, resident_mb
 from benchmarks.question import serve_questions
+from strongback.cache import Item, LocalStorage, Manager
+from strongback.cache.engine import MOST_USES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from app.core.config import ROOT, Settings
-from app.serve import METRICS_VARIABLE
+from strongback.server.serve import METRICS_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

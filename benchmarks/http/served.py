@@ -131,7 +131,8 @@ def command(entry: Entry) -> list[str]:
     application = f"{CONTENDERS[entry.contender].module}:create_app"
     if entry.contender == OURS:
         start = (
-            "from app.core.config import WebServer, load_settings; from app.serve import serve;"
+            "from app.core.config import load_settings;"
+            "from strongback.config import WebServer; from strongback.server.serve import serve;"
             f"serve(load_settings(web_server=WebServer('{entry.server}')), '{application}')"
         )
         return [sys.executable, "-c", start]

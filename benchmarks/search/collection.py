@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from app.article.markdown import render
-from app.util.text import plain_text, shorten
+from strongback.text import plain_text, shorten
 
 Document = dict[str, Any]
 

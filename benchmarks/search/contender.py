@@ -11,9 +11,9 @@ from typing import Protocol
 from sqlalchemy import Connection, create_engine, text
 
 from app.article.index import ARTICLE
-from app.core.search import Query
-from app.core.search.sqlite import SQLiteEngine
 from benchmarks.search.collection import Document
+from strongback.search import Query
+from strongback.search.sqlite import SQLiteEngine
 
 BATCH = 1_000
 TABLE = "strongback_search_benchmark"

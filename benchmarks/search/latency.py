@@ -11,10 +11,10 @@ from pathlib import Path
 from statistics import median, quantiles
 
 from app.article.index import ARTICLE
-from app.core.search import Query
-from app.core.search.sqlite import SQLiteEngine
 from benchmarks.search.collection import Document, generate, with_typos
 from benchmarks.search.contender import Contender, in_batches
+from strongback.search import Query
+from strongback.search.sqlite import SQLiteEngine
 
 PAGE = 10
 SUGGESTIONS = 5

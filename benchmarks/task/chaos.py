@@ -11,9 +11,10 @@ from statistics import median
 
 import click
 
-from app.core.config import Environment, Settings
-from app.core.database import Base
+from app.core.config import Settings
 from benchmarks.http.report import Aim, machine
+from strongback.config import Environment
+from strongback.database import Base
 from tests.conftest import empty
 from tests.support import chaos
 from tests.support.chaos import Finding, Outage

@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 import time
 
-from app.core.background import Background
-from app.core.database import Database
-from app.core.outbox import Outbox
 from benchmarks.task.ours import create
+from strongback.background import Background
+from strongback.database import Database
+from strongback.outbox import Outbox
 
 PAUSE = 0.03
 WARM_UP = 3.0

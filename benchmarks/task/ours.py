@@ -12,10 +12,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from app.core.config import load_settings
-from app.core.task import Run, TaskGroup, TaskRegistry
-from app.core.task.process import TaskProcess
-from app.core.web import APIFlask
 from app.main import create_app
+from strongback.app import Strongback
+from strongback.task import Run, TaskGroup, TaskRegistry
+from strongback.task.process import TaskProcess
 
 group = TaskGroup("bench")
 
@@ -32,13 +32,13 @@ def stamp(_task: Run, *, number: int) -> None:
         file.write(f"{number} {time.time()}\n")
 
 
-def create() -> APIFlask:
+def create() -> Strongback:
     app = create_app(load_settings())
     app.services[TaskRegistry].add(group)
     return app
 
 
 if "celery" in sys.argv[0]:
-    from app.core.task.celery_worker import build_worker
+    from strongback.task.celery_worker import build_worker
 
     celery = build_worker(lambda: create().services[TaskProcess])

@@ -6,6 +6,6 @@ set -eu
 : "${APP_SECRET_KEY:=$(head -c 48 /dev/urandom | base64)}"
 export APP_SECRET_KEY
 flask db upgrade
-if [ -d app/static ]; then
-    cp -R app/static/. static/
+if [ -d src/strongback/static ]; then
+    cp -R src/strongback/static/. static/
 fi

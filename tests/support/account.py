@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import MetaData, String, Text, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.database import (
+from strongback.database import (
     Base,
     Database,
     Identified,

@@ -10,14 +10,14 @@ from typing import Any
 
 from werkzeug.test import TestResponse
 
-from app.core.auth.permission import MATRIX, Permission, Role, permissions_of
-from app.core.auth.principal import Principal
 from app.core.config import Settings
-from app.core.database import Database, utc_now
-from app.core.exceptions import Unauthorized
-from app.core.search import Search
+from app.core.permission import ROLES, Role, allowed
 from app.main import create_app
 from app.user.model import User
+from strongback.auth.principal import Principal
+from strongback.database import Database, utc_now
+from strongback.exceptions import Unauthorized
+from strongback.search import Search
 
 ACCOUNTS = {"admin": Role.ADMIN, "ada": Role.AUTHOR, "bob": Role.AUTHOR, "eve": Role.USER}
 
@@ -29,12 +29,12 @@ class TrustingAuthenticator:
         scheme, name, *withheld = header.split()
         if scheme != "Bearer" or name not in ACCOUNTS:
             raise Unauthorized
-        held_back = frozenset(Permission(item.removeprefix("-")) for item in withheld)
+        held_back = frozenset(item.removeprefix("-") for item in withheld)
         return Principal(
             user_id=1 + list(ACCOUNTS).index(name),
             username=name,
-            permissions=permissions_of([ACCOUNTS[name]]) - held_back,
-            withheld=MATRIX[ACCOUNTS[name]] & held_back,
+            permissions=allowed([ACCOUNTS[name]]) - held_back,
+            withheld=ROLES[ACCOUNTS[name]] & held_back,
             session_id=f"session-{name}",
             signed_in_at=utc_now(),
         )

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from app.core.cache import JSONSerializer, LocalStorage, Manager, Node, RedisStorage
-from app.core.redis_client import RedisClient
+from strongback.cache import JSONSerializer, LocalStorage, Manager, Node, RedisStorage
+from strongback.redis.client import RedisClient
 
 
 class Clock:

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from app.core.background import Background
-from app.core.config import ROOT, Environment, Settings
-from app.core.database import Base
+from app.core.config import ROOT, Settings
+from strongback.background import Background
+from strongback.config import Environment
+from strongback.database import Base
 from tests.support.api import API
 from tests.support.worker import DEADLINE, wait_until
 

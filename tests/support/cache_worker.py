@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 
-from app.core.cache import Node
+from strongback.cache import Node
 from tests.support.cache import Process
 
 KEYS = 20

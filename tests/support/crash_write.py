@@ -19,8 +19,9 @@ from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session
 
 from app.comment.model import Comment
-from app.core.config import Environment, LogLevel, Settings
-from app.core.idempotency import IdempotencyKey
+from app.core.config import Settings
+from strongback.config import Environment, LogLevel
+from strongback.idempotency import IdempotencyKey
 from tests.support.api import API
 
 COMMIT = ("before the commit", "after the commit")

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from app.core.search.meilisearch import MeilisearchEngine
+from strongback.search.meilisearch import MeilisearchEngine
 
 if TYPE_CHECKING:
     from meilisearch import Client

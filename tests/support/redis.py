@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pytest
 import redis
 
-from app.core import redis_client
+from strongback.redis import client as redis_client
 from tests.support.mariadb import SEARCH_PATH
 from tests.support.port import free_port
 

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from app.core.auth.permission import Role
-from app.core.auth.session.model import AuthSession
-from app.core.auth.session.service import SessionService
-from app.core.auth.token import AccessTokens
 from app.core.config import Settings
-from app.core.database import Base, Database
+from app.core.permission import Role
 from app.main import create_app
 from app.user.model import User
 from app.user.service import UserService
+from strongback.auth.session.model import AuthSession
+from strongback.auth.session.service import SessionService
+from strongback.auth.token import AccessTokens
+from strongback.database import Base, Database
 from tests.conftest import empty
 
 PASSWORD = '"key" 12345678'

@@ -10,11 +10,11 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.core.config import Settings
-from app.core.database import Database, utc_now
-from app.core.sms import Receipt, SmsCodes, sms_tasks
-from app.core.sms.code import Purpose
-from app.core.sms.exceptions import SmsTimeout
-from app.core.sms.model import SmsCode, SmsQuota
+from strongback.database import Database, utc_now
+from strongback.sms import Receipt, SmsCodes, sms_tasks
+from strongback.sms.code import Purpose
+from strongback.sms.exceptions import SmsTimeout
+from strongback.sms.model import SmsCode, SmsQuota
 from tests.support.task import House
 
 PHONE = "+8613800138000"

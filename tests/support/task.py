@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import update
 
-from app.core.database import Database, utc_now
-from app.core.outbox import Outbox, OutboxMessage, Parcel, Relay
-from app.core.task import Jobs, Runner, TaskGroup, TaskRegistry
+from strongback.database import Database, utc_now
+from strongback.outbox import Outbox, OutboxMessage, Parcel, Relay
+from strongback.task import Jobs, Runner, TaskGroup, TaskRegistry
 
 
 @dataclass

@@ -17,13 +17,13 @@ from datetime import timedelta
 from sqlalchemy import Column, DateTime, Float, Integer, MetaData, String, Table, insert
 
 from app.core.config import Settings, load_settings
-from app.core.database import Base, Database, utc_now
-from app.core.log_config import configure_logging
-from app.core.outbox import Outbox
-from app.core.task import Jobs, Run, Runner, TaskGroup, TaskRegistry
-from app.core.task.lease import Leases
-from app.core.task.process import TaskProcess
-from app.core.task.work import Work
+from strongback.database import Base, Database, utc_now
+from strongback.log.setup import configure_logging
+from strongback.outbox import Outbox
+from strongback.task import Jobs, Run, Runner, TaskGroup, TaskRegistry
+from strongback.task.lease import Leases
+from strongback.task.process import TaskProcess
+from strongback.task.work import Work
 
 group = TaskGroup("test")
 metadata = MetaData()
@@ -141,6 +141,6 @@ def create_tables(database: Database) -> None:
 
 
 if "celery" in sys.argv[0]:
-    from app.core.task.celery_worker import build_worker
+    from strongback.task.celery_worker import build_worker
 
     celery = build_worker(lambda: build(load_settings()))

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import update
 
-from app.core.database import Database, utc_now
-from app.core.outbox import Outbox, OutboxMessage, Parcel, Relay
-from app.core.task import Runner, TaskRegistry
-from app.core.web import APIFlask
+from strongback.app import Strongback
+from strongback.database import Database, utc_now
+from strongback.outbox import Outbox, OutboxMessage, Parcel, Relay
+from strongback.task import Runner, TaskRegistry
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Broker:
         self.messages += [(each.consumer, list(each.ids)) for each in parcels]
 
 
-def work(app: APIFlask) -> list[str]:
+def work(app: Strongback) -> list[str]:
     """Run what is due until nothing is; returns the tasks' names in the order of their runs."""
     outbox: Outbox = app.services[Outbox]
     runner: Runner = app.services[Runner]
@@ -43,14 +43,14 @@ def work(app: APIFlask) -> list[str]:
     return names
 
 
-def tick(app: APIFlask, name: str) -> None:
+def tick(app: Strongback, name: str) -> None:
     """Run a periodic task."""
     runner: Runner = app.services[Runner]
     with app.app_context():
         runner.run_periodic(name)
 
 
-def messages(app: APIFlask, consumer: str | None = None) -> list[OutboxMessage]:
+def messages(app: Strongback, consumer: str | None = None) -> list[OutboxMessage]:
     """What is in the outbox, for one consumer or all, in the order of writing."""
     outbox: Outbox = app.services[Outbox]
     with outbox.database.scope():
@@ -59,7 +59,7 @@ def messages(app: APIFlask, consumer: str | None = None) -> list[OutboxMessage]:
         return [each for each in found if consumer in (None, each.consumer)]
 
 
-def make_due(app: APIFlask) -> None:
+def make_due(app: Strongback) -> None:
     """Let what waits for a moment wait no longer."""
     database: Database = app.services[Database]
     alive = OutboxMessage.available_at.is_not(None)

@@ -15,10 +15,11 @@ from typing import Any
 
 from sqlalchemy import Row, delete, func, select
 
-from app.core.config import ROOT, Environment, Settings
-from app.core.database import Database
-from app.core.outbox import Outbox, OutboxMessage
-from app.core.task.process import TaskProcess
+from app.core.config import ROOT, Settings
+from strongback.config import Environment
+from strongback.database import Database
+from strongback.outbox import Outbox, OutboxMessage
+from strongback.task.process import TaskProcess
 from tests.support import task_app
 
 DEADLINE = 60

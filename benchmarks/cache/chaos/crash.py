@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.core.config import Environment, LogLevel, Settings
+from app.core.config import Settings
 from benchmarks.http.report import Aim
+from strongback.config import Environment, LogLevel
 from tests.support.cache_crash import ARTICLES, kill_writers, prepare
 from tests.support.mariadb import run_mariadb
 

@@ -10,10 +10,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
-from app.core.cache import LocalStorage, Manager, Node, RedisStorage
-from app.core.redis_client import RedisClient
 from benchmarks.cache.chaos.ledger import KEYS, Ledger
 from benchmarks.question import serve_questions
+from strongback.cache import LocalStorage, Manager, Node, RedisStorage
+from strongback.redis.client import RedisClient
 
 READERS, WRITERS = 6, 2
 READ_PAUSE, WRITE_PAUSE = 0.004, 0.05

@@ -15,11 +15,11 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from app.core.cache import LocalStorage, Manager, Node, RedisStorage
-from app.core.redis_client import RedisClient
 from benchmarks.http.child import Child
 from benchmarks.http.report import Aim
 from benchmarks.question import serve_questions
+from strongback.cache import LocalStorage, Manager, Node, RedisStorage
+from strongback.redis.client import RedisClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ SIZE = 2_000
 POPULAR, POPULAR_SHARE = 500, 0.6
 FAILING, ABSENT = 0.01, 0.05
 """Shares of the keys whose loader raises, and that have no value."""
-OURS = ("app.core.cache", "app.core.redis", "threading")
+OURS = ("strongback.cache", "strongback.redis", "threading")
 """Modules whose objects are counted."""
 
 

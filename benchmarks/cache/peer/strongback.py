@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from app.core.cache import LocalStorage, Manager, Node, RedisStorage
-from app.core.redis_client import RedisClient
 from benchmarks.cache.source import ENTRIES, TTL, Source, article
+from strongback.cache import LocalStorage, Manager, Node, RedisStorage
+from strongback.redis.client import RedisClient
 
 source: Source
 

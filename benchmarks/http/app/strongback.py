@@ -7,11 +7,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.core.paging import Window
-from app.core.schema import Page, RequestBody, Schema, Timestamp
-from app.core.web import APIBlueprint, APIFlask, public
 from app.main import create_app as build
 from benchmarks.http import data
+from strongback.app import Strongback
+from strongback.paging import Window
+from strongback.schema import Page, RequestBody, Schema, Timestamp
+from strongback.web import APIBlueprint, public
 
 
 class Small(Schema):
@@ -52,7 +53,7 @@ class Article(Schema):
     updated_at: Timestamp
 
 
-def create_app() -> APIFlask:
+def create_app() -> Strongback:
     app = build()
     api = APIBlueprint("bench", __name__, url_prefix="/bench")
 

@@ -1,0 +1,58 @@
+"""Who may do what: the roles, and the one table of what each allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from strongback.auth import permission
+from strongback.task.permission import TaskPermission
+
+
+class Role(StrEnum):
+    """What an account is trusted with."""
+
+    ADMIN = "admin"
+    AUTHOR = "author"
+    USER = "user"
+
+
+class Permission(permission.Permission):
+    """What the slices ask for."""
+
+    PROFILE_READ = ("profile:read", "See one's own account and sessions.")
+    PROFILE_WRITE = ("profile:write", "Change one's own account, password and sessions.")
+    COMMENT_WRITE = ("comment:write", "Comment, and delete one's own comments.")
+    LIKE_WRITE = ("like:write", "Like articles.")
+    FOLLOW_WRITE = ("follow:write", "Follow authors.")
+    NOTIFICATION_READ = ("notification:read", "See one's own notifications.")
+    NOTIFICATION_WRITE = ("notification:write", "Mark one's own notifications as read.")
+    ARTICLE_WRITE = ("article:write", "Write articles, and change one's own.")
+    ARTICLE_MANAGE = ("article:manage", "Change anybody's articles.")
+    COMMENT_MANAGE = ("comment:manage", "Delete anybody's comments.")
+    USER_MANAGE = ("user:manage", "See roles, give them, disable accounts, and end sessions.")
+
+
+_USER: frozenset[permission.Permission] = frozenset(
+    {
+        Permission.PROFILE_READ,
+        Permission.PROFILE_WRITE,
+        Permission.COMMENT_WRITE,
+        Permission.LIKE_WRITE,
+        Permission.FOLLOW_WRITE,
+        Permission.NOTIFICATION_READ,
+        Permission.NOTIFICATION_WRITE,
+        TaskPermission.READ,
+    }
+)
+ROLES: dict[str, frozenset[permission.Permission]] = {
+    Role.USER: _USER,
+    Role.AUTHOR: _USER | {Permission.ARTICLE_WRITE},
+    Role.ADMIN: frozenset((*Permission, *TaskPermission)),
+}
+"""What each role allows. The documentation's table and a test are made from it."""
+
+
+def allowed(roles: Iterable[str]) -> frozenset[permission.Permission]:
+    """Everything that any of the roles allows."""
+    return permission.allowed(ROLES, roles)

@@ -1,0 +1,1 @@
+"""Base logic that knows no slice; every part is usable without the others."""

@@ -1,0 +1,39 @@
+"""From an access token to whoever is asking."""
+
+from __future__ import annotations
+
+from strongback.auth.principal import Principal
+from strongback.auth.session.service import SessionService
+from strongback.auth.token import AccessTokens, InvalidToken
+
+
+class Authenticator:
+    """Believes a token whose signature is ours and whose session is good."""
+
+    def __init__(self, tokens: AccessTokens, sessions: SessionService) -> None:
+        self._tokens = tokens
+        self._sessions = sessions
+
+    def principal_of(self, token: str) -> Principal:
+        """Who asks, and what this token lets them do.
+
+        Raises:
+            InvalidToken: The token is not good, or its session is over.
+        """
+        access = self._tokens.verify(token)
+        state = self._sessions.state(access.session_id)
+        if state is None or state.user_id != access.user_id:
+            raise InvalidToken("the session is over")
+        allowed = state.permissions
+        permissions = allowed
+        for scope in (state.scope, access.scope):
+            if scope is not None:
+                permissions = frozenset(item for item in permissions if item in scope)
+        return Principal(
+            user_id=state.user_id,
+            username=state.username,
+            permissions=permissions,
+            withheld=allowed - permissions,
+            session_id=state.session_id,
+            signed_in_at=state.signed_in_at,
+        )

@@ -1,0 +1,352 @@
+"""Rules of sessions: how they are opened, kept, ended and cleaned away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, CursorResult, Update, or_, select, update
+
+from strongback.auth.account import Account, Accounts
+from strongback.auth.session.model import (
+    ADDRESS_LENGTH,
+    USER_AGENT_LENGTH,
+    AuthSession,
+    RefreshToken,
+)
+from strongback.auth.session.state import SessionState, StateCache
+from strongback.auth.session.successor import Successors, hash_token, new_seed, new_token
+from strongback.config import Settings
+from strongback.database import Database, delete_in_batches, transactional, utc_now
+from strongback.exceptions import NotFound
+from strongback.log.setup import get_logger
+from strongback.paging import Order, Window, read_page
+from strongback.schema import PageQuery
+
+log = get_logger(__name__)
+
+IDLE_LIFETIME = timedelta(days=30)
+"""A session ends when it has not been refreshed for this long."""
+LIFETIME = timedelta(days=180)
+"""A session ends this long after signing in, however much it is used."""
+RETENTION = timedelta(days=30)
+"""How long used tokens and revoked sessions are kept, to recognise a second use."""
+BY_USE = Order(AuthSession.last_used_at, AuthSession.id)
+
+
+class _Outcome(Enum):
+    SPENT = auto()
+
+
+_SPENT = _Outcome.SPENT
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Where a token is asked for from."""
+
+    user_agent: str = ""
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A session that has just been opened or refreshed."""
+
+    session_id: str
+    account: Account
+    client_id: str
+    scope: frozenset[str] | None
+    """What it is narrowed to; None for everything that the account may do."""
+    refresh_token: str
+
+
+class SessionService:
+    """Opens, refreshes, revokes and looks up sessions.
+
+    Args:
+        database: Where they are.
+        accounts: Whose they are.
+        settings: Secrets, how long a spent refresh token is answered again, and how many sessions
+            an account may have.
+        look_up: An account by its number, at most `ACCOUNT_TTL` seconds old; asked for sessions
+            that are used, not for those that are opened.
+        clock: The present moment.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        accounts: Accounts,
+        settings: Settings,
+        look_up: Callable[[int], Account | None] | None = None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.database = database
+        self.accounts = accounts
+        self.cache = StateCache()
+        self._look_up = look_up or accounts.account
+        self._clock = clock
+        self._successors = Successors(settings.secrets)
+        self._grace = timedelta(seconds=settings.auth_refresh_grace)
+        self._max_sessions = settings.auth_max_sessions
+
+    # Opening and refreshing
+
+    @transactional
+    def open(
+        self, account: Account, client_id: str, scope: Collection[str] | None, device: Device
+    ) -> Grant | None:
+        """Open a session for an account that has proved itself.
+
+        One too many ends the account's session that has not been used for longest.
+
+        Returns:
+            None if the account has changed meanwhile: a password that was right a moment ago
+            must not outlive the one that replaced it.
+        """
+        if account.disabled or self.accounts.account(account.id, lock=True) != account:
+            return None
+        session = AuthSession(
+            user_id=account.id,
+            client_id=client_id,
+            scope=None if scope is None else sorted(scope),
+            user_agent=device.user_agent[:USER_AGENT_LENGTH],
+            address=device.address[:ADDRESS_LENGTH],
+            expires_at=utc_now() + IDLE_LIFETIME,
+        )
+        self._end_surplus(account.id)
+        self.database.session.add(session)
+        self.database.session.flush()
+        return self._grant(session, account, new_token())
+
+    def _end_surplus(self, user_id: int) -> None:
+        """Make room for one more session; the account is locked, so nobody else opens one."""
+        good = (AuthSession.user_id == user_id) & _is_good(self._clock())
+        oldest_last = (AuthSession.last_used_at.desc(), AuthSession.id.desc())
+        ids = self.database.session.scalars(
+            select(AuthSession.id).where(good).order_by(*oldest_last).offset(self._max_sessions - 1)
+        ).all()
+        if ids:
+            self._revoke(AuthSession.id.in_(ids))
+            self.database.after_commit(lambda: self.cache.forget(*ids))
+            log.info("surplus_sessions_ended", user_id=user_id, count=len(ids))
+
+    def scope_of(self, refresh_token: str) -> tuple[str, frozenset[str] | None] | None:
+        """The client and the scope that a refresh token was issued to; None for an unknown one."""
+        query = (
+            select(AuthSession.client_id, AuthSession.scope)
+            .join(RefreshToken, RefreshToken.session_id == AuthSession.id)
+            .where(RefreshToken.token_hash == hash_token(refresh_token))
+        )
+        row = self.database.session.execute(query).first()
+        return (row[0], _as_set(row[1])) if row else None
+
+    def rotate(self, refresh_token: str, device: Device) -> Grant | None:
+        """Exchange a refresh token for its successor.
+
+        A token is spent by its first use. A second one within `AUTH_REFRESH_GRACE` seconds gets
+        the same successor, as long as nobody has used that: the response was lost, or several
+        tabs have asked at once. Any other second use means that two hold the token, one of them a
+        thief, and nobody can tell which: the session ends for both (RFC 9700, section 4.14.2).
+
+        Returns:
+            None if the token is unknown, spent, or of a session that is over.
+        """
+        # Two transactions: the end of a session must stand although the request fails.
+        outcome = self._exchange(refresh_token, device)
+        if outcome is not _SPENT:
+            return outcome
+        if session_id := self._owner(hash_token(refresh_token)):
+            log.warning("refresh_token_reused", session=session_id)
+            self.revoke(session_id)
+        return None
+
+    @transactional
+    def _exchange(
+        self, refresh_token: str, device: Device
+    ) -> Grant | Literal[_Outcome.SPENT] | None:
+        now, seed, token_hash = self._clock(), new_seed(), hash_token(refresh_token)
+        consume = (
+            update(RefreshToken)
+            .where(RefreshToken.token_hash == token_hash, RefreshToken.used_at.is_(None))
+            .values(used_at=now, seed=seed)
+        )
+        is_first = bool(self._changes(consume))
+        successor = (
+            self._successors.new(refresh_token, seed)
+            if is_first
+            else self._unused_successor(refresh_token, now)
+        )
+        if successor is None:
+            return _SPENT
+        found = self._renew(token_hash, device, now)
+        if found is None:
+            return None
+        session, account = found
+        if is_first:
+            return self._grant(session, account, successor)
+        log.info("refresh_token_answered_again", session=session.id)
+        return _grant_of(session, account, successor)
+
+    def _unused_successor(self, refresh_token: str, now: datetime) -> str | None:
+        """What a spent token was exchanged for, if that was just now and nobody has used it."""
+        query = select(RefreshToken.used_at, RefreshToken.seed)
+        query = query.where(RefreshToken.token_hash == hash_token(refresh_token))
+        row = self.database.session.execute(query).first()
+        # A clock that was set back must not make the grace longer.
+        if row is None or row.seed is None or abs(now - row.used_at) >= self._grace:
+            return None
+        candidates = self._successors.candidates(refresh_token, row.seed)
+        is_unused = RefreshToken.used_at.is_(None)
+        stored = self.database.session.scalar(
+            select(RefreshToken.token_hash).where(
+                RefreshToken.token_hash.in_(candidates), is_unused
+            )
+        )
+        return candidates[stored] if stored else None
+
+    def _renew(
+        self, token_hash: str, device: Device, now: datetime
+    ) -> tuple[AuthSession, Account] | None:
+        """Keep the session of a token for longer; None if it is over or its account closed."""
+        query = (
+            select(AuthSession)
+            .join(RefreshToken, RefreshToken.session_id == AuthSession.id)
+            .where(RefreshToken.token_hash == token_hash)
+            .with_for_update(of=AuthSession)
+        )
+        session = self.database.session.scalars(query).one()
+        if session.revoked_at is not None or session.expires_at <= now:
+            return None
+        account = self.accounts.account(session.user_id)
+        if account is None or account.disabled:
+            return None
+        session.last_used_at = now
+        session.address = device.address[:ADDRESS_LENGTH]
+        session.expires_at = min(now + IDLE_LIFETIME, session.created_at + LIFETIME)
+        return session, account
+
+    def _grant(self, session: AuthSession, account: Account, token: str) -> Grant:
+        """Make a refresh token good, and grant it."""
+        stored = RefreshToken(token_hash=hash_token(token), session_id=session.id)
+        self.database.session.add(stored)
+        return _grant_of(session, account, token)
+
+    def _owner(self, token_hash: str) -> str | None:
+        query = select(RefreshToken.session_id).where(RefreshToken.token_hash == token_hash)
+        return self.database.session.scalar(query)
+
+    # Revoking
+
+    @transactional
+    def revoke(self, session_id: str) -> None:
+        """End one session; ending what is over changes nothing."""
+        self._revoke(AuthSession.id == session_id)
+        self.database.after_commit(lambda: self.cache.forget(session_id))
+
+    @transactional
+    def revoke_own(self, user_id: int, session_id: str) -> None:
+        """End one session of an account.
+
+        Raises:
+            NotFound: The account has no such session, or it is over.
+        """
+        owned = (AuthSession.id == session_id) & (AuthSession.user_id == user_id)
+        if not self._revoke(owned):
+            raise NotFound
+        self.database.after_commit(lambda: self.cache.forget(session_id))
+
+    @transactional
+    def revoke_all(self, user_id: int, *, keep: str | None = None) -> None:
+        """End every session of an account, except the one to keep."""
+        condition = AuthSession.user_id == user_id
+        if keep is not None:
+            condition &= AuthSession.id != keep
+        self._revoke(condition)
+        self.database.after_commit(self.cache.forget)
+
+    def _revoke(self, condition: ColumnElement[bool]) -> int:
+        statement = update(AuthSession).where(condition, AuthSession.revoked_at.is_(None))
+        return self._changes(statement.values(revoked_at=utc_now()))
+
+    def revoke_by_refresh_token(self, refresh_token: str, client_id: str) -> bool:
+        """End the session of a refresh token, used or not, if the client is the one it is for.
+
+        Returns:
+            Whether it is a refresh token at all.
+        """
+        query = (
+            select(AuthSession.id, AuthSession.client_id)
+            .join(RefreshToken, RefreshToken.session_id == AuthSession.id)
+            .where(RefreshToken.token_hash == hash_token(refresh_token))
+        )
+        row = self.database.session.execute(query).first()
+        if row is not None and row[1] == client_id:
+            self.revoke(row[0])
+        return row is not None
+
+    # Looking up
+
+    def addresses(self, user_id: int) -> Sequence[str]:
+        """Where an account's sessions of the last months have last got their tokens."""
+        query = select(AuthSession.address).where(AuthSession.user_id == user_id).distinct()
+        return self.database.session.scalars(query).all()
+
+    def state(self, session_id: str) -> SessionState | None:
+        """The session's state, at most a second old; None if it is over or its account closed."""
+        return self.cache.get(session_id, self._load)
+
+    def forget(self) -> None:
+        """Read everybody's rights anew, once the transaction that changes some is committed."""
+        self.database.after_commit(self.cache.forget)
+
+    def _load(self, session_id: str) -> SessionState | None:
+        query = select(AuthSession.user_id, AuthSession.scope, AuthSession.created_at).where(
+            AuthSession.id == session_id, _is_good(utc_now())
+        )
+        with self.database.scope():
+            row = self.database.session.execute(query).first()
+            account = self._look_up(row[0]) if row else None
+        if row is None or account is None or account.disabled:
+            return None
+        return SessionState(
+            session_id, account.id, account.username, account.permissions, _as_set(row[1]), row[2]
+        )
+
+    def list(self, user_id: int, wanted: PageQuery) -> Window[AuthSession]:
+        """The account's sessions that are not over, the last used first."""
+        query = select(AuthSession).where(AuthSession.user_id == user_id, _is_good(utc_now()))
+        return read_page(self.database.session, query, BY_USE, wanted)
+
+    # Cleaning
+
+    def clean(self) -> int:
+        """Delete what is over and no longer needed, a batch at a time; say how many rows."""
+        kept = utc_now() - RETENTION
+        over = or_(AuthSession.expires_at < utc_now(), AuthSession.revoked_at < kept)
+        used = RefreshToken.used_at < kept
+        tokens = delete_in_batches(self.database, RefreshToken.id, used)
+        return tokens + delete_in_batches(self.database, AuthSession.id, over)
+
+    def _changes(self, statement: Update) -> int:
+        result = self.database.session.execute(
+            statement, execution_options={"synchronize_session": False}
+        )
+        assert isinstance(result, CursorResult)  # noqa: S101  for the type checker
+        return result.rowcount
+
+
+def _is_good(now: datetime) -> ColumnElement[bool]:
+    return AuthSession.revoked_at.is_(None) & (AuthSession.expires_at > now)
+
+
+def _as_set(scope: Any) -> frozenset[str] | None:  # noqa: ANN401  a JSON column
+    return None if scope is None else frozenset(scope)
+
+
+def _grant_of(session: AuthSession, account: Account, token: str) -> Grant:
+    return Grant(session.id, account, session.client_id, _as_set(session.scope), token)

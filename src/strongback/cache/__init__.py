@@ -1,0 +1,63 @@
+"""The cache: values loaded once, kept near, and never served after they are known to be outdated.
+
+    class ArticleNode(Node[ArticleOut]):
+        storages = ["local", {"storage": "redis", "ttl": timedelta(seconds=120)}]
+
+        def __init__(self, slug: str) -> None:
+            self.slug = slug
+
+        def key(self) -> str:
+            return self.slug
+
+        def load(self) -> ArticleOut | None:
+            return read_article(self.slug)
+
+    cache = Manager()
+    cache.register_storage("local", LocalStorage(size=10_000))
+    cache.register_storage("redis", RedisStorage(client))
+    article = cache.get(ArticleNode("hello"))
+
+A library of its own: it knows no web framework, no settings and no slice.
+"""
+
+from strongback.cache.bloom import LocalBloom, RebuildRefused, SharedBloom
+from strongback.cache.care import CacheCare
+from strongback.cache.change import OUTDATED, CacheUnavailable, Changes
+from strongback.cache.error import CacheMisuse
+from strongback.cache.function import CachedFunction
+from strongback.cache.listing import CachedList
+from strongback.cache.local import LocalStorage
+from strongback.cache.manager import Manager
+from strongback.cache.node import Node, StorageOptions
+from strongback.cache.nothing import NoStorage
+from strongback.cache.remote import RedisStorage
+from strongback.cache.serializer import CompactSerializer, JSONSerializer, Serializer
+from strongback.cache.stats import Stats
+from strongback.cache.storage import MISSING, Item, SharedStorage, Storage
+
+__all__ = [
+    "MISSING",
+    "OUTDATED",
+    "CacheCare",
+    "CacheMisuse",
+    "CacheUnavailable",
+    "CachedFunction",
+    "CachedList",
+    "Changes",
+    "CompactSerializer",
+    "Item",
+    "JSONSerializer",
+    "LocalBloom",
+    "LocalStorage",
+    "Manager",
+    "NoStorage",
+    "Node",
+    "RebuildRefused",
+    "RedisStorage",
+    "Serializer",
+    "SharedBloom",
+    "SharedStorage",
+    "Stats",
+    "Storage",
+    "StorageOptions",
+]

@@ -1,0 +1,300 @@
+"""Bloom filters: what certainly does not exist is not looked for.
+
+A filter may take a key for known that is not (at its error rate), never the other way round. It
+says "maybe" to everything until it was built, and after its memory was lost.
+
+    known = SharedBloom(client, "article", capacity=1_000_000)
+    cache.guard(ArticleNode, known)
+    known.rebuild(slugs)                 # at first, and now and then: deleted keys only go this way
+    known.add(["new-slug"])              # before the commit that makes it real, and after it
+
+Adding before the commit leaves no moment in which the key is real and not known. A rebuild may
+begin just then and read the source before the commit, so it takes over what was added since the
+one before it began; adding once more after the commit serves a transaction that outlasts even that.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+from operator import index
+
+from rbloom import Bloom
+from xxhash import xxh3_128_intdigest
+
+from strongback.cache.combiner import Combiner, Script
+from strongback.cache.error import CacheMisuse, require_count
+from strongback.exceptions import StrongbackError
+from strongback.log.setup import get_logger
+from strongback.redis.client import RedisClient, RedisUnavailable
+from strongback.redis.wire import Command
+
+log = get_logger(__name__)
+
+ERROR_RATE = 0.01
+GRACE = 5.0
+"""Seconds for which a shared filter is not believed once Redis was away: another process may owe
+it keys."""
+REBUILD_LIMIT = 600
+"""Seconds after which a rebuild that shows no sign of life is given up."""
+STEP = 10_000
+"""Keys that a rebuild reads between two signs of life."""
+
+
+class RebuildRefused(StrongbackError):
+    """Another process rebuilds the filter, or its memory was lost meanwhile: try again later."""
+
+
+class LocalBloom:
+    """A filter in this process, for sources that only this process adds to.
+
+    Args:
+        capacity: Keys that it is made for; with more it errs more often.
+        error_rate: Part of unknown keys that it takes for known, when full.
+
+    Raises:
+        CacheMisuse: An argument is out of range.
+    """
+
+    def __init__(self, capacity: int, *, error_rate: float = ERROR_RATE) -> None:
+        _check(capacity, error_rate)
+        self.capacity, self.error_rate = capacity, error_rate
+        self._filter: Bloom | None = None
+        self._next: Bloom | None = None
+        self._recent = self._new_filter()
+        # Of every look and every write: rbloom refuses to be used by two threads at once.
+        self._lock = threading.Lock()
+        self._rebuilding = threading.Lock()
+
+    def add(self, keys: Iterable[str]) -> None:
+        """Know these keys from now on, whatever is being rebuilt."""
+        hashes = [_signed_hash(key) for key in keys]
+        with self._lock:
+            for known in (self._filter, self._next, self._recent):
+                if known is not None:
+                    known.update(hashes)
+
+    def may_contain(self, keys: Sequence[str]) -> list[bool]:
+        """For each key False if it certainly was never added, True if it may have been."""
+        hashes = [_signed_hash(key) for key in keys]
+        with self._lock:
+            known = self._filter
+            return [known is None or each in known for each in hashes]
+
+    def rebuild(self, keys: Iterable[str]) -> int:
+        """Know exactly these keys, and those that are added meanwhile; return their number.
+
+        What was added since the rebuild before began is known as well.
+
+        Args:
+            keys: Read while the filter goes on answering. A generator, unless nothing is added
+                meanwhile: what was read before this call lacks what was added since.
+        """
+        with self._rebuilding:
+            with self._lock:
+                earlier, self._recent = self._recent, self._new_filter()
+                self._next = earlier.copy()
+            count = 0
+            try:
+                for part in _parts(keys):
+                    count += len(part)
+                    hashes = [_signed_hash(key) for key in part]
+                    with self._lock:
+                        self._next.update(hashes)
+            except BaseException:
+                with self._lock:
+                    self._next = None
+                    self._recent.update(earlier)
+                raise
+            with self._lock:
+                self._filter, self._next = self._next, None
+        _warn_if_full("local", count, self.capacity)
+        return count
+
+    def _new_filter(self) -> Bloom:
+        return Bloom(self.capacity, self.error_rate, index)
+
+
+class SharedBloom:
+    """A filter in Redis, for sources that several processes add to.
+
+    Args:
+        client: The connection.
+        name: Tells it from other filters.
+        capacity: Keys that it is made for; part of its name, so that a change starts a new one.
+        error_rate: Part of unknown keys that it takes for known, when full; the same goes for it.
+
+    Raises:
+        CacheMisuse: An argument is out of range.
+    """
+
+    def __init__(
+        self,
+        client: RedisClient,
+        name: str,
+        *,
+        capacity: int,
+        error_rate: float = ERROR_RATE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        _check(capacity, error_rate)
+        self.name, self.capacity = name, capacity
+        self.bits = math.ceil(-capacity * math.log(error_rate) / math.log(2) ** 2)
+        self.hashes = max(1, round(self.bits / capacity * math.log(2)))
+        base = f"bloom:{{{name}:{self.bits}:{self.hashes}}}"
+        names = [base, *(f"{base}:{part}" for part in ("next", "recent", "part", "lock"))]
+        self._key, self._next, self._recent, self._part, self._turn = map(str.encode, names)
+        self._combiner = Combiner(client)
+        self._clock = clock
+        self._distrust_until = 0.0
+        self._owed: set[str] = set()
+        self._owed_lock = threading.Lock()
+
+    def add(self, keys: Iterable[str]) -> None:
+        """Know these keys from now on; as soon as possible, should Redis be away."""
+        wanted = list(keys)
+        if not wanted:
+            return
+        with self._owed_lock:
+            wanted = [*wanted, *self._owed]
+            try:
+                self._combiner.run([self._addition(wanted)])
+                self._owed.clear()
+            except RedisUnavailable:
+                self._owed.update(wanted)
+                self._note_absence()
+
+    def may_contain(self, keys: Sequence[str]) -> list[bool]:
+        """For each key False if it certainly was never added, True if it may have been."""
+        if self._owed:
+            self.add(self._owed.copy())
+        command: list[bytes | str | int] = ["BITFIELD_RO", self._key, "GET", "u1", self.bits]
+        for key in keys:
+            for position in self._positions(key):
+                command += ["GET", "u1", position]
+        try:
+            (bits,) = self._combiner.run([tuple(command)])
+        except RedisUnavailable:
+            self._note_absence()
+            return [True] * len(keys)
+        if not bits[0] or self._owed or self._clock() < self._distrust_until:
+            return [True] * len(keys)
+        size = self.hashes
+        return [all(bits[at : at + size]) for at in range(1, len(bits), size)]
+
+    def rebuild(self, keys: Iterable[str]) -> int:
+        """Know exactly these keys, and those that are added meanwhile; return their number.
+
+        What was added since the rebuild before began is known as well.
+
+        Args:
+            keys: Read while the filter goes on answering. A generator, unless nothing is added
+                meanwhile: what was read before this call lacks what was added since.
+
+        Raises:
+            RebuildRefused: Another process is at it, or Redis has lost what was built.
+            RedisUnavailable: Redis does not answer.
+        """
+        token = secrets.token_hex(8)
+        names = [self._turn, self._next, self._recent]
+        (is_ours,) = self._combiner.run([_BEGIN.call(names, token, REBUILD_LIMIT, self.bits)])
+        if not is_ours:
+            raise RebuildRefused(f"the filter {self.name!r} is being rebuilt; try again later")
+        bitmap, count = bytearray(self.bits // 8 + 1), 0
+        try:
+            for part in _parts(keys):
+                count += len(part)
+                for key in part:
+                    for position in self._positions(key):
+                        bitmap[position >> 3] |= 128 >> (position & 7)
+                self._combiner.run([("EXPIRE", self._turn, REBUILD_LIMIT)])
+            self._finish(token, bitmap)
+        except BaseException:
+            with suppress(RedisUnavailable):  # then it runs out by itself
+                self._combiner.run([_GIVE_UP.call([self._turn], token)])
+            raise
+        _warn_if_full(self.name, count, self.capacity)
+        return count
+
+    def _finish(self, token: str, bitmap: bytearray) -> None:
+        names = [self._turn, self._next, self._part, self._key]
+        (is_done,) = self._combiner.run([_FINISH.call(names, token, bytes(bitmap), self.bits)])
+        if not is_done:
+            message = "Redis has lost what was built, or it took too long; rebuild it again"
+            raise RebuildRefused(f"the filter {self.name!r}: {message}")
+
+    def _addition(self, keys: Iterable[str]) -> Command:
+        positions = sorted({position for key in keys for position in self._positions(key)})
+        return _ADD.call([self._key, self._recent, self._next], *positions)
+
+    def _positions(self, key: str) -> list[int]:
+        # Two halves of one hash stand for as many as are needed (Kirsch and Mitzenmacher, 2006).
+        digest = _hash(key)
+        first, step = digest >> 64, digest & 0xFFFFFFFFFFFFFFFF | 1
+        return [(first + number * step) % self.bits for number in range(self.hashes)]
+
+    def _note_absence(self) -> None:
+        self._distrust_until = self._clock() + GRACE
+
+
+_ADD = Script("""
+local has_next = redis.call('EXISTS', KEYS[3]) == 1
+for i = 1, #ARGV do
+  redis.call('SETBIT', KEYS[1], ARGV[i], 1)
+  redis.call('SETBIT', KEYS[2], ARGV[i], 1)
+  if has_next then redis.call('SETBIT', KEYS[3], ARGV[i], 1) end
+end
+return 1
+""")
+_BEGIN = Script("""
+if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'EX', ARGV[2]) then return 0 end
+-- What a rebuild that has failed has left there was added recently too.
+redis.call('BITOP', 'OR', KEYS[2], KEYS[2], KEYS[3])
+redis.call('DEL', KEYS[3])
+redis.call('SETBIT', KEYS[2], ARGV[3], 0)
+return 1
+""")
+_FINISH = Script("""
+if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('EXISTS', KEYS[2]) == 0 then return 0 end
+redis.call('SET', KEYS[3], ARGV[2])
+redis.call('BITOP', 'OR', KEYS[2], KEYS[2], KEYS[3])
+redis.call('SETBIT', KEYS[2], ARGV[3], 1)
+redis.call('RENAME', KEYS[2], KEYS[4])
+redis.call('DEL', KEYS[1], KEYS[3])
+return 1
+""")
+_GIVE_UP = Script("""
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 1
+""")
+
+
+def _parts(keys: Iterable[str]) -> Iterator[list[str]]:
+    rest = iter(keys)
+    while part := list(islice(rest, STEP)):
+        yield part
+
+
+def _hash(key: str) -> int:
+    return xxh3_128_intdigest(key.encode("utf-8", "surrogatepass"))
+
+
+def _signed_hash(key: str) -> int:
+    # Python's own differs from process to process, and rbloom wants 128 bits with a sign.
+    return _hash(key) - 2**127
+
+
+def _check(capacity: int, error_rate: float) -> None:
+    require_count("capacity", capacity)
+    if not 0 < error_rate < 1:
+        raise CacheMisuse(f"error_rate is {error_rate!r}; give a part of one, such as 0.01")
+
+
+def _warn_if_full(name: str, count: int, capacity: int) -> None:
+    if count > capacity:
+        log.warning("bloom_filter_full", filter=name, keys=count, capacity=capacity)

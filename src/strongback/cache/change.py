@@ -1,0 +1,245 @@
+"""From changes of the database to removals in the cache: after the commit, never before.
+
+    changes = Changes(database, cache, outbox)
+    changes.invalidate_on(Article, lambda article: [ArticleNode(article.slug)])
+    changes.invalidate_list(Article, lists, lambda article: ["", f"author:{article.author}"])
+
+Rows that are changed as objects are seen by themselves. A statement that changes one without
+loading it is followed by `database.touch(row, "column")`; one that changes many, by `remove`.
+
+Whatever a transaction makes outdated is removed once it is committed. Should the process die before
+that, or Redis not answer, a message that was written in the same transaction has it done.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple, TypeVar
+
+from sqlalchemy import inspect
+from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction
+
+from strongback.cache.bloom import LocalBloom, SharedBloom
+from strongback.cache.listing import CachedList
+from strongback.cache.manager import Manager
+from strongback.cache.node import Node
+from strongback.database import Database, DatabaseMisuse
+from strongback.exceptions import StrongbackError
+from strongback.outbox import Outbox
+
+M = TypeVar("M", bound=DeclarativeBase)
+Outdated = Node[Any] | str
+"""What is to be removed: a node, or a key as lists name them."""
+Keys = Callable[[Any], Iterable[str]]
+
+OUTDATED = "cache:outdated"
+"""The topic of what a transaction has made outdated."""
+REPAIR_AFTER = timedelta(seconds=3)
+"""After this the outbox removes what the process itself seems not to have removed."""
+WITHDRAW_WITHIN = 2.0
+"""Seconds after a commit in which its message can be taken back, before somebody has it."""
+TAKEN_BACK = 20
+"""Messages that are taken back by one statement, unless they become due."""
+MOST_REMOVED = 1000
+"""Messages that wait to be taken back; others are removed once more, which does no harm."""
+PART = 12_000
+"""Bytes of keys in one message."""
+_INFO = "cache_outdated"
+
+
+class CacheUnavailable(StrongbackError):
+    """The shared storage does not answer; what is outdated is to be removed later."""
+
+
+class _Rule(NamedTuple):
+    model: type[DeclarativeBase]
+    outdated: Callable[[Any, frozenset[str] | None], Iterable[Outdated]]
+    """What a row makes outdated, by the columns that have changed; None for a new or gone row."""
+
+
+class Changes:
+    """Watches what a database's sessions write.
+
+    Args:
+        database: Whose sessions.
+        cache: What forgets.
+        outbox: Where it is written that this is to be done.
+    """
+
+    def __init__(self, database: Database, cache: Manager, outbox: Outbox) -> None:
+        self._database = database
+        self._cache = cache
+        self._outbox = outbox
+        self._rules: list[_Rule] = []
+        self._guards: list[tuple[type[DeclarativeBase], SharedBloom | LocalBloom, Keys]] = []
+        self._removed: deque[tuple[float, str]] = deque(maxlen=MOST_REMOVED)
+        database.listen("after_flush", self._note_flush)
+        database.listen("persistent_to_deleted", self._note_deleted)
+        database.listen("before_commit", self._settle)
+        database.listen("after_transaction_end", _forget)
+        database.listen_to_touches(self._note_row)
+
+    def invalidate_on(self, model: type[M], outdated: Callable[[M], Iterable[Outdated]]) -> None:
+        """Forget these nodes once a row of this model was added, changed or deleted.
+
+        Args:
+            model: Whose rows; those of its subclasses count as well.
+            outdated: The nodes that show a row. Of a changed row they are asked for twice: as it
+                is, and as it was, so that a renamed one goes by both names.
+        """
+        self._rules.append(_Rule(model, lambda row, _: outdated(row)))
+
+    def invalidate_list(
+        self,
+        model: type[M],
+        lists: CachedList[Any],
+        groups: Callable[[M], Iterable[str]],
+        *,
+        counters: Collection[str] = (),
+    ) -> None:
+        """Make the pages outdated that list a row of this model, once it has changed.
+
+        Args:
+            model: Whose rows.
+            lists: The list's pages.
+            groups: The groups of which a row is, or was, a part.
+            counters: Columns that may be shown a moment late, and do not decide who is listed.
+        """
+        late = frozenset(counters)
+
+        def outdated(row: M, columns: frozenset[str] | None) -> list[str]:
+            names = list(groups(row))
+            if columns is None or not columns <= late:
+                return lists.changed(*names)
+            return lists.counted(*names) if names else []
+
+        self._rules.append(_Rule(model, outdated))
+
+    def guard_on(
+        self, model: type[M], known: SharedBloom | LocalBloom, keys: Callable[[M], Iterable[str]]
+    ) -> None:
+        """Add the keys of rows to a filter, before the commit and once more after it."""
+        self._guards.append((model, known, keys))
+
+    def remove(self, *outdated: Outdated) -> None:
+        """Forget these once the transaction that is running is committed.
+
+        Raises:
+            DatabaseMisuse: None is running.
+        """
+        if not self._database.is_in_transaction:
+            raise DatabaseMisuse("what is outdated is said in the transaction that makes it so")
+        keys = (each if isinstance(each, str) else self._cache.key_of(each) for each in outdated)
+        self._database.session.info.setdefault(_INFO, {}).update(dict.fromkeys(keys))
+
+    def repair(self, keys: Iterable[str]) -> None:
+        """Remove what was outdated by a transaction whose process may not have done it.
+
+        Raises:
+            CacheUnavailable: Redis does not answer.
+        """
+        if not self._cache.remove_keys(keys):
+            raise CacheUnavailable("Redis does not answer; outdated values are removed later")
+
+    # In the transaction
+
+    def _note_flush(self, session: Session, _: object) -> None:
+        for row in session.new:
+            self._note_row(row, None)
+        for row in session.dirty:
+            state = inspect(row)
+            columns = frozenset(state.mapper.attrs.keys()) - state.unmodified
+            self._note_row(row, columns)
+            self._note_row(row, columns, former=True)
+        for model, known, keys_of in self._guards:
+            rows = [row for row in (*session.new, *session.dirty) if isinstance(row, model)]
+            keys = [key for row in rows for key in keys_of(row)]
+            if keys:
+                known.add(keys)
+                self._database.after_commit(lambda known=known, keys=keys: known.add(keys))  # type: ignore[misc]  # a lambda's defaults have no types
+
+    def _note_deleted(self, _: Session, row: object) -> None:
+        # By this event, since `session.deleted` lacks what is deleted with its owner's list.
+        self._note_row(row, None)
+        self._note_row(row, None, former=True)
+
+    def _note_row(
+        self, row: object, columns: frozenset[str] | None, *, former: bool = False
+    ) -> None:
+        for rule in self._rules:
+            if isinstance(row, rule.model):
+                self.remove(*rule.outdated(_Before(row) if former else row, columns))
+
+    def _settle(self, session: Session) -> None:
+        """Before the commit, when all is written: write down what is to be removed after it."""
+        if session.in_nested_transaction():
+            return  # a savepoint
+        keys = list(session.info.pop(_INFO, ()))
+        if not keys:
+            return
+        names = self._write_down(keys) if self._cache.is_shared else []
+        self._database.after_commit(lambda: self._remove(keys, names))
+
+    def _write_down(self, keys: Sequence[str]) -> list[str]:
+        """Emit the keys, and take back what was emitted for earlier ones that are removed."""
+        if len(self._removed) >= TAKEN_BACK and (done := list(self._take_removed())):
+            self._outbox.withdraw(OUTDATED, done)
+        names = []
+        for part in _parts(keys):
+            names.append(uuid.uuid4().hex)
+            self._outbox.emit(OUTDATED, {"keys": part}, key=names[-1], delay=REPAIR_AFTER)
+        return names
+
+    def _take_removed(self) -> Iterator[str]:
+        now = time.monotonic()
+        while self._removed:
+            try:
+                end, name = self._removed.popleft()
+            except IndexError:  # another thread has taken it
+                return
+            if now < end:
+                yield name
+
+    # After it
+
+    def _remove(self, keys: Sequence[str], names: Iterable[str]) -> None:
+        end = time.monotonic() + WITHDRAW_WITHIN
+        # What Redis has not been told stays in the outbox: this process may not live to tell it.
+        if self._cache.remove_keys(keys):
+            self._removed.extend((end, name) for name in names)
+
+
+def _forget(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.parent is None:
+        session.info.pop(_INFO, None)
+
+
+def _parts(keys: Iterable[str]) -> Iterator[list[str]]:
+    part: list[str] = []
+    size = 0
+    for key in keys:
+        size += len(json.dumps(key)) + 2
+        if part and size > PART:
+            yield part
+            part, size = [], len(json.dumps(key)) + 2
+        part.append(key)
+    yield part
+
+
+class _Before:
+    """A row as it was when it was read."""
+
+    def __init__(self, row: object) -> None:
+        self._row = row
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  whatever the column holds
+        state = inspect(self._row)
+        if name in state.mapper.column_attrs:
+            former, *_ = state.attrs[name].history.deleted or (getattr(self._row, name),)
+            return former
+        return getattr(self._row, name)

@@ -1,0 +1,150 @@
+"""How one kind of value is cached by one manager: everything about it that can be known before."""
+
+from __future__ import annotations
+
+import math
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from pydantic import TypeAdapter
+
+from strongback.cache.engine import Entry
+from strongback.cache.error import CacheMisuse
+from strongback.cache.local import LocalStorage
+from strongback.cache.node import Policy
+from strongback.cache.serializer import Serializer
+from strongback.cache.stats import Counts
+from strongback.cache.storage import Item, SharedStorage, Storage
+
+
+class Filter(Protocol):
+    """Knows which keys may exist; see `strongback.cache.bloom`."""
+
+    def may_contain(self, keys: Sequence[str]) -> list[bool]:
+        """For each key False if there is certainly no value, True if there may be one."""
+        ...
+
+
+class Level(NamedTuple):
+    """One storage of a plan."""
+
+    name: str
+    storage: Storage
+    ttl: float
+    shared: SharedStorage | None
+    """The same storage, if it is one that processes share."""
+
+
+class FillRate:
+    """How many new keys a process may add to a shared storage. Safe to share between threads.
+
+    Args:
+        rate: Keys a second; a minute's worth at once.
+    """
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._left = self._most = 60.0 * rate
+        self._counted_at = time.monotonic()
+        self._lock = threading.Lock()
+
+    def take(self, count: int) -> bool:
+        """Whether so many may be added now; counts them if they may."""
+        with self._lock:
+            now = time.monotonic()
+            self._left = min(self._most, self._left + (now - self._counted_at) * self._rate)
+            self._counted_at = now
+            if count > self._left:
+                return False
+            self._left -= count
+            return True
+
+
+class Plan:
+    """The storages, lifetimes and counts of one kind of value.
+
+    Args:
+        prefix: Beginning of every key, version included.
+        policy: Where and how long.
+        adapter: Of the values.
+        storages: Those that are registered, by name.
+        serializer: For storages outside the process.
+
+    Raises:
+        CacheMisuse: A storage is not registered, or two are shared ones.
+    """
+
+    def __init__(
+        self,
+        prefix: str,
+        policy: Policy,
+        adapter: TypeAdapter[Any],
+        storages: Mapping[str, Storage],
+        serializer: Serializer,
+    ) -> None:
+        self.owner = policy.owner
+        self.prefix = prefix
+        self.adapter = adapter
+        self.codec = serializer.codec(adapter)
+        self.levels = [self._level(name, ttl, storages) for name, ttl in policy.lifetimes()]
+        shared = [level.shared for level in self.levels if level.shared is not None]
+        if len(shared) > 1:
+            raise CacheMisuse(f"{self.owner}: names two shared storages; one hands out the leases")
+        self.shared = shared[0] if shared else None
+        self.private = [level for level in self.levels if level.shared is None]
+        self.absent_ttl = policy.absent_ttl.total_seconds()
+        self.stale = policy.stale.total_seconds()
+        self.lease = policy.lease.total_seconds()
+        self.jitter, self.early = policy.jitter, policy.early
+        self.fills = None if policy.fills is None else FillRate(policy.fills)
+        self.guard: Filter | None = None
+        self.counts = Counts([level.name for level in self.levels])
+        first = self.levels[0].storage
+        self.local = first if isinstance(first, LocalStorage) else None
+        self.beyond = self.levels[1:] if self.local is not None else self.levels
+        """The storages that are asked once the first, if it is local, has nothing."""
+        self.peek: Callable[[str], Entry | None] = (
+            self.local.peek if self.local is not None else _nothing
+        )
+        self.clock: Callable[[], float] = (
+            self.local.clock if self.local is not None else time.monotonic
+        )
+
+    def _level(self, name: str, ttl: float, storages: Mapping[str, Storage]) -> Level:
+        storage = storages.get(name)
+        if storage is None:
+            known = ", ".join(sorted(storages)) or "none"
+            message = f"no storage is registered as {name!r} (there are: {known})"
+            raise CacheMisuse(f"{self.owner}: {message}; call register_storage first")
+        shared = storage if isinstance(storage, SharedStorage) else None
+        return Level(name, storage, ttl, shared)
+
+    def item(self, level: Level, value: object, cost: float) -> Item:
+        """A value that was just loaded, with its lifetime in this storage."""
+        is_absent = value is None
+        ttl = min(level.ttl, self.absent_ttl) if is_absent else level.ttl
+        fresh = ttl * (1 - self.jitter * random.random())  # noqa: S311  spreads ends
+        kept = fresh if is_absent else fresh + self.stale
+        return Item(value, fresh, kept, cost if level.shared is not None else cost * self.early)
+
+    def copy(self, level: Level, item: Item) -> Item:
+        """A value from a storage further down, with its lifetime in this one."""
+        own = self.item(level, item.value, 0)
+        if own.fresh < item.fresh:
+            return own  # it will be read from below again, which is no load
+        kept = min(item.fresh + self.stale, item.kept)
+        return Item(item.value, item.fresh, kept, item.cost * self.early)
+
+    def is_due(self, item: Item) -> bool:
+        """Whether this reader is the one to refresh a value from a shared storage (XFetch)."""
+        if item.fresh <= 0:
+            return True
+        spread = -math.log(1.0 - random.random())  # noqa: S311  chooses a reader
+        return item.fresh < item.cost * self.early * spread
+
+
+def _nothing(_: str) -> None:
+    return None

@@ -1,0 +1,1 @@
+"""Commands: `flask …` of the framework's parts."""

@@ -1,0 +1,374 @@
+"""Backups: the database and the files in one archive, written while the application runs.
+
+    backup.tar
+    ├── manifest.json      when, from which back end, at which revision
+    ├── database.sqlite    or database.sql, what mysqldump wrote
+    └── files/             what was in APP_VAR_DIR/files
+
+SQLite is copied by its own backup interface, MySQL and MariaDB by mysqldump or mariadb-dump in one
+transaction: neither keeps anybody waiting. Files are added after the database, so that each row of
+it finds its file. What can be made anew (search index, cache) is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import ssl
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from alembic.runtime.migration import MigrationContext
+from flask import Flask, current_app
+from flask.cli import with_appcontext
+from sqlalchemy import Connection, inspect
+from sqlalchemy.exc import DBAPIError
+
+from strongback.address import CHARSET, SSLMode
+from strongback.auth.session.model import AuthSession, RefreshToken
+from strongback.config import Settings
+from strongback.database import Database
+from strongback.exceptions import StrongbackError
+from strongback.migration.runner import pending
+
+FORMAT = 1
+DUMP_TOOLS = ("mysqldump", "mariadb-dump")
+CLIENT_TOOLS = ("mysql", "mariadb")
+DUMP_OPTIONS = ("--single-transaction", "--quick", "--no-tablespaces", "--hex-blob")
+
+
+BESIDE = "_restore_"
+"""Behind the database's name: where a dump is loaded before it takes the place of the tables."""
+PATIENCE = 60
+"""Seconds to wait for a table that somebody still uses."""
+SESSIONS = (RefreshToken.__tablename__, AuthSession.__tablename__)
+"""Tables that come back empty: whoever was signed out since the backup stays out."""
+
+
+class BackupError(StrongbackError):
+    """A backup could not be written or read; the message tells what to do."""
+
+
+class Backup:
+    """Writes and reads archives of one application's database and files.
+
+    Args:
+        settings: Where the database and the files are.
+        database: The database itself.
+    """
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self.settings = settings
+        self.database = database
+        self.files = settings.app_var_dir / "files"
+
+    def write(self, target: Path) -> None:
+        """Write an archive; an existing one is replaced once the new one is complete.
+
+        Raises:
+            BackupError: The database could not be copied.
+        """
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as name:
+            folder = Path(name)
+            dump = self._dump_sqlite if self.settings.is_sqlite else self._dump_mysql
+            (folder / "manifest.json").write_text(json.dumps(self._manifest()))
+            parts = [folder / "manifest.json", dump(folder)]
+            archive = folder / "backup.tar"
+            archive.touch(mode=0o600)
+            with tarfile.open(archive, "w") as tar:
+                for part in parts:
+                    tar.add(part, part.name)
+                for path in self._listed_files():
+                    tar.add(path, path.relative_to(self.files.parent))
+            archive.replace(target)
+
+    def read(self, source: Path) -> None:
+        """Put an archive in the place of database and files.
+
+        Nothing is touched before the archive is seen to be whole and to fit.
+
+        Raises:
+            BackupError: It is damaged, or of the other kind of database.
+        """
+        self.settings.app_var_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.settings.app_var_dir) as name:
+            folder = Path(name)
+            manifest = unpack(source, folder)
+            kind = self._kind
+            if manifest["database"] != kind:
+                raise BackupError(
+                    f"{source} is a backup of {manifest['database']}, and the settings name {kind}."
+                    " Set DATABASE_URL or MYSQL_* to what it is to be restored to."
+                )
+            if self.settings.is_sqlite:
+                self._load_sqlite(folder / "database.sqlite")
+            else:
+                self._load_mysql(folder / "database.sql")
+            self._replace_files(folder / "files")
+
+    # SQLite
+
+    @property
+    def _sqlite_file(self) -> Path:
+        return self.settings.ROOT / (self.settings.database_address.database or "")
+
+    def _dump_sqlite(self, folder: Path) -> Path:
+        copy = folder / "database.sqlite"
+        with (
+            closing(sqlite3.connect(self._sqlite_file)) as live,
+            closing(sqlite3.connect(copy)) as target,
+        ):
+            live.backup(target)
+        return copy
+
+    def _load_sqlite(self, copy: Path) -> None:
+        with closing(sqlite3.connect(copy)) as source:
+            try:
+                (answer,) = source.execute("PRAGMA integrity_check").fetchone()
+            except sqlite3.DatabaseError as error:
+                answer = str(error)
+            if answer != "ok":
+                raise BackupError(f"The database in the backup is damaged: {answer}")
+            tables = {name for (name,) in source.execute("SELECT name FROM sqlite_master")}
+            for table in set(SESSIONS) & tables:
+                source.execute(f"DELETE FROM {table}")  # noqa: S608  one of our own names
+            source.commit()
+            self._sqlite_file.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self._sqlite_file)) as live:
+                source.backup(live)
+
+    # MySQL and MariaDB
+
+    def _dump_mysql(self, folder: Path) -> Path:
+        dump = folder / "database.sql"
+        with self._login(folder) as login, dump.open("wb") as output:
+            tool = find_tool(DUMP_TOOLS)
+            run([tool, login, *DUMP_OPTIONS, self._mysql_name], stdout=output)
+        return dump
+
+    def _load_mysql(self, dump: Path) -> None:
+        check_dump(dump)
+        tool, name = find_tool(CLIENT_TOOLS), self._mysql_name
+        new, old = f"{name}{BESIDE}new", f"{name}{BESIDE}old"
+        engine = self.database.migration_engine(PATIENCE)
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            _make_databases(connection, new, old)
+            try:
+                with self._login(dump.parent) as login, dump.open("rb") as source:
+                    run([tool, login, new], stdin=source)
+                found = _tables(connection, new)
+                for table in filter(found.__contains__, SESSIONS):
+                    connection.exec_driver_sql(f"DELETE FROM {_quote(new, table)}")  # noqa: S608
+                _swap(connection, name, new, old)
+            finally:
+                for database in (new, old):
+                    connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {_quote(database)}")
+
+    @property
+    def _mysql_name(self) -> str:
+        return self.settings.database_address.database or ""
+
+    @contextmanager
+    def _login(self, folder: Path) -> Iterator[str]:
+        """Write who signs in to a file for the tools: a process list shows no password then."""
+        path = folder / "login.cnf"
+        path.touch(mode=0o600)
+        path.write_text(login_options(self.settings), "utf-8")
+        try:
+            yield f"--defaults-extra-file={path}"
+        finally:
+            path.unlink()
+
+    # Files and facts
+
+    def _listed_files(self) -> list[Path]:
+        return sorted(path for path in self.files.rglob("*") if path.is_file())
+
+    def _replace_files(self, unpacked: Path) -> None:
+        old = unpacked.parent / "old"
+        unpacked.mkdir(exist_ok=True)
+        if self.files.exists():
+            self.files.rename(old)
+        unpacked.rename(self.files)
+
+    @property
+    def _kind(self) -> str:
+        return "SQLite" if self.settings.is_sqlite else "MySQL"
+
+    def _manifest(self) -> dict[str, Any]:
+        with self.database.engine.connect() as connection:
+            heads = MigrationContext.configure(connection).get_current_heads()
+        return {
+            "format": FORMAT,
+            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "database": self._kind,
+            "revisions": list(heads),
+        }
+
+
+def unpack(source: Path, folder: Path) -> dict[str, Any]:
+    """Unpack an archive into a folder, and return its manifest.
+
+    Raises:
+        BackupError: It is no backup, damaged, or of a newer release.
+    """
+    try:
+        with tarfile.open(source) as tar:
+            tar.extractall(folder, filter="data")
+        manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+    except (OSError, tarfile.TarError, ValueError) as error:
+        raise BackupError(f"{source} is no backup, or a damaged one: {error}") from error
+    if manifest.get("format") != FORMAT:
+        raise BackupError(f"{source} was written by another release: format {manifest['format']}")
+    return manifest
+
+
+def check_dump(dump: Path) -> None:
+    """See that a dump has its end, without which a part of the tables would be missing.
+
+    Raises:
+        BackupError: It has not.
+    """
+    with dump.open("rb") as source:
+        source.seek(max(0, dump.stat().st_size - 200))
+        if b"-- Dump completed" not in source.read():
+            raise BackupError("The dump in the backup is cut off: take an older backup")
+
+
+def login_options(settings: Settings) -> str:
+    """Return the option file that lets the tools of MySQL and MariaDB in, encrypted as set.
+
+    Each of the two passes over the other's words, which `loose-` begins.
+    """
+    url, mode = settings.database_address, settings.ssl_mode
+    socket = url.query.get("unix_socket")
+    checks = mode in {SSLMode.VERIFY_CA, SSLMode.VERIFY_IDENTITY}
+    authorities = settings.ssl_ca or ssl.get_default_verify_paths().cafile
+    options: dict[str, object] = {
+        "host": url.host,
+        "port": url.port or 3306,
+        "user": url.username,
+        "password": url.password,
+        "socket": socket,
+        "protocol": "socket" if socket else "tcp",
+        "default-character-set": CHARSET,
+        "loose-ssl-mode": mode.upper(),
+        "loose-ssl": int(mode not in {SSLMode.DISABLED, SSLMode.PREFERRED}),
+        "loose-ssl-verify-server-cert": int(checks),
+        "ssl-ca": authorities if checks else None,
+    }
+    if mode is SSLMode.PREFERRED:
+        del options["loose-ssl"]
+    lines = (f"{name}={_option(value)}\n" for name, value in options.items() if value is not None)
+    return "[client]\n" + "".join(lines)
+
+
+def _option(value: object) -> str:
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
+
+
+def _make_databases(connection: Connection, *names: str) -> None:
+    try:
+        for name in names:
+            connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {_quote(name)}")
+            connection.exec_driver_sql(f"CREATE DATABASE {_quote(name)}")
+    except DBAPIError as error:
+        pattern = names[0].removesuffix("new").replace("_", r"\_")
+        raise BackupError(
+            f"The dump is loaded beside the tables first, and the account may not make databases"
+            f" for that ({error.orig}). Nothing was changed. As an administrator: GRANT ALL ON"
+            f" `{pattern}%`.* TO the account"
+        ) from None
+
+
+def _swap(connection: Connection, name: str, new: str, old: str) -> None:
+    """Exchange all tables in one statement, which the server does whole or not at all."""
+    moves = [(name, old, table) for table in _tables(connection, name)]
+    moves += [(new, name, table) for table in _tables(connection, new)]
+    pairs = (
+        f"{_quote(source, table)} TO {_quote(target, table)}" for source, target, table in moves
+    )
+    connection.exec_driver_sql(f"RENAME TABLE {', '.join(pairs)}")
+
+
+def _tables(connection: Connection, database: str) -> list[str]:
+    return inspect(connection).get_table_names(database)
+
+
+def _quote(*names: str) -> str:
+    """Quote an identifier; the driver takes a lone % for a parameter."""
+    return ".".join("`" + name.replace("`", "``").replace("%", "%%") + "`" for name in names)
+
+
+def find_tool(names: tuple[str, ...]) -> str:
+    """Return the first of these programs that is installed.
+
+    Raises:
+        BackupError: None is.
+    """
+    for name in names:
+        if path := shutil.which(name):
+            return path
+    raise BackupError(
+        f"None of {', '.join(names)} is installed. Install MySQL's or MariaDB's client (Debian,"
+        " Ubuntu: apt install mariadb-client), or run this in the web container, which has it."
+    )
+
+
+def run(command: list[str], **streams: Any) -> None:  # noqa: ANN401  subprocess's own
+    """Run a tool to its end.
+
+    Raises:
+        BackupError: It failed; with what it said.
+    """
+    done = subprocess.run(  # noqa: S603  the arguments are ours
+        command, stderr=subprocess.PIPE, check=False, **streams
+    )
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()
+        raise BackupError(f"{Path(command[0]).name} failed: {said}")
+
+
+# Commands ----------------------------------------------------------------------------------------
+
+
+def init_backup(app: Flask, settings: Settings, database: Database) -> None:
+    """Give the application `flask backup` and `flask restore`."""
+    backup = Backup(settings, database)
+
+    @app.cli.command("backup")
+    @click.argument("target", type=click.Path(path_type=Path, dir_okay=False), required=False)
+    def backup_command(target: Path | None) -> None:
+        """Write database and files to an archive, by default one of this minute in var/backup."""
+        name = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ.tar")
+        target = target or settings.app_var_dir / "backup" / name
+        backup.write(target)
+        click.echo(f"{target} ({target.stat().st_size:,} bytes)")
+
+    @app.cli.command("restore")
+    @click.argument("source", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+    @click.option("--force", is_flag=True, help="Yes, replace what is there.")
+    @with_appcontext
+    def restore_command(source: Path, force: bool) -> None:  # noqa: FBT001  click calls it by name
+        """Replace database and files by an archive. Stop the application first."""
+        place = settings.database_address.render_as_string()
+        if not force:
+            message = (
+                f"This replaces everything in {place} and {backup.files}. Stop the application,"
+                f" then confirm: make restore FILE={source} FORCE=1, or --force"
+            )
+            raise click.ClickException(message)
+        backup.read(source)
+        click.echo(f"Restored {place} and {backup.files} from {source}")
+        if pending(current_app._get_current_object()):  # type: ignore[attr-defined]  # noqa: SLF001  Werkzeug's documented way to the object
+            click.echo("The backup is of an earlier release: flask --app app.main db upgrade")

@@ -1,0 +1,63 @@
+"""Commands for the cache: fill it, look at it, empty it."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from strongback.cache import CacheCare, Manager, RebuildRefused
+from strongback.cli.command import DatabaseGroup
+from strongback.redis.client import RedisUnavailable
+from strongback.web.injection import inject
+
+group = DatabaseGroup("cache", help="Fill the cache, look at it, empty it.")
+cache = inject(Manager)
+care = inject(CacheCare)
+
+
+@group.command("warm")
+def warm() -> None:
+    """Load every public article that the cache does not hold into Redis."""
+    if not care.is_shared:
+        message = "There is no Redis, and this process would keep it all to itself. Set REDIS_URL."
+        raise click.ClickException(message)
+    loaded = 0
+    with click.progressbar(
+        length=care.count(),
+        label="Warming",
+        file=sys.stderr,
+        hidden=not sys.stderr.isatty(),
+    ) as bar:
+        for keys, values in care.warm():
+            loaded += values
+            bar.update(keys)
+    click.echo(f"public articles {loaded}")
+
+
+@group.command("stats")
+def stats() -> None:
+    """Show what this process and Redis hold; what the servers count is at /metrics."""
+    for name, storage in cache.all_storage.items():
+        entries = storage.count()
+        click.echo(f"{name}: {'not answering' if entries is None else f'{entries} entries'}")
+
+
+@group.command("clear")
+def clear() -> None:
+    """Empty the cache, in Redis and in every process that uses it."""
+    cache.clear()
+    click.echo("The cache is empty.")
+
+
+@group.command("rebuild")
+def rebuild() -> None:
+    """Build the filters of known names anew from the database, while they go on answering."""
+    try:
+        counts = care.rebuild()
+    except (RebuildRefused, RedisUnavailable) as error:
+        raise click.ClickException(str(error)) from None
+    if not counts:
+        click.echo("There are no filters without Redis.")
+    for name, count in counts.items():
+        click.echo(f"{name}: {count} names")

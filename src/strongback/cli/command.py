@@ -1,0 +1,75 @@
+"""Commands that use the database, and say in one line when it is not ready."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TypeVar
+
+import click
+from flask import current_app
+from flask.cli import AppGroup, with_appcontext
+from sqlalchemy.exc import DBAPIError
+
+from strongback.database.remedy import describe, remedy_for
+from strongback.exceptions import StrongbackError
+from strongback.migration.runner import pending
+
+R = TypeVar("R")
+
+
+class DatabaseGroup(AppGroup):
+    """A group whose commands run only on a database that is there and up to date."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Register a command, as click does; its help needs no database."""
+        if cmd.callback is not None:
+            cmd.callback = with_appcontext(_checked(cmd.callback))
+        super().add_command(cmd, name)
+
+
+def _checked(function: Callable[..., R]) -> Callable[..., R]:
+    @functools.wraps(function)
+    def checked(*args: object, **options: object) -> R:
+        require_schema()
+        return function(*args, **options)
+
+    return checked
+
+
+def require_schema() -> None:
+    """Refuse to go on without a database that this code fits.
+
+    Raises:
+        click.ClickException: The database lacks migrations.
+    """
+    if pending(current_app._get_current_object()):  # type: ignore[attr-defined]  # noqa: SLF001  Werkzeug's documented way to the object
+        message = "The database lacks migrations. Apply them: flask --app app.main db upgrade"
+        raise click.ClickException(message)
+
+
+def explain_errors(command: click.Command) -> None:
+    """Let a command, and those below it, end in one line where a person can mend the cause.
+
+    Groups belong to their modules and not to one application: a second one finds them explained.
+    """
+    for child in getattr(command, "commands", {}).values():
+        explain_errors(child)
+    if command.callback is not None and not isinstance(command.callback, _Explained):
+        command.callback = _Explained(command.callback)
+
+
+class _Explained:
+    def __init__(self, function: Callable[..., object]) -> None:
+        self._function = function
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *args: object, **options: object) -> object:
+        try:
+            return self._function(*args, **options)
+        except StrongbackError as error:
+            raise click.ClickException(str(error)) from None
+        except DBAPIError as error:
+            if (remedy := remedy_for(error)) is None:
+                raise
+            raise click.ClickException(f"{describe(error)}. {remedy}") from None

@@ -1,0 +1,552 @@
+"""Settings: the one reader of the environment.
+
+Precedence is argument, process environment, `.env`, file of a secret, default. Every other module
+is handed a `Settings` object and reads nothing by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from enum import StrEnum
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy import URL, make_url
+
+from strongback.address import DatabaseURL, Host, HttpURL, RedisURL, SSLMode, with_password
+from strongback.env_file import read_env_file
+from strongback.exceptions import ConfigurationError
+
+ENV_FILE = Path(".env")
+DEVELOPMENT_SECRET = "development-only-secret-key-change-me"  # noqa: S105  refused in production
+SECRETS = Path("/run/secrets")
+"""Where Docker and its like put secrets: files named as the settings are."""
+MIN_SECRET_LENGTH = 32
+MIN_SECRET_CONTENT = 26
+"""Bytes that zlib makes of a secret. 32 random characters give 28 or more, and what repeats or
+counts up gives 19 or fewer."""
+ANY_ORIGIN = "*"
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+_PREFIX = re.compile(r"\+[1-9][0-9]{0,6}")
+_LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1)(:|$)")
+SMS_ACCOUNT = (
+    "sms_secret_id",
+    "sms_secret_key",
+    "sms_app_id",
+    "sms_sign_name",
+    "sms_template_id",
+)
+"""What Tencent Cloud wants to know, all of it or nothing."""
+WELL_KNOWN_SECRETS = frozenset(
+    {DEVELOPMENT_SECRET, "changeme", "secret", "password", "root", "admin", "strongback"}
+)
+
+
+class Environment(StrEnum):
+    """Where the application runs."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+    TEST = "test"
+
+
+class LogFormat(StrEnum):
+    """How a log event is written."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """The least severe event that is written."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+class WebServer(StrEnum):
+    """The WSGI server that `flask serve` starts."""
+
+    GUNICORN = "gunicorn"
+    GRANIAN = "granian"
+
+
+class SQLiteSynchronous(StrEnum):
+    """When SQLite waits for the disk."""
+
+    NORMAL = "normal"
+    FULL = "full"
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _split(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _with_scheme(value: object) -> object:
+    return f"https://{value}" if isinstance(value, str) and "://" not in value else value
+
+
+def _is_weak(secret: str) -> bool:
+    text = secret.encode()
+    steps = bytes((after - before) % 256 for before, after in pairwise(text))
+    content = min(len(zlib.compress(part, 9)) for part in (text, steps))
+    return (
+        secret in WELL_KNOWN_SECRETS
+        or len(secret) < MIN_SECRET_LENGTH
+        or content < MIN_SECRET_CONTENT
+    )
+
+
+def _is_guessable(password: str | None) -> bool:
+    return not password or password in WELL_KNOWN_SECRETS
+
+
+def _in_a_header(secret: SecretStr) -> SecretStr:
+    if not re.fullmatch("[!-~]*", secret.get_secret_value()):
+        raise ValueError(
+            "has more than visible ASCII, which no header of HTTP carries; choose another"
+        )
+    return secret
+
+
+def _plain(value: str | SecretStr | None) -> str | None:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+SettingsT = TypeVar("SettingsT", bound="Settings")
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class Settings(BaseSettings):
+    """Every setting, typed, validated once and frozen.
+
+    The variable is the attribute's name in capitals. An empty variable counts as not set.
+    """
+
+    model_config = SettingsConfigDict(
+        secrets_dir=SECRETS if SECRETS.is_dir() else None,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+    )
+
+    ROOT: ClassVar[Path] = Path.cwd()
+    """Folder of the project: where `.env` and `migrations` are, and relative paths start. Here the
+    one in which the process was started; an application's own settings name theirs."""
+
+    app_env: Environment = Environment.DEVELOPMENT
+    """Where the application runs; `production` refuses unsafe settings at start."""
+    app_debug: bool = False
+    """Show tracebacks in the browser. Refused in production."""
+    app_secret_key: SecretStr = SecretStr(DEVELOPMENT_SECRET)
+    """Key for everything that the application signs: at least 32 characters, secret, the same on
+    every machine. Has a default outside production only."""
+    app_secret_keys_old: SecretStr = SecretStr("")
+    """Earlier values of `APP_SECRET_KEY`, separated by commas: what they signed stays good until it
+    expires. Remove them after an hour."""
+    app_url: HttpURL | None = None
+    """Public address of the server, such as `https://api.example.org`: what tokens name as their
+    issuer. Default: `http://WEB_HOST:WEB_PORT`."""
+    app_var_dir: Annotated[Path, Field(validate_default=True)] = Path("var")
+    """Folder for everything that the embedded mode keeps: database, demo accounts, metrics."""
+
+    web_server: WebServer = WebServer.GUNICORN
+    """WSGI server: `gunicorn`, or `granian` (Rust; less CPU per request)."""
+    web_host: str = "127.0.0.1"
+    """Address to listen on."""
+    web_port: Port = 8000
+    """Port to listen on."""
+    web_workers: Annotated[int, Field(ge=1, le=256)] = 1
+    """Worker processes. SQLite allows one in production."""
+    web_threads: Annotated[int, Field(ge=1, le=1024)] = 16
+    """Threads of each worker; a request that waits for the database holds one."""
+    web_timeout: Seconds = 30
+    """Seconds that a stopping worker waits for requests in flight, and after which one that shows
+    no sign of life is replaced. A single request is limited by the database and by Nginx."""
+    web_max_requests: Annotated[int, Field(ge=0, le=10**9)] = 100_000
+    """Requests after which a Gunicorn worker is replaced, some 20 % more or less, as a bound on
+    slow leaks; `0` for never. One worker alone is not replaced: it runs the embedded parts too."""
+    web_proxies: Annotated[int, Field(ge=0, le=10)] = 0
+    """Trusted reverse proxies in front. `X-Forwarded-*` is believed from that many and no more:
+    a number that is too high lets a client forge its address."""
+    web_max_body: Annotated[int, Field(ge=1024, le=2**31)] = 1024 * 1024
+    """Largest request body in bytes; a larger one is answered with 413."""
+    web_max_upload: Annotated[int, Field(ge=1024, le=2**31)] = 32 * 1024 * 1024
+    """Largest request body in bytes of a route that takes files."""
+
+    web_cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Origins whose pages may call the API from a browser, separated by commas, each exactly as
+    browsers send it: `https://app.example.org`. `*` allows all, outside production only."""
+    web_rate_limits: bool = True
+    """Whether routes refuse callers who exceed their rate limit. Off for load tests; refused in
+    production, where passwords could then be guessed without end."""
+
+    auth_refresh_grace: Annotated[int, Field(ge=0, le=60)] = 10
+    """Seconds in which a refresh token that is sent again gets the same response, as long as the
+    token in it has not been used: a lost response is no theft. `0`: never."""
+    auth_max_sessions: Annotated[int, Field(ge=1, le=10_000)] = 50
+    """Sessions that one account may have; signing in once more ends the one that has not been used
+    for longest."""
+
+    web_metrics_dir: Path | None = None
+    """Folder where workers tell each other what they have counted, so that each can report all at
+    `/metrics`. `flask serve` sets it, and empties it."""
+
+    database_url: DatabaseURL | None = None
+    """SQLAlchemy address, such as `mysql+pymysql://user:password@host/name`. Wins over `MYSQL_*`.
+    Without either: SQLite at `app.db` in `APP_VAR_DIR`."""
+    mysql_host: Host | None = None
+    """MySQL or MariaDB host; setting it selects MySQL."""
+    mysql_port: Port = 3306
+    """Port of `MYSQL_HOST`."""
+    mysql_user: str = "strongback"
+    """User at `MYSQL_HOST`."""
+    mysql_password: SecretStr = SecretStr("")
+    """Password of `MYSQL_USER`."""
+    mysql_database: str = "strongback"
+    """Database at `MYSQL_HOST`."""
+    mysql_ssl_mode: SSLMode = SSLMode.PREFERRED
+    """Encryption of connections to MySQL, in its own words: `disabled`; `preferred`, where the
+    server offers it; `required`; `verify_ca`, which also checks the certificate; `verify_identity`,
+    which also checks its name. `ssl_mode` in `DATABASE_URL` wins."""
+    mysql_ssl_ca: Path | None = None
+    """PEM file of the authorities that `verify_ca` and `verify_identity` trust. `ssl_ca` in
+    `DATABASE_URL` wins. Default: those of the system."""
+    sqlite_synchronous: SQLiteSynchronous = SQLiteSynchronous.NORMAL
+    """When SQLite waits for the disk. `normal`: a power failure may undo the last commits, and
+    damages nothing; `full`: at every commit, which makes writes several times slower. The end of
+    the process alone undoes nothing in either."""
+    database_pool_size: Annotated[int, Field(ge=1, le=1000)] = 16
+    """Connections that each process may hold; at least `WEB_THREADS` lets no thread wait."""
+    database_timeout: Seconds = 5
+    """Seconds to wait for a connection, a lock or the SQLite writer before giving up."""
+    database_query_timeout: Seconds = 10
+    """Seconds after which a statement or a silent connection is given up."""
+    database_read_timeout: Seconds = 2
+    """The same for a statement by which a request only reads: it holds a thread meanwhile."""
+    database_wait: Annotated[float, Field(ge=0, le=3600)] = 0
+    """Seconds that a migration waits for a MySQL that does not answer yet, as while it starts."""
+
+    redis_url: RedisURL | None = None
+    """Redis for what processes share, such as the counts of rate limits:
+    `redis://:password@host:6379/0`, with TLS `rediss://`. Without it: in each process."""
+    redis_password: SecretStr = SecretStr("")
+    """Password of Redis, as it is, where `REDIS_URL` has none. In the address special characters
+    would be percent-encoded."""
+
+    cache_size: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
+    """Answers and other values that each process keeps in memory, besides those in Redis."""
+    cache_megabytes: Annotated[int, Field(ge=1, le=1_000_000)] = 64
+    """Memory that these values take at most in each process; what is read least goes first."""
+
+    celery_broker_url: RedisURL | None = None
+    """Redis that carries tasks to the processes of `celery -A app.worker worker`. Default:
+    `REDIS_URL`. Without either: the web server's own processes run the tasks."""
+    task_threads: Annotated[int, Field(ge=1, le=64)] = 4
+    """Tasks that each web process runs at once where no broker is named."""
+    task_visibility_timeout: Annotated[int, Field(ge=1, le=86400)] | None = None
+    """Seconds after which the broker gives a task to another worker when nothing is heard of the
+    one that had it. Must be above every task's time limit. Default: half a minute above the
+    longest."""
+    task_stop_timeout: Seconds = 25
+    """Seconds that a stopping worker waits for running tasks; those that are left begin again
+    elsewhere. Whatever stops it must wait for longer before it kills."""
+    task_alive_file: Path | None = None
+    """File that a worker or beat touches every two seconds while it can do its work, for a health
+    check. Default: none."""
+
+    flower_user: str = "admin"
+    """User of Flower's pages."""
+    flower_password: SecretStr = SecretStr("")
+    """Password of `FLOWER_USER`; Flower does not start without."""
+
+    meili_url: HttpURL | None = None
+    """Meilisearch 1.36 or later that serves searches, such as `http://meilisearch:7700`. Without:
+    SQLite, in `search.db` of `APP_VAR_DIR`, whatever the database is."""
+    meili_master_key: Annotated[SecretStr, AfterValidator(_in_a_header)] = SecretStr("")
+    """Master key of `MEILI_URL`. It only makes keys, three for each index."""
+    meili_prefix: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{0,40}$")] = ""
+    """What the names of indexes begin with, where several applications share a Meilisearch."""
+
+    sms_secret_id: str | None = None
+    """`SecretId` of Tencent Cloud, which sends the messages once this and all of `SMS_SECRET_KEY`,
+    `SMS_APP_ID`, `SMS_SIGN_NAME` and `SMS_TEMPLATE_ID` are set. Without: on the console, outside
+    production only."""
+    sms_secret_key: SecretStr = SecretStr("")
+    """`SecretKey` of `SMS_SECRET_ID`."""
+    sms_app_id: str | None = None
+    """`SdkAppId` of the application in the SMS console, such as `1400006666`."""
+    sms_sign_name: str | None = None
+    """Text of an approved signature."""
+    sms_template_id: str | None = None
+    """Number of an approved template with one variable: the code."""
+    sms_region: str = "ap-guangzhou"
+    """Region of the API."""
+    sms_endpoint: Annotated[HttpURL, BeforeValidator(_with_scheme)] = (
+        "https://sms.tencentcloudapi.com"
+    )
+    """Address of the API. In production `http://` is for this machine only."""
+    sms_prefixes: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ("+86",)
+    """What the numbers begin with that messages are sent to, separated by commas: `+86,+852`."""
+    sms_daily_per_number: Annotated[int, Field(ge=1, le=1000)] = 10
+    """Messages to one number in a day (UTC)."""
+    sms_daily_per_address: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    """Messages in a day (UTC) that are asked for from one address; many people may share one."""
+    sms_daily_budget: Annotated[int, Field(ge=1, le=100_000_000)] = 1000
+    """Messages in a day (UTC) in all: what an attack may cost at most."""
+
+    log_level: Annotated[LogLevel, BeforeValidator(_upper)] = LogLevel.INFO
+    """Least severe event that is written."""
+    log_format: LogFormat | None = None
+    """`console` for people, `json` for machines. Default: `json` in production, else `console`."""
+    log_dir: Path | None = None
+    """Folder for `access.log` and `error.log` as JSON lines, beside the standard streams."""
+
+    @field_validator("*")
+    @classmethod
+    def _from_root(cls, value: object) -> object:
+        if not isinstance(value, Path):
+            return value
+        return cls.ROOT / value if value.parts else None
+
+    @field_validator("web_cors_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if origin != ANY_ORIGIN and not _ORIGIN.fullmatch(origin):
+                msg = f"{origin!r} is not an origin as browsers send it: scheme://host or"
+                raise ValueError(f"{msg} scheme://host:port, in lower case, without a path")
+        return value
+
+    @field_validator("sms_prefixes")
+    @classmethod
+    def _are_prefixes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for prefix in value:
+            if not _PREFIX.fullmatch(prefix):
+                raise ValueError(f"{prefix!r} is not how a number begins: write +86 or +1415")
+        return value
+
+    @model_validator(mode="after")
+    def _has_all_of_sms(self) -> Self:
+        is_set = {name.upper(): bool(_plain(getattr(self, name))) for name in SMS_ACCOUNT}
+        if any(is_set.values()) and not all(is_set.values()):
+            missing = [name for name, is_there in is_set.items() if not is_there]
+            present = next(name for name, is_there in is_set.items() if is_there)
+            raise ValueError(
+                f"{', '.join(missing)}: missing, and {present} is set; messages are sent by"
+                f" Tencent Cloud with all of them, so set or unset them together"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _is_safe_in_production(self) -> Self:
+        if self.app_env is not Environment.PRODUCTION:
+            return self
+        problems = [*self._secret_problems(), *self._password_problems()]
+        if self.app_debug:
+            problems.append("APP_DEBUG shows source code to visitors; unset it")
+        if ANY_ORIGIN in self.web_cors_origins:
+            problems.append("WEB_CORS_ORIGINS is *, which lets every site in; list the origins")
+        if not self.web_rate_limits:
+            problems.append("WEB_RATE_LIMITS is off, so passwords could be guessed; unset it")
+        if self.sms_endpoint.startswith("http:") and not _LOOPBACK.match(self.sms_endpoint):
+            problems.append("SMS_ENDPOINT is http://, which shows codes to the network; use https")
+        if self.is_sqlite and self.web_workers > 1:
+            problems.append(
+                f"WEB_WORKERS is {self.web_workers}, and SQLite serves one process in production;"
+                " set MYSQL_HOST or DATABASE_URL, or WEB_WORKERS=1"
+            )
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _password_problems(self) -> Iterator[str]:
+        if not self.is_sqlite and _is_guessable(self.database_address.password):
+            variable = "DATABASE_URL" if self.database_url else "MYSQL_PASSWORD"
+            yield f"{variable} holds no password or a well-known one; change it"
+        for variable, address, hint in (
+            ("REDIS_URL", self.redis_address, " or set REDIS_PASSWORD"),
+            ("CELERY_BROKER_URL", self.celery_broker_url, ""),
+        ):
+            if address and _is_guessable(unquote(urlsplit(address).password or "")):
+                yield (
+                    f"{variable} holds no password or a well-known one; give Redis one"
+                    f" (requirepass) and write redis://:password@host:6379/0{hint}"
+                )
+
+    def _secret_problems(self) -> Iterator[str]:
+        key = self.meili_master_key.get_secret_value()
+        if self.meili_url and (not key or key in WELL_KNOWN_SECRETS):
+            yield (
+                "MEILI_MASTER_KEY holds no key or a well-known one; start Meilisearch with a key of"
+                " at least 16 characters and set it here"
+            )
+        secret, *old = self.secrets
+        if _is_weak(secret):
+            yield (
+                "APP_SECRET_KEY is missing, well known, repetitive or shorter than 32 characters;"
+                " set it to"
+                ' the output of: python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
+            )
+        if any(map(_is_weak, old)):
+            yield (
+                "APP_SECRET_KEYS_OLD has a key that is well known, repetitive or shorter than 32"
+                " characters; what it signs would be believed, so remove it"
+            )
+
+    def warnings(self) -> Iterator[str]:
+        """Settings that are unsafe for most installations in production, each with its remedy."""
+        if not self.is_production:
+            return
+        if self.app_url is None:
+            yield (
+                f"APP_URL is not set, so tokens name {self.address} as their issuer; set it to the"
+                " public address, such as https://api.example.org"
+            )
+        elif self.app_url.startswith("http:"):
+            yield (
+                "APP_URL is http://, so passwords and tokens may be read on their way; put a proxy"
+                " with TLS in front and set it to https://"
+            )
+        if self.web_workers > 1 and self.redis_url is None:
+            yield (
+                f"WEB_WORKERS is {self.web_workers} without REDIS_URL, so each worker counts by"
+                " itself, and that many times as many passwords can be tried; set REDIS_URL, or"
+                " WEB_WORKERS=1"
+            )
+
+    @property
+    def address(self) -> str:
+        """Where clients reach the server."""
+        return self.app_url or f"http://{self.web_address}"
+
+    @property
+    def web_address(self) -> str:
+        """Where the server itself listens, an IPv6 address in brackets (RFC 3986, 3.2.2)."""
+        host = f"[{self.web_host}]" if ":" in self.web_host else self.web_host
+        return f"{host}:{self.web_port}"
+
+    @property
+    def secrets(self) -> list[str]:
+        """The secret that signs, then the earlier ones."""
+        old = self.app_secret_keys_old.get_secret_value().split(",")
+        return [
+            self.app_secret_key.get_secret_value(),
+            *(part.strip() for part in old if part.strip()),
+        ]
+
+    @property
+    def broker_address(self) -> str | None:
+        """Where tasks are queued; None if the web server runs them by itself."""
+        return self.celery_broker_url or self.redis_address
+
+    @property
+    def redis_address(self) -> str | None:
+        """Redis's address after all precedence, password included."""
+        password = self.redis_password.get_secret_value()
+        return with_password(self.redis_url, password) if self.redis_url else None
+
+    @property
+    def database_address(self) -> URL:
+        """The SQLAlchemy address after all precedence, password included."""
+        if self.database_url:
+            return make_url(self.database_url)
+        if self.mysql_host:
+            return URL.create(
+                "mysql+pymysql",
+                self.mysql_user,
+                self.mysql_password.get_secret_value(),
+                self.mysql_host,
+                self.mysql_port,
+                self.mysql_database,
+            )
+        return URL.create("sqlite", database=str(self.app_var_dir / "app.db"))
+
+    @property
+    def ssl_mode(self) -> SSLMode:
+        """Encryption of the connection to MySQL, after all precedence."""
+        return SSLMode(str(self.database_address.query.get("ssl_mode", self.mysql_ssl_mode)))
+
+    @property
+    def ssl_ca(self) -> Path | None:
+        """File of the trusted authorities, after all precedence."""
+        given = self.database_address.query.get("ssl_ca")
+        return self.ROOT / str(given) if given else self.mysql_ssl_ca
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is a file of this machine."""
+        return self.database_address.drivername == "sqlite"
+
+    @property
+    def is_production(self) -> bool:
+        """Whether unsafe settings are refused and nothing internal is shown."""
+        return self.app_env is Environment.PRODUCTION
+
+    @property
+    def logs_as_json(self) -> bool:
+        """Whether the standard streams carry JSON lines."""
+        return (
+            self.log_format or (LogFormat.JSON if self.is_production else None)
+        ) is LogFormat.JSON
+
+
+def load_settings(
+    kind: type[SettingsT],
+    *,
+    _env_file: Path | None = ENV_FILE,
+    **values: Any,  # noqa: ANN401  each field validates its own
+) -> SettingsT:
+    """Read the settings, arguments first, or say in one message which variable is wrong.
+
+    Args:
+        kind: The application's own class.
+        _env_file: Where to read what neither the arguments nor the environment set.
+        values: Settings by their attributes' names.
+
+    Raises:
+        ConfigurationError: One line for each variable that is missing or wrong.
+    """
+    set_elsewhere = {name.lower() for name, value in os.environ.items() if value} | set(values)
+    from_file: dict[str, Any] = {
+        name: value
+        for name, value in read_env_file(_env_file and kind.ROOT / _env_file).items()
+        if name in kind.model_fields and name not in set_elsewhere
+    }
+    try:
+        return kind(**from_file | values)
+    except ValidationError as error:
+        lines = [_explain(dict(detail)) for detail in error.errors(include_url=False)]
+        raise ConfigurationError("\n".join(lines)) from None
+
+
+def _explain(detail: dict[str, Any]) -> str:
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    variable = "_".join(str(part) for part in detail["loc"]).upper()
+    return f"{variable}: {message}" if variable else message

@@ -1,0 +1,50 @@
+"""The database: models' base, engine, session scope and transactions, on SQLAlchemy itself.
+
+An entry point (request, task, command, message) opens a scope; a service owns the transaction:
+
+    class ArticleService:
+        def __init__(self, database: Database) -> None:
+            self.database = database
+
+        def find(self, slug: str) -> Article | None:
+            return self.database.session.scalar(select(Article).where(Article.slug == slug))
+
+        @transactional
+        def publish(self, slug: str) -> Article:
+            article = self.database.session.scalars(select(Article).filter_by(slug=slug)).one()
+            article.published_at = utc_now()
+            self.database.after_commit(lambda: cache.remove(ArticleNode(slug)))
+            return article
+"""
+
+from strongback.database.cleaning import delete_in_batches
+from strongback.database.error import DatabaseMisuse, is_duplicate, is_retryable, is_transient
+from strongback.database.model import (
+    Base,
+    Identified,
+    Identifier,
+    Timestamps,
+    UTCDateTime,
+    Versioned,
+    utc_now,
+)
+from strongback.database.service import HasDatabase, transactional
+from strongback.database.session import Database
+
+__all__ = [
+    "Base",
+    "Database",
+    "DatabaseMisuse",
+    "HasDatabase",
+    "Identified",
+    "Identifier",
+    "Timestamps",
+    "UTCDateTime",
+    "Versioned",
+    "delete_in_batches",
+    "is_duplicate",
+    "is_retryable",
+    "is_transient",
+    "transactional",
+    "utc_now",
+]

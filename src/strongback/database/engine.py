@@ -1,0 +1,268 @@
+"""Engines: every limit and mode that makes SQLite, MySQL and MariaDB behave alike."""
+
+from __future__ import annotations
+
+import math
+import ssl
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool, QueuePool
+
+from strongback.address import CHARSET, SSLMode
+from strongback.config import Settings
+from strongback.database.error import hide_values
+from strongback.exceptions import ConfigurationError
+from strongback.private import make_private_file
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import ExceptionContext
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+
+WRITES = "strongback_writes"
+"""Execution option of a connection whose transaction will write."""
+
+RECYCLE = 300
+"""Seconds after which a connection is replaced, before proxies in between drop it silently."""
+
+SQL_MODE = (
+    "STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
+    "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+)
+OWN_OPTIONS = ("charset", "ssl_ca", "ssl_mode")
+"""Options of `DATABASE_URL` that are handed to the driver in another form."""
+INSTRUCTIONS_PER_CHECK = 100_000  # SQLite runs them in about a millisecond
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long an engine waits, in seconds, and how many connections it keeps."""
+
+    connect: float
+    """For a connection to be made, or to become free."""
+    lock: float
+    """For a row, a table or the SQLite writer."""
+    statement: float | None
+    """For one statement; `None` for migrations, which take as long as they take."""
+    pool_size: int = 0
+    """Connections kept; 0 opens one for each use."""
+    foreign_keys: bool = True
+    """Whether SQLite checks foreign keys; off while a migration rebuilds tables."""
+    writes: bool = False
+    """Whether every transaction writes."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Limits:
+        """Return the limits of an application's engine."""
+        # Half for a lock, so that a time-out leaves time to try once more.
+        lock = settings.database_timeout if settings.is_sqlite else settings.database_timeout / 2
+        return cls(
+            connect=settings.database_timeout,
+            lock=lock,
+            statement=settings.database_query_timeout,
+            pool_size=settings.database_pool_size,
+        )
+
+
+def build_engine(settings: Settings, limits: Limits) -> Engine:
+    """Return an engine for the settings' address; nothing is connected yet.
+
+    Raises:
+        ConfigurationError: The address is an in-memory SQLite.
+    """
+    url = settings.database_address
+    options = _pool_options(limits) | {"hide_parameters": True}
+    if settings.is_sqlite:
+        file = _prepare_file(url, settings.ROOT)
+        engine = create_engine(file, **options, **_sqlite_options())
+        path = file.database or ""
+        if not path.startswith("file:"):
+            event.listen(engine, "do_connect", lambda *_: make_private_file(Path(path)))
+        _configure_sqlite(engine, limits, settings.sqlite_synchronous)
+    else:
+        options |= _mysql_options(settings, limits)
+        engine = create_engine(url.difference_update_query(OWN_OPTIONS), **options)
+        event.listen(engine, "handle_error", _give_up_frozen)
+    event.listen(engine, "handle_error", _hide_values)
+    return engine
+
+
+def _pool_options(limits: Limits) -> dict[str, Any]:
+    if not limits.pool_size:
+        return {"poolclass": NullPool}
+    return {
+        "poolclass": QueuePool,
+        "pool_size": limits.pool_size,
+        "max_overflow": 0,
+        "pool_timeout": limits.connect,
+    }
+
+
+def _hide_values(context: ExceptionContext) -> None:
+    if isinstance(context.sqlalchemy_exception, DBAPIError):
+        hide_values(context.sqlalchemy_exception)
+
+
+# SQLite ------------------------------------------------------------------------------------------
+
+
+def _prepare_file(url: URL, root: Path) -> URL:
+    name = url.database or ""
+    if not name or ":memory:" in name or url.query.get("mode") == "memory":
+        msg = (
+            "DATABASE_URL: an in-memory SQLite shows every connection another empty database;"
+            " name a file, such as sqlite:///var/app.db"
+        )
+        raise ConfigurationError(msg)
+    if name.startswith("file:"):
+        return url
+    path = root / name
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = (
+            f"the database's folder {path.parent} cannot be made ({error.strerror});"
+            " choose another: APP_VAR_DIR=/path/to/folder"
+        )
+        raise ConfigurationError(msg) from None
+    return url.set(database=str(path))
+
+
+def _sqlite_options() -> dict[str, Any]:
+    # The pool hands a connection from thread to thread, to one at a time.
+    return {"connect_args": {"check_same_thread": False}}
+
+
+def _configure_sqlite(engine: Engine, limits: Limits, synchronous: str) -> None:
+    @event.listens_for(engine, "connect")
+    def connect(connection: DBAPIConnection, _record: object) -> None:
+        # The driver's own BEGIN comes late and never IMMEDIATE: ours replaces it.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {int(limits.lock * 1000)}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute(f"PRAGMA synchronous = {synchronous}")
+        cursor.execute(f"PRAGMA foreign_keys = {int(limits.foreign_keys)}")
+        cursor.execute("PRAGMA case_sensitive_like = ON")  # as utf8mb4_bin
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Connection) -> None:
+        # A writer takes the lock at once: a reader that turns writer halfway fails without
+        # waiting as soon as anybody else has written in between.
+        if limits.writes or connection.get_execution_options().get(WRITES):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:  # straight to the driver: it cannot fail, and every read pays for it
+            connection.connection.cursor().execute("BEGIN")
+
+    if limits.statement is not None:
+        _limit_sqlite_statements(engine, limits.statement)
+
+
+def _limit_sqlite_statements(engine: Engine, seconds: float) -> None:
+    """Interrupt a statement that runs too long: SQLite has no limit of its own."""
+
+    @event.listens_for(engine, "connect")
+    def watch(connection: Any, record: Any) -> None:  # noqa: ANN401  the driver's types
+        def is_late() -> bool:
+            return bool(time.monotonic() > record.info["deadline"])
+
+        record.info["deadline"] = math.inf
+        connection.set_progress_handler(is_late, INSTRUCTIONS_PER_CHECK)
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def start(connection: Connection, *_: object) -> None:
+        connection.info["deadline"] = time.monotonic() + seconds
+
+
+# MySQL and MariaDB -------------------------------------------------------------------------------
+
+
+def _mysql_options(settings: Settings, limits: Limits) -> dict[str, Any]:
+    arguments: dict[str, Any] = {
+        "charset": CHARSET,
+        "connect_timeout": math.ceil(limits.connect),
+        # The driver sends it before SQLAlchemy looks at the server: under `sql_mode=ANSI` it would
+        # quote names in a way that our own mode does not know.
+        "init_command": _session_settings(limits),
+    }
+    if limits.statement is not None:
+        # One second more than the server's own limit, whose error says more.
+        arguments["read_timeout"] = arguments["write_timeout"] = math.ceil(limits.statement) + 1
+    if settings.database_address.get_driver_name() == "pymysql":
+        # It would encode a text as Latin-1; MySQL compares UTF-8.
+        arguments["password"] = (settings.database_address.password or "").encode()
+        arguments |= _pymysql_encryption(settings.ssl_mode, settings.ssl_ca)
+    else:
+        arguments["ssl_mode"] = settings.ssl_mode.upper()
+        if settings.ssl_ca:
+            arguments["ssl"] = {"ca": str(settings.ssl_ca)}
+    options: dict[str, Any] = {"connect_args": arguments, "isolation_level": "READ COMMITTED"}
+    if limits.pool_size:
+        options |= {"pool_pre_ping": True, "pool_recycle": RECYCLE}
+    return options
+
+
+def _session_settings(limits: Limits) -> str:
+    lock = max(1, math.ceil(limits.lock))
+    command = (
+        f"SET SESSION time_zone = '+00:00', sql_mode = '{SQL_MODE}',"
+        f" innodb_lock_wait_timeout = {lock}, lock_wait_timeout = {lock}"
+    )
+    if limits.statement is None:
+        return command
+    # Comments that only one of the two reads: of every statement on MariaDB, of SELECTs on MySQL.
+    milliseconds = math.ceil(limits.statement * 1000)
+    return (
+        f"{command} /*M! , max_statement_time = {limits.statement} */"
+        f" /*!80000 , max_execution_time = {milliseconds} */"
+    )
+
+
+def _pymysql_encryption(mode: SSLMode, authorities: Path | None) -> dict[str, Any]:
+    if mode is SSLMode.DISABLED:
+        return {"ssl_disabled": True}
+    if mode is SSLMode.PREFERRED:
+        return {}
+    try:
+        context = ssl.create_default_context(cafile=authorities)
+    except OSError as error:  # also what is no certificate
+        raise ConfigurationError(
+            f"MYSQL_SSL_CA (ssl_ca in DATABASE_URL): {authorities} cannot be used"
+            f" ({error.strerror or error}); name a PEM file with the certificates that are trusted"
+        ) from None
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # MySQL's own certificates do not pass it
+    context.check_hostname = mode is SSLMode.VERIFY_IDENTITY
+    if mode is SSLMode.REQUIRED:
+        context.verify_mode = ssl.CERT_NONE
+    return {"ssl": context}
+
+
+def _give_up_frozen(context: ExceptionContext) -> None:
+    # Whoever lets a ping time out is frozen: a new connection would wait for as long again.
+    if context.is_pre_ping and isinstance(context.original_exception.__context__, TimeoutError):
+        context.is_disconnect = False
+
+
+# A shorter limit for one statement ---------------------------------------------------------------
+
+
+def limit_statement(connection: Connection, statement: str, seconds: float) -> str:
+    """Limit a statement that reads more closely than its connection does; returns what to run.
+
+    It costs no round trip of its own: the limit is part of the statement. SQLite is told by the
+    deadline that its progress handler looks at.
+    """
+    dialect = connection.dialect
+    if dialect.name == "sqlite":
+        connection.info["deadline"] = time.monotonic() + seconds
+    elif statement.startswith("SELECT"):
+        if getattr(dialect, "is_mariadb", False):
+            return f"SET STATEMENT max_statement_time={seconds} FOR {statement}"
+        hint = f"/*+ MAX_EXECUTION_TIME({math.ceil(seconds * 1000)}) */"
+        return f"SELECT {hint}{statement.removeprefix('SELECT')}"
+    return statement

@@ -1,0 +1,152 @@
+"""What a database error means, told by the drivers' numbers and never by their words.
+
+StrongbackError
+└── DatabaseMisuse    the code uses the database against its rules; the message tells the remedy
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm.exc import StaleDataError
+
+from strongback.database.breaker import DatabaseHangs
+from strongback.exceptions import StrongbackError
+
+MYSQL_RETRYABLE = frozenset(
+    {
+        1020,  # MariaDB: the record has changed since it was last read
+        1205,  # lock wait time-out; undoes the statement alone, the transaction is ours to undo
+        1213,  # deadlock
+    }
+)
+MYSQL_TRANSIENT = MYSQL_RETRYABLE | {
+    1021,  # the disk is full
+    1026,  # a file cannot be written
+    1030,  # the storage engine fails, as on a full disk
+    1037,  # out of memory
+    1040,  # too many connections
+    1041,  # out of memory
+    1044,  # this user may not use this database: credentials being changed, or not yet there
+    1045,  # access denied: the same
+    1047,  # Galera: the node is not ready
+    1049,  # the database is not there, as while it is restored
+    1053,  # the server shuts down
+    1114,  # a table is full, as is its disk
+    1129,  # this host is blocked after too many failed connections
+    1130,  # this host is not let in
+    1135,  # the server can make no thread
+    1152,  # connection aborted
+    1158,  # network: read error
+    1159,  # network: read time-out
+    1160,  # network: write error
+    1161,  # network: write time-out
+    1203,  # too many connections of this user
+    1226,  # a limit of this user is used up
+    1290,  # read-only during a fail-over
+    1317,  # the statement was killed
+    1698,  # access denied: without a password
+    1792,  # read-only transaction, as on a replica
+    1820,  # the password must be changed first
+    1836,  # read-only mode
+    1862,  # the password has expired
+    1927,  # the connection was killed
+    1969,  # MariaDB: statement time-out
+    2002,  # no connection through the socket
+    2003,  # no connection
+    2005,  # the server's name is unknown
+    2006,  # the server has gone away
+    2012,  # the handshake failed
+    2013,  # connection lost during a statement, or its time-out
+    2026,  # no encrypted connection
+    2055,  # connection lost
+    3024,  # MySQL: statement time-out
+    3032,  # the server is offline
+    3118,  # the account is locked
+    3168,  # the server is not available
+    4031,  # closed by the server for idling
+    4151,  # MariaDB: the account is locked
+}
+MYSQL_DUPLICATE = frozenset({1062, 1586})
+
+SQLITE_RETRYABLE = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+SQLITE_TRANSIENT = SQLITE_RETRYABLE | {
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_PROTOCOL,
+}
+SQLITE_DUPLICATE = frozenset(
+    {
+        sqlite3.SQLITE_CONSTRAINT_UNIQUE,
+        sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
+        sqlite3.SQLITE_CONSTRAINT_ROWID,
+    }
+)
+
+# MySQL quotes values in some messages, whatever the engine's `hide_parameters` says.
+_QUOTED_VALUE = re.compile(
+    r"\b(entry|value:|near|function) '.*'(?= for key| for column| at line| at row|$)", re.DOTALL
+)
+
+
+class DatabaseMisuse(StrongbackError):
+    """The code uses the database against its rules; the message tells the remedy."""
+
+
+def is_retryable(error: BaseException) -> bool:
+    """Whether the same transaction, run again from its start, may well succeed.
+
+    A stale version counts: the next run reads the new row and decides again.
+    """
+    return isinstance(error, StaleDataError) or _is_one_of(error, MYSQL_RETRYABLE, SQLITE_RETRYABLE)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the database is unreachable, overloaded or too slow: not the request's fault."""
+    if isinstance(error, PoolTimeout | DatabaseHangs):  # no connection became free, or would answer
+        return True
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return _is_one_of(error, MYSQL_TRANSIENT, SQLITE_TRANSIENT)
+
+
+def is_duplicate(error: BaseException) -> bool:
+    """Whether a unique value is already taken."""
+    if not isinstance(error, IntegrityError):
+        return False
+    return _mysql_code(error) in MYSQL_DUPLICATE or _sqlite_code(error) in SQLITE_DUPLICATE
+
+
+def hide_values(error: DBAPIError) -> None:
+    """Take the values that MySQL quotes out of the error's text."""
+    for exception in (error, error.orig):
+        if exception is not None:
+            exception.args = tuple(
+                _QUOTED_VALUE.sub(r"\1 '…'", part) if isinstance(part, str) else part
+                for part in exception.args
+            )
+
+
+def _is_one_of(error: BaseException, mysql: frozenset[int], sqlite: frozenset[int]) -> bool:
+    if not isinstance(error, DBAPIError):
+        return False
+    # The low byte is the kind, the rest its detail: BUSY_SNAPSHOT is a BUSY.
+    return _mysql_code(error) in mysql or _sqlite_code(error) & 0xFF in sqlite
+
+
+def _mysql_code(error: DBAPIError) -> int:
+    if isinstance(error.orig, sqlite3.Error) or error.orig is None or not error.orig.args:
+        return 0
+    code = error.orig.args[0]
+    return code if isinstance(code, int) else 0
+
+
+def _sqlite_code(error: DBAPIError) -> int:
+    # An error of the Python module itself, such as a closed connection, has no code.
+    return int(getattr(error.orig, "sqlite_errorcode", 0))

@@ -1,0 +1,70 @@
+"""What a person can do about a database that cannot be used."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from sqlalchemy.exc import DBAPIError
+
+from strongback.database.error import is_transient
+
+LOGIN = (
+    "MYSQL_USER or MYSQL_PASSWORD, or what DATABASE_URL has in their place, is wrong. MySQL in a"
+    " container keeps the password with which its volume was made, whatever the variable says"
+    " later: sign in with the old one and ALTER USER, or, if the data may go, docker compose down"
+    " --volumes. An account that requires TLS is refused alike: MYSQL_SSL_MODE=required"
+)
+DATABASE = (
+    "MYSQL_DATABASE is missing, or not for MYSQL_USER: as an administrator, CREATE DATABASE and"
+    " GRANT ALL ON it"
+)
+RIGHTS = (
+    "MYSQL_USER may not do this, and migrations make and change tables: as an administrator, GRANT"
+    " ALL ON MYSQL_DATABASE to it"
+)
+TLS = (
+    "TLS as MYSQL_SSL_MODE wants it is not possible: see that the server offers it, and that"
+    " MYSQL_SSL_CA has the authority of its certificate"
+)
+UNREACHABLE = "See that it runs and that MYSQL_HOST, MYSQL_PORT or DATABASE_URL name it"
+FILE = "Let this user read and write the file, or choose another folder: APP_VAR_DIR=/path"
+MYSQL_REMEDIES = {
+    1044: DATABASE,
+    1045: LOGIN,
+    1049: DATABASE,
+    1142: RIGHTS,
+    1143: RIGHTS,
+    1227: RIGHTS,
+    1290: "The server is read-only: name the primary, or wait for the end of the fail-over",
+    1370: RIGHTS,
+    1410: RIGHTS,
+    1698: LOGIN,
+    1836: "The server is read-only: name the primary, or wait for the end of the fail-over",
+    2026: TLS,
+    3159: "The server wants TLS: set MYSQL_SSL_MODE=required, or verify_identity",
+}
+SQLITE_UNUSABLE = frozenset(
+    {
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
+
+
+def describe(error: DBAPIError) -> str:
+    """Return the fault in the driver's own words, in one line."""
+    return f"The database cannot be used: {' '.join(str(error.orig).split())}"
+
+
+def remedy_for(error: DBAPIError) -> str | None:
+    """Return what to do, or None where the statement is at fault and not the installation."""
+    if isinstance(error.orig, sqlite3.Error):
+        kind = int(getattr(error.orig, "sqlite_errorcode", 0)) & 0xFF
+        return FILE if kind in SQLITE_UNUSABLE or is_transient(error) else None
+    code = error.orig.args[0] if error.orig and error.orig.args else 0
+    if "[SSL" in str(error.orig):  # under the number of any failed connection
+        return TLS
+    return MYSQL_REMEDIES.get(code) or (UNREACHABLE if is_transient(error) else None)

@@ -1,0 +1,222 @@
+"""Idempotency keys: a request that is sent twice has one effect, and both get its answer.
+
+A key is a row in the effect's own transaction. Whatever happens in between, either both are there
+or neither is, and there is nothing to clean up after a crash. The transaction begins with the
+effect's first write, so that a key makes no lock last longer.
+
+    Conflict
+    └── RequestInFlight           409 10030
+    ValidationFailed
+    └── IdempotencyKeyReused      422 10031
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import JSON, LargeBinary, Select, String, UniqueConstraint, delete, select
+from sqlalchemy.dialects import mysql
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from strongback.database import (
+    Base,
+    Database,
+    Identified,
+    delete_in_batches,
+    is_duplicate,
+    is_retryable,
+    transactional,
+    utc_now,
+)
+from strongback.exceptions import Conflict, StrongbackError, ValidationFailed
+
+KEPT = timedelta(hours=24)
+"""How long a key is remembered."""
+ROUNDS = 3
+"""How often a key that was taken and given back meanwhile is tried again."""
+RETRY_AFTER = "1"
+KEY_LENGTH = 255
+LOCKED = frozenset({1205, 3572})
+"""What NOWAIT answers at a locked row: MariaDB's number, MySQL's."""
+
+# MySQL's BLOB ends at 64 KiB, its MEDIUMBLOB at 16 MiB.
+LongBinary = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql")
+
+
+class RequestInFlight(Conflict):
+    """A request with this `Idempotency-Key` is still being answered; `Retry-After` says when."""
+
+    error_code = 10030
+    message = "A request with this Idempotency-Key is still being processed."
+
+
+class IdempotencyKeyReused(ValidationFailed):
+    """The `Idempotency-Key` belongs to another request: another address or another body."""
+
+    error_code = 10031
+    message = "This Idempotency-Key was used for another request. Use a new key."
+
+
+class IdempotencyKey(Identified, Base):
+    """A key, the request that it was used for, and the answer."""
+
+    __tablename__ = "idempotency_key"
+    __table_args__ = (UniqueConstraint("caller", "key"),)
+
+    caller: Mapped[str] = mapped_column(String(64))
+    """Whose key it is: keys of different callers never meet."""
+    key: Mapped[str] = mapped_column(String(KEY_LENGTH))
+    operation: Mapped[str] = mapped_column(String(255))
+    """Method and route, for people who look at the table."""
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    """Hash of everything that makes this request another than the next."""
+    status: Mapped[int] = mapped_column(default=0)
+    headers: Mapped[list[list[str]]] = mapped_column(JSON, default=list)
+    body: Mapped[bytes] = mapped_column(LongBinary, default=b"")
+    created_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A request that wants to be the only one with its key."""
+
+    caller: str
+    key: str
+    operation: str
+    fingerprints: tuple[str, ...]
+    """Of the request, as each of the application's secrets gives it; the present one's first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was answered, as far as it is repeated."""
+
+    status: int
+    headers: list[list[str]]
+    body: bytes
+    is_replayed: bool = False
+
+
+class _Taken(StrongbackError):
+    """Another request has written the key first."""
+
+
+class Idempotency:
+    """Lets one request per key act."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def run(self, claim: Claim, act: Callable[[], Answer]) -> Answer:
+        """Act and remember the answer, or repeat the one that is remembered.
+
+        The act's writes are in the key's transaction, and what it does before them is not. If it
+        raises, both are undone and the key is free. Of two that act at once, the one that writes
+        last finds the key taken and repeats the other's answer.
+
+        Args:
+            claim: The request.
+            act: Does the work and says what to answer. It may run again, as all transactions do.
+
+        Raises:
+            IdempotencyKeyReused: The key belongs to another request.
+            RequestInFlight: A request with this key is being answered at this moment.
+        """
+        for _ in range(ROUNDS):
+            if answer := self._recall(claim):
+                return answer
+            try:
+                return self._perform(claim, act)
+            except _Taken:
+                continue
+        raise RequestInFlight(headers={"Retry-After": RETRY_AFTER})
+
+    def _recall(self, claim: Claim) -> Answer | None:
+        row = self._find(claim)
+        if row is None:
+            return None
+        if row.created_at < utc_now() - KEPT:
+            self._forget(claim)
+            return None
+        if row.fingerprint not in claim.fingerprints:
+            raise IdempotencyKeyReused
+        return Answer(row.status, row.headers, row.body, is_replayed=True)
+
+    def _find(self, claim: Claim) -> IdempotencyKey | None:
+        session = self.database.session
+        session.rollback()  # what another transaction has committed meanwhile is to be seen
+        row = session.scalar(_by_key(claim))
+        if row is not None or self.database.engine.dialect.name == "sqlite":
+            return row  # SQLite's writers queue, so that nobody sees a request in flight
+        try:
+            return session.scalar(_by_key(claim).with_for_update(nowait=True))
+        except DBAPIError as error:
+            if error.orig is not None and error.orig.args[0] in LOCKED:
+                raise RequestInFlight(headers={"Retry-After": RETRY_AFTER}) from None
+            raise
+
+    def _perform(self, claim: Claim, act: Callable[[], Answer]) -> Answer:
+        row: IdempotencyKey
+        is_claiming = False
+
+        def take_key(session: Session) -> None:
+            nonlocal row, is_claiming
+            row, is_claiming = _row_of(claim), True
+            _write_claim(session, row)
+            is_claiming = False
+
+        def keep(answer: Answer) -> None:
+            row.status, row.headers, row.body = answer.status, answer.headers, answer.body
+
+        try:
+            return self.database.transact_late(act, first=take_key, last=keep)
+        except DBAPIError as error:
+            if is_claiming and is_retryable(error):
+                raise RequestInFlight(headers={"Retry-After": RETRY_AFTER}) from error
+            raise
+
+    # Cleaning up
+
+    @transactional
+    def _forget(self, claim: Claim) -> None:
+        """Give an old key free that nobody has cleaned away yet."""
+        query = delete(IdempotencyKey).where(
+            IdempotencyKey.caller == claim.caller,
+            IdempotencyKey.key == claim.key,
+            IdempotencyKey.created_at < utc_now() - KEPT,
+        )
+        self.database.session.execute(query)
+
+    def clean(self) -> int:
+        """Delete the keys that are no longer remembered, and return how many there were."""
+        old = IdempotencyKey.created_at < utc_now() - KEPT
+        return delete_in_batches(self.database, IdempotencyKey.id, old)
+
+
+def _by_key(claim: Claim) -> Select[IdempotencyKey]:
+    return select(IdempotencyKey).where(
+        IdempotencyKey.caller == claim.caller, IdempotencyKey.key == claim.key
+    )
+
+
+def _row_of(claim: Claim) -> IdempotencyKey:
+    return IdempotencyKey(
+        caller=claim.caller,
+        key=claim.key,
+        operation=claim.operation,
+        fingerprint=claim.fingerprints[0],
+    )
+
+
+def _write_claim(session: Session, row: IdempotencyKey) -> None:
+    """Take the key; whoever comes second waits here until it is known what became of the first."""
+    session.add(row)
+    try:
+        session.flush()
+    except IntegrityError as error:
+        if is_duplicate(error):
+            raise _Taken from None
+        raise

@@ -1,0 +1,1 @@
+"""Logging: one shape for every event of the process."""

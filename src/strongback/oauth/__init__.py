@@ -1,0 +1,21 @@
+"""The OAuth 2 server, free of any web framework.
+
+A further way to sign in is one class, as `SmsCodeGrant` is:
+
+    class BadgeGrant(SignIn):
+        GRANT_TYPE = "urn:strongback:params:oauth:grant-type:badge"
+        PARAMETERS = ("badge", "pin")
+
+        def authenticate(self, *proof: str) -> Account | None:
+            badge, pin = proof
+            ...
+
+    server.register_grant(BadgeGrant)
+"""
+
+from strongback.oauth.grant import SignIn
+from strongback.oauth.request import FIRST_PARTY
+from strongback.oauth.server import OAuthServer
+from strongback.oauth.sms import SmsCodeGrant
+
+__all__ = ["FIRST_PARTY", "OAuthServer", "SignIn", "SmsCodeGrant"]

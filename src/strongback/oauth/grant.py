@@ -1,0 +1,171 @@
+"""What a client can ask of the OAuth 2 server: signing in, refreshing, signing out."""
+
+# Authlib is not typed, and the stubs that pyright brings along are of another release.
+# pyright: reportIncompatibleVariableOverride=false, reportIncompatibleMethodOverride=false
+# pyright: reportOptionalMemberAccess=false, reportAttributeAccessIssue=false
+# pyright: reportAssignmentType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, NoReturn, Protocol
+
+from authlib.oauth2.rfc6749 import BaseGrant, InvalidScopeError, TokenEndpointMixin
+from authlib.oauth2.rfc6749.grants import RefreshTokenGrant
+from authlib.oauth2.rfc7009 import RevocationEndpoint
+
+from strongback.auth.account import Account, Accounts
+from strongback.auth.exceptions import InvalidGrant, InvalidRequest
+from strongback.auth.session.service import Grant, SessionService
+from strongback.auth.token import AccessTokens, InvalidToken
+from strongback.log.setup import get_logger
+from strongback.oauth.request import Client, TokenRequest
+
+log = get_logger(__name__)
+
+Answer = tuple[int, dict[str, Any], Any]
+"""Status, body and headers, as Authlib hands them on."""
+
+
+class Issuer(Protocol):
+    """What grants need of the server."""
+
+    accounts: Accounts
+    sessions: SessionService
+    tokens: AccessTokens
+    signed_in: Callable[[Account], object]
+
+    def narrow(self, scope: str | None, account: Account) -> frozenset[str] | None:
+        """What a token gets of what was asked for; None, everything, if nothing was asked for."""
+        ...
+
+    def answer(self, grant: Grant, scope: frozenset[str] | None) -> dict[str, Any]:
+        """Write a successful answer."""
+        ...
+
+
+class SignIn(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # the same
+    """A grant that opens a session for whoever proves to be the owner of an account."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS: ClassVar = ["none"]
+    PARAMETERS: ClassVar[tuple[str, ...]] = ()
+    """The form's fields that are the proof; each is required."""
+
+    server: Issuer
+    request: TokenRequest
+
+    def authenticate(self, *proof: str) -> Account | None:
+        """The account that the proof is for; None, in the same time, if it is none."""
+        raise NotImplementedError
+
+    def validate_token_request(self) -> None:
+        """Check client, parameters, scope and proof, the costly one last."""
+        self.request.client = self.authenticate_token_endpoint_client()
+        proof = [self._required(name) for name in self.PARAMETERS]
+        self.validate_requested_scope()
+        account = self.authenticate(*proof)
+        if account is None:
+            self._refuse("credentials")
+        self.request.user = account
+
+    def create_token_response(self) -> Answer:
+        """Open the session."""
+        account: Account = self.request.user
+        scope = self.server.narrow(self.request.payload.scope, account)
+        client_id = self.request.client.client_id
+        grant = self.server.sessions.open(account, client_id, scope, self.request.device)
+        if grant is None:
+            self._refuse("account_changed")
+        self.server.signed_in(account)
+        log.info(
+            "signed_in",
+            user_id=account.id,
+            session=grant.session_id,
+            grant=self.GRANT_TYPE,
+            address=self.request.device.address,
+        )
+        return 200, self.server.answer(grant, scope), self.TOKEN_RESPONSE_HEADER
+
+    def _required(self, name: str) -> str:
+        if name not in self.request.form:
+            raise InvalidRequest("The parameter {name} is missing.", params={"name": name})
+        return self.request.form[name]
+
+    def _refuse(self, reason: str) -> NoReturn:
+        address = self.request.device.address
+        log.warning("sign_in_failed", reason=reason, grant=self.GRANT_TYPE, address=address)
+        raise InvalidGrant
+
+
+class PasswordGrant(SignIn):
+    """RFC 6749, section 4.3: for first-party clients alone, as RFC 9700 advises."""
+
+    GRANT_TYPE = "password"
+    PARAMETERS = ("username", "password")
+
+    def authenticate(self, *proof: str) -> Account | None:
+        """The account of this name, if the password is its own."""
+        username, password = proof
+        return self.server.accounts.check_password(username, password)
+
+
+class RotatingRefreshGrant(RefreshTokenGrant):  # type: ignore[misc]  # Authlib has no types
+    """RFC 6749, section 6, with a new refresh token each time (RFC 9700, section 4.14.2)."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS: ClassVar = ["none"]
+
+    server: Issuer
+    request: TokenRequest
+
+    def validate_token_request(self) -> None:
+        """Check client and scope first, so that a wrong one does not cost the token."""
+        client = self._validate_request_client()
+        self.request.client = client
+        token = self.request.form.get("refresh_token")
+        if token is None:
+            raise InvalidRequest(
+                "The parameter {name} is missing.", params={"name": "refresh_token"}
+            )
+        issued = self.server.sessions.scope_of(token)
+        if issued is None or issued[0] != client.client_id:
+            raise InvalidGrant
+        self.validate_requested_scope()
+        wanted = self.request.payload.scope
+        if wanted and issued[1] is not None and not issued[1].issuperset(wanted.split()):
+            raise InvalidScopeError
+
+    def create_token_response(self) -> Answer:
+        """Exchange the token."""
+        # Authlib's own way issues the new token before it spends the old one, so that two
+        # requests at once both succeed.
+        grant = self.server.sessions.rotate(self.request.form["refresh_token"], self.request.device)
+        if grant is None:
+            raise InvalidGrant
+        scope = self.request.payload.scope
+        narrowed = self.server.narrow(scope, grant.account) if scope else grant.scope
+        return 200, self.server.answer(grant, narrowed), self.TOKEN_RESPONSE_HEADER
+
+
+class Revocation(RevocationEndpoint):  # type: ignore[misc]  # the same
+    """RFC 7009: ends the session that a token belongs to, whichever of its tokens it is."""
+
+    CLIENT_AUTH_METHODS: ClassVar = ["none"]
+
+    server: Issuer
+
+    def authenticate_token(self, request: TokenRequest, client: Client) -> None:
+        """End the session; a token that is unknown is as good as revoked."""
+        token = request.form.get("token")
+        if token is None:
+            raise InvalidRequest("The parameter {name} is missing.", params={"name": "token"})
+        # The hint would save a look-up; what kind of token it is shows by itself.
+        if not self.server.sessions.revoke_by_refresh_token(token, client.client_id):
+            self._revoke_by_access_token(token, client)
+
+    def _revoke_by_access_token(self, token: str, client: Client) -> None:
+        try:
+            access = self.server.tokens.verify(token, may_be_expired=True)
+        except InvalidToken:
+            return
+        if access.client_id == client.client_id:
+            self.server.sessions.revoke(access.session_id)

@@ -1,0 +1,174 @@
+"""The relay: a thread that gives committed messages to the broker.
+
+Nobody who writes waits for a broker: a commit only wakes this thread. What it could not deliver
+because its process died, another one's relay finds when it looks by itself.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from typing import Protocol
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from strongback.exceptions import StrongbackError
+from strongback.log.setup import get_logger
+from strongback.outbox.service import Claimed, Outbox
+
+log = get_logger(__name__)
+
+POLL = 1.0
+"""Seconds after which it looks without being woken: for what others left, and for retries."""
+CLAIM = 200
+"""Messages taken, and given to the broker, at once."""
+CLOCK_INTERVAL = 10.0
+"""Seconds between two looks for messages that a clock which was set back would hold up."""
+PROBE = 0.5
+"""Seconds, at most, between two attempts while the broker or the database does not answer."""
+
+
+class PublishFailed(StrongbackError):
+    """The broker did not take messages; they stay in the outbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """Messages that a consumer is given at once."""
+
+    consumer: str
+    ids: Sequence[int]
+    request_id: str | None
+    """The request that caused the first of them."""
+
+
+class Publisher(Protocol):
+    """What gives messages to a broker."""
+
+    def batch_of(self, consumer: str) -> int:
+        """How many messages this consumer takes at once."""
+        ...
+
+    def publish(self, parcels: Sequence[Parcel]) -> None:
+        """Give messages to the broker, for their consumers to work on.
+
+        Must give up by itself within about a second.
+
+        Raises:
+            PublishFailed: The broker did not take all of them; it may have taken some.
+        """
+        ...
+
+
+class Relay:
+    """Delivers what is due, from `start` to `stop`.
+
+    Args:
+        outbox: Where the messages are.
+        publisher: What takes them to the broker.
+    """
+
+    def __init__(self, outbox: Outbox, publisher: Publisher) -> None:
+        self._outbox = outbox
+        self._publisher = publisher
+        self._woken = threading.Event()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="outbox-relay", daemon=True)
+        self._failures = 0
+        self._clock_checked = float("-inf")
+
+    def start(self) -> None:
+        """Begin to deliver; in a process that has forked, after the fork."""
+        self._outbox.on_commit(self.wake)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look now: something was committed, or a consumer has finished."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Finish what is being delivered at this moment; the rest stays in the outbox."""
+        self._stopped.set()
+        self._woken.set()
+        self._thread.join()
+
+    def deliver(self) -> int:
+        """Deliver what is due now, once.
+
+        Returns:
+            How many messages the broker has taken.
+
+        Raises:
+            PublishFailed: The broker did not take them; they are given back.
+        """
+        with self._outbox.database.scope():
+            # Whether a broker that was away has returned, one message tells as well as many.
+            claimed = self._outbox.claim(1 if self._failures else CLAIM)
+            if claimed:
+                self._publish(claimed)
+        return len(claimed)
+
+    def _publish(self, claimed: list[Claimed]) -> None:
+        try:
+            self._publisher.publish(list(self._parcels(claimed)))
+        except PublishFailed:
+            self._outbox.release([each.id for each in claimed])
+            raise
+
+    def _parcels(self, claimed: list[Claimed]) -> Iterator[Parcel]:
+        # Sorting is stable: what one consumer gets keeps its order. What has failed goes alone,
+        # so that one bad message does not take a batch of good ones along again and again.
+        kind = attrgetter("consumer", "is_first_attempt")
+        for (consumer, is_first), group in groupby(sorted(claimed, key=kind), key=kind):
+            messages, size = list(group), self._publisher.batch_of(consumer) if is_first else 1
+            for at in range(0, len(messages), size):
+                ids = [each.id for each in messages[at : at + size]]
+                yield Parcel(consumer, ids, messages[at].request_id)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self._woken.clear()
+            self._stopped.wait(self._attempt())
+
+    def _attempt(self) -> float:
+        """Deliver what is due; returns the seconds to wait for, beyond being woken."""
+        try:
+            self._check_clock()
+            while self.deliver() and not self._stopped.is_set():
+                self._note_success()
+        except PublishFailed as error:
+            return self._note_failure("outbox_broker_unavailable", error)
+        except SQLAlchemyError as error:
+            return self._note_failure("outbox_database_unavailable", error.__cause__ or error)
+        except Exception as error:  # noqa: BLE001  should this thread end, nothing is delivered
+            return self._note_failure("outbox_relay_failed", error, trace=error)
+        self._note_success()
+        self._woken.wait(POLL)
+        return 0.0
+
+    def _check_clock(self) -> None:
+        if time.monotonic() - self._clock_checked < CLOCK_INTERVAL:
+            return
+        self._clock_checked = time.monotonic()
+        if count := self._outbox.rebase():
+            log.warning("outbox_clock_was_set_back", messages=count)
+
+    def _note_failure(
+        self, event: str, error: BaseException, trace: Exception | None = None
+    ) -> float:
+        """Log it, once and not at every try; returns the seconds to wait."""
+        self._failures += 1
+        if self._failures == 1:
+            log.warning(event, error=str(error), exc_info=trace)
+        # Never longer: everything waits for the broker's return, and a probe is one connection.
+        return random.uniform(PROBE / 2, PROBE)  # noqa: S311  not a secret
+
+    def _note_success(self) -> None:
+        if self._failures:
+            log.warning("outbox_recovered", failures=self._failures)
+        self._failures = 0

@@ -1,0 +1,404 @@
+"""The outbox: messages written with the facts they tell about, and delivered after the commit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    ScalarSelect,
+    Select,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    union_all,
+    update,
+)
+from sqlalchemy.orm import aliased
+from structlog.contextvars import get_contextvars
+
+from strongback.database import Database, delete_in_batches, transactional, utc_now
+from strongback.exceptions import StrongbackError
+from strongback.outbox.model import KEY_LENGTH, InboxEntry, MessageState, OutboxMessage
+
+MAX_PAYLOAD = 16 * 1024
+"""Bytes of a payload as JSON: messages carry numbers and names, not documents."""
+RESEND_AFTER = timedelta(seconds=30)
+"""How long a message may be with the broker before it is given to it again; doubles each time."""
+MAX_RESEND_AFTER = timedelta(hours=1)
+MAX_COUNTED = 1_000
+"""Up to here the messages of a state are counted: to count a million takes a third of a second."""
+BATCH = 500
+"""Rows that one transaction changes: a few milliseconds, in which SQLite lets nobody else write."""
+SLACK = timedelta(seconds=1)
+"""By how much a clock may be set back without any consequence: it is adjusted all the time."""
+INBOX_KEPT = timedelta(days=7)
+"""How long an effect is remembered: longer than any broker holds a message back."""
+
+
+Progress = Callable[[int], object]
+"""Is told how many more are done."""
+
+
+class InvalidMessage(StrongbackError):
+    """A message that could not be stored or delivered as it is; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message that is to be given to the broker now."""
+
+    id: int
+    consumer: str
+    request_id: str | None
+    is_first_attempt: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxStatus:
+    """How much is on its way; `MAX_COUNTED` stands for that many messages or more."""
+
+    waiting: int
+    """Messages whose consumer has not begun: due, and for later."""
+    running: int
+    """Messages whose consumer is at work."""
+    dead: int
+    """Messages that were given up."""
+    lag: float
+    """Seconds for which the oldest message that is not done has been due, whether it waits, is with
+    the broker or is being worked on; 0 if there is none."""
+
+
+class Outbox:
+    """Takes messages in the caller's transaction, and knows which are due.
+
+    Args:
+        database: Where they are kept, together with what they tell about.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._consumers: dict[str, list[str]] = {}
+        self._on_commit: list[Callable[[], object]] = []
+
+    # Writing
+
+    def subscribe(self, topic: str, consumer: str) -> None:
+        """Let a consumer have every message of a topic from now on."""
+        self._consumers.setdefault(topic, []).append(consumer)
+
+    def on_commit(self, notify: Callable[[], object]) -> None:
+        """Call this after each commit of a transaction that has emitted something."""
+        self._on_commit.append(notify)
+
+    def emit(
+        self,
+        topic: str,
+        payload: dict[str, Any],
+        *,
+        key: str | None = None,
+        delay: timedelta | None = None,
+        job_id: str | None = None,
+    ) -> None:
+        """Tell the consumers of a topic, once the current transaction is committed.
+
+        Args:
+            topic: What has happened, such as `article:published`.
+            payload: Keyword arguments of the consumers: numbers and names, at most 16 KiB of JSON.
+            key: What it is about. Each consumer gets the messages of one key in their order, so
+                the caller must hold a lock on that thing.
+            delay: How long to wait after the commit.
+            job_id: Record of whoever watches this work.
+
+        Raises:
+            DatabaseMisuse: No transaction is open.
+            InvalidMessage: The payload is no JSON or too long, or the key too long.
+        """
+        _check(payload, key)
+        due = utc_now() + (delay or timedelta())
+        rows = [
+            {
+                "consumer": consumer,
+                "key": key,
+                "payload": payload,
+                "available_at": due,
+                "due_at": due,
+                "request_id": get_contextvars().get("request_id"),
+                "job_id": job_id,
+            }
+            for consumer in self._consumers.get(topic, ())
+        ]
+        # Also without a consumer: a caller outside of a transaction is to hear of it.
+        self.database.after_commit(self.notify if rows and not delay else _nothing)
+        if rows:
+            self.database.session.execute(insert(OutboxMessage), rows)
+
+    def withdraw(self, topic: str, keys: Collection[str]) -> None:
+        """Take messages back, in the current transaction, that are not due yet.
+
+        Args:
+            topic: What they were emitted as.
+            keys: What they are about.
+        """
+        query = delete(OutboxMessage).where(
+            OutboxMessage.consumer.in_(self._consumers.get(topic, ())),
+            OutboxMessage.key.in_(keys),
+            OutboxMessage.available_at > utc_now(),
+        )
+        self.database.session.execute(query, execution_options={"synchronize_session": False})
+
+    def notify(self) -> None:
+        """Tell whoever delivers that something is due."""
+        for notify in self._on_commit:
+            notify()
+
+    # Delivering
+
+    def claim(self, limit: int) -> list[Claimed]:
+        """Take messages that are due, the oldest first, for giving them to the broker.
+
+        No two callers get the same one: where the database has it (MySQL 8, MariaDB 10.6) they
+        skip each other's rows, and on SQLite they take turns.
+        """
+        if self.database.session.scalar(_due().limit(1)) is None:
+            return []  # the usual case costs a read and no write
+        return self._claim(limit)
+
+    @transactional
+    def _claim(self, limit: int) -> list[Claimed]:
+        session = self.database.session
+        query = _due().limit(limit).with_for_update(skip_locked=True, of=OutboxMessage)
+        columns = [
+            OutboxMessage.id,
+            OutboxMessage.consumer,
+            OutboxMessage.request_id,
+            OutboxMessage.attempts,
+            OutboxMessage.sendings,
+        ]
+        rows = session.execute(query.with_only_columns(*columns)).all()
+        # A statement for all that were sent equally often, and not one for each message.
+        sent = attrgetter("sendings")
+        for sendings, group in groupby(sorted(rows, key=sent), key=sent):
+            values = {
+                "state": MessageState.SENT,
+                "available_at": utc_now() + _patience(sendings),
+                "sendings": sendings + 1,
+            }
+            taken = OutboxMessage.id.in_([row.id for row in group])
+            session.execute(update(OutboxMessage).where(taken).values(values))
+        return [Claimed(row.id, row.consumer, row.request_id, row.attempts == 0) for row in rows]
+
+    @transactional
+    def release(self, ids: Collection[int]) -> None:
+        """Give claimed messages back that the broker did not take; they stay due."""
+        values = {"state": MessageState.WAITING, "available_at": utc_now(), "sendings": 0}
+        given = OutboxMessage.id.in_(ids) & (OutboxMessage.state == MessageState.SENT)
+        self.database.session.execute(update(OutboxMessage).where(given).values(values))
+
+    @transactional
+    def keep(self, ids: Collection[int], until: datetime) -> None:
+        """Leave messages alone until then that are being worked on."""
+        running = OutboxMessage.id.in_(ids) & (OutboxMessage.state == MessageState.RUNNING)
+        kept = update(OutboxMessage).where(running).values(available_at=until)
+        self.database.session.execute(kept)
+
+    def recover(self) -> int:
+        """Make due what was with a broker that has lost its memory; returns how many.
+
+        What runs is left alone: it ends by itself, or is due again after its time limit.
+        """
+        total, began = 0, utc_now()
+        while count := self._recover_batch(began):
+            total += count
+        return total
+
+    @transactional
+    def _recover_batch(self, began: datetime) -> int:
+        # What other processes give to the broker meanwhile stays there.
+        message, session = OutboxMessage, self.database.session
+        is_old = or_(message.updated_at.is_(None), message.updated_at < began)
+        lost = (message.state == MessageState.SENT) & is_old
+        ids = session.scalars(select(message.id).where(lost).limit(BATCH)).all()
+        values = {"state": MessageState.WAITING, "available_at": utc_now()}
+        session.execute(update(message).where(message.id.in_(ids), lost).values(values))
+        return len(ids)
+
+    def rebase(self) -> int:
+        """Bring forward what a clock that was set back would hold up; returns how many.
+
+        A message that waits for a moment waits as long as it was meant to, from now on.
+        """
+        total = 0
+        with self.database.scope():
+            while self.database.session.scalar(_ahead().limit(1)) is not None:
+                total += self._rebase_batch()
+        return total
+
+    @transactional
+    def _rebase_batch(self) -> int:
+        rows = self.database.session.scalars(_ahead().limit(BATCH)).all()
+        now = utc_now()
+        for message in rows:
+            due, reckoned = message.available_at, message.updated_at
+            if due is None or reckoned is None:  # for the type checker: both were compared
+                continue
+            due = now + (due - reckoned)
+            message.available_at, message.due_at = due, min(due, message.due_at or due)
+            message.updated_at = now
+        return len(rows)
+
+    # Looking after it
+
+    def status(self) -> OutboxStatus:
+        """Count what is on its way, in the same time however much that is."""
+        session = self.database.session
+        undone = (MessageState.WAITING, MessageState.SENT, MessageState.RUNNING)
+        counts = session.execute(
+            select(*(_counted(state).label(state) for state in MessageState))
+        ).one()
+        oldest = session.execute(union_all(*map(_oldest, undone))).scalars()
+        since, now = [moment for moment in oldest if moment is not None], utc_now()
+        return OutboxStatus(
+            waiting=min(counts.waiting + counts.sent, MAX_COUNTED),
+            running=counts.running,
+            dead=counts.dead,
+            lag=max(0.0, (now - min(since)).total_seconds()) if since else 0.0,
+        )
+
+    def list(self, state: MessageState | None, limit: int) -> Sequence[OutboxMessage]:
+        """The oldest messages, of one state or of all."""
+        query = select(OutboxMessage).limit(limit)
+        if state is None:
+            query = query.order_by(OutboxMessage.id)
+        else:
+            query = query.where(OutboxMessage.state == state)
+            query = query.order_by(OutboxMessage.due_at, OutboxMessage.id)
+        return self.database.session.scalars(query).all()
+
+    def count(self, state: MessageState) -> int:
+        """Count the messages of a state, all of them; for commands that say how far they are."""
+        query = select(func.count()).select_from(OutboxMessage).where(OutboxMessage.state == state)
+        return self.database.session.scalar(query) or 0
+
+    @transactional
+    def replay(self, ids: Collection[int]) -> Sequence[int]:
+        """Try these dead messages again, as if they were new; returns those that were dead."""
+        return self._replay(OutboxMessage.id.in_(ids))
+
+    def replay_all(self, progress: Progress = lambda _: None) -> int:
+        """Try every dead message again, `BATCH` of them in each transaction; returns how many.
+
+        Args:
+            progress: Is told how many more are done.
+        """
+        # No more than there are now: some may be given up again before the last one's turn.
+        total, most = 0, self.count(MessageState.DEAD)
+        while total < most and (count := self._replay_batch(min(BATCH, most - total))):
+            total += count
+            progress(count)
+        return total
+
+    @transactional
+    def _replay_batch(self, limit: int) -> int:
+        return len(self._replay(true(), limit))
+
+    def _replay(self, chosen: ColumnElement[bool], limit: int | None = None) -> Sequence[int]:
+        session, now = self.database.session, utc_now()
+        query = select(OutboxMessage.id).where(OutboxMessage.state == MessageState.DEAD, chosen)
+        ordered = query.order_by(OutboxMessage.due_at, OutboxMessage.id).limit(limit)
+        ids = session.scalars(ordered.with_for_update()).all()
+        values = {
+            "state": MessageState.WAITING,
+            "available_at": now,
+            "due_at": now,
+            "attempts": 0,
+            "sendings": 0,
+        }
+        session.execute(update(OutboxMessage).where(OutboxMessage.id.in_(ids)).values(values))
+        self.database.after_commit(self.notify)
+        return ids
+
+    def purge(self, older_than: timedelta, progress: Progress = lambda _: None) -> int:
+        """Delete dead messages that were written longer ago than this; returns how many.
+
+        Args:
+            older_than: How long.
+            progress: Is told how many more are gone.
+        """
+        before = utc_now() - older_than
+        dead = OutboxMessage.state == MessageState.DEAD
+        old = dead & (OutboxMessage.created_at < before)
+        return delete_in_batches(self.database, OutboxMessage.id, old, progress=progress)
+
+    def forget_handled(self) -> int:
+        """Delete what is remembered of effects long ago; returns how many."""
+        old = InboxEntry.handled_at < utc_now() - INBOX_KEPT
+        return delete_in_batches(self.database, InboxEntry.message_id, old)
+
+
+def _counted(state: MessageState) -> ScalarSelect[int]:
+    some = select(OutboxMessage.id).where(OutboxMessage.state == state).limit(MAX_COUNTED)
+    return select(func.count()).select_from(some.subquery()).scalar_subquery()
+
+
+def _oldest(state: MessageState) -> Select[datetime | None]:
+    return select(func.min(OutboxMessage.due_at)).where(OutboxMessage.state == state)
+
+
+def _due() -> Select[OutboxMessage]:
+    """What is to be given to the broker: due, and with nothing before it that has its key."""
+    earlier = aliased(OutboxMessage)
+    is_blocked = exists().where(
+        earlier.consumer == OutboxMessage.consumer,
+        earlier.key == OutboxMessage.key,
+        earlier.id < OutboxMessage.id,
+        earlier.state != MessageState.DEAD,
+    )
+    is_first = or_(OutboxMessage.key.is_(None), ~is_blocked)
+    return (
+        select(OutboxMessage)
+        .where(and_(OutboxMessage.available_at <= utc_now(), is_first))
+        .order_by(OutboxMessage.available_at, OutboxMessage.id)
+    )
+
+
+def _ahead() -> Select[OutboxMessage]:
+    """What waits for a moment that was reckoned when the clock showed more than it does now."""
+    now = utc_now()
+    return select(OutboxMessage).where(
+        OutboxMessage.available_at > now, OutboxMessage.updated_at > now + SLACK
+    )
+
+
+def _patience(sendings: int) -> timedelta:
+    longest: timedelta = min(RESEND_AFTER * 2 ** min(sendings, 10), MAX_RESEND_AFTER)
+    return longest
+
+
+def _check(payload: dict[str, Any], key: str | None) -> None:
+    try:
+        size = len(json.dumps(payload, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise InvalidMessage(f"the payload is not JSON: {error}") from None
+    if size > MAX_PAYLOAD:
+        raise InvalidMessage(
+            f"the payload has {size} bytes of JSON, and {MAX_PAYLOAD} are allowed:"
+            " store the data and send its number"
+        )
+    if key is not None and len(key) > KEY_LENGTH:
+        raise InvalidMessage(f"the key has {len(key)} characters, and {KEY_LENGTH} are allowed")
+
+
+def _nothing() -> None:
+    """No consumer listens to this topic, or none is to be called yet."""

@@ -1,0 +1,1 @@
+"""Redis: one client for everything that processes share."""

@@ -1,0 +1,364 @@
+"""Filters: one grammar, read once into a tree that each engine translates.
+
+    language = zh AND tag IN [async, sql] AND published_at > 2026-01-01
+    (author = ada OR author = "Grace Hopper") AND NOT tag = draft
+    likes 10 TO 20 AND summary EXISTS
+
+Operators are `=`, `!=`, `<`, `<=`, `>`, `>=`, `IN`, `NOT IN`, `EXISTS`, `NOT EXISTS` and `TO`,
+which includes both ends; they are joined by `AND`, `OR`, `NOT` and parentheses, where `AND` binds
+more tightly than `OR`. A value that is not one plain word is quoted, by either kind of quotation
+mark, with a backslash before one inside. Text is compared without regard to case; a moment without
+an offset is in UTC. What is absent differs from every value: `!=` and `NOT` find it.
+
+Nothing of what a client sends reaches an engine but through this tree.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NoReturn
+
+from strongback.schema import utc
+from strongback.search.exceptions import BadFilter
+from strongback.search.filter_token import Token, TokenKind, read_tokens
+from strongback.search.index import Attribute, Index, Kind
+from strongback.text import shorten
+
+MAX_LENGTH = 2_000
+"""Characters of a filter."""
+MAX_DEPTH = 16
+"""Parentheses and negations inside one another."""
+MAX_CONDITIONS = 20
+"""Conditions of a filter, a list of values being one: each looks at every document found."""
+MAX_VALUES = 100
+"""Values of a filter, those of its lists together."""
+MAX_INTEGER = 2**63 - 1  # of SQLite; Meilisearch has the same
+_SHOWN = 40
+
+Value = str | int | float | bool | datetime
+"""As the attribute's kind says; a moment is aware and in UTC."""
+
+
+class Operator(StrEnum):
+    """How an attribute is compared with one value."""
+
+    EQUAL = "="
+    UNEQUAL = "!="
+    LESS = "<"
+    AT_MOST = "<="
+    MORE = ">"
+    AT_LEAST = ">="
+
+    @property
+    def orders(self) -> bool:
+        """Whether it needs values that are less or more."""
+        return self not in {Operator.EQUAL, Operator.UNEQUAL}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`published_at > 2026-01-01`; of a list, whether any of its values is so.
+
+    `!=` is the negation of `=`: no value of the list is that.
+    """
+
+    attribute: Attribute
+    operator: Operator
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """`tag IN [async, sql]`; its negation finds what has none of the values."""
+
+    attribute: Attribute
+    values: tuple[Value, ...]
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """`likes 10 TO 20`, both ends included."""
+
+    attribute: Attribute
+    low: Value
+    high: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Existence:
+    """`summary EXISTS`: there is a value, and it is no empty list."""
+
+    attribute: Attribute
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """Everything that the operand does not find."""
+
+    operand: Filter
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """What all of two or more operands find."""
+
+    operands: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """What any of two or more operands finds."""
+
+    operands: tuple[Filter, ...]
+
+
+Filter = Comparison | Membership | Range | Existence | Not | And | Or
+
+
+def parse_filter(index: Index, text: str) -> Filter | None:
+    """Read a filter for an index; None for an empty one.
+
+    Raises:
+        BadFilter: It cannot be read, asks for what the index has not, or is too long.
+    """
+    if len(text) > MAX_LENGTH:
+        message = "Filter, character {position}: a filter has at most {limit} characters."
+        raise BadFilter(message, text, MAX_LENGTH, limit=MAX_LENGTH)
+    return _Parser(index, text).parse()
+
+
+class _Parser:
+    """Recursive descent: one method for each rule of the grammar."""
+
+    def __init__(self, index: Index, text: str) -> None:
+        self._index = index
+        self._text = text
+        self._tokens = read_tokens(text)
+        self._next = 0
+        self._depth = 0
+        self._conditions = 0
+        self._values_read = 0
+
+    def parse(self) -> Filter | None:
+        if self._token.is_end:
+            return None
+        found = self._disjunction()
+        if not self._token.is_end:
+            self._fail("Filter, character {position}: AND, OR or the end is expected here.")
+        return found
+
+    # Rules
+
+    def _disjunction(self) -> Filter:
+        operands = self._joined("or", self._conjunction)
+        return operands[0] if len(operands) == 1 else Or(operands)
+
+    def _conjunction(self) -> Filter:
+        operands = self._joined("and", self._negation)
+        return operands[0] if len(operands) == 1 else And(operands)
+
+    def _joined(self, word: str, rule: Callable[[], Filter]) -> tuple[Filter, ...]:
+        operands = [rule()]
+        while self._takes_word(word):
+            operands.append(rule())
+        return tuple(operands)
+
+    def _negation(self) -> Filter:
+        if self._token.is_word("not") and not self._is_attribute():
+            return self._deeper(lambda: Not(self._negation()))
+        if self._token.text == "(" and self._token.kind is TokenKind.SIGN:
+            return self._deeper(self._group)
+        return self._condition()
+
+    def _group(self) -> Filter:
+        inner = self._disjunction()
+        if not self._takes_sign(")"):
+            self._fail("Filter, character {position}: a closing parenthesis is missing here.")
+        return inner
+
+    def _condition(self) -> Filter:
+        self._conditions += 1
+        if self._conditions > MAX_CONDITIONS:
+            self._fail(
+                "Filter, character {position}: a filter has at most {limit} conditions; ask for"
+                " several values by IN [one, two].",
+                limit=MAX_CONDITIONS,
+            )
+        attribute = self._attribute()
+        if self._token.kind is TokenKind.SIGN and self._token.text in set(Operator):
+            return self._comparison(attribute)
+        negated = self._takes_word("not")
+        if self._takes_word("in"):
+            return Membership(attribute, self._values(attribute), negated)
+        if self._takes_word("exists"):
+            return Existence(attribute, negated)
+        if negated or not (self._token.is_value and self._peek.is_word("to")):
+            self._fail(
+                "Filter, character {position}: an operator is expected here, one of"
+                " = != < <= > >= IN EXISTS TO."
+            )
+        return self._range(attribute)
+
+    def _comparison(self, attribute: Attribute) -> Comparison:
+        token = self._take()
+        operator = Operator(token.text)
+        if operator.orders:
+            self._require_order(attribute, token)
+        return Comparison(attribute, operator, self._value(attribute))
+
+    def _range(self, attribute: Attribute) -> Range:
+        self._require_order(attribute, self._token)
+        low = self._value(attribute)
+        self._take()
+        return Range(attribute, low, self._value(attribute))
+
+    def _values(self, attribute: Attribute) -> tuple[Value, ...]:
+        if not self._takes_sign("["):
+            self._fail("Filter, character {position}: a list such as [one, two] is expected here.")
+        values: list[Value] = []
+        while not self._takes_sign("]"):
+            if values and not self._takes_sign(","):
+                self._fail("Filter, character {position}: a comma or ] is expected here.")
+            values.append(self._value(attribute))
+        return tuple(values)
+
+    # Leaves
+
+    def _is_attribute(self) -> bool:
+        """Whether `not` is no negation here: an attribute may be called so."""
+        return self._index.find(self._token.text) is not None
+
+    def _attribute(self) -> Attribute:
+        token = self._token
+        if token.kind is not TokenKind.WORD:
+            self._fail("Filter, character {position}: the name of an attribute is expected here.")
+        found = self._index.find(token.text)
+        if found is None or found not in self._index.filterable:
+            names = ", ".join(attribute.label for attribute in self._index.filterable)
+            message = (
+                "Filter, character {position}: {name} cannot be asked for; choose from {names}."
+            )
+            self._fail(message, name=_show(token.text), names=names)
+        self._take()
+        return found
+
+    def _value(self, attribute: Attribute) -> Value:
+        token = self._token
+        if not token.is_value:
+            self._fail("Filter, character {position}: a value is expected here.")
+        self._count()
+        try:
+            value = _READERS[attribute.kind](token.text)
+        except (ValueError, OverflowError):
+            self._fail(_NOT_A[attribute.kind], name=attribute.label, value=_show(token.text))
+        self._take()
+        return value
+
+    def _require_order(self, attribute: Attribute, token: Token) -> None:
+        if not attribute.kind.is_ordered:
+            message = "Filter, character {position}: {name} has no order; ask for it by = != or IN."
+            raise BadFilter(message, self._text, token.offset, name=attribute.label)
+
+    # Steps and limits
+
+    @property
+    def _token(self) -> Token:
+        return self._tokens[self._next]
+
+    @property
+    def _peek(self) -> Token:
+        return self._tokens[self._next + 1]
+
+    def _take(self) -> Token:
+        token = self._token
+        self._next += 1
+        return token
+
+    def _takes_word(self, word: str) -> bool:
+        if is_it := self._token.is_word(word):
+            self._next += 1
+        return is_it
+
+    def _takes_sign(self, sign: str) -> bool:
+        if is_it := self._token.kind is TokenKind.SIGN and self._token.text == sign:
+            self._next += 1
+        return is_it
+
+    def _deeper(self, rule: Callable[[], Filter]) -> Filter:
+        if self._depth == MAX_DEPTH:
+            message = "Filter, character {position}: this is nested deeper than {limit} levels."
+            self._fail(message, limit=MAX_DEPTH)
+        self._take()
+        self._depth += 1
+        inner = rule()
+        self._depth -= 1
+        return inner
+
+    def _count(self) -> None:
+        self._values_read += 1
+        if self._values_read > MAX_VALUES:
+            message = "Filter, character {position}: a filter asks for at most {limit} values."
+            self._fail(message, limit=MAX_VALUES)
+
+    def _fail(self, message: str, **params: object) -> NoReturn:
+        raise BadFilter(message, self._text, self._token.offset, **params)
+
+
+# Values
+
+
+def _read_integer(text: str) -> int:
+    if not text.isascii() or "_" in text or len(text) > _SHOWN:
+        raise ValueError(text)
+    value = int(text)
+    if abs(value) > MAX_INTEGER:
+        raise OverflowError(text)
+    return value
+
+
+def _read_number(text: str) -> float:
+    if not text.isascii() or "_" in text or len(text) > _SHOWN:
+        raise ValueError(text)
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def _read_boolean(text: str) -> bool:
+    if text.lower() not in {"true", "false"}:
+        raise ValueError(text)
+    return text.lower() == "true"
+
+
+def _read_moment(text: str) -> datetime:
+    return utc(datetime.fromisoformat(text))
+
+
+_READERS: dict[Kind, Callable[[str], Value]] = {
+    Kind.TEXT: str,
+    Kind.INTEGER: _read_integer,
+    Kind.NUMBER: _read_number,
+    Kind.BOOLEAN: _read_boolean,
+    Kind.MOMENT: _read_moment,
+}
+_NOT_A = {
+    Kind.TEXT: "",  # every text is one
+    Kind.INTEGER: "Filter, character {position}: {name} is an integer, and {value} is none.",
+    Kind.NUMBER: "Filter, character {position}: {name} is a number, and {value} is none.",
+    Kind.BOOLEAN: "Filter, character {position}: {name} is true or false, not {value}.",
+    Kind.MOMENT: (
+        "Filter, character {position}: {name} is a moment such as 2026-01-31 or"
+        " 2026-01-31T09:30:00Z, not {value}."
+    ),
+}
+
+
+def _show(text: str) -> str:
+    return shorten("".join(letter if letter.isprintable() else " " for letter in text), _SHOWN)

@@ -1,0 +1,212 @@
+"""What an index holds, and how it is searched: declared once, whichever engine serves it.
+
+ARTICLE = Index(
+    "article",
+    key="id",
+    attributes=(
+        Attribute("id", Kind.INTEGER),
+        Attribute("title", weight=10),
+        Attribute("tags", weight=5, many=True, filterable=True, facet=True, alias="tag"),
+        Attribute("body", weight=1, shown=False),
+        Attribute("language", filterable=True, facet=True),
+        Attribute("published_at", Kind.MOMENT, filterable=True, sortable=True),
+    ),
+    suggests="title",
+    ranking=("-published_at",),
+)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from strongback.search.exceptions import SearchMisuse
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+Key = int | str
+"""What tells one document from another."""
+Document = Mapping[str, Any]
+"""A document: values by attribute. A moment is an aware datetime; what is None is absent."""
+
+
+class Kind(StrEnum):
+    """What the values of an attribute are."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    MOMENT = "moment"
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether a filter may ask for less and more; order of text differs by language."""
+        return self in {Kind.INTEGER, Kind.NUMBER, Kind.MOMENT}
+
+
+TYPES: dict[Kind, tuple[type, ...]] = {
+    Kind.TEXT: (str,),
+    Kind.INTEGER: (int,),
+    Kind.NUMBER: (int, float),
+    Kind.BOOLEAN: (bool,),
+    Kind.MOMENT: (datetime,),
+}
+"""What a document's value may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One attribute of the documents."""
+
+    name: str
+    """As documents call it."""
+    kind: Kind = Kind.TEXT
+    """What its values are."""
+    weight: float = 0
+    """How much a word found here counts; 0 for what is not searched. Text only."""
+    many: bool = False
+    """Whether it is a list. A filter asks whether any of the values fits."""
+    filterable: bool = False
+    """Whether filters may ask for it."""
+    sortable: bool = False
+    """Whether results may be sorted by it; not where it is a list."""
+    facet: bool = False
+    """Whether the documents of each value may be counted; includes being filterable."""
+    shown: bool = True
+    """Whether results carry it; a long text is searched and highlighted all the same."""
+    alias: str | None = None
+    """As filters and facets call it, such as `tag` for a list `tags`; they may use both."""
+
+    @property
+    def label(self) -> str:
+        """As facets call it."""
+        return self.alias or self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """By which attribute results are sorted."""
+
+    attribute: str
+    descending: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Order:
+        """Read `published_at`, or `-published_at` for the greatest first."""
+        return cls(text.removeprefix("-"), text.startswith("-"))
+
+
+@dataclass(frozen=True)
+class Index:
+    """A kind of document that is searched.
+
+    Raises:
+        SearchMisuse: The declaration contradicts itself.
+    """
+
+    name: str
+    """Singular, lower case; the engine's own name for it may have a prefix."""
+    key: str
+    """The attribute that tells documents apart: integers or text."""
+    attributes: tuple[Attribute, ...]
+    """All attributes."""
+    suggests: str | None = None
+    """The attribute whose texts are suggested while somebody types, such as a title."""
+    language: str | None = None
+    """The attribute that says which language (BCP 47) a document is in."""
+    version: str | None = None
+    """The attribute that changes whenever the document does; `flask search check` compares it."""
+    ranking: tuple[str, ...] = ()
+    """What decides between equally good results, such as `-published_at`."""
+    synonyms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Words, and what is searched for as well where one is asked for. One way: declare both."""
+    stop_words: frozenset[str] = frozenset()
+    """Words that a query may contain without looking for them, in any language."""
+
+    def __post_init__(self) -> None:
+        by_name = {attribute.name: attribute for attribute in self.attributes}
+        object.__setattr__(self, "_by_name", by_name)
+        aliases = {a.alias: a for a in self.attributes if a.alias}
+        object.__setattr__(self, "_by_label", aliases | by_name)
+        for problem in self._problems(aliases):
+            raise SearchMisuse(f"index {self.name}: {problem}")
+
+    def __getitem__(self, name: str) -> Attribute:
+        """The attribute of this name.
+
+        Raises:
+            SearchMisuse: There is none.
+        """
+        found: Attribute | None = self._by_name.get(name)  # type: ignore[attr-defined]  # set above
+        if found is None:
+            raise SearchMisuse(f"index {self.name} has no attribute {name}")
+        return found
+
+    def find(self, label: str) -> Attribute | None:
+        """The attribute that a client means, by name or alias."""
+        found: Attribute | None = self._by_label.get(label)  # type: ignore[attr-defined]  # as above
+        return found
+
+    @property
+    def searchable(self) -> tuple[Attribute, ...]:
+        """What is searched, heaviest first."""
+        searched = (attribute for attribute in self.attributes if attribute.weight)
+        return tuple(sorted(searched, key=lambda attribute: -attribute.weight))
+
+    @property
+    def filterable(self) -> tuple[Attribute, ...]:
+        """What filters may ask for."""
+        return tuple(a for a in self.attributes if a.filterable or a.facet)
+
+    @property
+    def sortable(self) -> tuple[Attribute, ...]:
+        """What clients may sort by."""
+        return tuple(a for a in self.attributes if a.sortable)
+
+    @property
+    def facets(self) -> tuple[Attribute, ...]:
+        """What is counted."""
+        return tuple(a for a in self.attributes if a.facet)
+
+    @property
+    def tie_breakers(self) -> tuple[Order, ...]:
+        """`ranking`, read."""
+        return tuple(Order.parse(item) for item in self.ranking)
+
+    def _problems(self, aliases: Mapping[str, Attribute]) -> list[str]:
+        names = [attribute.name for attribute in self.attributes]
+        known = set(names)
+        problems = [f"{n!r} is not a name" for n in (self.name, *names) if not NAME.fullmatch(n)]
+        problems += [f"{name} is declared twice" for name in known if names.count(name) > 1]
+        problems += [f"the alias {name} is taken" for name in aliases if name in known]
+        used = [self.key, self.suggests, self.language, self.version]
+        used += [order.attribute for order in self.tie_breakers]
+        problems += [f"{name} is not an attribute" for name in used if name and name not in known]
+        sortable = {attribute.name for attribute in self.sortable}
+        problems += [
+            f"ranking by {order.attribute} needs it to be sortable"
+            for order in self.tie_breakers
+            if order.attribute in known - sortable
+        ]
+        problems += [f"{a.name}: {why}" for a in self.attributes for why in _contradictions(a)]
+        if not any(attribute.weight for attribute in self.attributes):
+            problems.append("no attribute has a weight, so nothing is searched")
+        if self.suggests in known and not self[self.suggests].weight:
+            problems.append(f"{self.suggests} is suggested and not searched; give it a weight")
+        return problems
+
+
+def _contradictions(attribute: Attribute) -> list[str]:
+    problems = []
+    if attribute.weight < 0:
+        problems.append("a weight is not negative")
+    if attribute.weight and attribute.kind is not Kind.TEXT:
+        problems.append("only text has a weight")
+    if attribute.many and attribute.sortable:
+        problems.append("nothing is sorted by a list")
+    return problems

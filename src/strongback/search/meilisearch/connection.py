@@ -1,0 +1,283 @@
+"""Talking to Meilisearch: time-outs, keys, tasks, and what its errors mean here.
+
+The client has no time-out by default, and shares one dictionary of headers between threads, so
+each call has a client of its own; making one costs microseconds. It is imported with this module:
+a third of a second and 25 MB, which only a process that uses Meilisearch should pay.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from http import HTTPStatus
+from typing import TypeVar
+
+from meilisearch import Client
+from meilisearch.errors import MeilisearchApiError, MeilisearchError
+from meilisearch.models.task import TaskInfo
+from pydantic import ValidationError
+from requests import RequestException, Timeout
+
+from strongback.exceptions import StrongbackError
+from strongback.log.setup import get_logger
+from strongback.search.exceptions import SearchUnavailable
+from strongback.search.meilisearch.breaker import Breaker
+
+log = get_logger(__name__)
+
+SEARCH_TIMEOUT = 1
+"""Seconds for connecting and for each part of an answer while somebody waits for results."""
+ORDER_TIMEOUT = 10
+"""The same for taking on a task, and for whatever nobody waits for."""
+WRITE_TIMEOUT = 60
+"""The same for taking in a batch of documents."""
+FIRST_POLL, LAST_POLL = 0.005, 0.25
+"""Seconds between looks at a task; they grow from one to the other."""
+REPEAT_WARNING = 60.0
+"""Seconds without the same refusal after which it is logged again."""
+SPARE = "__"
+"""Stands between an index's name and that of what belongs to it, such as its successor."""
+_KEYS = uuid.UUID("5f1e1a3c-6a55-4d6b-9d6e-7c1f3f7a2b10")
+"""Names this application's keys: the same in every process, so that nobody makes them twice."""
+_INVALID_KEY = "invalid_api_key"
+_UNDECLARED = frozenset(
+    f"invalid_search_{name}" for name in ("filter", "facets", "sort", "attributes_to_search_on")
+)
+"""What Meilisearch calls a search for what its settings do not allow."""
+
+ResultT = TypeVar("ResultT")
+
+
+class MeilisearchRefused(StrongbackError):
+    """Meilisearch did not do what it was asked to; its own words are in the message."""
+
+
+class Role(StrEnum):
+    """What a key is for."""
+
+    SEARCH = "search"
+    INDEX = "index"
+    WATCH = "watch"
+
+
+ACTIONS = {
+    Role.SEARCH: ["search"],
+    Role.INDEX: ["documents.*", "indexes.*", "settings.*", "stats.get", "tasks.*"],
+    Role.WATCH: ["tasks.get"],
+}
+"""What the key of a role may do."""
+
+
+class Connection:
+    """One Meilisearch. Safe to share between threads.
+
+    Args:
+        url: Where it listens.
+        master_key: Makes and finds the keys, and does nothing else. Empty for a Meilisearch
+            without protection, which needs none.
+        task_timeout: Seconds in which a task has to be done.
+    """
+
+    def __init__(self, url: str, master_key: str, task_timeout: float) -> None:
+        self._url = url.rstrip("/")
+        self._master_key = master_key
+        self._task_timeout = task_timeout
+        self._keys: dict[tuple[Role, str], str] = {}
+        self._breaker = Breaker()
+        self._warned = ("", float("-inf"))
+
+    def ask(
+        self,
+        role: Role,
+        uid: str,
+        question: Callable[[Client], ResultT],
+        timeout: int = ORDER_TIMEOUT,
+    ) -> ResultT:
+        """Ask something about an index, with a key that may.
+
+        Args:
+            role: What the key is for.
+            uid: The index, in Meilisearch's name for it.
+            question: Is given a client.
+            timeout: Seconds for connecting and for each part of the answer.
+
+        Raises:
+            SearchUnavailable: Meilisearch does not answer, has no such index, or lets us not in.
+            MeilisearchRefused: It takes the question for a wrong one.
+        """
+        self._breaker.admit()
+        try:
+            answer = self._ask(role, uid, question, timeout)
+        except MeilisearchApiError as error:
+            raise self._explain(error) from error
+        except (MeilisearchError, RequestException, ValidationError) as error:
+            self._breaker.note_failure(f"{type(error).__name__}: {error}")
+            raise SearchUnavailable(reason=self._unusable(error)) from error
+        self._breaker.note_success()
+        return answer
+
+    def find(self, role: Role, uid: str, question: Callable[[Client], ResultT]) -> ResultT | None:
+        """Ask for something that may not be there: an index, a document.
+
+        Whoever searches may be waiting for this, so it is given up as soon.
+        """
+
+        def ask(client: Client) -> ResultT | None:
+            try:
+                return question(client)
+            except MeilisearchApiError as error:
+                if error.status_code == HTTPStatus.NOT_FOUND:
+                    return None
+                raise
+
+        return self.ask(role, uid, ask, SEARCH_TIMEOUT)
+
+    def finish(self, uid: str, tasks: Iterable[TaskInfo], *, tolerated: str | None = None) -> None:
+        """Wait until tasks are done.
+
+        Args:
+            uid: The index that they are about.
+            tasks: As Meilisearch has taken them on.
+            tolerated: The code of an error that is none here.
+
+        Raises:
+            SearchUnavailable: Not all were done in time; they will be.
+            MeilisearchRefused: One has failed.
+        """
+        deadline = time.monotonic() + self._task_timeout
+        for task in tasks:
+            # A swap belongs to two indexes. Meilisearch shows such a task to those alone whose key
+            # is for all indexes, even if the other key is for both.
+            role = Role.INDEX if task.index_uid else Role.WATCH
+            self._finish(role, uid, task.task_uid, deadline, tolerated)
+
+    def ping(self) -> None:
+        """Ask for a sign of life, whatever is known about it.
+
+        Raises:
+            SearchUnavailable: There was none.
+        """
+        try:
+            self._client(None, SEARCH_TIMEOUT).health()
+        except (MeilisearchError, RequestException) as error:
+            raise SearchUnavailable from error
+
+    def _finish(
+        self, role: Role, uid: str, number: int, deadline: float, tolerated: str | None
+    ) -> None:
+        pause = FIRST_POLL
+        while True:
+            task = self.ask(role, uid, lambda client: client.get_task(number))
+            if task.status not in {"enqueued", "processing"}:
+                break
+            if time.monotonic() + pause > deadline:
+                log.warning("search_task_late", task=number, type=task.type, status=task.status)
+                raise SearchUnavailable
+            time.sleep(pause)
+            pause = min(pause * 1.5, LAST_POLL)
+        error = task.error or {}
+        if task.status != "succeeded" and (not tolerated or error.get("code") != tolerated):
+            reason = error.get("message", "no reason given")
+            code = error.get("code", task.status)
+            raise MeilisearchRefused(f"Meilisearch, {task.type} {number}: {reason} ({code})")
+
+    def _ask(
+        self, role: Role, uid: str, question: Callable[[Client], ResultT], timeout: int
+    ) -> ResultT:
+        try:
+            return question(self._client(self._key(role, uid), timeout))
+        except MeilisearchApiError as error:
+            if error.code != _INVALID_KEY or not self._keys.pop((role, uid), None):
+                raise
+        # Somebody has deleted the key, or given Meilisearch another master key.
+        return question(self._client(self._key(role, uid), timeout))
+
+    def _client(self, key: str | None, timeout: int) -> Client:
+        return Client(self._url, key, timeout=timeout)
+
+    def _key(self, role: Role, uid: str) -> str | None:
+        if not self._master_key:
+            return None
+        key = self._keys.get((role, uid))
+        if key is None:
+            key = self._keys[role, uid] = self._find_or_make_key(role, uid)
+        return key
+
+    def _find_or_make_key(self, role: Role, uid: str) -> str:
+        client = self._client(self._master_key, SEARCH_TIMEOUT)
+        name = str(uuid.uuid5(_KEYS, f"{role}/{uid}"))
+        options = {
+            "uid": name,
+            "name": f"{uid}: {role}",
+            "actions": ACTIONS[role],
+            "indexes": _scope(role, uid),
+            "expiresAt": None,
+        }
+        try:
+            return client.get_key(name).key
+        except MeilisearchApiError as error:
+            if error.status_code != HTTPStatus.NOT_FOUND:
+                raise
+        try:
+            return client.create_key(options).key
+        except MeilisearchApiError as error:
+            if error.code != "api_key_already_exists":
+                raise
+        return client.get_key(name).key  # another process was faster
+
+    def _explain(self, error: MeilisearchApiError) -> StrongbackError:
+        """Say what an answer with an error means; Meilisearch is alive, so the fuse stays."""
+        status = error.status_code
+        is_ours = status in {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
+        # A search asks for nothing that the index does not declare: somebody has changed settings.
+        if is_ours and error.code not in _UNDECLARED:
+            return MeilisearchRefused(f"Meilisearch: {error.message} ({error.code or status})")
+        reason = f"{status} {error.code}: {error.message}"
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._breaker.note_failure(reason)
+        else:
+            self._breaker.note_success()
+        self._warn(reason)
+        return SearchUnavailable(reason=self._refusal(error))
+
+    def _warn(self, reason: str) -> None:
+        """Log a refusal, once while it is the same: each search would log it."""
+        now = time.monotonic()
+        known, self._warned = self._warned, (reason, now)
+        if known[0] != reason or now - known[1] > REPEAT_WARNING:
+            log.warning("search_refused", engine="meilisearch", reason=reason)
+
+    def _refusal(self, error: MeilisearchApiError) -> str:
+        if error.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            return (
+                f"Meilisearch refuses our key ({error.status_code})."
+                " Set MEILI_MASTER_KEY to the one that Meilisearch was started with."
+            )
+        return f"Meilisearch at {self._url} answers {error.status_code}: {error.message}"
+
+    def _unusable(self, error: Exception) -> str:
+        return (
+            f"Meilisearch is not usable at {self._url}: {_cause(error)}. See that it runs and that"
+            " MEILI_URL names it; without MEILI_URL the application searches by itself."
+        )
+
+
+def _cause(error: BaseException) -> str:
+    """The operating system's words; the client's own are a page long."""
+    told: BaseException | None = error
+    while told is not None:
+        if isinstance(told, OSError) and told.strerror:
+            return told.strerror
+        if isinstance(told, TimeoutError | Timeout):
+            return "it does not answer in time"
+        told = told.__cause__ or told.__context__
+    return type(error).__name__
+
+
+def _scope(role: Role, uid: str) -> list[str]:
+    """Return the indexes that the key of a role is for."""
+    if role is Role.WATCH:
+        return ["*"]
+    return [uid] if role is Role.SEARCH else [uid, f"{uid}{SPARE}*"]

@@ -1,0 +1,126 @@
+"""What is asked of an index, and what it answers: the same for every engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from strongback.search.exceptions import BadSort
+from strongback.search.filter import Filter
+from strongback.search.index import Index, Key, Order
+from strongback.search.separator import has_words
+
+MAX_TEXT = 512
+"""Characters of a query that are looked at."""
+MAX_WORDS = 16
+"""Words of a query that are looked for."""
+MAX_FACET_VALUES = 100
+"""Values of a facet that are counted: those of most documents."""
+MARK = ("<mark>", "</mark>")
+"""What stands around a word that was found. The text around it is escaped for HTML."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A search.
+
+    An empty text finds every document, and one that has neither letters nor digits, such as `???`,
+    finds none. The last word may be unfinished unless a space
+    follows it, so that people see results while they type.
+    """
+
+    text: str = ""
+    """What somebody typed; every text is a good one, none is an error."""
+    filter: Filter | None = None
+    """Which documents come into question."""
+    sort: tuple[Order, ...] = ()
+    """The order; by relevance, then by the index's ranking, where left out."""
+    page: int = 1
+    """Number of the page, from 1."""
+    page_size: int = 20
+    """Results on a page."""
+    highlight: tuple[str, ...] = ()
+    """Attributes whose texts are wanted with the found words marked."""
+    crop: int = 200
+    """Characters of a longer text that are shown around the words found."""
+    facets: tuple[str, ...] = ()
+    """Attributes whose values are counted over everything that was found."""
+
+    @property
+    def finds_nothing(self) -> bool:
+        """Whether something was typed, and nothing of it could be looked for."""
+        text = self.text[:MAX_TEXT]
+        return bool(text.strip()) and not has_words(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A document that was found."""
+
+    document: Mapping[str, Any]
+    """Its attributes, as far as the index shows them; what it lacks is None."""
+    highlight: Mapping[str, str] = field(default_factory=dict)
+    """HTML with the words found marked, for those of the attributes asked for that have any
+    text; cut to the part where most words are. Values of a list are joined by commas."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One page of what was found."""
+
+    hits: list[Hit] = field(default_factory=list)
+    total: int = 0
+    """Documents found on all pages."""
+    took_ms: float = 0.0
+    """Milliseconds that the engine took."""
+    facets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Documents for each value, most first, by the attribute's label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A text that somebody may be about to type."""
+
+    text: str
+    """The suggested attribute, as it is."""
+    highlight: str
+    """The same as HTML, with the words found marked."""
+    document: Mapping[str, Any]
+    """The document that it belongs to, as far as the index shows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How an index is."""
+
+    exists: bool
+    """Whether it was ever built."""
+    documents: int = 0
+    """How many are found."""
+    is_current: bool = True
+    """Whether it was built as it is declared now."""
+    differences: tuple[str, ...] = ()
+    """What the engine has otherwise than declared, in words."""
+    size_bytes: int | None = None
+    """What it takes on disk, where the engine tells."""
+    is_building: bool = False
+    """Whether it is being built anew."""
+
+
+Stamp = tuple[Key, Any]
+"""A document's key, and the value of the index's `version`."""
+
+
+def parse_sort(index: Index, text: str) -> tuple[Order, ...]:
+    """Read `-published_at,title`.
+
+    Raises:
+        BadSort: Results cannot be sorted by one of them.
+    """
+    names = [attribute.name for attribute in index.sortable]
+    orders = tuple(Order.parse(part.strip()) for part in text.split(",") if part.strip())
+    for order in orders:
+        if order.attribute not in names:
+            raise BadSort(order.attribute, ", ".join(names))
+    return orders

@@ -1,0 +1,251 @@
+"""Keeps an engine's indexes as the database is: one document, all of them, or what differs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from strongback.log.setup import get_logger
+from strongback.search.engine import Engine
+from strongback.search.exceptions import SearchMisuse, SearchUnavailable
+from strongback.search.index import Document, Index, Key
+from strongback.search.query import Query, Result, Stamp, Suggestion
+
+log = get_logger(__name__)
+
+BATCH = 500
+"""Documents that are read and written at once."""
+FEW = 1000
+"""Documents below which an index may be one that searches have made and nothing has filled. With
+more it is compared with the database once an hour: to count many rows every few seconds is dear."""
+PATIENCE = 1.0
+"""Seconds to wait for another thread that makes an index."""
+Progress = Callable[[int], object]
+"""Is told how many more documents are done."""
+
+
+class Source(Protocol):
+    """What an index is filled from; a slice has one for each of its indexes."""
+
+    @property
+    def index(self) -> Index:
+        """The index."""
+        ...
+
+    def count(self) -> int:
+        """About how many documents there are to find."""
+        ...
+
+    def batches(self, size: int) -> Iterator[Sequence[Document]]:
+        """Read everything that is to be found, a batch at a time."""
+        ...
+
+    def stamps(self) -> Iterator[Stamp]:
+        """Tell key and version of everything that is to be found, in any order."""
+        ...
+
+    def read(self, keys: Sequence[Key]) -> list[Document]:
+        """Read those of these documents that are to be found now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What an index has otherwise than the database."""
+
+    missing: tuple[Key, ...] = ()
+    outdated: tuple[Key, ...] = ()
+    surplus: tuple[Key, ...] = ()
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """All of them."""
+        return self.missing + self.outdated + self.surplus
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+class Need(StrEnum):
+    """What has to be done for an index."""
+
+    NOTHING = "nothing"
+    SETTINGS = "settings"
+    """Its settings have to be sent again."""
+    BUILD = "build"
+
+
+class Search:
+    """An engine and everything that is searched by it.
+
+    Args:
+        engine: Which one; the settings decide.
+        sources: What its indexes are filled from.
+        changed: Called after an index was changed, with its name: answers of before are outdated.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        sources: Iterable[Source],
+        changed: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        self.engine = engine
+        self.sources = {source.index.name: source for source in sources}
+        self._changed = changed
+        self._prepared: set[str] = set()
+        self._lock = threading.Lock()
+
+    def find(self, index: Index, query: Query) -> Result:
+        """Find documents; see `Engine.search`."""
+        self.ensure(index)
+        return self.engine.search(index, query)
+
+    def suggest(self, index: Index, text: str, limit: int) -> list[Suggestion]:
+        """Find texts that somebody may be about to type; see `Engine.suggest`."""
+        self.ensure(index)
+        return self.engine.suggest(index, text, limit)
+
+    def ensure(self, index: Index) -> None:
+        """Make the index if it is missing, and bring its settings up to date, once a process."""
+        # Whoever does not get the lock in time asks the engine all the same, and is told.
+        if index.name in self._prepared or not self._lock.acquire(timeout=PATIENCE):
+            return
+        try:
+            if index.name not in self._prepared:
+                for change in self.engine.prepare(index):
+                    log.info("search_prepared", index=index.name, change=change)
+                self._prepared.add(index.name)
+        finally:
+            self._lock.release()
+
+    # Keeping up
+
+    def update(self, name: str, keys: Iterable[Key]) -> None:
+        """Bring documents up to date: read them again, and delete what is not there any more.
+
+        Idempotent, and right whatever has happened since the keys were noted.
+
+        Args:
+            name: Of the index.
+            keys: Of the documents, each once or several times.
+        """
+        source = self.source(name)
+        self.ensure(source.index)
+        distinct = list(dict.fromkeys(keys))
+        for start in range(0, len(distinct), BATCH):
+            self._update(source, distinct[start : start + BATCH])
+
+    def _update(self, source: Source, keys: Sequence[Key]) -> None:
+        documents = source.read(keys)
+        found = {document[source.index.key] for document in documents}
+        try:
+            self.engine.add(source.index, documents)
+            self.engine.delete(source.index, [key for key in keys if key not in found])
+        finally:
+            self._changed(source.index.name)
+
+    def reindex(self, name: str, progress: Progress = lambda _: None) -> int:
+        """Build an index anew; searches find the old one until it is whole.
+
+        Returns:
+            How many documents it has.
+        """
+        source = self.source(name)
+        count = self.engine.rebuild(source.index, _reported(source.batches(BATCH), progress))
+        self._prepared.add(name)
+        self._changed(name)
+        # What was read early in the build may have changed before its change was told.
+        repaired = self.repair(name)
+        log.info("search_reindexed", index=name, documents=count, repaired=len(repaired))
+        return count
+
+    def check(self, name: str) -> Difference:
+        """Compare an index with the database, by keys and versions."""
+        source = self.source(name)
+        indexed = dict(self.engine.stamps(source.index))
+        missing, outdated = [], []
+        for key, version in source.stamps():
+            if key not in indexed:
+                missing.append(key)
+            elif indexed.pop(key) != version:
+                outdated.append(key)
+        return Difference(tuple(missing), tuple(outdated), tuple(indexed))
+
+    def repair(self, name: str, progress: Progress = lambda _: None) -> Difference:
+        """Bring whatever differs up to date.
+
+        Returns:
+            What differed.
+        """
+        difference = self.check(name)
+        for start in range(0, len(difference), BATCH):
+            keys = difference.keys[start : start + BATCH]
+            self.update(name, keys)
+            progress(len(keys))
+        return difference
+
+    def inspect(self, name: str) -> Difference | None:
+        """Compare an index with the database; None where it has to be built anew."""
+        status = self.engine.status(self.source(name).index)
+        if not (status.exists and status.is_current):
+            return None
+        try:
+            return self.check(name)
+        except SearchUnavailable as error:
+            if not error.is_damage:
+                raise
+            return None
+
+    def need(self, name: str) -> Need:
+        """What an index needs now; cheap enough to be asked every few seconds.
+
+        It has to be built where it is missing, damaged or not as declared, or where a search has
+        made it and nothing filled it. While the engine does not answer it needs nothing.
+        """
+        source = self.source(name)
+        try:
+            status = self.engine.glance(source.index, FEW)
+        except SearchUnavailable:
+            return Need.NOTHING
+        if not (status.exists and status.is_current):
+            return Need.BUILD
+        if status.documents < FEW and status.documents * 2 < source.count():
+            return Need.BUILD
+        return Need.SETTINGS if status.differences else Need.NOTHING
+
+    def send_settings(self, name: str) -> None:
+        """Bring settings up to the declaration that somebody has changed in the engine."""
+        for change in self.engine.prepare(self.source(name).index):
+            log.warning("search_settings_sent", index=name, change=change)
+
+    def maintain(self, name: str) -> None:
+        """Do whatever an index needs: build it if it is not as declared, or else repair it."""
+        if self.inspect(name) is None:
+            self.reindex(name)
+            return
+        # Whatever this process has done: somebody may have changed settings, and old tasks go.
+        self.send_settings(name)
+        if difference := self.repair(name):
+            log.warning("search_repaired", index=name, documents=len(difference))
+
+    def source(self, name: str) -> Source:
+        """What an index is filled from.
+
+        Raises:
+            SearchMisuse: There is no index of this name.
+        """
+        if name not in self.sources:
+            raise SearchMisuse(f"no index is called {name}; there are: {', '.join(self.sources)}")
+        return self.sources[name]
+
+
+def _reported(
+    batches: Iterable[Sequence[Document]], progress: Progress
+) -> Iterator[Sequence[Document]]:
+    for batch in batches:
+        yield batch
+        progress(len(batch))

@@ -1,0 +1,97 @@
+"""Words of a text: what is indexed, and what is looked for.
+
+Scripts that put spaces between words are cut at them. Chinese is cut by a dictionary, finely, so
+that a word inside a longer one is found as well; and since no dictionary knows every word, its
+characters are indexed too, one by one, so that any sequence of them is found.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import cache
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from strongback.search.separator import SEPARATORS, UNSPACED
+from strongback.text import normalize
+
+if TYPE_CHECKING:
+    from rjieba import Jieba
+
+
+def _ranges(letters: Iterable[int]) -> str:
+    """A character class of these code points, neighbours taken together."""
+    points = sorted(letters)
+    starts = [points[0]] + [new for old, new in pairwise(points) if new != old + 1]
+    ends = [old for old, new in pairwise(points) if new != old + 1] + [points[-1]]
+    return "".join(f"{chr(a)}-{chr(z)}" for a, z in zip(starts, ends, strict=True))
+
+
+# Marks carry the vowels of Hindi and Tamil; Python's \w does not know them.
+_MARKS = _ranges(i for i in range(0x300, 0x1D00) if unicodedata.category(chr(i))[0] == "M")
+RUN = re.compile(rf"[{UNSPACED}]+")
+"""Characters of scripts without spaces, next to one another."""
+SPACED = re.compile(rf"[\w{_MARKS}]+")
+"""A word of another script, once `RUN` is taken out and underscores are spaces."""
+LETTER = rf"(?:[^\W_{UNSPACED}]|[{_MARKS}])"
+"""One character of such a word, as a pattern."""
+_EITHER = re.compile(rf"[{UNSPACED}]+|{LETTER}+")
+# ASCII, Han and the punctuation of Chinese: nothing is spelled in two ways but by case.
+_PLAIN = re.compile(
+    "[\0-\x7f\u2010-\u2027\u3000-\u3004\u3008-\u3020\u4e00-\u9fff\uff01-\uff0f\uff1a-\uff20]*"
+)
+# Signs that are letters to Unicode's compatibility forms, and would become part of a word.
+_SIGNS = str.maketrans(
+    {sign: " " for sign in SEPARATORS if any(map(str.isalnum, unicodedata.normalize("NFKC", sign)))}
+)
+_ACCENTED = re.compile("[\u00c0-\u052f\u1e00-\u1fff]")
+_ACCENTS = re.compile("[\u0300-\u036f]+")
+
+
+def fold(text: str) -> str:
+    """Make spellings alike that people take for the same: case, accents, full width."""
+    if _PLAIN.fullmatch(text):
+        return text.lower()
+    text = normalize("NFKC", text.translate(_SIGNS)).casefold()
+    if _ACCENTED.search(text):
+        bare = _ACCENTS.sub("", normalize("NFD", text))
+        text = normalize("NFC", bare)
+    return text
+
+
+def is_run(word: str) -> bool:
+    """Whether a word is of a script without spaces."""
+    return RUN.match(word) is not None
+
+
+def split(text: str) -> tuple[list[str], list[str]]:
+    """Cut a text for the index.
+
+    Returns:
+        Its words, of one script after those of the other; and its runs, each whole.
+    """
+    text = fold(text)
+    if text.isascii():
+        return SPACED.findall(text.replace("_", " ")), []
+    runs = RUN.findall(text)
+    if not runs:
+        return SPACED.findall(text.replace("_", " ")), []
+    words = SPACED.findall(RUN.sub(" ", text).replace("_", " "))
+    # One call for all: a line break is a word of its own, and nothing is cut across it.
+    words += [word for word in _dictionary().cut_for_search("\n".join(runs)) if word != "\n"]
+    return words, runs
+
+
+def split_query(text: str) -> list[str]:
+    """Cut a text that somebody looks for: words in their order, and runs, each whole."""
+    return [match[0] for match in _EITHER.finditer(fold(text))]
+
+
+@cache
+def _dictionary() -> Jieba:
+    # Imported here: the dictionary takes its time and memory, and English needs none.
+    from rjieba import Jieba  # noqa: PLC0415
+
+    return Jieba()

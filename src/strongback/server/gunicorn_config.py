@@ -1,0 +1,156 @@
+"""Gunicorn's settings, made from ours: `gunicorn -c python:strongback.server.gunicorn_config`."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import sys
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from gunicorn.glogging import Logger
+
+from strongback.config import Settings, load_settings
+from strongback.database.capacity import check_capacity
+from strongback.exceptions import ConfigurationError
+from strongback.log.setup import configure_logging
+from strongback.server.gunicorn_listeners import choose_share, open_listeners, turn_away
+from strongback.server.serve import (
+    METRICS_VARIABLE,
+    keep_signals_over_forks,
+    metrics_environment,
+    warn_of_settings,
+    warn_without_proxy,
+)
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from gunicorn.arbiter import Arbiter
+    from gunicorn.config import Config
+    from gunicorn.workers.base import Worker
+
+    from strongback.server.gunicorn_worker import Worker as ReplacingWorker
+
+settings = load_settings(Settings)
+
+
+class StructuredLogger(Logger):
+    """Gunicorn's logger without handlers of its own: its records reach ours."""
+
+    def setup(self, cfg: Config) -> None:
+        """Let our configuration adopt Gunicorn's loggers; runs at start and at each reload."""
+        self.cfg = cfg
+        self.loglevel = self.LOG_LEVELS[cfg.loglevel]
+        configure_logging(settings)
+
+    @property
+    def access_log_enabled(self) -> bool:
+        """Off: the application writes one access event for each request."""
+        return False
+
+
+bind = settings.web_address
+worker_class = "strongback.server.gunicorn_worker.Worker"
+workers = settings.web_workers
+threads = settings.web_threads
+# The heartbeat of a worker as a whole; a stopping one finishes its requests within the same time.
+timeout = graceful_timeout = math.ceil(settings.web_timeout)
+# Above the 60 s for which Nginx keeps an idle connection: the side that may still send a request
+# must be the one that closes, or that request is lost.
+keepalive = 75
+# A bound on slow leaks, spread so that workers do not restart together. A single worker is not
+# replaced: it also runs the embedded tasks and sockets.
+max_requests = settings.web_max_requests if workers > 1 else 0
+max_requests_jitter = max_requests // 5
+# The heartbeat is a file that is touched every second: not on a disk.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  no data in it
+# Nothing but HTTP controls this server.
+control_socket_disable = True
+# Gunicorn itself trusts no proxy: the application does, WEB_PROXIES of them and no more.
+forwarded_allow_ips = ""
+forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
+logger_class = StructuredLogger
+proc_name = "strongback"
+
+
+def on_starting(server: Arbiter) -> None:
+    """Prepare what workers inherit, once: a reload does not come here."""
+    if not server.master_pid:  # else it inherits those of the master that it replaces (USR2)
+        server.LISTENERS = open_listeners(server.cfg, server.log, workers)
+    keep_signals_over_forks()
+    if METRICS_VARIABLE not in os.environ:  # `gunicorn` itself was started, not `flask serve`
+        os.environ.update(metrics_environment(settings))
+    warn_without_proxy(settings)
+    warn_of_settings(settings)
+    try:
+        check_capacity(settings)
+    except ConfigurationError as error:
+        sys.exit(f"Error: {error}")
+    if not server.cfg.reload:
+        # Once for all workers, which share its memory. Where it fails, each of them says so.
+        with suppress(Exception):
+            import_module(server.cfg.wsgi_app.partition(":")[0])
+
+
+def when_ready(server: Arbiter) -> None:
+    """Let a stop cut off no connection, and the first Ctrl-C finish requests as SIGTERM does."""
+
+    def stop(_signal: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, server.signal)
+        if not server.reexec_pid:  # else its successor (USR2) goes on listening there
+            turn_away(server.LISTENERS)
+        server.signal(signal.SIGTERM, frame)
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+
+
+def pre_fork(server: Arbiter, worker: ReplacingWorker) -> None:
+    """Tell a worker its bounds, where it listens, and whether it is there to replace another."""
+    worker.is_extra = server.num_workers > workers
+    worker.max_unread = settings.web_max_upload
+    shares = min(workers, len(server.LISTENERS))
+    siblings = cast("dict[int, ReplacingWorker]", server.WORKERS).values()
+    worker.share = choose_share(((other.age, other.share) for other in siblings), shares)
+    worker.sockets = server.LISTENERS[worker.share :: shares]
+
+
+def post_fork(server: Arbiter, worker: ReplacingWorker) -> None:
+    """Let go of the other workers' listeners: a socket is closed when nobody holds it."""
+    for listener in server.LISTENERS:
+        if listener not in worker.sockets:
+            listener.close()
+    if server.cfg.reload:
+        # The little that the master has loaded would hide a change of it.
+        package = server.cfg.wsgi_app.partition(":")[0].partition(".")[0]
+        for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+            del sys.modules[name]
+
+
+def post_worker_init(worker: ReplacingWorker) -> None:
+    """Leave it to the master to stop a worker: a terminal sends Ctrl-C to both."""
+    # This worker's, not the master's.
+    from strongback.server.serve import start_background  # noqa: PLC0415
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    start_background(worker.wsgi)
+    worker.replace_oldest()
+
+
+def worker_exit(_server: Arbiter, worker: Worker) -> None:
+    """Finish the running tasks, once the requests are answered."""
+    from strongback.server.serve import stop_background  # noqa: PLC0415  as above
+
+    # A worker that could not load the application has none.
+    stop_background(getattr(worker, "wsgi", None))
+
+
+def nworkers_changed(server: Arbiter, new_value: int, _old_value: int | None) -> None:
+    """Never go below WEB_WORKERS, should two successors count for one."""
+    if new_value < workers:
+        server._num_workers = workers  # noqa: SLF001  the property would come here again

@@ -1,0 +1,312 @@
+"""Start the WSGI server: check what would fail, prepare the environment, become the server.
+
+`serve` replaces this process (`execv`), so that a supervisor's signals reach the server itself
+and the server starts with an environment that is complete before anything is imported. As a
+module of its own (`python -m strongback.server.serve app.main:create_app`) it has imported next to
+nothing, and goes on as the server.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import shutil
+import signal
+import socket
+import sys
+import sysconfig
+import tempfile
+from importlib import import_module
+from multiprocessing.util import Finalize
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from strongback.background import Background
+from strongback.config import Settings, WebServer, load_settings
+from strongback.exceptions import ConfigurationError
+from strongback.log.setup import configure_logging, get_logger
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+    from pydantic import SecretStr
+
+GUNICORN_CONFIG = "python:strongback.server.gunicorn_config"
+METRICS_VARIABLE = "WEB_METRICS_DIR"
+"""Tells the workers where they share their metrics."""
+
+
+def serve(settings: Settings, application: str) -> NoReturn:
+    """Become the server that `WEB_SERVER` names.
+
+    Args:
+        settings: Address, workers, threads, time-outs and folders.
+        application: `module:factory` of the WSGI application.
+
+    Raises:
+        ConfigurationError: The server could not start; the message says what to change.
+    """
+    _prepare(settings)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    arguments = [sys.executable, *_command(settings, application)]
+    os.execv(sys.executable, arguments)  # noqa: S606  nothing of it is a client's
+
+
+def _prepare(settings: Settings) -> None:
+    check_start(settings)
+    os.environ.update(_settings_environment(settings) | metrics_environment(settings))
+    os.chdir(settings.ROOT)  # where both servers look for the application
+
+
+def check_start(settings: Settings) -> None:
+    """Find out what would keep the server from starting, while it can still be said in one line.
+
+    Raises:
+        ConfigurationError: An address, a port or a folder cannot be used.
+    """
+    check_folder(settings.app_var_dir, "APP_VAR_DIR")
+    if settings.log_dir is not None:
+        check_folder(settings.log_dir, "LOG_DIR")
+    check_address(settings.web_host, settings.web_port, "WEB_HOST", "WEB_PORT")
+
+
+def warn_without_proxy(settings: Settings) -> None:
+    """Say what nobody keeps away where strangers reach this server itself."""
+    if settings.is_production and not settings.web_proxies:
+        get_logger(__name__).warning(
+            "no_proxy_in_front",
+            risk="clients that send bodies slowly can hold every thread",
+            remedy="put Nginx in front (compose/nginx) and set WEB_PROXIES=1",
+        )
+
+
+def warn_of_settings(settings: Settings) -> None:
+    """Say once, as the server starts, which settings are unsafe for most installations."""
+    for warning in settings.warnings():
+        get_logger(__name__).warning("unsafe_setting", warning=warning)
+
+
+def check_folder(folder: Path, variable: str) -> None:
+    """Create the folder if need be and see that files can be written to it.
+
+    Raises:
+        ConfigurationError: It cannot be created or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        message = (
+            f"The folder {folder} cannot be written ({error.strerror})."
+            f" Let this user write to it or choose another: {variable}=/path make run"
+        )
+        raise ConfigurationError(message) from error
+
+
+def check_address(host: str, port: int, host_variable: str, port_variable: str) -> None:
+    """See that a socket can listen at the address and that none does.
+
+    A second server with SO_REUSEPORT would start beside the first without a word and take half
+    of its connections. The socket tried here goes without, so that it notices the first.
+
+    Raises:
+        ConfigurationError: The name is unknown, not of this machine, privileged or taken.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in found:
+            with socket.socket(family, kind, protocol) as candidate:
+                # A port whose last connections are still closing is free.
+                candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                candidate.bind(address)
+                candidate.listen(1)
+    except (OSError, UnicodeError) as error:
+        message = _explain(error, host, port, host_variable, port_variable)
+        raise ConfigurationError(message) from error
+
+
+def metrics_environment(settings: Settings) -> dict[str, str]:
+    """Empty the folder in which workers share their metrics, and name it for them.
+
+    Also for one worker: a reload puts a second one beside it for a while and then replaces it,
+    and the counters must neither flicker nor start again. Each port has its own folder, so that a
+    second server on another one leaves the first alone.
+    """
+    folder = settings.app_var_dir / "metrics" / str(settings.web_port)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return {METRICS_VARIABLE: str(folder)}
+
+
+def keep_signals_over_forks() -> None:
+    """Let no stop get lost between a worker's fork and the moment it sets its own handlers.
+
+    Until then it has its parent's, which only note the signal for the parent: a worker told to
+    stop while it loads the application would go on, and the stop would take all of WEB_TIMEOUT.
+    With this it ends at once; it has no request yet.
+    """
+    stops = {signal.SIGINT, signal.SIGTERM}
+
+    def reset() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal: the parent has it too
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, stops)
+
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, stops),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, stops),
+        after_in_child=reset,
+    )
+
+
+def start_background(application: object) -> None:
+    """Start what runs beside the requests, in the process that answers them."""
+    if background := _background_of(application):
+        background.start()
+
+
+def stop_background(application: object) -> None:
+    """Stop it, once the requests are answered."""
+    if background := _background_of(application):
+        background.stop()
+
+
+def _background_of(application: object) -> Background | None:
+    # A bare WSGI callable has none.
+    services: dict[type, Background] = getattr(application, "services", {})
+    return services.get(Background)
+
+
+def _explain(error: Exception, host: str, port: int, host_variable: str, port_variable: str) -> str:
+    place = f"Port {port} on {host}"
+    free = port + 10 if port + 10 < 2**16 else port - 10
+    match getattr(error, "errno", None):
+        case errno.EADDRINUSE:
+            return (
+                f"{place} is taken. Stop what listens there or choose another:"
+                f" {port_variable}={free} make run"
+            )
+        case errno.EACCES:
+            return (
+                f"{place} needs more rights than this user has."
+                f" Choose one above 1023: {port_variable}=8000 make run"
+            )
+        case _:
+            return (
+                f"{host} is no address of this machine ({getattr(error, 'strerror', error)})."
+                f" Use 127.0.0.1, or 0.0.0.0 for all: {host_variable}=127.0.0.1 make run"
+            )
+
+
+def _command(settings: Settings, application: str) -> list[str]:
+    if settings.web_server is WebServer.GRANIAN:
+        return ["-m", "strongback.server.serve", application]
+    # Its script, which Gunicorn also runs anew on SIGUSR2: as `-m gunicorn` it would then take its
+    # own folder `http` for Python's.
+    script = Path(sysconfig.get_path("scripts")) / "gunicorn"
+    return [str(script), "--config", GUNICORN_CONFIG, f"{application}()"]
+
+
+def _settings_environment(settings: Settings) -> dict[str, str]:
+    """Hand on what was given as an argument: the server reads its settings anew."""
+    inherited = load_settings(type(settings))
+    return {
+        name.upper(): _to_variable(getattr(settings, name))
+        for name in type(settings).model_fields
+        if getattr(settings, name) != getattr(inherited, name)
+    }
+
+
+def _to_variable(value: str | float | Path | SecretStr | None) -> str:
+    if value is None:
+        return ""
+    reveal = getattr(value, "get_secret_value", None)
+    return str(reveal() if reveal else value)
+
+
+def _run_gunicorn(settings: Settings, application: str) -> None:
+    """Go on as the `gunicorn` command, without starting Python a second time."""
+    from gunicorn.app.wsgiapp import run  # noqa: PLC0415  Granian's processes do not need it
+
+    _prepare(settings)
+    sys.argv = _command(settings, application)
+    run()
+
+
+def _run_granian(settings: Settings, application: str) -> None:
+    from granian import Granian  # noqa: PLC0415  Gunicorn's processes do not need it
+    from granian.constants import Interfaces  # noqa: PLC0415
+    from granian.http import HTTP1Settings  # noqa: PLC0415
+
+    from strongback.database.capacity import check_capacity  # noqa: PLC0415  as above
+
+    configure_logging(settings)
+    warn_without_proxy(settings)
+    warn_of_settings(settings)
+    check_capacity(settings)
+    keep_signals_over_forks()
+    seconds = math.ceil(settings.web_timeout)
+    Granian(
+        application,
+        address=settings.web_host,
+        port=settings.web_port,
+        interface=Interfaces.WSGI,
+        workers=settings.web_workers,
+        blocking_threads=settings.web_threads,
+        websockets=False,
+        # The bounds of Gunicorn's worker.
+        http1_settings=HTTP1Settings(header_read_timeout=10_000, max_buffer_size=32 * 1024),
+        log_dictconfig=_granian_logging(),
+        log_access=False,
+        workers_kill_timeout=min(seconds, 1800),
+        respawn_failed_workers=True,
+    ).serve(target_loader=_load_in_worker)
+
+
+def _load_in_worker(application: str) -> WSGIApplication:
+    # A terminal sends Ctrl-C to the workers too, and one that then gets the main process's
+    # SIGTERM as well often hangs (Granian 2.8): leave it to the main process.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    configure_logging(load_settings(Settings))
+    module, _, factory = application.partition(":")
+    try:
+        made: WSGIApplication = getattr(import_module(module), factory)()
+        start_background(made)
+    except Exception:  # noqa: BLE001  logged whole, and it ends the worker
+        get_logger(__name__).exception("application_not_loaded", application=application)
+        sys.exit(1)
+    # Granian has no hook for a worker's end; multiprocessing, which makes its workers, has.
+    Finalize(None, stop_background, args=(made,), exitpriority=100)
+    return made
+
+
+def _granian_logging() -> dict[str, object]:
+    # Granian calls dictConfig by itself, in every process. This one adds no handler, and the
+    # records go on to the root logger's, which is ours.
+    logger = {"handlers": [], "propagate": True}
+    return {
+        "formatters": {},
+        "handlers": {},
+        "loggers": {"_granian": dict(logger), "granian.access": dict(logger)},
+    }
+
+
+def _main(arguments: list[str]) -> None:
+    """Serve, as `flask serve` does, without loading the application only to find that command."""
+    if len(arguments) != 1 or not all(arguments[0].partition(":")):
+        sys.exit("Usage: python -m strongback.server.serve MODULE:FACTORY, as app.main:create_app")
+    try:
+        settings = load_settings(Settings)
+        if settings.web_server is WebServer.GUNICORN:
+            _run_gunicorn(settings, *arguments)
+        else:
+            _run_granian(settings, *arguments)
+    except ConfigurationError as error:
+        sys.exit(f"Error: {error}")
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1:])

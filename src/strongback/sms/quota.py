@@ -1,0 +1,94 @@
+"""How many messages may be sent in a day: to a number, for an address, in all.
+
+The counts are rows of the database, taken in the transaction of the message itself. Money depends
+on them: they hold for all processes, need no Redis, and are undone with a message that is not sent.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from datetime import datetime, time, timedelta
+
+from sqlalchemy import delete, exists, select, update
+
+from strongback.config import Settings
+from strongback.database import Database, transactional, utc_now
+from strongback.log.setup import get_logger
+from strongback.sms.exceptions import SmsBudgetSpent, SmsLimitReached
+from strongback.sms.model import SmsQuota
+from strongback.sms.statement import changes, insert_if_absent
+
+log = get_logger(__name__)
+
+_PURPOSE = b"strongback sms quota 1"
+EVERYBODY = "everybody"
+
+
+class SmsQuotas:
+    """Grants messages within the day's limits; a day is one of UTC.
+
+    Args:
+        database: Where the counts are.
+        settings: The limits, and the secret that keys the hashes.
+    """
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self.database = database
+        self._settings = settings
+        secret = settings.app_secret_key.get_secret_value()
+        self._key = hmac.digest(secret.encode(), _PURPOSE, "sha256")
+
+    @transactional
+    def take(self, phone: str, address: str, is_owner: Callable[[], bool]) -> None:
+        """Count one message, or refuse it; to be called in the transaction that causes it.
+
+        Args:
+            phone: Whom it goes to.
+            address: Who asks.
+            is_owner: Whether the number's owner has signed in from there: then what strangers have
+                asked for leaves as many again. Asked only when the number's share is used up.
+
+        Raises:
+            SmsLimitReached: The number or the address has had its share of the day.
+            SmsBudgetSpent: Everybody together has.
+        """
+        now, settings = utc_now(), self._settings
+        headers = {"Retry-After": str(_until_midnight(now))}
+        per_number, per_address = settings.sms_daily_per_number, settings.sms_daily_per_address
+        if not self._spend(f"phone\0{phone}", per_number, now) and not (
+            is_owner() and self._spend(f"owner\0{phone}", per_number, now)
+        ):
+            raise SmsLimitReached(headers=headers)
+        if not self._spend(f"address\0{address}", per_address, now):
+            raise SmsLimitReached(headers=headers)
+        # What everybody shares comes last: its row is locked until the commit.
+        if not self._spend(EVERYBODY, settings.sms_daily_budget, now):
+            log.error("sms_budget_spent", budget=settings.sms_daily_budget)
+            raise SmsBudgetSpent(headers=headers)
+
+    def _spend(self, who: str, limit: int, now: datetime) -> bool:
+        key, day, session = self._hash(who), now.date(), self.database.session
+        mine = (SmsQuota.key == key) & (SmsQuota.day == day)
+        spend = update(SmsQuota).where(mine, SmsQuota.spent < limit)
+        spend = spend.values(spent=SmsQuota.spent + 1)
+        if changes(session, spend):
+            return True
+        if session.scalar(select(exists().where(mine))):
+            return False
+        first = insert_if_absent(SmsQuota).values(key=key, day=day, spent=1)
+        return bool(changes(session, first) or changes(session, spend))
+
+    def _hash(self, who: str) -> str:
+        return hmac.digest(self._key, who.encode("utf-8", "surrogatepass"), "sha256").hex()
+
+    @transactional
+    def clean(self) -> int:
+        """Delete the counts of days that are over; returns how many."""
+        past = delete(SmsQuota).where(SmsQuota.day < utc_now().date())
+        return changes(self.database.session, past)
+
+
+def _until_midnight(now: datetime) -> int:
+    tomorrow = datetime.combine(now.date() + timedelta(days=1), time(), now.tzinfo)
+    return max(1, int((tomorrow - now).total_seconds()))

@@ -1,0 +1,32 @@
+"""Tasks of messages: sending a code, and forgetting those that have expired."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from strongback.sms.code import CODE_REQUESTED, SmsCodes
+from strongback.sms.exceptions import SmsRefused
+from strongback.task import Refused, Run, TaskGroup
+
+
+def sms_tasks(codes: SmsCodes) -> TaskGroup:
+    """The group `sms`, working on these codes."""
+    group = TaskGroup("sms")
+
+    # A code lives for five minutes, and an attempt that comes later does nothing.
+    @group.consumer(
+        "send", on=CODE_REQUESTED, queue="sms", outside=True, time_limit=timedelta(seconds=30)
+    )
+    def send(task: Run, *, nonce: str) -> None:
+        """Send a code; try again what the provider could not take, and only that."""
+        try:
+            codes.send(nonce, reference=task.request_id or "")
+        except SmsRefused as error:
+            raise Refused(str(error)) from None
+
+    @group.periodic("clean", every=timedelta(minutes=10))
+    def clean(_: Run) -> None:
+        """Delete expired codes and the counts of earlier days."""
+        codes.clean()
+
+    return group

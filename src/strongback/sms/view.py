@@ -1,0 +1,66 @@
+"""The route that has a code sent to a telephone."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from strongback.auth.session.service import SessionService
+from strongback.schema import RequestBody, Schema
+from strongback.sms.code import INTERVAL, LIFETIME, Purpose, SmsCodes
+from strongback.sms.phone import Phone
+from strongback.web.blueprint import APIBlueprint
+from strongback.web.guard import public
+from strongback.web.injection import inject
+from strongback.web.limit import client_address, limited, network_of
+from strongback.web.request import current_request
+
+# Not the OAuth server's blueprint: this one's errors are those of everybody else.
+api = APIBlueprint("sms", __name__, url_prefix="/api/v1/auth")
+codes = inject(SmsCodes)
+sessions = inject(SessionService)
+
+
+class SmsCodeIn(RequestBody):
+    """A request for a code."""
+
+    phone: Phone
+    """Whom it is for."""
+    purpose: Annotated[Purpose, Field(strict=False)] = Purpose.SIGN_IN
+    """What it is to be good for: `sign-in`, or `phone` to prove a number to be one's own."""
+
+
+class SmsCodeOut(Schema):
+    """A code is on its way, if the number can be reached."""
+
+    handle: str
+    """To be sent with the code, which is good with it alone."""
+    expires_in: int
+    """Seconds that it is good for."""
+    retry_after: int
+    """Seconds until the number may be sent another one."""
+
+
+@api.post("/sms-codes", responses={202: SmsCodeOut})
+@public
+@limited("30/minute", by=client_address, fail="closed")
+def send_sms_code(body: SmsCodeIn) -> tuple[dict[str, str | int], int]:
+    """Send a code to a telephone, for signing in or for proving one's number.
+
+    The answer is the same whether or not anybody has registered the number: it is not looked up.
+    """
+    network = client_address(current_request())
+    handle = codes.request(
+        body.phone, body.purpose, network, lambda: _is_owner(body.phone, network)
+    )
+    return {
+        "handle": handle,
+        "expires_in": int(LIFETIME.total_seconds()),
+        "retry_after": int(INTERVAL.total_seconds()),
+    }, 202
+
+
+def _is_owner(phone: str, network: str) -> bool:
+    account = sessions.accounts.account_of_phone(phone)
+    return account is not None and network in map(network_of, sessions.addresses(account.id))

@@ -1,0 +1,29 @@
+"""Work that is done after the answer: consumers of events, jobs, periodic tasks.
+
+See `declaration` for how a slice declares them, and `strongback.outbox` for how they are caused.
+"""
+
+# Celery's own exception for a task whose time is over, without Celery, which takes long to import.
+from billiard.exceptions import SoftTimeLimitExceeded
+
+from strongback.task.declaration import Declaration, InvalidDeclaration, TaskGroup, TaskRegistry
+from strongback.task.job import Jobs, JobState, TaskCancelled, TaskRecord
+from strongback.task.lease import Leases
+from strongback.task.run import Refused, Run
+from strongback.task.runner import Runner
+
+__all__ = [
+    "Declaration",
+    "InvalidDeclaration",
+    "JobState",
+    "Jobs",
+    "Leases",
+    "Refused",
+    "Run",
+    "Runner",
+    "SoftTimeLimitExceeded",
+    "TaskCancelled",
+    "TaskGroup",
+    "TaskRecord",
+    "TaskRegistry",
+]

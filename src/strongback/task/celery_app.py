@@ -1,0 +1,172 @@
+"""Celery, set up for not losing work: one Celery task for each declared one.
+
+What Celery carries are numbers of outbox messages; the attempts, retries and results are the
+`Runner`'s. So a message that is lost or delivered twice does no harm, and the broker's memory is
+nothing that has to be backed up.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from celery import Celery, Task
+from celery.exceptions import SoftTimeLimitExceeded
+from kombu import Exchange, Queue
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from strongback.config import Settings
+from strongback.task.deadline import Deadlines
+from strongback.task.declaration import QUEUES, Declaration, Kind, TaskRegistry
+from strongback.task.runner import GRACE
+from strongback.task.work import Work, visibility_timeout
+
+MEMORY = "memory://localhost"
+"""The broker within the process."""
+POLL = 0.02
+"""Seconds between two looks into the memory's queues; costs 0.7 % of a core."""
+START_TIMEOUT = 30
+"""Seconds in which a child process has to be ready."""
+LOST_WAIT = 1
+"""Seconds for which the answer of a child that has died may still arrive."""
+
+
+class TaskCelery(Celery):
+    """Celery, and who does its work in this process."""
+
+    registry: TaskRegistry
+    work: Work | None = None
+    """Set in each process, after it was forked."""
+    deadlines: Deadlines | None = None
+    """Set where tasks run in threads, which Celery's time limits do not reach."""
+
+    def perform(self, name: str, request: Any, ids: list[int] | None) -> None:
+        """Run a task, with nothing left of the one before.
+
+        Args:
+            name: The task.
+            request: What Celery knows of the delivery.
+            ids: Its messages; None for the clock's.
+        """
+        work = self.work
+        assert work is not None, "this process was not prepared for tasks"  # noqa: S101
+        clear_contextvars()
+        if (request_id := request.get("request_id")) is not None:
+            bind_contextvars(request_id=request_id)
+        try:
+            with work.context(), self._within_limit(name):
+                if ids is None:
+                    work.runner.run_periodic(name)
+                else:
+                    is_redelivered = bool((request.delivery_info or {}).get("redelivered"))
+                    work.runner.run(name, ids, is_redelivered=is_redelivered)
+        finally:
+            clear_contextvars()
+
+    def _within_limit(self, name: str) -> AbstractContextManager[None]:
+        task = self.registry.get(name)
+        if self.deadlines is None or task is None:
+            return nullcontext()
+        return self.deadlines.within(name, task.time_limit.total_seconds())
+
+
+def build_celery(settings: Settings, registry: TaskRegistry) -> TaskCelery:
+    """Return Celery with a task for each declared one; nothing is connected yet.
+
+    Raises:
+        ConfigurationError: A task may take longer than the broker waits for it.
+    """
+    celery = TaskCelery(
+        "strongback", set_as_current=False, amqp="strongback.task.celery_transport:AMQP"
+    )
+    celery.conf.update(_configuration(settings, registry))
+    celery.registry = registry
+    for declaration in registry:
+        _register(celery, declaration)
+    celery.finalize()
+    return celery
+
+
+def build_deadlines() -> Deadlines:
+    """Return time limits for tasks in threads; they raise what Celery raises in processes."""
+    return Deadlines(SoftTimeLimitExceeded)
+
+
+def _configuration(settings: Settings, registry: TaskRegistry) -> dict[str, Any]:
+    broker = settings.broker_address
+    timeout = visibility_timeout(settings, registry)
+    return {
+        "broker_url": broker or MEMORY,
+        "broker_transport_options": (
+            _redis_options(timeout) if broker else {"polling_interval": POLL}
+        ),
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        # What a broker refuses it may take a moment later: a fail-over makes it read-only, and then
+        # it loads, has no replicas or no memory. By itself Celery ends the worker for good.
+        "broker_channel_error_retry": True,
+        # JSON only: pickle would run whatever somebody puts into the queue.
+        "accept_content": ["json"],
+        "task_serializer": "json",
+        "enable_utc": True,
+        "timezone": "UTC",
+        # A message is done when its task is: one whose worker dies, or is killed for taking too
+        # long, goes to another one.
+        "task_acks_late": True,
+        "task_acks_on_failure": True,
+        "task_acks_on_timeout": False,
+        "task_reject_on_worker_lost": True,
+        "worker_prefetch_multiplier": 1,
+        # States and results are in our own table, in the effect's own transaction.
+        "task_ignore_result": True,
+        "task_default_queue": QUEUES[0],
+        "task_queues": [Queue(name, Exchange("", "direct"), routing_key=name) for name in QUEUES],
+        "task_create_missing_queues": False,
+        "task_routes": {each.name: {"queue": each.queue} for each in registry},
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "worker_proc_alive_timeout": START_TIMEOUT,
+        "worker_lost_wait": LOST_WAIT,
+        "beat_scheduler": "strongback.task.celery_beat:LeasedScheduler",
+        "beat_schedule": {
+            each.name: {"task": each.name, "schedule": each.every}
+            for each in registry
+            if each.every is not None
+        },
+    }
+
+
+def _redis_options(visibility_timeout: int) -> dict[str, Any]:
+    return {
+        "visibility_timeout": visibility_timeout,
+        # Each second somebody looks for what has been invisible for too long, and for all of it.
+        "unacked_restore_interval": 1,
+        "unacked_restore_throttle": 1,
+        "unacked_restore_limit": 1000,
+        # A worker that dies while it looks keeps the others from looking for this many seconds.
+        "unacked_mutex_expire": 1,
+        "socket_connect_timeout": 5,
+        "socket_timeout": 5,
+        "socket_keepalive": True,
+        "priority_steps": [0],  # queues have names here, not priorities
+    }
+
+
+def _register(celery: TaskCelery, declaration: Declaration) -> None:
+    options: dict[str, Any] = {
+        "name": declaration.name,
+        "soft_time_limit": declaration.time_limit.total_seconds(),
+        "time_limit": (declaration.time_limit + GRACE).total_seconds(),
+        "bind": True,
+        "shared": False,
+        "lazy": False,
+    }
+    name = declaration.name
+
+    def run(task: Task[..., None], ids: list[int]) -> None:
+        celery.perform(name, task.request, ids)
+
+    def run_periodic(task: Task[..., None]) -> None:
+        celery.perform(name, task.request, None)
+
+    celery.task(**options)(run_periodic if declaration.kind is Kind.PERIODIC else run)

@@ -1,0 +1,111 @@
+"""Gives outbox messages to Celery's broker, and gives up quickly where that does not answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from kombu import Connection, Producer
+from kombu.exceptions import KombuError
+
+from strongback.outbox import Parcel, PublishFailed
+from strongback.task.celery_app import TaskCelery
+from strongback.task.celery_transport import Channel
+
+TIMEOUT = 0.3
+"""Seconds for connecting and for each answer; a broker that is frozen costs twice that at most."""
+QUICK = {
+    "socket_timeout": TIMEOUT,
+    "socket_connect_timeout": TIMEOUT,
+    "health_check_interval": 0,
+    "max_retries": 0,
+}
+
+
+class CeleryPublisher:
+    """Publishes on a connection of its own. For one thread at a time.
+
+    Args:
+        celery: Whose broker and tasks.
+        on_server: Called with the broker's own id of its present run, after each connection.
+    """
+
+    def __init__(
+        self,
+        celery: TaskCelery,
+        on_server: Callable[[str], object] | None = None,
+    ) -> None:
+        self._celery = celery
+        self._on_server = on_server
+        self._connection: Connection | None = None
+        self._connects = 0
+
+    def batch_of(self, consumer: str) -> int:
+        """How many messages this consumer takes at once."""
+        declaration = self._celery.registry.get(consumer)
+        return (declaration and declaration.batch) or 1
+
+    def publish(self, parcels: Sequence[Parcel]) -> None:
+        """Give messages to the broker, for their consumers to work on; in one round trip.
+
+        Raises:
+            PublishFailed: The broker did not take all of them; it may have taken some.
+        """
+        with self._producer() as producer, producer.batch():  # type: ignore[attr-defined]  # the stubs are of an older kombu
+            for each in parcels:
+                headers = {"request_id": each.request_id} if each.request_id else None
+                self._send(producer, each.consumer, [list(each.ids)], headers=headers)
+
+    def publish_periodic(self, name: str, expires: float) -> None:
+        """Have a periodic task run now.
+
+        Args:
+            name: The task.
+            expires: Seconds after which nobody needs to begin it any more.
+
+        Raises:
+            PublishFailed: The broker did not take it.
+        """
+        with self._producer() as producer:
+            self._send(producer, name, [], expires=expires)
+
+    def close(self) -> None:
+        """Let go of the connection; the next message opens another."""
+        connection, self._connection, self._connects = self._connection, None, 0
+        if connection is not None:
+            connection.release()
+
+    def _send(self, producer: Producer, name: str, args: list[Any], **options: Any) -> None:
+        self._celery.send_task(
+            name, args, producer=producer, retry=False, ignore_result=True, **options
+        )
+
+    @contextmanager
+    def _producer(self) -> Iterator[Producer]:
+        """Give what sends on the connection; close that one when it fails."""
+        if self._connection is None:
+            self._connection = self._celery.connection_for_write(transport_options=QUICK)
+        connection = self._connection
+        errors: tuple[type[BaseException], ...] = (
+            *connection.connection_errors,
+            *connection.channel_errors,
+            KombuError,
+        )
+        try:
+            yield Producer(connection.default_channel, auto_declare=False)
+            self._look_at_server(connection.default_channel)
+        except errors as error:
+            self.close()
+            # Of a batch, kombu itself says only that it is uncertain what has arrived.
+            reason = error.__cause__ or error
+            raise PublishFailed(f"the broker does not answer: {reason}") from error
+
+    def _look_at_server(self, channel: object) -> None:
+        if self._on_server is None or not isinstance(channel, Channel):
+            return
+        if channel.connects != self._connects:
+            with channel.conn_or_acquire() as client:
+                run = client.info("server").get("run_id")
+            self._connects = channel.connects
+            self._on_server(str(run))

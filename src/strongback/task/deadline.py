@@ -1,0 +1,93 @@
+"""Deadlines of threads: a task that takes too long gets an exception.
+
+Celery stops a task by a signal to its process, and a thread cannot be sent one. What can be done is
+to have the interpreter raise an exception in it. That happens at its next bytecode: a call that
+waits in C (for a socket, a lock, `time.sleep`) returns first, and a thread that never comes back
+from one can only be stopped with its process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from strongback.log.setup import get_logger
+
+log = get_logger(__name__)
+
+INTERVAL = 0.25
+"""Seconds between two looks, while anything runs; a deadline is late by that at most."""
+
+
+@dataclass(slots=True)
+class _Watched:
+    name: str
+    ends: float
+    is_over: bool = False
+
+
+class Deadlines:
+    """Watches the threads of a process.
+
+    Args:
+        error: What is raised in a thread whose time is over.
+    """
+
+    def __init__(self, error: type[Exception]) -> None:
+        self._error = error
+        self._lock = threading.Lock()
+        self._watched: dict[int, _Watched] = {}
+        self._needed = threading.Event()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="task-deadlines", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Watch no more."""
+        self._stopped.set()
+        self._needed.set()
+        self._thread.join()
+
+    @contextmanager
+    def within(self, name: str, seconds: float) -> Iterator[None]:
+        """Raise the error in this thread if the block takes longer than these seconds."""
+        thread = threading.get_ident()
+        with self._lock:
+            self._watched[thread] = _Watched(name, time.monotonic() + seconds)
+        self._needed.set()
+        try:
+            yield
+        finally:
+            with self._lock:
+                # An error that was sent and has not arrived must not meet the next task.
+                if self._watched.pop(thread).is_over:
+                    _raise_in(thread, None)
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(INTERVAL):
+            with self._lock:
+                self._interrupt_late()
+                if not self._watched:
+                    self._needed.clear()
+            self._needed.wait()
+
+    def _interrupt_late(self) -> None:
+        now = time.monotonic()
+        for thread, watched in self._watched.items():
+            if watched.ends <= now and not watched.is_over:
+                watched.is_over = True
+                log.warning("task_interrupted", task=watched.name)
+                _raise_in(thread, self._error)
+
+
+def _raise_in(thread: int, error: type[Exception] | None) -> None:
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread), None if error is None else ctypes.py_object(error)
+    )

@@ -1,0 +1,159 @@
+"""Leases: which of several processes does a thing, told by a row in the database.
+
+    leases = Leases(database)
+    if leases.take("beat", holder, seconds=10):
+        ...  # nobody else's for the next ten seconds; taking it again renews it
+
+Whoever holds a lease loses it by not renewing it, so that a process that is killed is replaced.
+Time is the database's: the clocks of two machines may differ by more than a lease lasts. A lease
+that is further ahead than it lasts was taken before that clock was set back, and is free: otherwise
+nobody could take it for as long as the clock was set back by.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    String,
+    Update,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from strongback.database import Base, Database, UTCDateTime, is_duplicate
+
+NAME_LENGTH = 120
+SLACK = 1.0
+"""Seconds by which a clock may be set back without a lease being lost: it is adjusted by less all
+the time."""
+HOLDER_LENGTH = 64
+
+
+class LeaseRow(Base):
+    """Who may do a thing, and until when."""
+
+    __tablename__ = "lease"
+
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(HOLDER_LENGTH))
+    expires_at: Mapped[datetime]
+
+
+class Leases:
+    """Takes, renews and gives up leases.
+
+    Args:
+        database: Where they are kept.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def take(self, name: str, holder: str, seconds: float) -> bool:
+        """Take a lease, or renew one's own; False while it is somebody else's.
+
+        Args:
+            name: What it is about.
+            holder: Who asks; another name for each process.
+            seconds: How long it lasts from now.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: The database failed; nothing is known of the lease.
+        """
+        return self.database.transact(
+            lambda session: _renew(session, name, holder, seconds)
+            or self._create(session, name, holder, seconds)
+        )
+
+    def hand_over(self, name: str, holder: str) -> bool:
+        """Note who holds a thing from now on; True for the one caller that changes it.
+
+        Args:
+            name: What it is about.
+            holder: Whoever is found to hold it, such as the present run of a server.
+        """
+        other = (LeaseRow.name == name) & (LeaseRow.holder != holder)
+        values = {"holder": holder, "expires_at": _Moment(0)}
+        query = update(LeaseRow).where(other).values(values)
+        return self.database.transact(
+            lambda session: _changes(session, query) or self._create(session, name, holder, 0)
+        )
+
+    def give_up(self, name: str, holder: str) -> None:
+        """Let somebody else have it at once; without effect if it is not this holder's."""
+        mine = (LeaseRow.name == name) & (LeaseRow.holder == holder)
+        query = update(LeaseRow).where(mine).values(expires_at=_Moment(0))
+        self.database.transact(lambda session: session.execute(query))
+
+    def remaining(self, name: str, seconds: float) -> float:
+        """Seconds until somebody may take it; 0 if that is now.
+
+        Args:
+            name: What it is about.
+            seconds: How long it lasts.
+        """
+        query = select(LeaseRow.expires_at, _Moment(0)).where(LeaseRow.name == name)
+        with self.database.scope():
+            row = self.database.session.execute(query).one_or_none()
+        left = (row[0] - row[1]).total_seconds() if row else 0.0
+        return left if 0 < left <= seconds + SLACK else 0.0
+
+    def _create(self, session: Session, name: str, holder: str, seconds: float) -> bool:
+        if session.scalar(select(LeaseRow.name).where(LeaseRow.name == name)):
+            return False
+        values = {"name": name, "holder": holder, "expires_at": _Moment(seconds)}
+        try:
+            with self.database.savepoint():
+                session.execute(insert(LeaseRow).values(values))
+        except IntegrityError as error:
+            if is_duplicate(error):  # somebody else was faster
+                return False
+            raise
+        return True
+
+
+def _renew(session: Session, name: str, holder: str, seconds: float) -> bool:
+    is_free = or_(
+        LeaseRow.holder == holder,
+        LeaseRow.expires_at <= _Moment(0),
+        LeaseRow.expires_at > _Moment(seconds + SLACK),
+    )
+    query = update(LeaseRow).where(LeaseRow.name == name, is_free)
+    return _changes(session, query.values(holder=holder, expires_at=_Moment(seconds)))
+
+
+def _changes(session: Session, query: Update) -> bool:
+    result = session.execute(query.execution_options(synchronize_session=False))
+    return cast("CursorResult[Any]", result).rowcount > 0
+
+
+class _Moment(ColumnElement[datetime]):
+    """The database's own time, so many seconds from now."""
+
+    inherit_cache = False
+    type = UTCDateTime()
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = float(seconds)
+
+
+@compiles(_Moment, "sqlite")
+def _in_sqlite(moment: _Moment, _compiler: SQLCompiler, **_: object) -> str:
+    # As SQLAlchemy writes a moment, up to the digits that SQLite's clock does not have.
+    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', '{moment.seconds:+f} seconds')"
+
+
+@compiles(_Moment, "mysql")
+@compiles(_Moment, "mariadb")
+def _in_mysql(moment: _Moment, _compiler: SQLCompiler, **_: object) -> str:
+    return f"(UTC_TIMESTAMP(6) + INTERVAL {round(moment.seconds * 1e6)} MICROSECOND)"

@@ -1,0 +1,71 @@
+"""A process's part in tasks: it sends them and, where no broker is named, runs them."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from strongback.log.setup import get_logger
+from strongback.outbox import Outbox, Relay
+from strongback.task.work import Work, visibility_timeout
+
+if TYPE_CHECKING:
+    from strongback.task.embedded import EmbeddedWorker
+
+
+log = get_logger(__name__)
+
+
+class TaskProcess:
+    """Sends tasks from this process and, where no broker is named, runs them in it.
+
+    Args:
+        work: What there is to run, and what runs it.
+        outbox: What there is to send.
+    """
+
+    def __init__(self, work: Work, outbox: Outbox) -> None:
+        self.work = work
+        self._outbox = outbox
+        self._relay: Relay | None = None
+        self._worker: EmbeddedWorker | None = None
+        self._starting: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to send, and to run; in a process that has forked, after the fork.
+
+        Raises:
+            ConfigurationError: A task may take longer than the broker waits for it.
+        """
+        visibility_timeout(self.work.settings, self.work.registry)
+        # Celery takes a while to import, and the first request need not wait for it.
+        self._starting = threading.Thread(target=self._start, name="task-start", daemon=True)
+        self._starting.start()
+
+    def _start(self) -> None:
+        from strongback.task.celery_app import build_celery  # noqa: PLC0415  see above
+        from strongback.task.celery_publisher import CeleryPublisher  # noqa: PLC0415  the same
+
+        celery = build_celery(self.work.settings, self.work.registry)
+        if self.work.settings.broker_address is None:
+            from strongback.task.embedded import EmbeddedWorker  # noqa: PLC0415  the same
+
+            self._worker = EmbeddedWorker(celery, self.work)
+            self._worker.start()
+        self._relay = Relay(self._outbox, CeleryPublisher(celery, self._note_broker))
+        self._relay.start()
+
+    def _note_broker(self, run: str) -> None:
+        """Send again what a broker held that was started anew, once and from one process."""
+        if self.work.leases.hand_over("broker", run):
+            count = self._outbox.recover()
+            log.warning("broker_began_anew", messages=count)
+
+    def stop(self) -> None:
+        """Send no more, and finish what runs within `TASK_STOP_TIMEOUT`."""
+        if self._starting is not None:
+            self._starting.join()
+        if self._relay is not None:
+            self._relay.stop()
+        if self._worker is not None:
+            self._worker.stop()

@@ -1,0 +1,148 @@
+"""Routes of tasks, and the outbox's figures."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+from sqlalchemy.exc import SQLAlchemyError
+
+from strongback.auth.principal import Principal
+from strongback.log.setup import get_logger
+from strongback.outbox import MAX_COUNTED, Outbox
+from strongback.schema import RequestPath, Schema, Timestamp
+from strongback.task import Jobs, JobState, TaskRecord
+from strongback.task.permission import TaskPermission
+from strongback.web.blueprint import APIBlueprint
+from strongback.web.guard import needs
+from strongback.web.injection import inject
+from strongback.web.metrics import Gauge
+from strongback.web.request import current_request
+from strongback.web.translation import translate
+
+api = APIBlueprint("tasks", __name__, url_prefix="/tasks")
+jobs = inject(Jobs)
+log = get_logger(__name__)
+
+
+class TaskPath(RequestPath):
+    """Which task."""
+
+    id: Annotated[str, Field(max_length=36)]
+    """Its number, as the answer that started it gave."""
+
+
+class Progress(Schema):
+    """How far a task is."""
+
+    done: int
+    """Steps that are done."""
+    total: int | None
+    """Steps in all; null while that is not known."""
+    message: str
+    """What is being done."""
+
+
+class TaskError(Schema):
+    """Why a task has failed, or its last attempt did."""
+
+    type: str
+    """The kind of error."""
+    message: str
+    """What happened."""
+
+
+class TaskOut(Schema):
+    """A task that somebody started."""
+
+    id: str
+    """Its number."""
+    name: str
+    """What it does, such as `article:import`."""
+    state: JobState
+    """How it stands."""
+    progress: Progress
+    """How far it is."""
+    result: Any
+    """What it has achieved; null until it has succeeded."""
+    error: TaskError | None
+    """Why it has failed, or its last attempt did."""
+    created_at: Timestamp
+    """When it was started."""
+    started_at: Timestamp | None
+    """When its last attempt began."""
+    finished_at: Timestamp | None
+    """When it ended, whichever way."""
+
+
+def task_out(record: TaskRecord, locale: str) -> TaskOut:
+    """A task as its owner sees it, in the language asked for."""
+    error = record.error
+    return TaskOut.model_validate(
+        {
+            "error": error and error | {"message": translate(error["message"], locale)},
+            "progress": {
+                "done": record.done,
+                "total": record.total,
+                "message": record.message,
+            },
+            **{
+                name: getattr(record, name)
+                for name in TaskOut.model_fields
+                if name not in ("progress", "error")
+            },
+        }
+    )
+
+
+@api.get("/<id>", responses={200: TaskOut})
+@needs(TaskPermission.READ)
+def read_task(path: TaskPath, principal: Principal) -> TaskOut:
+    """See how far a task of one's own is; administrators see everybody's."""
+    return task_out(jobs.get(path.id, _whose(principal)), current_request().locale)
+
+
+@api.delete("/<id>", responses={204: None})
+@needs(TaskPermission.READ)
+def cancel_task(path: TaskPath, principal: Principal) -> None:
+    """Cancel a task: before it begins, or where it next says how far it is."""
+    jobs.cancel(path.id, _whose(principal))
+
+
+def _whose(principal: Principal) -> int | None:
+    return None if principal.may(TaskPermission.MANAGE) else principal.user_id
+
+
+def outbox_figures(outbox: Outbox) -> dict[str, float]:
+    """What `/readyz` tells of the outbox.
+
+    Raises:
+        SQLAlchemyError: The database does not answer.
+    """
+    status = outbox.status()
+    return {
+        "waiting": status.waiting,
+        "running": status.running,
+        "dead": status.dead,
+        "lag_seconds": round(status.lag, 3),
+    }
+
+
+def outbox_gauges(outbox: Outbox) -> list[Gauge]:
+    """What `/metrics` tells of the outbox; nothing while the database does not answer."""
+    try:
+        figures = outbox_figures(outbox)
+    except SQLAlchemyError as error:
+        log.warning("outbox_figures_unavailable", error=type(error).__name__)
+        return []
+    lag = figures.pop("lag_seconds")
+    return [
+        Gauge(
+            "outbox_messages", f"Messages in the outbox, by state, up to {MAX_COUNTED}.", figures
+        ),
+        Gauge(
+            "outbox_lag_seconds",
+            "For how long the oldest message that is not done has been due.",
+            lag,
+        ),
+    ]

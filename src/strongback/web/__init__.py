@@ -1,0 +1,40 @@
+"""The HTTP side: Strongback, and what views and `main` need to use it."""
+
+from strongback.web.blueprint import APIBlueprint
+from strongback.web.cache_metrics import init_cache_metrics
+from strongback.web.conditional import conditional
+from strongback.web.cors import init_cors
+from strongback.web.guard import needs, public
+from strongback.web.health import init_health
+from strongback.web.idempotency import idempotent
+from strongback.web.injection import inject
+from strongback.web.limit import account_name, client_address, init_limits, limited
+from strongback.web.metrics import init_metrics
+from strongback.web.precondition import IfMatch, OptionalIfMatch, tag_headers
+from strongback.web.ready import ready, ready_page
+from strongback.web.request import Response
+from strongback.web.validation import UploadedFile
+
+__all__ = [
+    "APIBlueprint",
+    "IfMatch",
+    "OptionalIfMatch",
+    "Response",
+    "UploadedFile",
+    "account_name",
+    "client_address",
+    "conditional",
+    "idempotent",
+    "init_cache_metrics",
+    "init_cors",
+    "init_health",
+    "init_limits",
+    "init_metrics",
+    "inject",
+    "limited",
+    "needs",
+    "public",
+    "ready",
+    "ready_page",
+    "tag_headers",
+]

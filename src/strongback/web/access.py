@@ -1,0 +1,89 @@
+"""What happens around every request: its id, its headers, its metrics and its one log entry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from time import perf_counter_ns
+
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from strongback.config import Settings
+from strongback.log.setup import get_logger, log_access
+from strongback.web import metrics
+from strongback.web.request import Request, Response, current_request
+
+log = get_logger(__name__)
+
+# The OWASP REST Security Cheat Sheet's list. Nothing here is a page, so nothing may be loaded by
+# it or framed around it; the documentation page replaces the policy by its own.
+SECURITY_HEADERS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+)
+STRICT_TRANSPORT_SECURITY = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+# A probe every few seconds would bury what people did; the metrics still count it.
+UNLOGGED_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
+
+
+class Access:
+    """Begins and finishes requests.
+
+    Args:
+        settings: Whether this is production, where browsers are told to stay with https.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._common = list(SECURITY_HEADERS)
+        self._secure = [*self._common, STRICT_TRANSPORT_SECURITY]
+        self._is_strict = settings.is_production
+        self._observers: list[Callable[[], object]] = []
+
+    def observe(self, observer: Callable[[], object]) -> None:
+        """Call this after each answer; what it raises is logged and breaks no answer."""
+        self._observers.append(observer)
+
+    def begin(self) -> None:
+        """Make the request's id part of every log entry until this thread's next request."""
+        clear_contextvars()
+        bind_contextvars(request_id=current_request().id)
+
+    def finish(self, request: Request, response: Response) -> Response:
+        """Complete the headers, then measure and log the answer."""
+        common = self._secure if self._is_strict and request.is_secure else self._common
+        response.common = [*response.common, *common, ("X-Request-ID", request.id)]
+        if response.is_sequence:
+            self._account_safely(request, response)
+        else:
+            # A streamed answer is over when its last byte is, not when its first is ready.
+            response.call_on_close(partial(self._account_safely, request, response))
+        return response
+
+    def _account_safely(self, request: Request, response: Response) -> None:
+        # The answer is made: whatever fails from here on is not its fault.
+        try:
+            _account(request, response)
+            for observer in self._observers:
+                observer()
+        except Exception:
+            log.exception("request_not_accounted")
+
+
+def _account(request: Request, response: Response) -> None:
+    seconds = (perf_counter_ns() - request.started_ns) / 1e9
+    route, status = request.route, response.status_code
+    metrics.observe_request(request.method, route, status, seconds)
+    if request.path in UNLOGGED_PATHS:
+        return
+    log_access(
+        method=request.method,
+        route=route,
+        path=request.path,
+        status=status,
+        duration_ms=round(seconds * 1000, 3),
+        bytes=response.content_length or 0,
+        remote_addr=request.remote_addr,
+    )

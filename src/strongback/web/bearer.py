@@ -1,0 +1,36 @@
+"""Reads an Authorization header (RFC 6750, section 2.1)."""
+
+from __future__ import annotations
+
+from strongback.auth.authenticator import Authenticator
+from strongback.auth.exceptions import CHALLENGE
+from strongback.auth.principal import Principal
+from strongback.auth.token import InvalidToken
+from strongback.exceptions import Unauthorized
+from strongback.web.guard import Authenticate
+
+_REJECTED = f'{CHALLENGE}, error="invalid_token", error_description="{{reason}}"'
+
+
+def bearer(authenticator: Authenticator) -> Authenticate:
+    """The function that finds out who sends an Authorization header."""
+
+    def authenticate(header: str) -> Principal:
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthorized(headers={"WWW-Authenticate": CHALLENGE})
+        try:
+            return authenticator.principal_of(token.strip(" "))
+        except InvalidToken as error:
+            # The same words whatever is wrong: a forger learns nothing from them.
+            raise _rejected() from error
+
+    return authenticate
+
+
+def _rejected() -> Unauthorized:
+    challenge = _REJECTED.format(reason="The access token is not valid or no longer good.")
+    return Unauthorized(
+        "The access token is not valid or no longer good.",
+        headers={"WWW-Authenticate": challenge},
+    )

@@ -1,0 +1,157 @@
+"""APIBlueprint: declares a slice's routes, and binds each view to what it declares."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any, cast
+
+from flask import current_app
+from flask_openapi.blueprint import APIBlueprint as OpenAPIBlueprint
+from flask_openapi.utils import parse_rule
+from pydantic import BaseModel
+
+from strongback.auth.principal import Principal
+from strongback.paging import Window
+from strongback.web.document import SECURITY_SCHEME
+from strongback.web.guard import Authenticate, Need, admit, need_of
+from strongback.web.idempotency import PARAMETER, answer_once, claim_of, is_idempotent
+from strongback.web.limit import early_limits, spent_early
+from strongback.web.linking import link_header
+from strongback.web.request import Request, Response, current_request
+from strongback.web.row import writer_of
+from strongback.web.validation import Reader, file_fields, read, reader_of
+
+View = Callable[..., Any]
+_LOCATIONS = ("header", "cookie", "path", "query", "form", "body")
+
+
+def name_operation(*, name: str, **_: object) -> str:
+    """An operation is called as its view is; client generators make a method of it."""
+    return name
+
+
+class APIBlueprint(OpenAPIBlueprint):
+    """The routes of one slice.
+
+    Args:
+        name: The slice's name, which is also its tag in the document.
+        import_name: `__name__` of the module.
+        url_prefix: Where the routes begin.
+    """
+
+    def __init__(self, name: str, import_name: str, *, url_prefix: str) -> None:
+        super().__init__(
+            name,
+            import_name,
+            url_prefix=url_prefix,
+            abp_tags=[{"name": name}],
+            operation_id_callback=name_operation,
+        )
+
+    def _collect_openapi_info(self, rule: str, func: Any, **options: Any) -> Any:  # noqa: ANN401
+        # flask-openapi takes `func.view` in place of its own wrapper where it is set. Its wrapper
+        # builds JSON schemas on every request and reads forms through json.loads; ours is
+        # prepared here, once.
+        need = need_of(func)
+        if not need.is_public:
+            options["security"] = [{SECURITY_SCHEME: [str(need.permission)]}]
+        models = super()._collect_openapi_info(rule, func, **options)
+        declared = dict(zip(_LOCATIONS, models, strict=True))
+        readers = [(where, reader_of(where, model)) for where, model in declared.items() if model]
+        view = bind(func, need, readers, answer_model(options.get("responses") or {}))
+        form = declared["form"]
+        func.view = with_files(view) if form and file_fields(form) else view
+        if is_idempotent(func):
+            self._document_key(rule, options["method"])
+        return models
+
+    def _document_key(self, rule: str, method: str) -> None:
+        path = self.paths[parse_rule(rule, url_prefix=self.url_prefix)]
+        operation = getattr(path, method.lower())
+        operation.parameters = [*(operation.parameters or ()), PARAMETER]
+
+
+def answer_model(responses: dict[Any, Any]) -> type[BaseModel] | None:
+    """The model of the successful answer, if the route declares one."""
+    for status, model in responses.items():
+        if 200 <= int(status) < 300 and inspect.isclass(model):  # noqa: PLR2004  2xx
+            return cast("type[BaseModel]", model)
+    return None
+
+
+def bind(
+    view: View, need: Need, readers: list[tuple[str, Reader]], model: type[BaseModel] | None
+) -> View:
+    """Wrap a view: admit its caller, read its parameters, give its answer the declared shape."""
+    shape = shaper_of(model)
+    takes_principal = "principal" in inspect.signature(view).parameters
+    takes_key = is_idempotent(view)
+    limits = early_limits(view)
+
+    @functools.wraps(view)
+    def bound(**_: object) -> object:
+        request = current_request()
+        principal = admit(request, need, _authenticate)
+        with spent_early(limits, request) if limits else nullcontext():
+            return answer(request, principal)
+
+    def answer(request: Request, principal: Principal | None) -> object:
+        claim = claim_of(request) if takes_key else None
+        values: dict[str, Any] = read(request, readers)
+        if takes_principal:
+            values["principal"] = principal
+        if claim is not None:
+            return answer_once(claim, lambda: shape(view(**values)))
+        return shape(view(**values))
+
+    return bound
+
+
+def with_files(view: View) -> View:
+    """Let the body of a view that takes files be larger than others, and close them after it."""
+
+    @functools.wraps(view)
+    def bound(**arguments: object) -> object:
+        request = current_request()
+        request.max_content_length = cast("Any", current_app).settings.web_max_upload
+        try:
+            return view(**arguments)
+        finally:
+            request.close()  # a large one is a file on the disk
+
+    return bound
+
+
+def _authenticate(header: str) -> Principal:
+    authenticate: Authenticate = current_app.extensions["authenticate"]
+    return authenticate(header)
+
+
+def shaper_of(model: type[BaseModel] | None) -> Callable[[Any], Any]:
+    """The function that turns a row, a window of rows or a mapping into the declared answer."""
+    if model is None:
+        return lambda result: result
+    validate = model.__pydantic_validator__.validate_python
+    ready = (model, Response, Exception, type(None))
+    writer = writer_of(model)
+
+    def shape(result: Any) -> Any:  # noqa: ANN401  whatever the view returned
+        if isinstance(result, ready):
+            return result
+        if type(result) is tuple:
+            return (shape(result[0]), *result[1:])
+        if isinstance(result, Window):
+            links = ("Link", link_header(result))
+            body = writer.window(result) if writer else None
+            if body is None:
+                return validate(result), dict([links])
+            response = Response.of_data(body)
+            response.common = [links]
+            return response
+        body = writer.one(result) if writer else None
+        return validate(result) if body is None else Response.of_data(body)
+
+    return shape

@@ -1,0 +1,120 @@
+"""Cross-origin requests, by the Fetch standard, from the origins of `WEB_CORS_ORIGINS`.
+
+There are no credentials: callers are known by their bearer token, and there is no cookie that a
+foreign page could ride on. An origin that is not on the list gets no header, and its browser
+refuses. With an empty list nothing is installed and nothing is paid.
+
+Headers are added outside of Flask, on the way to the server, because every answer needs them: a
+browser does not let a page read a 304, 401 or 500 without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from flask import Flask, current_app
+
+from strongback.config import ANY_ORIGIN
+from strongback.web.request import Response, current_request
+
+WSGIApp = Callable[[Any, Any], Iterable[bytes]]
+Start = Callable[..., object]
+"""PEP 3333's start_response."""
+Header = tuple[str, str]
+
+ALLOWED_HEADERS = (
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, If-None-Match,"
+    " If-Unmodified-Since, X-Request-ID"
+)
+EXPOSED_HEADERS = (
+    "Allow, Content-Location, ETag, Idempotency-Replayed, Link, Location, RateLimit,"
+    " RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-ID"
+)
+"""Every header of an answer that the guide names for clients, but for those that any page may read
+(Fetch, 4.5)."""
+MAX_AGE = "7200"
+"""Seconds for which a browser remembers a preflight; Chromium keeps none longer."""
+_RESOURCE_POLICY = "cross-origin-resource-policy"
+
+
+def init_cors(app: Flask, origins: Sequence[str]) -> None:
+    """Let pages of these origins call the application.
+
+    Args:
+        app: Where.
+        origins: As browsers send them, or `*` for all.
+    """
+    if not origins:
+        return
+    cors = CORS(app.wsgi_app, origins)
+    app.wsgi_app = cors  # type: ignore[method-assign]  # as Flask's docs wrap it
+    app.before_request(cors.answer_preflight)
+
+
+class CORS:
+    """Adds the headers to every answer, and answers preflights.
+
+    Args:
+        wsgi_app: What answers everything else.
+        origins: The allowed ones.
+    """
+
+    def __init__(self, wsgi_app: WSGIApp, origins: Sequence[str]) -> None:
+        self._wsgi_app = wsgi_app
+        self._origins = frozenset(origins)
+
+    def __call__(self, environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
+        """Answer a request."""
+        allowed = self._allow(environ.get("HTTP_ORIGIN"))
+
+        def start(status: str, headers: list[Header], exc_info: object = None) -> object:
+            headers = _vary(headers)
+            if allowed:
+                headers = _share(headers, allowed)
+            return start_response(status, headers, exc_info)
+
+        return self._wsgi_app(environ, start)
+
+    def answer_preflight(self) -> Response | None:
+        """Say which methods and headers the route takes (Fetch, section 3.3.5)."""
+        request = current_request()
+        environ = request.environ
+        if request.method != "OPTIONS" or "HTTP_ACCESS_CONTROL_REQUEST_METHOD" not in environ:
+            return None
+        if request.url_rule is None or not self._allow(environ.get("HTTP_ORIGIN")):
+            return None  # 404, or the automatic answer
+        allow = current_app.make_default_options_response().headers["Allow"]
+        response = Response(b"", 204, headers={"Allow": allow})
+        del response.headers["Content-Type"]
+        response.headers["Access-Control-Allow-Methods"] = allow
+        response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
+        response.headers["Access-Control-Max-Age"] = MAX_AGE
+        return response
+
+    def _allow(self, origin: str | None) -> str | None:
+        """The value of Access-Control-Allow-Origin, if there is to be one."""
+        if origin is None:
+            return None
+        if ANY_ORIGIN in self._origins:
+            return ANY_ORIGIN
+        return origin if origin in self._origins else None
+
+
+def _vary(headers: list[Header]) -> list[Header]:
+    # On answers without CORS headers too, or a cache would hand those to an allowed origin.
+    for index, (name, value) in enumerate(headers):
+        if name.lower() == "vary":
+            varied = [*headers]
+            varied[index] = (name, f"{value}, Origin")
+            return varied
+    return [*headers, ("Vary", "Origin")]
+
+
+def _share(headers: list[Header], allowed: str) -> list[Header]:
+    return [
+        *(header for header in headers if header[0].lower() != _RESOURCE_POLICY),
+        ("Access-Control-Allow-Origin", allowed),
+        ("Access-Control-Expose-Headers", EXPOSED_HEADERS),
+        ("Cross-Origin-Resource-Policy", "cross-origin"),
+    ]

@@ -1,0 +1,214 @@
+"""The OpenAPI 3.1 document at `/openapi.json`, and the page at `/docs` that shows it offline."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import cache
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from flask import send_from_directory, url_for
+from flask_openapi.openapi import OpenAPI
+
+from strongback.auth.permission import Permission
+from strongback.exceptions import PreconditionFailed
+from strongback.schema import Problem
+from strongback.web.conditional import is_expected, is_fresh, not_modified
+from strongback.web.error import PROBLEM_JSON
+from strongback.web.json import dump
+from strongback.web.request import Response, current_request
+
+ASSETS = Path(str(files("flask_openapi_swagger") / "templates" / "swagger"))
+STATIC = Path(__file__).resolve().parents[1] / "static"
+
+# Swagger UI sets styles on elements and draws its icons from data: addresses. All else is ours.
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<link rel="icon" href="/docs/assets/images/swagger.svg">
+<link rel="stylesheet" href="/docs/assets/css/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<noscript>Without JavaScript, read <a href="/openapi.json">the document itself</a>.</noscript>
+<script src="/docs/assets/js/swagger-ui-bundle.js"></script>
+<script src="/docs/static/docs.js"></script>
+</body>
+</html>
+"""
+_HEADERS: dict[str, Any] = {
+    "X-Request-ID": {
+        "description": "The request's id: the one sent, if it was well formed, or a new one.",
+        "schema": {"type": "string"},
+    },
+}
+_READ_HEADERS: dict[str, Any] = {
+    "ETag": {
+        "description": "The version; as `If-None-Match` it spares an unchanged body.",
+        "schema": {"type": "string"},
+    },
+}
+_LIST_HEADERS: dict[str, Any] = {
+    "Link": {
+        "description": "The list's neighbouring parts (RFC 8288).",
+        "schema": {"type": "string"},
+    },
+}
+SECURITY_SCHEME = "oauth2"
+"""The name that operations refer to."""
+TOKEN_ENDPOINT = "auth.issue_token"  # noqa: S105  a name
+"""The view that the page's Authorize button sends names and passwords to."""
+_METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def init_document(
+    app: OpenAPI, title: str, address: str, permissions: Collection[Permission]
+) -> None:
+    """Serve the document and its page.
+
+    Args:
+        app: The application.
+        title: Title of the page.
+        address: Where clients reach the server. What a request claims in its `Host` must not
+            decide to whom the page's Authorize button sends a password.
+        permissions: What a token can be narrowed to.
+    """
+    app.openapi_version = "3.1.0"
+
+    @cache
+    def written() -> bytes:
+        token_url = address + url_for(TOKEN_ENDPOINT)
+        return dump(complete(app.api_doc, token_url, permissions))
+
+    def openapi() -> Response:
+        """The API's document."""
+        return Response.of_data(written())
+
+    def docs() -> Response:
+        """The page that shows the document."""
+        page = PAGE.format(title=escape(title))
+        return Response(
+            page, mimetype="text/html", headers={"Content-Security-Policy": PAGE_POLICY}
+        )
+
+    app.add_url_rule("/openapi.json", view_func=openapi)
+    app.add_url_rule("/docs", view_func=docs)
+    app.add_url_rule("/docs/assets/<path:name>", "docs_assets", _folder(ASSETS))
+    app.add_url_rule("/docs/static/<path:name>", "docs_static", _folder(STATIC))
+
+
+def _folder(folder: Path) -> Any:  # noqa: ANN401  a view
+    def serve(name: str) -> Any:  # noqa: ANN401  Flask's own response
+        # Werkzeug's own conditions fail on absurd dates, and answer 412 with the file.
+        response = send_from_directory(folder, name, max_age=3600, conditional=False)
+        tag, _ = response.get_etag()
+        request = current_request()
+        if tag and not is_expected(request, tag, None):
+            response.close()
+            return PreconditionFailed()
+        if tag and is_fresh(request, tag, None):
+            response.close()
+            return not_modified(request, tag, None)
+        return response
+
+    return serve
+
+
+def complete(
+    document: dict[str, Any], token_url: str, permissions: Collection[Permission]
+) -> dict[str, Any]:
+    """Add to the generated document what every operation of this application has."""
+    schemas = document["components"]["schemas"]
+    _add_schema(schemas, "Problem", Problem.model_json_schema(mode="serialization"))
+    for model in ("ValidationErrorModel", "UnprocessableEntity"):
+        schemas.pop(model, None)
+    document["components"]["securitySchemes"] = {
+        SECURITY_SCHEME: _security_scheme(token_url, permissions)
+    }
+    document["components"]["responses"] = {"Problem": _problem_response()}
+    for path in document["paths"].values():
+        for method in _METHODS:
+            if operation := path.get(method):
+                _complete_forms(operation, schemas)
+                _complete_operation(operation, method)
+    return document
+
+
+def _add_schema(schemas: dict[str, Any], name: str, schema: dict[str, Any]) -> None:
+    schemas.update(schema.pop("$defs", {}))
+    schemas[name] = _relocate(schema)
+
+
+def _relocate(node: Any) -> Any:  # noqa: ANN401  any part of a JSON document
+    """Point references at the document's components instead of the schema's own `$defs`."""
+    if isinstance(node, dict):
+        return {
+            key: (
+                value.replace("#/$defs/", "#/components/schemas/")
+                if key == "$ref"
+                else _relocate(value)
+            )
+            for key, value in node.items()
+        }
+    return [_relocate(item) for item in node] if isinstance(node, list) else node
+
+
+def _problem_response() -> dict[str, Any]:
+    shape = {"$ref": "#/components/schemas/Problem"}
+    return {
+        "description": "An error, in the one shape of all errors.",
+        "headers": _HEADERS,
+        "content": {
+            "application/json": {"schema": shape},
+            PROBLEM_JSON: {"schema": {"type": "object"}},
+        },
+    }
+
+
+def _security_scheme(token_url: str, permissions: Collection[Permission]) -> dict[str, Any]:
+    """How the page's Authorize button signs in."""
+    scopes = {str(item): item.description for item in permissions}
+    flow = {"tokenUrl": token_url, "refreshUrl": token_url, "scopes": scopes}
+    return {
+        "type": "oauth2",
+        "description": "Sign in with an account's name and password. No client secret is needed.",
+        "flows": {"password": flow},
+    }
+
+
+def _complete_forms(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    content = operation.get("requestBody", {}).get("content", {})
+    form = content.pop("multipart/form-data", None)
+    if form is None:
+        return
+    schema = schemas[form["schema"]["$ref"].rpartition("/")[2]]
+    if not any(field.get("format") == "binary" for field in schema["properties"].values()):
+        # The plain type first: it is what the page sends, and what OAuth asks for.
+        content["application/x-www-form-urlencoded"] = form
+    content["multipart/form-data"] = form
+
+
+def _complete_operation(operation: dict[str, Any], method: str) -> None:
+    responses = operation["responses"]
+    responses.pop("422", None)  # the generator's own shape, which is not ours
+    for status, response in responses.items():
+        response["headers"] = _HEADERS | response.get("headers", {})
+        if method == "get" and status == "200":
+            response["headers"] |= _READ_HEADERS
+            if any(
+                parameter["name"] == "page_size" for parameter in operation.get("parameters", ())
+            ):
+                response["headers"] |= _LIST_HEADERS
+    if method == "get" and "200" in responses:
+        responses["304"] = {"description": "The client's copy is the current one."}
+    responses["default"] = {"$ref": "#/components/responses/Problem"}

@@ -1,0 +1,163 @@
+"""Turns every exception into the one shape of error, in the form and language asked for."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, current_app
+from werkzeug.exceptions import HTTPException
+from werkzeug.http import HTTP_STATUS_CODES
+
+from strongback.exceptions import (
+    CATALOGUE,
+    APIException,
+    GatewayTimeout,
+)
+from strongback.log.setup import get_logger
+from strongback.web.json import dump
+from strongback.web.request import Request, Response, current_request
+from strongback.web.translation import translate
+
+log = get_logger(__name__)
+
+MAX_ACCEPT = 1024
+"""Characters of an Accept header that are looked at."""
+PROBLEM_JSON = "application/problem+json"
+Converter = Callable[[Any], APIException | None]
+"""Gives the error to answer with, or None where the exception is a defect after all."""
+
+# A status that no class of ours stands for keeps the number of its family.
+_FAMILY = {4: 10001, 5: 10000}
+_BY_STATUS = {cls.code: cls for cls in reversed(CATALOGUE.values())}
+
+
+class ErrorRegistry:
+    """Which exceptions of third parties are answers, and which."""
+
+    def __init__(self) -> None:
+        self._converters: dict[type[Exception], Converter] = {
+            TimeoutError: lambda _: GatewayTimeout()
+        }
+
+    def register(self, kind: type[Exception], converter: Converter) -> None:
+        """Convert exceptions of this type and its subclasses; the nearest type wins."""
+        self._converters[kind] = converter
+
+    def convert(self, error: Exception) -> APIException | None:
+        """The answer for this exception, or None if it is a defect."""
+        for kind in type(error).__mro__:
+            if converter := self._converters.get(kind):
+                return converter(error)
+        return None
+
+
+def init_errors(app: Flask) -> ErrorRegistry:
+    """Answer every exception of the application; third parties' by the registry."""
+    app.extensions["errors"] = registry = ErrorRegistry()
+    app.register_error_handler(APIException, answer)
+    app.register_error_handler(HTTPException, answer_http)
+    app.register_error_handler(Exception, answer_other)
+    return registry
+
+
+def answer(error: APIException) -> Response:
+    """Answer one of our own errors."""
+    if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.warning("request_refused", error_code=error.error_code, reason=str(error))
+    return render(error)
+
+
+def answer_http(error: HTTPException) -> Response | HTTPException:
+    """Answer an error that Werkzeug or Flask raised, keeping its headers (`Allow`, and so on)."""
+    if error.code is None or error.code < HTTPStatus.BAD_REQUEST or error.response is not None:
+        return error  # a redirect, or a ready-made response in an exception's clothes
+    headers = {
+        name: value
+        for name, value in error.get_headers()
+        if name.lower() not in {"content-type", "content-length"}
+    }
+    if kind := _BY_STATUS.get(error.code):
+        return render(kind(headers=headers))
+    other = APIException(_phrase(error.code), headers=headers)
+    other.code, other.error_code = error.code, _FAMILY[error.code // 100]
+    return render(other)
+
+
+def answer_other(error: Exception) -> Response:
+    """Answer what nobody foresaw: nothing leaks, and the log has the whole traceback."""
+    registry: ErrorRegistry = current_app.extensions["errors"]
+    if known := registry.convert(error):
+        # Of a database's error what the driver says: SQLAlchemy adds the statement to it.
+        reason = str(getattr(error, "orig", None) or error)
+        kind, answer = type(error).__name__, type(known).__name__
+        log.warning("dependency_failed", error=kind, reason=reason, answer=answer)
+        return render(known)
+    log.error("unhandled_exception", exc_info=error)
+    return render(APIException(), traceback.format_exception(error) if current_app.debug else None)
+
+
+def render(error: APIException, trace: list[str] | None = None) -> Response:
+    """Write an error in the one shape, or as RFC 9457 where the client asks for that.
+
+    Args:
+        error: What to say; its message and those of its fields are translated.
+        trace: The traceback's lines, for a developer's eyes.
+    """
+    request = current_request()
+    facts = _facts(error, request) | ({"traceback": trace} if trace else {})
+    if wants_problem(request):
+        response = Response(dump(_problem(facts)), error.code, mimetype=PROBLEM_JSON)
+    else:
+        response = Response(dump(facts), error.code)
+    response.headers.update(error.headers)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Content-Language"] = request.locale
+    response.vary.update(("Accept", "Accept-Language"))
+    return response
+
+
+def _facts(error: APIException, request: Request) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "code": error.code,
+        "error_code": error.error_code,
+        "message": _say(error.message, error, request),
+        "request_id": request.id,
+    }
+    if error.errors:
+        facts["errors"] = [
+            field | {"message": _say(field["message"], error, request)} for field in error.errors
+        ]
+    return facts | error.extra
+
+
+def _say(text: str, error: APIException, request: Request) -> str:
+    text = translate(text, request.locale)
+    return text.format(**error.params) if error.params else text
+
+
+def wants_problem(request: Request) -> bool:
+    """Whether the client prefers RFC 9457 over plain JSON; not from a list beyond all need."""
+    # Werkzeug looks for the ends of blanks in the square of their number.
+    if len(request.environ.get("HTTP_ACCEPT", "")) > MAX_ACCEPT:
+        return False
+    accepted = request.accept_mimetypes
+    return accepted.best_match(("application/json", PROBLEM_JSON)) == PROBLEM_JSON
+
+
+def _phrase(code: int) -> str:
+    return HTTP_STATUS_CODES.get(code, "Error")  # somebody's own status has no phrase
+
+
+def _problem(facts: dict[str, Any]) -> dict[str, Any]:
+    """RFC 9457's own members, then ours as extensions."""
+    code, text = facts.pop("code"), facts.pop("message")
+    return {
+        "type": f"urn:strongback:error:{facts['error_code']}",
+        "title": _phrase(code),
+        "status": code,
+        "detail": text,
+        "instance": current_request().path,
+    } | facts

@@ -1,0 +1,98 @@
+"""Probes: is the process alive, and can it do its work?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from time import perf_counter
+from typing import Literal
+
+from flask_openapi.openapi import OpenAPI
+from pydantic import Field
+
+from strongback.log.setup import get_logger
+from strongback.schema import Schema
+from strongback.web.blueprint import APIBlueprint
+from strongback.web.guard import public
+
+log = get_logger(__name__)
+
+Check = Callable[[], object]
+"""Raises if the service cannot be used; must give up by itself within a few seconds.
+
+What it returns is reported if it is a `dict` of figures."""
+
+
+class Liveness(Schema):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class ServiceState(Schema):
+    """One backing service."""
+
+    status: Literal["ok", "unavailable"]
+    """Whether it answered."""
+    latency_ms: float
+    """Milliseconds until it answered or was given up."""
+    figures: dict[str, float] = Field(default_factory=dict)
+    """What else it says of itself."""
+
+
+class Readiness(Schema):
+    """The whole, and each backing service."""
+
+    status: Literal["ok", "unavailable"]
+    """`ok` if every service is that this process cannot work without."""
+    services: dict[str, ServiceState]
+    """By name."""
+
+
+def init_health(
+    app: OpenAPI, checks: dict[str, Check], optional: dict[str, Check] | None = None
+) -> None:
+    """Serve `/livez` and `/readyz`.
+
+    Args:
+        app: Where.
+        checks: What readiness depends on, by name.
+        optional: What is reported too, but can be done without: if it counted, every process would
+            be taken out of service at once for the loss of something that each survives.
+    """
+    reported = checks | (optional or {})
+    api = APIBlueprint("operations", __name__, url_prefix="")
+
+    @api.get("/livez", responses={200: Liveness})
+    @public
+    def check_liveness() -> tuple[Liveness, dict[str, str]]:
+        """Is the process alive? Touches no service: a restart would not mend those."""
+        return Liveness(), {"Cache-Control": "no-store"}
+
+    @api.get("/readyz", responses={200: Readiness, 503: Readiness})
+    @public
+    def check_readiness() -> tuple[Readiness, int, dict[str, str]]:
+        """Can this process do its work? Asks each backing service."""
+        services = {name: _ask(name, check) for name, check in reported.items()}
+        ready = all(services[name].status == "ok" for name in checks)
+        report = Readiness(status="ok" if ready else "unavailable", services=services)
+        status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
+        return report, status, {"Cache-Control": "no-store"}
+
+    app.register_api(api)
+
+
+def _ask(name: str, check: Check) -> ServiceState:
+    started = perf_counter()
+    status: Literal["ok", "unavailable"] = "ok"
+    figures: object = None
+    try:
+        figures = check()
+    except Exception as error:  # noqa: BLE001  whatever a driver raises means: not usable
+        log.warning("service_unavailable", service=name, error=type(error).__name__)
+        status = "unavailable"
+    return ServiceState(
+        status=status,
+        latency_ms=round((perf_counter() - started) * 1000, 3),
+        figures=figures if isinstance(figures, dict) else {},
+    )

@@ -1,0 +1,99 @@
+"""The request and the response, with what every one of them carries."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any, Self
+
+from flask import Request as FlaskRequest
+from flask import Response as FlaskResponse
+from flask import request as flask_request
+from flask.globals import request_ctx
+from werkzeug.exceptions import MethodNotAllowed
+
+from strongback.auth.principal import Principal
+from strongback.schema import Validators
+from strongback.web.translation import choose_locale
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+_SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+
+
+class Request(FlaskRequest):
+    """A request that knows its id, its start and its caller's language."""
+
+    def __init__(self, environ: dict[str, Any], *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(environ, *args, **kwargs)
+        self.started_ns = perf_counter_ns()
+        self.validators: Validators | None = None
+        self.principal: Principal | None = None
+        given = environ.get("HTTP_X_REQUEST_ID")
+        # An id from outside reaches logs and headers, so only harmless characters are taken over.
+        self.id = given if given and _SAFE_ID.fullmatch(given) else secrets.token_hex(16)
+
+    @cached_property
+    def locale(self) -> str:
+        """The language of this request's messages: `en` or `zh`."""
+        return choose_locale(self.accept_languages)
+
+    @property
+    def route(self) -> str:
+        """The matched route's pattern, or `unmatched`: few values, unlike the path."""
+        if self.url_rule is not None:
+            return self.url_rule.rule
+        adapter, error = request_ctx.url_adapter, self.routing_exception
+        if adapter and isinstance(error, MethodNotAllowed) and error.valid_methods:
+            # The path is known, so it counts for its route and not as a stranger's.
+            rule, _ = adapter.match(method=next(iter(error.valid_methods)), return_rule=True)
+            return rule.rule
+        return "unmatched"
+
+
+class Response(FlaskResponse):
+    """A response that is JSON unless something else is said.
+
+    Werkzeug copies and searches a response's headers several times on their way out. An answer
+    that is nothing but data (`of_data`) is sent without that, which halves its cost.
+    """
+
+    default_mimetype = "application/json"
+    common: Sequence[tuple[str, str]] = ()
+    """Headers that every answer gets, unless it has its own of that name; added on the way out."""
+    is_data = False
+    """Whether it is a body of bytes, and has no headers but type and length."""
+    is_taggable = False
+    """Whether it may get an entity tag: data whose caching nobody has decided otherwise."""
+
+    @classmethod
+    def of_data(cls, body: bytes) -> Self:
+        """A 200 of ready JSON."""
+        response = cls(body, 200, content_type=cls.default_mimetype)
+        response.is_data = response.is_taggable = True
+        return response
+
+    def get_wsgi_response(
+        self, environ: WSGIEnvironment
+    ) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
+        """What the server is handed: body, status line and headers."""
+        if self.is_data:
+            body = () if environ["REQUEST_METHOD"] == "HEAD" else self.response
+            return body, self.status, [*self.headers.to_wsgi_list(), *self.common]  # type: ignore[return-value]  # bytes, as of_data was given
+        body, status, headers = super().get_wsgi_response(environ)
+        own = {name.lower() for name, _ in headers}
+        added = (item for item in self.common if item[0].lower() not in own)
+        return body, status, [*headers, *added]
+
+
+def current_request() -> Request:
+    """The request being answered.
+
+    Raises:
+        RuntimeError: No request is being answered.
+    """
+    return flask_request._get_current_object()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001  Werkzeug's documented way to the object

@@ -1,0 +1,205 @@
+"""The metrics of all workers of this machine, added up by whichever of them is asked.
+
+Each worker counts in its own memory, and writes to a file of its own what it has counted, at most
+twice a second and only after it has counted something. The one that is asked reads the others'
+files. A full disk makes their figures old, and breaks nothing; files that are mapped into memory,
+which prometheus-client offers for this, would end the process instead (SIGBUS).
+
+The files of workers that have ended become one, so that the work of a scrape grows with the
+workers that live, however often they are replaced. No sum goes back by that: whoever reads or
+merges holds the folder's lock, and the merged file names what it contains, should its writer end
+before it has removed the rest.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+from prometheus_client import REGISTRY
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from strongback.log.setup import get_logger
+
+log = get_logger(__name__)
+
+INTERVAL = 0.5
+"""Seconds between two times that a worker writes."""
+SUMS = frozenset({"counter", "histogram", "summary"})
+"""Kinds of metrics of which the sum over all workers says something."""
+ENDED = "ended.json"
+"""The file of all workers that have ended."""
+
+Families = list[Any]
+"""Metrics with their samples, as JSON holds them."""
+
+
+class SharedMetrics(Collector):
+    """Writes what this process has counted, and reads what all have.
+
+    Args:
+        folder: Where the workers keep their files.
+        changed: Set by whoever counts.
+    """
+
+    def __init__(self, folder: Path, changed: threading.Event) -> None:
+        self._folder = folder
+        # No two processes ever have the same name, though numbers of processes come again.
+        self._path = folder / f"{os.getpid()}-{token_hex(8)}.json"
+        self._changed = changed
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._write_on, name="metrics", daemon=True)
+        self._is_failing = False
+
+    def start(self) -> None:
+        """Begin to write; a worker that starts has often come for one that has ended."""
+        self._read_others()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write for the last time: what has been counted stays counted."""
+        self._stopping.set()
+        self._changed.set()
+        self._thread.join()
+
+    def _write_on(self) -> None:
+        while not self._stopping.is_set():
+            self._changed.wait()
+            self._changed.clear()
+            self.write()
+            self._stopping.wait(INTERVAL)
+
+    def write(self) -> None:
+        """Write what has been counted so far; where that fails the figures before it remain."""
+        try:
+            _replace(self._path, list(_own_families()))
+            self._is_failing = False
+        except OSError as error:
+            if not self._is_failing:
+                self._is_failing = True
+                log.warning("metrics_not_shared", path=str(self._path), reason=str(error))
+
+    def collect(self) -> Iterable[Metric]:
+        """The sums over all workers, as Prometheus wants them."""
+        for name, kind, documentation, values in _sum([_own_families(), *self._read_others()]):
+            metric = Metric(name, documentation, kind)
+            for sample, labels, value in values:
+                metric.add_sample(sample, labels, value)
+            yield metric
+
+    def _read_others(self) -> list[Families]:
+        """What the other workers have written, those that have ended as one."""
+        try:
+            with _locked(self._folder):
+                return self._read_and_merge()
+        except OSError as error:
+            log.warning("metrics_not_read", path=str(self._folder), reason=str(error))
+            return []
+
+    def _read_and_merge(self) -> list[Families]:
+        merged = _read(self._folder / ENDED) or {"contains": [], "families": []}
+        living: list[Families] = []
+        ended: list[Families] = []
+        paths: list[Path] = []
+        for path in sorted(self._folder.glob("*-*.json")):
+            if path.name in merged["contains"]:
+                path.unlink()
+            elif path != self._path:
+                # Asked before the file is read: whoever has ended by now writes no more.
+                is_living = _is_living(path)
+                families = _read(path) or []
+                (living if is_living else ended).append(families)
+                if not is_living:
+                    paths.append(path)
+        families = merged["families"]
+        if ended:
+            families = _sum([families, *ended])
+            self._merge(families, paths)
+        return [families, *living]
+
+    def _merge(self, families: Families, paths: list[Path]) -> None:
+        contains = [path.name for path in paths]
+        try:
+            _replace(self._folder / ENDED, {"contains": contains, "families": families})
+            for path in paths:
+                path.unlink()
+                path.with_suffix(".new").unlink(missing_ok=True)
+        except OSError as error:  # a full disk: they stay, and are added up at each scrape
+            log.warning("metrics_not_merged", path=str(self._folder), reason=str(error))
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    # The folder itself, so that no file need be made on a disk that may be full.
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_living(path: Path) -> bool:
+    # Where a process has the id of one that has ended, its file waits until that one ends too.
+    try:
+        os.kill(int(path.name.partition("-")[0]), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _replace(path: Path, content: object) -> None:
+    beside = path.with_suffix(".new")
+    beside.write_text(json.dumps(content))
+    beside.replace(path)
+
+
+def _read(path: Path) -> Any:  # noqa: ANN401  what JSON holds
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        log.warning("metrics_not_read", path=str(path), reason=str(error))
+        return None
+
+
+def _sum(sources: Iterable[Iterable[list[Any]]]) -> Families:
+    families: dict[str, tuple[str, str]] = {}
+    sums: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], float]] = {}
+    for source in sources:
+        for name, kind, documentation, values in source:
+            families.setdefault(name, (kind, documentation))
+            samples = sums.setdefault(name, {})
+            for sample, labels, value in values:
+                key = (sample, tuple(labels.items()))
+                samples[key] = samples.get(key, 0.0) + value
+    return [
+        [
+            name,
+            *families[name],
+            [[sample, dict(labels), value] for (sample, labels), value in sums[name].items()],
+        ]
+        for name in families
+    ]
+
+
+def _own_families() -> Iterator[list[Any]]:
+    for metric in REGISTRY.collect():
+        if metric.type in SUMS:
+            values = [
+                [sample.name, sample.labels, sample.value]
+                for sample in metric.samples
+                if sample.name != f"{metric.name}_created"
+            ]
+            yield [metric.name, metric.type, metric.documentation, values]

@@ -1,0 +1,244 @@
+"""Reads a view's declared parameters from the request, and refuses what does not fit.
+
+A parameter named `path`, `query`, `header`, `form` or `body` and annotated with a pydantic model
+is filled from that part of the request. Wrong fields are reported with their locations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, get_args, get_origin
+
+import orjson
+from flask_openapi.models.file import FileStorage as OpenAPIFile
+from pydantic import BaseModel, ValidationError
+from werkzeug.datastructures import FileStorage, MultiDict
+
+from strongback.exceptions import BadRequest, FieldError, UnsupportedMediaType, ValidationFailed
+from strongback.web.request import Request
+from strongback.web.translation import translate
+
+Model = type[BaseModel]
+Reader = Callable[[Request], BaseModel]
+MAX_ERRORS = 20
+"""Wrong fields that an answer lists; it counts all of them."""
+FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+class UploadedFile(OpenAPIFile):
+    """One uploaded file: the type of a field in a form."""
+
+    @classmethod
+    def validate(cls, value: object, *_args: object, **_options: object) -> FileStorage:
+        """Refuse what came several times, of which a view would not know which is meant."""
+        if not isinstance(value, FileStorage):
+            raise ValueError("Send exactly one file.")  # noqa: TRY004  pydantic takes this one
+        return value
+
+
+def reader_of(location: str, model: Model) -> Reader:
+    """The function that fills the model from one part of a request.
+
+    Everything that can be known from the model is worked out here, once, at registration.
+
+    Args:
+        location: `path`, `query`, `header`, `form` or `body`.
+        model: What the view declares.
+    """
+    make = {
+        "path": _path_reader,
+        "query": _query_reader,
+        "header": _header_reader,
+        "form": _form_reader,
+        "body": _body_reader,
+    }[location]
+    return make(model)
+
+
+def read(request: Request, readers: Iterable[tuple[str, Reader]]) -> dict[str, BaseModel]:
+    """Fill every declared parameter.
+
+    Raises:
+        ValidationFailed: Fields are wrong; the first are listed, whatever their location, and all
+            are counted.
+        BadRequest: The body is not JSON.
+        UnsupportedMediaType: The body's type is not one that the view reads.
+    """
+    values: dict[str, BaseModel] = {}
+    errors: list[FieldError] = []
+    total = 0
+    for location, reader in readers:
+        try:
+            values[location] = reader(request)
+        except ValidationError as error:
+            total += error.error_count()
+            room = MAX_ERRORS - len(errors)
+            errors.extend(_field_errors(error, location, request.locale, room))
+    if errors:
+        raise _failed(errors, total)
+    return values
+
+
+def _failed(errors: list[FieldError], total: int) -> ValidationFailed:
+    failed = ValidationFailed(errors=errors)
+    if total > len(errors):
+        failed.extra["errors_total"] = total
+    return failed
+
+
+def _path_reader(model: Model) -> Reader:
+    validate = model.__pydantic_validator__.validate_python
+    return lambda request: validate(request.view_args or {})
+
+
+def _query_reader(model: Model) -> Reader:
+    validate, many = model.__pydantic_validator__.validate_python, _list_fields(model)
+    empty: dict[str, Any] = {}
+
+    def reader(request: Request) -> BaseModel:
+        if not request.environ.get("QUERY_STRING"):
+            return validate(empty)  # type: ignore[no-any-return]
+        return validate(_flatten(request.args, many))  # type: ignore[no-any-return]
+
+    return reader
+
+
+def _header_reader(model: Model) -> Reader:
+    validate = model.__pydantic_validator__.validate_python
+    names = [
+        (name, (field.alias or name).replace("_", "-"))
+        for name, field in model.model_fields.items()
+    ]
+
+    def reader(request: Request) -> BaseModel:
+        found = {name: request.headers.get(header) for name, header in names}
+        return validate(  # type: ignore[no-any-return]
+            {name: value for name, value in found.items() if value is not None}
+        )
+
+    return reader
+
+
+def _form_reader(model: Model) -> Reader:
+    validate, many = model.__pydantic_validator__.validate_python, _list_fields(model)
+    files = file_fields(model)
+    # What is not multipart holds no files.
+    accepted = FORM_TYPES[1:] if files else FORM_TYPES
+
+    def reader(request: Request) -> BaseModel:
+        _require_type(request, accepted)
+        # What should be a file and came as text counts as missing.
+        texts = {
+            name: text for name, text in _flatten(request.form, many).items() if name not in files
+        }
+        fields = texts | _flatten(request.files, many) if request.files else texts
+        return validate(fields)  # type: ignore[no-any-return]
+
+    return reader
+
+
+def _body_reader(model: Model) -> Reader:
+    validate = model.__pydantic_validator__.validate_json
+
+    def reader(request: Request) -> BaseModel:
+        _require_type(request, ("application/json",))
+        raw = request.get_data(cache=False)
+        if b"NaN" in raw or b"Infinity" in raw:
+            _refuse_non_finite(raw)
+        try:
+            return validate(raw)  # type: ignore[no-any-return]
+        except ValidationError as error:
+            if error.error_count() == 1:  # the list of all may be long
+                first = error.errors(include_url=False, include_input=False)[0]
+                if first["type"] == "json_invalid":
+                    raise _not_json(first.get("ctx", {})["error"]) from None
+            raise
+
+    return reader
+
+
+def _require_type(request: Request, accepted: tuple[str, ...]) -> None:
+    environ = request.environ
+    if environ.get("HTTP_CONTENT_ENCODING", "").strip().lower() not in {"", "identity"}:
+        # RFC 9110, section 15.5.16: an encoding that is not read is 415 with Accept-Encoding.
+        raise UnsupportedMediaType(headers={"Accept-Encoding": "identity"})
+    if environ.get("CONTENT_TYPE") not in accepted and request.mimetype not in accepted:
+        message = "The Content-Type must be {accepted}."
+        raise UnsupportedMediaType(
+            message,
+            params={"accepted": " / ".join(accepted)},
+            headers={"Accept": ", ".join(accepted)},
+        )
+
+
+def _refuse_non_finite(raw: bytes) -> None:
+    # RFC 8259 knows neither NaN nor Infinity; pydantic's parser takes both, this one does not.
+    try:
+        orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise _not_json(str(error)) from None
+
+
+def _not_json(reason: str) -> BadRequest:
+    return BadRequest("The body is not valid JSON: {reason}.", params={"reason": reason})
+
+
+def _list_fields(model: Model) -> frozenset[str]:
+    """The names, as sent, of fields that hold several values."""
+    return frozenset(
+        field.alias or name
+        for name, field in model.model_fields.items()
+        if any(_is_list(part) for part in (field.annotation, *get_args(field.annotation)))
+    )
+
+
+def file_fields(model: Model) -> frozenset[str]:
+    """The names, as sent, of fields that hold uploaded files."""
+    return frozenset(
+        field.alias or name
+        for name, field in model.model_fields.items()
+        if any(
+            isinstance(part, type) and issubclass(part, FileStorage)
+            for part in (field.annotation, *get_args(field.annotation))
+        )
+    )
+
+
+def _is_list(annotation: object) -> bool:
+    return (get_origin(annotation) or annotation) in {list, tuple, set, frozenset}
+
+
+def _flatten(values: MultiDict[str, Any], many: frozenset[str]) -> dict[str, Any]:
+    # A single field that is sent twice stays a list: ambiguous, and refused as a wrong type.
+    return {
+        name: found if name in many or len(found) > 1 else found[0]
+        for name, found in values.lists()
+    }
+
+
+def _field_errors(
+    error: ValidationError, location: str, locale: str, limit: int
+) -> list[FieldError]:
+    return [
+        {
+            "field": ".".join([location, *map(_printable, detail["loc"])]),
+            "message": _message(detail["type"], detail["msg"], detail.get("ctx", {}), locale),
+            "type": detail["type"],
+        }
+        for detail in error.errors(include_url=False, include_input=False)[:limit]
+    ]
+
+
+def _printable(part: int | str) -> str:
+    # The name of an unknown field is the client's own text: a lone surrogate in it cannot be
+    # written as UTF-8, and a long one is not worth echoing.
+    return str(part)[:100].encode("utf-8", "replace").decode()
+
+
+def _message(kind: str, english: str, context: dict[str, Any], locale: str) -> str:
+    if kind == "value_error":
+        return translate(english.removeprefix("Value error, "), locale)
+    # pydantic writes English itself; the catalogue has other languages' templates by error type.
+    name = f"pydantic.{kind}"
+    template = translate(name, locale)
+    return english if template == name else template.format_map(context)

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from app.core.permission import ROLES, Permission, Role, allowed
+from strongback.task.permission import TaskPermission
+
+
+def test_a_role_allows_more_than_the_one_below():
+    assert ROLES[Role.USER] < ROLES[Role.AUTHOR] < ROLES[Role.ADMIN]
+    assert ROLES[Role.ADMIN] == {*Permission, *TaskPermission}
+
+
+def test_several_roles_allow_what_any_of_them_does():
+    assert allowed(["user", "author"]) == ROLES[Role.AUTHOR]
+    assert allowed([]) == frozenset()
+
+
+def test_a_permission_is_its_own_scope_and_says_what_it_allows():
+    assert Permission("like:write") is Permission.LIKE_WRITE
+    assert str(Permission.LIKE_WRITE) == "like:write"
+    assert all(permission.description.endswith(".") for permission in Permission)

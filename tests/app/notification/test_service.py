@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from app.article.content import Draft
+from app.article.model import Article
+from app.article.service import ArticleService
+from app.notification import service
+from app.notification.model import Notification
+from app.notification.service import NotificationService
+from app.user.model import Follow, User
+from strongback.database import utc_now
+from strongback.outbox import OutboxMessage
+from tests.support.api import API
+from tests.support.work import make_due, messages, tick, work
+
+
+def follow(api: API, follower: str, followed: str = "ada") -> None:
+    assert api.call("PUT", f"/users/{followed}/follow", by=follower).status_code == 204
+
+
+def told(api: API) -> list[tuple[str, str]]:
+    """Who was told of which article, in the order of their names."""
+    with api.database.scope():
+        rows = api.database.session.scalars(select(Notification)).all()
+        return sorted((row.recipient, row.data["slug"]) for row in rows)
+
+
+def announce(api: API) -> list[str]:
+    """Run everything that is due; returns what of it was ours."""
+    return [name for name in work(api.app) if name.startswith("notification:")]
+
+
+def announcements(api: API) -> list[OutboxMessage]:
+    """What the outbox has for us."""
+    return [each for each in messages(api.app) if each.consumer.startswith("notification:")]
+
+
+def publish(api: API, slug: str, *, published: bool = True, by: str = "ada") -> None:
+    response = api.call(
+        "PATCH",
+        f"/articles/{slug}",
+        by=by,
+        json={"published": published},
+        headers={"If-Match": "*"},
+    )
+    assert response.status_code == 200
+
+
+class TestPublished:
+    def test_tells_the_followers_of_the_author(self, api):
+        follow(api, "eve")
+        follow(api, "bob", "admin")
+        api.article(title="Green Tea")
+        work(api.app)
+        assert told(api) == [("eve", "green-tea")]
+
+    def test_says_what_the_list_shows(self, api):
+        follow(api, "eve")
+        article = api.article(title="Green Tea")
+        work(api.app)
+        (item,) = api.call("GET", "/notifications", by="eve").json["items"]
+        assert item | {"id": 0, "created_at": ""} == {
+            "id": 0,
+            "kind": "article:published",
+            "actor": "ada",
+            "subject": f"article:{article['id']}",
+            "data": {"slug": "green-tea", "title": "Green Tea"},
+            "created_at": "",
+            "read_at": None,
+        }
+
+    def test_tells_a_draft_once_it_is_published(self, api):
+        follow(api, "eve")
+        api.article(published=False)
+        work(api.app)
+        assert told(api) == []
+        publish(api, "tea")
+        work(api.app)
+        assert told(api) == [("eve", "tea")]
+
+    def test_tells_whoever_has_commented_an_article_that_comes_out_again(self, api):
+        api.article()
+        for name in ("eve", "bob", "eve", "ada"):
+            api.post("/articles/tea/comments", {"body": "b"}, by=name)
+        publish(api, "tea", published=False)
+        publish(api, "tea")
+        work(api.app)
+        assert told(api) == [("bob", "tea"), ("eve", "tea")]
+
+    def test_tells_nobody_twice(self, api):
+        """Who follows and has commented, and hears of an article that comes out again."""
+        follow(api, "eve")
+        api.article()
+        work(api.app)
+        api.post("/articles/tea/comments", {"body": "b"}, by="eve")
+        for published in (False, True, False, True):
+            publish(api, "tea", published=published)
+            work(api.app)
+        assert told(api) == [("eve", "tea")]
+
+    def test_is_not_told_of_what_was_withdrawn_meanwhile(self, api):
+        follow(api, "eve")
+        api.article()
+        publish(api, "tea", published=False)
+        work(api.app)
+        assert told(api) == []
+
+    def test_is_not_told_of_what_was_deleted_meanwhile(self, api):
+        follow(api, "eve")
+        api.article()
+        api.call("DELETE", "/articles/tea", by="ada", headers={"If-Match": "*"})
+        work(api.app)
+        assert (told(api), announcements(api)) == ([], [])
+
+    def test_changes_of_a_published_article_are_no_news(self, api):
+        follow(api, "eve")
+        api.article()
+        work(api.app)
+        api.call("PATCH", "/articles/tea", by="ada", json={"title": "x"}, headers={"If-Match": "*"})
+        assert announcements(api) == []
+
+    def test_refused_change_tells_nobody(self, api):
+        follow(api, "eve")
+        api.article(title="Coffee")
+        work(api.app)
+        response = api.post(
+            "/articles", {"title": "x", "body": "b", "slug": "coffee", "published": True}, by="ada"
+        )
+        assert (response.status_code, announcements(api)) == (409, [])
+
+
+class TestAhead:
+    """An article whose moment lies ahead, as an import may bring one in."""
+
+    @pytest.fixture
+    def later(self, api):
+        follow(api, "eve")
+        self.put(api, published_at=utc_now() + timedelta(days=1))
+
+    def put(self, api: API, **facts: Any) -> None:
+        articles: ArticleService = api.app.services[ArticleService]
+        values = {"slug": "tea", "body": "Leaves.", "language": "en", "author": "ada"}
+        with api.database.scope():
+            articles.put(Draft(**values | facts))
+
+    def arrive(self, api: API) -> None:
+        """Let its moment come."""
+        query = update(Article).values(published_at=utc_now())
+        api.database.transact(lambda session: session.execute(query))
+        make_due(api.app)
+        work(api.app)
+
+    def test_is_told_when_it_has_come(self, api, later):
+        assert (announce(api), told(api)) == ([], [])
+        self.arrive(api)
+        assert told(api) == [("eve", "tea")]
+
+    def test_is_not_told_before_it_has_come_by_the_clock_of_the_worker(self, api, later):
+        make_due(api.app)
+        assert (announce(api), told(api)) == (["notification:announce"], [])
+        (message,) = announcements(api)
+        assert message.available_at is not None
+        assert message.available_at > utc_now() + timedelta(hours=23)
+        self.arrive(api)
+        assert told(api) == [("eve", "tea")]
+
+    def test_is_told_at_once_if_it_is_published_by_hand(self, api, later):
+        """What waits for tomorrow does not hold it up."""
+        publish(api, "tea")
+        work(api.app)
+        assert told(api) == [("eve", "tea")]
+        self.arrive(api)
+        assert (told(api), announcements(api)) == ([("eve", "tea")], [])
+
+    def test_is_told_once_if_it_was_postponed(self, api, later):
+        self.put(api, published_at=utc_now() + timedelta(days=2))
+        self.arrive(api)
+        assert told(api) == [("eve", "tea")]
+
+    def test_is_not_told_if_it_was_made_a_draft(self, api, later):
+        publish(api, "tea", published=False)
+        make_due(api.app)
+        work(api.app)
+        assert (told(api), announcements(api)) == ([], [])
+
+    def test_what_an_import_brings_in_with_an_earlier_moment_is_no_news(self, api):
+        follow(api, "eve")
+        self.put(api, published_at=datetime(2026, 1, 1, tzinfo=UTC))
+        self.put(api, slug="coffee")
+        assert announcements(api) == []
+
+
+class TestLargeAudience:
+    SIZE = 2 * service.BATCH + 1
+
+    @pytest.fixture
+    def followers(self, api):
+        names = [f"reader-{number:04}" for number in range(self.SIZE)]
+        rows: list[Any] = [User(username=name, password_hash=None, roles=[]) for name in names]
+        api.database.transact(lambda session: session.add_all(rows))
+        follows = [Follow(followed="ada", follower=name) for name in names]
+        api.database.transact(lambda session: session.add_all(follows))
+        return names
+
+    def test_is_told_in_parts_each_in_a_transaction(self, api, followers):
+        api.article()
+        parts = announce(api)
+        assert parts == ["notification:announce", *["notification:continue"] * 2]
+        assert told(api) == [(name, "tea") for name in followers]
+
+    def test_those_who_also_comment_are_told_once(self, api, followers):
+        for name in ("eve", "bob"):
+            follow(api, name)
+        api.article()
+        for name in ("eve", "bob"):
+            api.post("/articles/tea/comments", {"body": "b"}, by=name)
+        work(api.app)
+        assert told(api) == [(name, "tea") for name in sorted([*followers, "bob", "eve"])]
+
+    def test_part_that_fails_is_made_good(self, api, followers):
+        """Half of a part cannot be told: rows that are there already are passed over."""
+        number = api.article()["id"]
+        notifications: NotificationService = api.app.services[NotificationService]
+        with api.database.scope():
+            notifications.announce(number, "reader-0100")
+        work(api.app)
+        assert told(api) == [(name, "tea") for name in followers]
+
+
+def keep(api: API, ages: list[timedelta]) -> list[int]:
+    """Write notifications so long ago; returns their ids."""
+    rows = [
+        Notification(
+            recipient="eve",
+            kind="article:published",
+            subject=f"article:{number}",
+            actor="ada",
+            data={},
+            created_at=utc_now() - age,
+        )
+        for number, age in enumerate(ages)
+    ]
+    api.database.transact(lambda session: session.add_all(rows))
+    return [row.id for row in rows]
+
+
+def test_what_is_older_than_it_is_kept_is_deleted(api, monkeypatch):
+    monkeypatch.setattr(service, "BATCH", 2)
+    days = api.app.settings.notification_days
+    ids = keep(api, [timedelta(days + 1)] * 5 + [timedelta(days - 1), timedelta()])
+    tick(api.app, "notification:clean")
+    with api.database.scope():
+        assert api.database.session.scalars(select(Notification.id)).all() == ids[5:]

@@ -1,0 +1,209 @@
+"""Sessions between processes: what one does, every other feels within a second, without Redis."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from app.core.config import Settings
+from app.core.permission import Role
+from strongback.auth.session.model import AuthSession, RefreshToken
+from tests.support.sign_in import PASSWORD, House, house
+
+__all__ = ["house"]
+
+pytestmark = pytest.mark.usefixtures("starts_processes")
+
+PROCESSES = 8
+ROUNDS = 40
+ONE_SECOND = 1.0
+
+
+def serve(settings: Settings, pipe: Connection, together: Barrier) -> None:
+    """Run the application in a process, and send it what the test asks for."""
+    house = House(settings)
+    pipe.send("ready")
+    while (call := pipe.recv()) is not None:
+        name, *arguments = call
+        if name == "refresh_together":
+            together.wait(30)
+            answer = house.refresh(*arguments)
+            pipe.send((answer.status_code, answer.get_json()))
+        elif name == "refresh":
+            answer = house.refresh(*arguments)
+            pipe.send((answer.status_code, answer.get_json()))
+        else:
+            pipe.send(house.status(*arguments))
+    house.close()
+
+
+class Worker:
+    """One process."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self.pipe = pipe
+
+    def ask(self, *call: Any) -> Any:
+        self.pipe.send(call)
+        return self.pipe.recv()
+
+
+@contextmanager
+def workers(settings: Settings, count: int) -> Iterator[list[Worker]]:
+    """Processes that serve the application on one database."""
+    # Forked from a server that has imported everything once: eight imports take long.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.support.sign_in"])
+    together = context.Barrier(count)
+    with ExitStack() as stack:
+        found = []
+        for _ in range(count):
+            mine, its = context.Pipe()
+            process = context.Process(target=serve, args=(settings, its, together), daemon=True)
+            process.start()
+            stack.callback(process.join, 10)
+            stack.callback(mine.send, None)
+            found.append(Worker(mine))
+        for worker in found:
+            assert worker.pipe.poll(60)
+            assert worker.pipe.recv() == "ready"
+        yield found
+
+
+def refresh_together(found: list[Worker], *tokens: str) -> list[tuple[int, Any]]:
+    """Let every process refresh at once, each its own of the tokens; what they are answered."""
+    for number, worker in enumerate(found):
+        worker.pipe.send(("refresh_together", tokens[number % len(tokens)]))
+    return [worker.pipe.recv() for worker in found]
+
+
+def test_of_many_processes_that_refresh_one_token_all_get_the_same_successor(house: House):
+    """As the tabs of a browser do."""
+    house.account("ada")
+    with workers(house.settings, PROCESSES) as found:
+        token = house.sign_in("ada")["refresh_token"]
+        for _ in range(ROUNDS):
+            answers = refresh_together(found, token)
+            assert [status for status, _ in answers] == [200] * PROCESSES
+            successors = {body["refresh_token"] for _, body in answers}
+            assert len(successors) == 1
+            assert house.status(answers[0][1]["access_token"]) == 200
+            [token] = successors
+
+
+def test_without_a_grace_one_of_many_processes_succeeds_and_its_session_ends(house: House):
+    house.account("ada")
+    other_device = house.sign_in("ada")
+    strict = house.settings.model_copy(update={"auth_refresh_grace": 0})
+    with workers(strict, PROCESSES) as found:
+        for _ in range(ROUNDS):
+            answers = refresh_together(found, house.sign_in("ada")["refresh_token"])
+            statuses = sorted(status for status, _ in answers)
+            assert statuses == [200] + [400] * (PROCESSES - 1)
+            [winner] = [body["access_token"] for status, body in answers if status == 200]
+            # Seven have used it again, so the winner may not keep what it got.
+            assert house.status(winner) == 401
+        assert found[0].ask("status", other_device["access_token"]) == 200
+
+
+def test_a_retry_and_a_thief_at_once_never_leave_two_lines_of_tokens(house: House):
+    """Half of the processes use the successor, half the token before it."""
+    house.account("ada")
+    with workers(house.settings, PROCESSES) as found:
+        for _ in range(ROUNDS):
+            first = house.sign_in("ada")["refresh_token"]
+            second = house.refresh(first)
+            answers = refresh_together(found, first, second.json["refresh_token"])
+            of_first, of_second = answers[::2], answers[1::2]
+            gained = {body["refresh_token"] for status, body in of_second if status == 200}
+            again = {body["refresh_token"] for status, body in of_first if status == 200}
+            assert len(gained) <= 1
+            assert again <= {second.json["refresh_token"]}
+            session = house.tokens().verify(second.json["access_token"]).session_id
+            is_over, unused = line_of(house, session)
+            assert unused <= 1
+            # Whoever used the earlier token after its successor has ended the session.
+            assert is_over == any(status == 400 for status, _ in of_first)
+
+
+def line_of(house: House, session_id: str) -> tuple[bool, int]:
+    """Whether a session is over, and how many of its refresh tokens have not been used."""
+    with house.database.scope():
+        session = house.database.session
+        session.rollback()
+        revoked = session.scalar(select(AuthSession.revoked_at).where(AuthSession.id == session_id))
+        unused = session.scalar(
+            select(func.count()).where(
+                RefreshToken.session_id == session_id, RefreshToken.used_at.is_(None)
+            )
+        )
+    return revoked is not None, unused or 0
+
+
+def seconds_until(worker: Worker, token: str, status: int) -> float:
+    """How much later a request may still begin that the process answers otherwise."""
+    start = asked = time.monotonic()
+    last = 0.0
+    while worker.ask("status", token) != status:
+        last = asked - start
+        assert last < 5
+        time.sleep(0.005)
+        asked = time.monotonic()
+    return last
+
+
+def test_what_ends_a_session_here_ends_it_in_another_process_within_a_second(house: House):
+    house.account("root", Role.ADMIN)
+    root = house.sign_in("root")["access_token"]
+
+    def reuse(tokens: dict[str, Any]) -> None:
+        house.refresh(house.refresh(tokens["refresh_token"]).json["refresh_token"])
+        house.refresh(tokens["refresh_token"])
+
+    def sign_out(tokens: dict[str, Any]) -> None:
+        house.call("POST", "/auth/revoke", data={"token": tokens["access_token"]})
+
+    def disable(_: dict[str, Any]) -> None:
+        house.call("PATCH", "/users/disable", root, json={"disabled": True})
+
+    def change_password(_: dict[str, Any]) -> None:
+        body = {"current_password": PASSWORD, "new_password": "another good one"}
+        mine = house.sign_in("change_password")["access_token"]
+        assert house.call("PUT", "/users/me/password", mine, json=body).status_code == 204
+
+    with workers(house.settings, 1) as [worker]:
+        for act in (reuse, sign_out, disable, change_password):
+            name = act.__name__
+            house.account(name)
+            tokens, other = house.sign_in(name), house.sign_in(name)
+            assert worker.ask("status", tokens["access_token"]) == 200
+            assert worker.ask("status", other["access_token"]) == 200
+            act(tokens)
+            assert house.status(tokens["access_token"]) == 401, name
+            took = seconds_until(worker, tokens["access_token"], 401)
+            assert took < ONE_SECOND, name
+            if act in (reuse, sign_out):
+                assert worker.ask("status", other["access_token"]) == 200
+            else:
+                seconds_until(worker, other["access_token"], 401)
+            assert (200 if act in (reuse, sign_out) else 400) == worker.ask(
+                "refresh", other["refresh_token"]
+            )[0]
+
+
+def test_roles_that_change_here_count_in_another_process_within_a_second(house: House):
+    house.account("root", Role.ADMIN)
+    house.account("ada")
+    root, ada = (house.sign_in(name)["access_token"] for name in ("root", "ada"))
+    with workers(house.settings, 1) as [worker]:
+        assert worker.ask("status", ada) == 200
+        house.call("PUT", "/users/ada/roles", root, json={"roles": []})
+        assert seconds_until(worker, ada, 403) < ONE_SECOND

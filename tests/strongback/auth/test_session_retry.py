@@ -1,0 +1,182 @@
+"""Refresh tokens sent again: by a client whose response was lost, and by a thief."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
+from structlog.testing import capture_logs
+
+from strongback.auth.session.successor import Successors, hash_token, new_seed
+from strongback.database import utc_now
+from tests.support.sign_in import House, house, small_house
+
+__all__ = ["house", "small_house"]
+
+GRACE = timedelta(seconds=10)
+
+
+@dataclass
+class Clock:
+    """A clock that a test sets."""
+
+    now: datetime = field(default_factory=utc_now)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@contextmanager
+def clock_of(house: House) -> Iterator[Clock]:
+    clock = house.sessions._clock = Clock()
+    yield clock
+    house.sessions._clock = utc_now
+
+
+class TestRetry:
+    def test_gets_the_same_successor_and_an_access_token_that_is_good(self, house: House):
+        house.account("ada")
+        token = house.sign_in("ada")["refresh_token"]
+        with capture_logs() as logs:
+            answers = [house.refresh(token).json for _ in range(3)]
+        assert len({answer["refresh_token"] for answer in answers}) == 1
+        assert [house.status(answer["access_token"]) for answer in answers] == [200] * 3
+        assert [entry["event"] for entry in logs] == ["refresh_token_answered_again"] * 2
+        assert house.refresh(answers[0]["refresh_token"]).status_code == 200
+
+    @pytest.mark.parametrize("seconds, status", [(9.9, 200), (10, 400), (-9.9, 200), (-3600, 400)])
+    def test_is_answered_for_ten_seconds_whichever_way_the_clock_is_set(
+        self, small_house: House, seconds: float, status: int
+    ):
+        small_house.account("ada")
+        token = small_house.sign_in("ada")["refresh_token"]
+        with clock_of(small_house) as clock:
+            successor = small_house.refresh(token).json
+            clock.now += timedelta(seconds=seconds)
+            assert status == small_house.refresh(token).status_code
+        assert small_house.status(successor["access_token"]) == (200 if status == 200 else 401)
+
+    def test_does_not_lengthen_the_grace(self, small_house: House):
+        small_house.account("ada")
+        token = small_house.sign_in("ada")["refresh_token"]
+        with clock_of(small_house) as clock:
+            statuses = []
+            for _ in range(4):
+                statuses.append(small_house.refresh(token).status_code)
+                clock.now += timedelta(seconds=4)
+        assert statuses == [200, 200, 200, 400]
+
+    def test_may_narrow_its_access_token_as_any_refresh_may(self, small_house: House):
+        small_house.account("ada")
+        token = small_house.sign_in("ada")["refresh_token"]
+        small_house.refresh(token)
+        again = small_house.refresh(token, scope="profile:read").json
+        assert again["scope"] == "profile:read"
+
+    def test_after_the_session_was_ended_gets_nothing(self, small_house: House):
+        small_house.account("ada")
+        token = small_house.sign_in("ada")["refresh_token"]
+        answer = small_house.refresh(token).json
+        small_house.call("POST", "/auth/revoke", data={"token": answer["access_token"]})
+        assert small_house.refresh(token).status_code == 400
+
+    def test_is_answered_after_a_change_of_the_secret(self, small_house: House):
+        small_house.account("ada")
+        token = small_house.sign_in("ada")["refresh_token"]
+        successor = small_house.refresh(token).json["refresh_token"]
+        old = small_house.settings.app_secret_key.get_secret_value()
+        changed = House(
+            small_house.settings.model_copy(
+                update={
+                    "app_secret_key": SecretStr("n" * 40),
+                    "app_secret_keys_old": SecretStr(old),
+                }
+            )
+        )
+        assert changed.refresh(token).json["refresh_token"] == successor
+        changed.close()
+
+
+class TestSuccessors:
+    def test_none_follows_from_less_than_token_seed_and_secret(self):
+        seed = new_seed()
+        right = Successors(["secret"]).new("token", seed)
+        others = [
+            Successors(["other"]).new("token", seed),
+            Successors(["secret"]).new("other", seed),
+            Successors(["secret"]).new("token", new_seed()),
+        ]
+        assert right not in others
+        assert len(right) == 43
+        assert Successors(["new", "secret"]).candidates("token", seed)[hash_token(right)] == right
+
+
+# Somebody sends the token that they hold, or one of those before it, after some seconds. A thief
+# is no other person than an owner to the server: who holds what is what the model keeps.
+STEP = st.tuples(
+    st.sampled_from(["owner", "thief"]),
+    st.sampled_from(["last", "before", "stolen"]),
+    st.sampled_from([0, 0, 1, 9, 11, 900]),
+)
+
+
+@dataclass
+class Session:
+    """The rule in the fewest words: one line of tokens, of which the last is good."""
+
+    line: list[str]
+    spent_at: list[datetime] = field(default_factory=list)
+    is_over: bool = False
+
+    def expected(self, token: str, now: datetime) -> str | None:
+        """What a refresh must give; `new` for a token that nobody has seen."""
+        place = self.line.index(token)
+        if self.is_over:
+            return None
+        if place == len(self.line) - 1:
+            self.spent_at.append(now)
+            return "new"
+        if place == len(self.line) - 2 and now - self.spent_at[place] < GRACE:
+            return self.line[-1]
+        self.is_over = True
+        return None
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(steps=st.lists(STEP, min_size=2, max_size=8))
+def test_a_retry_and_a_thief_in_any_order_are_told_apart_by_the_rule(
+    house: House, steps: list[Any]
+):
+    house.empty()
+    house.account("ada")
+    with clock_of(house) as clock:
+        first = house.sign_in("ada")["refresh_token"]
+        session = Session([first])
+        held = {"owner": [first], "thief": [first]}
+        for who, which, seconds in steps:
+            clock.now += timedelta(seconds=seconds)
+            mine = held[who]
+            token = {"last": mine[-1], "before": mine[-2:][0], "stolen": session.line[-1]}[which]
+            expected = session.expected(token, clock.now)
+            answer = house.refresh(token)
+            assert answer.status_code == (400 if expected is None else 200)
+            if expected is None:
+                continue
+            given_token = answer.json["refresh_token"]
+            if expected == "new":
+                assert given_token not in session.line
+                session.line.append(given_token)
+            assert session.line[-1] == given_token
+            mine.append(given_token)
+        assert (house.refresh(session.line[-1]).status_code == 200) == (not session.is_over)

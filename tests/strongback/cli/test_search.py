@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
+import pytest
+
+from app.article.index import ARTICLE, ArticleSource
+from strongback.app import Strongback
+from strongback.database import Database
+from strongback.search import Document, Search
+from strongback.search.meilisearch import MeilisearchEngine
+from strongback.search.sqlite import SQLiteEngine
+from tests.support.meilisearch import MASTER_KEY, Meilisearch, run_meilisearch
+from tests.web_fixture import Library
+
+
+@pytest.fixture
+def search(app: Strongback) -> Search:
+    search: Search = app.services[Search]
+    return search
+
+
+@pytest.fixture
+def full(library: Library) -> Library:
+    for number in range(3):
+        library.add_article(f"tea-{number}", f"# Tea {number}")
+    return library
+
+
+def test_an_index_that_was_never_made_is_said_with_the_remedy(full):
+    status, output = full.run("search", "status")
+    assert status == 1
+    assert "engine: sqlite\narticle: was never made" in output
+    assert "search reindex" in output
+
+
+def test_reindex_makes_it(full):
+    status, output = full.run("search", "reindex")
+    assert status == 0
+    assert output.startswith("article: 3 documents\n")
+    status, output = full.run("search", "status")
+    assert status == 0
+    assert "article: 3 documents of 3," in output
+    assert "as declared" in output
+
+
+def test_sync_settings_says_what_it_made(full):
+    assert full.run("search", "sync-settings") == (0, "article: made index article\n")
+    assert full.run("search", "sync-settings", "article") == (0, "article: nothing to change\n")
+
+
+def test_check_lists_what_differs_and_repair_mends_it(full, search):
+    full.run("search", "reindex")
+    numbers = [number for number, _ in search.source(ARTICLE.name).stamps()]
+    full.add_article("tea-0", "# Coffee")
+    search.engine.delete(ARTICLE, [numbers[1]])
+    status, output = full.run("search", "check")
+    assert status == 1
+    assert "article: 1 missing, 1 outdated, 0 surplus" in output
+    assert f"  missing: {numbers[1]}\n" in output
+    assert "check --repair" in output
+    status, output = full.run("search", "check", "--repair")
+    assert status == 0
+    assert "article: repaired" in output
+    assert full.run("search", "check") == (0, "article: 0 missing, 0 outdated, 0 surplus\n")
+
+
+@pytest.mark.parametrize("state", ["never made", "damaged"])
+def test_repair_builds_what_cannot_be_compared(full, state, settings):
+    if state == "damaged":
+        (settings.app_var_dir / "search.db").write_bytes(b"no database" * 1000)
+    status, output = full.run("search", "check")
+    assert status == 1
+    assert "article: has to be built anew" in output
+    status, output = full.run("search", "check", "--repair")
+    assert status == 0
+    assert "article: built anew" in output
+    assert full.run("search", "check") == (0, "article: 0 missing, 0 outdated, 0 surplus\n")
+
+
+@pytest.mark.parametrize("command", ["reindex", "status", "sync-settings", "check"])
+def test_an_index_that_nobody_declared_is_said(full, command):
+    status, output = full.run("search", command, "shop")
+    assert status == 2
+    assert "no index is called shop; there are: article" in output
+
+
+class Overtaken(ArticleSource):
+    """Articles, while whose reading another process builds the index."""
+
+    def __init__(self, app: Strongback) -> None:
+        super().__init__(app.services[Database])
+        self._path = app.settings.app_var_dir / "search.db"
+
+    def batches(self, size: int) -> Iterator[Sequence[Document]]:
+        yield from super().batches(size)
+        with closing(SQLiteEngine(self._path)) as other:
+            other.rebuild(ARTICLE, [])
+
+
+def test_a_build_that_another_one_overtakes_says_so(full, search):
+    search.sources[ARTICLE.name] = Overtaken(full.app)
+    status, output = full.run("search", "reindex")
+    assert status == 1
+    assert "Another process has begun to build this index. See how it stands" in output
+    assert "MEILI_URL" not in output
+
+
+@pytest.mark.parametrize("command", ["reindex", "status", "sync-settings", "check"])
+def test_an_engine_that_is_gone_is_said_in_one_line(full, command, settings):
+    (settings.app_var_dir / "search.db").mkdir()
+    status, output = full.run("search", command)
+    assert status == 1
+    assert "The search engine sqlite does not answer" in output
+    assert "Traceback" not in output
+
+
+@pytest.fixture
+def meilisearch(full: Library, search: Search) -> Iterator[Meilisearch]:
+    """The application's index in a Meilisearch, as declared."""
+    with run_meilisearch() as server:
+        search.engine = MeilisearchEngine(server.url, MASTER_KEY)
+        search.reindex(ARTICLE.name)
+        search.engine.prepare(ARTICLE)
+        yield server
+
+
+def test_settings_that_differ_are_not_as_declared(full, meilisearch):
+    assert full.run("search", "status")[0] == 0
+    meilisearch.indexes["article"].settings["filterableAttributes"] = []
+    status, output = full.run("search", "status")
+    assert status == 1
+    assert "NOT as declared" in output
+    assert "filterableAttributes differs" in output
+    assert "search sync-settings" in output
+    assert full.run("search", "sync-settings")[0] == 0
+    assert full.run("search", "status")[0] == 0
+
+
+def test_a_wrong_key_is_said_in_one_line(full, search, meilisearch):
+    search.engine = MeilisearchEngine(meilisearch.url, "a wrong master key")
+    status, output = full.run("search", "status")
+    assert status == 1
+    assert output.splitlines()[-1] == (
+        "Error: Meilisearch refuses our key (403)."
+        " Set MEILI_MASTER_KEY to the one that Meilisearch was started with."
+    )

@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.cli import FlaskGroup
+from sqlalchemy import Column, MetaData, Table, func, inspect, select
+from sqlalchemy import table as sql_table
+from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
+
+from app.core.config import ROOT, Settings
+from strongback.database import Base, Database, Identifier, UTCDateTime
+from strongback.migration.runner import MigrationError, init_migrations, pending, upgrade
+from tests.support.mariadb import MariaDB, OwnMariaDB
+
+FIRST = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "first"
+down_revision = None
+branch_labels = ("default",)
+depends_on = None
+
+
+def upgrade():
+    op.create_table("parent", sa.Column("id", sa.Integer(), primary_key=True))
+    op.create_table(
+        "child",
+        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("parent_id", sa.Integer(), sa.ForeignKey("parent.id", ondelete="CASCADE")),
+    )
+    op.execute("INSERT INTO parent (id) VALUES (1)")
+    op.execute("INSERT INTO child (id, parent_id) VALUES (1, 1)")
+
+
+def downgrade():
+    op.drop_table("child")
+    op.drop_table("parent")
+"""
+SECOND = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "second"
+down_revision = "first"
+branch_labels = None
+depends_on = None
+
+
+def upgrade():
+    with op.batch_alter_table("parent") as table:
+        table.add_column(sa.Column("name", sa.String(20)))
+        table.create_unique_constraint("uq_parent_name", ["name"])
+
+
+def downgrade():
+    with op.batch_alter_table("parent") as table:
+        table.drop_column("name")
+"""
+BROKEN = """
+from alembic import op
+
+revision = "third"
+down_revision = "second"
+branch_labels = None
+depends_on = None
+
+
+def upgrade():
+    op.execute("DELETE FROM parent")
+
+
+def downgrade():
+    pass
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two revisions, the second of which rebuilds a table that others refer to."""
+    versions = tmp_path / "migrations" / "versions"
+    versions.mkdir(parents=True)
+    shutil.copy((ROOT / "migrations") / "script.py.mako", versions.parent)
+    (versions / "first.py").write_text(FIRST)
+    (versions / "second.py").write_text(SECOND)
+    return versions.parent
+
+
+@pytest.fixture
+def bare(database: Database) -> Database:
+    """A database without any table."""
+    _drop_everything(database)
+    return database
+
+
+@pytest.fixture
+def app(bare: Database, folder: Path):
+    app = Flask(__name__)
+    init_migrations(app, bare, folder)
+    yield app
+    _drop_everything(bare)
+
+
+def _drop_everything(database: Database) -> None:
+    metadata = MetaData()
+    metadata.reflect(database.engine)
+    metadata.drop_all(database.engine)
+
+
+def _rows(database: Database, table: str) -> int | None:
+    with database.engine.connect() as connection:
+        return connection.scalar(select(func.count()).select_from(sql_table(table)))
+
+
+def _upgrade_in_process(settings: Settings, folder: Path, both_ready: Barrier) -> None:
+    database = Database(settings)
+    app = Flask(__name__)
+    init_migrations(app, database, folder)
+    both_ready.wait(30)
+    upgrade(app)
+    database.close()
+
+
+def test_upgrade_from_empty_and_again(app, bare):
+    assert pending(app) == ["first", "second"]
+    with capture_logs() as events:
+        upgrade(app)
+        upgrade(app)
+    assert pending(app) == []
+    assert [event["revision"] for event in events] == ["first", "second"]
+
+
+def test_rebuilding_a_table_keeps_the_rows_that_refer_to_it(app, bare):
+    upgrade(app)
+    assert (_rows(bare, "parent"), _rows(bare, "child")) == (1, 1)
+
+
+@pytest.mark.usefixtures("starts_processes")
+def test_two_processes_upgrade_once(app, bare, settings, database_url, folder):
+    settings = settings.model_copy(update={"database_url": database_url})
+    context = multiprocessing.get_context("spawn")
+    arguments = (settings, folder, context.Barrier(2))
+    processes = [context.Process(target=_upgrade_in_process, args=arguments) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert (pending(app), _rows(bare, "child")) == ([], 1)
+
+
+@pytest.fixture
+def stopped(own_mariadb: OwnMariaDB) -> OwnMariaDB:
+    """A server that has been there and may come back."""
+    own_mariadb.stop()
+    return own_mariadb
+
+
+def _app_on(server: MariaDB, settings: Settings, folder: Path, wait: float) -> Flask:
+    database = Database(settings.model_copy(update={"database_url": server.url}))
+    app = Flask(__name__)
+    init_migrations(app, database, folder, wait)
+    return app
+
+
+def test_a_server_that_is_still_starting_is_waited_for(stopped, settings, folder):
+    app = _app_on(stopped, settings, folder, wait=60)
+    with capture_logs() as events, ThreadPoolExecutor(1) as pool:
+        upgraded = pool.submit(upgrade, app)
+        while not events:
+            assert not upgraded.done()
+            time.sleep(0.01)
+        stopped.start()
+        upgraded.result()
+    assert [event["event"] for event in events] == [
+        "waiting_for_database",
+        *["migration_applied"] * 2,
+    ]
+
+
+def test_a_server_that_does_not_come_is_an_error(stopped, settings, folder):
+    with pytest.raises(OperationalError, match="2003"):
+        upgrade(_app_on(stopped, settings, folder, wait=0))
+
+
+def test_a_wrong_password_is_not_waited_over(stopped, settings, folder):
+    stopped.start()
+    stopped.execute("CREATE USER 'known'@'%' IDENTIFIED BY 'right'")
+    address = stopped.address.set(username="known", password="wrong")
+    with pytest.raises(OperationalError, match="1045"):
+        upgrade(_app_on(MariaDB(address), settings, folder, wait=3600))
+
+
+def test_database_ahead_of_the_code_lacks_nothing(app, bare, folder):
+    upgrade(app)
+    (folder / "versions" / "second.py").unlink()
+    older = Flask("older")
+    init_migrations(older, bare, folder)
+    assert pending(older) == []
+
+
+def test_commands_are_there(app, bare):
+    flask = FlaskGroup(create_app=lambda: app, load_dotenv=False, set_debug_flag=False)
+    result = app.test_cli_runner().invoke(flask, ["db", "upgrade"])
+    assert (result.exception, pending(app)) == (None, [])
+
+
+def test_sqlite_keeps_nothing_of_a_revision_that_breaks_references(settings, folder):
+    (folder / "versions" / "third.py").write_text(BROKEN)
+    database = Database(settings)
+    app = Flask(__name__)
+    init_migrations(app, database, folder)
+    with pytest.raises(MigrationError, match="child"):
+        upgrade(app)
+    assert pending(app) == ["first", "second", "third"]
+    assert inspect(database.engine).get_table_names() == []
+    database.close()
+
+
+def test_adds_no_log_handler(app):
+    assert not [
+        h for h in logging.getLogger("alembic").handlers if type(h) is logging.StreamHandler
+    ]
+
+
+def test_revision_is_made_of_types_that_do_not_change_with_the_code(bare, settings, tmp_path):
+    """The template and the rendering, tried on whatever models there are beside ours."""
+    (tmp_path / "made" / "versions").mkdir(parents=True)
+    shutil.copy((ROOT / "migrations") / "script.py.mako", tmp_path / "made")
+    app = Flask(__name__)
+    init_migrations(app, bare, tmp_path / "made")
+    app.extensions["alembic"].metadatas["default"] = metadata = MetaData(info=Base.metadata.info)
+    Table("thing", metadata, Column("id", Identifier, primary_key=True), Column("at", UTCDateTime))
+    with app.app_context():
+        (script,) = app.extensions["alembic"].revision("first")
+    assert "strongback" not in Path(script.path).read_text()
+    upgrade(app)
+    with app.app_context():
+        assert not app.extensions["alembic"].needs_revision()
+    _drop_everything(bare)

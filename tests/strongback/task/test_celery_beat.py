@@ -1,0 +1,193 @@
+"""Beats that share a database: schedulers in this process, and real ones that are killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+import redis
+from celery.apps.beat import Beat
+from celery.beat import Service
+from sqlalchemy import event
+
+from strongback.task.celery_app import TaskCelery, build_celery
+from strongback.task.celery_beat import (
+    LEASE,
+    LEASE_SECONDS,
+    RENEW_INTERVAL,
+    LeasedScheduler,
+    stop_between_ticks,
+)
+from tests.support.redis import RedisServer
+from tests.support.worker import World, wait_until
+
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def celery(world: World) -> TaskCelery:
+    work = world.process.work
+    celery = build_celery(work.settings, work.registry)
+    celery.work = work
+    return celery
+
+
+@pytest.fixture
+def make(celery: TaskCelery) -> Iterator[Callable[[], LeasedScheduler]]:
+    made: list[LeasedScheduler] = []
+
+    def make() -> LeasedScheduler:
+        made.append(LeasedScheduler(celery))
+        return made[-1]
+
+    yield make
+    for beat in made:
+        beat.close()
+
+
+@dataclass
+class Queue:
+    """What the beats have sent."""
+
+    server: RedisServer
+
+    def __len__(self) -> int:
+        with redis.Redis.from_url(self.server.url) as client:
+            length: int = client.llen("low")
+            return length
+
+
+@pytest.fixture
+def sent(redis_server: RedisServer) -> Queue:
+    return Queue(redis_server)
+
+
+def tick_until(condition: Callable[[], bool], *beats: LeasedScheduler) -> float:
+    """Let the beats tick in turn; returns the seconds that it took."""
+
+    def is_met() -> bool:
+        for beat in beats:
+            beat.tick()
+        return condition()
+
+    return wait_until(is_met, "what is waited for")
+
+
+def test_of_several_beats_one_acts(make, sent):
+    """The task is due each second: at the start, and once in each second from then on."""
+    taken = tick_until(lambda: len(sent) >= 3, make(), make(), make())
+    assert len(sent) <= 1 + taken
+
+
+def test_a_beat_that_stops_hands_over_at_once(make, sent):
+    first, second = make(), make()
+    first.tick()
+    second.tick()
+    assert (first._leads, second._leads, len(sent)) == (True, False, 1)
+    first.close()
+    second._renewed = float("-inf")  # it asks again, every few seconds
+    second.tick()
+    assert second._leads
+    tick_until(lambda: len(sent) >= 2, second)
+
+
+@ON_SQLITE
+def test_a_new_start_brings_nothing_forward(make, sent):
+    """When a task is due next is kept in the database, not in the process."""
+    for _ in range(5):
+        beat = make()
+        beat.tick()
+        beat.close()
+    assert len(sent) == 1
+
+
+@ON_SQLITE
+def test_what_the_broker_did_not_take_is_sent_later(make, sent, redis_server):
+    beat = make()
+    with redis_server.frozen():
+        beat.tick()
+    assert beat._leases.remaining(f"{LEASE}:test:tick", 60) == 0
+
+
+@ON_SQLITE
+def test_a_beat_without_its_database_waits_for_it(make, world, tmp_path):
+    beat = make()
+    table = "lease"
+    with world.database.engine.begin() as connection:
+        connection.exec_driver_sql(f"ALTER TABLE {table} RENAME TO away")
+    beat.tick()
+    with world.database.engine.begin() as connection:
+        connection.exec_driver_sql(f"ALTER TABLE away RENAME TO {table}")
+    beat._renewed = float("-inf")
+    beat.tick()
+    assert beat._leads
+
+
+@ON_SQLITE
+def test_a_killed_beat_is_replaced_within_the_time_of_its_lease(world: World, sent):
+    def acting() -> list[bool]:
+        return ["beat_started" in each.text for each in beats]
+
+    with world.running("beat") as first, world.running("beat") as second:
+        beats = [first, second]
+        wait_until(lambda: any(acting()), "a beat's acting")
+        time.sleep(1)
+        assert sorted(acting()) == [False, True]
+        beats[acting().index(True)].kill()
+        at_kill = len(sent)
+        wait_until(lambda: all(acting()), "the replacement", 2 * (LEASE_SECONDS + RENEW_INTERVAL))
+        wait_until(lambda: len(sent) > at_kill, "its first task")
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """The process's handlers of stops are as they were, whatever a test sets."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@ON_SQLITE
+def test_a_stop_in_the_middle_of_a_transaction_gives_the_lease_up(celery, world, handlers):
+    service = Service(celery, scheduler_cls=LeasedScheduler)
+    taken: list[str] = []
+
+    @event.listens_for(world.database.engine, "after_cursor_execute")
+    def stop(_connection, _cursor, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT INTO lease"):
+            taken.append(statement)
+            if len(taken) == 2:  # its own lease is committed, and now it takes the task's
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    Beat(app=celery).install_sync_handler(service)  # as its command does before it starts
+    stop_between_ticks(service)
+    service.start()
+    assert len(taken) == 2
+    assert world.process.work.leases.remaining(LEASE, LEASE_SECONDS) == 0
+
+
+@ON_SQLITE
+def test_a_beat_outlasts_a_broker_that_has_become_read_only(world: World, sent, redis_server):
+    with world.running("beat") as beat, redis.Redis.from_url(redis_server.url) as server:
+        wait_until(lambda: len(sent) > 0, "the first task")
+        server.execute_command("REPLICAOF 127.0.0.1 1")
+        try:
+            wait_until(lambda: "periodic_task_not_sent" in beat.text, "the refusal")
+            before = len(sent)
+        finally:
+            server.execute_command("REPLICAOF NO ONE")
+        wait_until(lambda: len(sent) > before, "the next task")
+
+
+@ON_SQLITE
+def test_beat_stops_when_asked(world: World):
+    with world.running("beat") as beat:
+        wait_until(lambda: "beat_started" in beat.text, "the start")
+        assert beat.stop() == 0
+        assert "beat_stopped" in beat.text
+        assert world.process.work.leases.remaining(LEASE, LEASE_SECONDS) == 0

@@ -1,0 +1,61 @@
+"""The short form of `make chaos task`: nothing is lost, and nothing happens twice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.strongback.task.conftest import VISIBILITY
+from tests.support import chaos
+from tests.support.chaos import Finding
+from tests.support.redis import RedisServer
+from tests.support.worker import World
+
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+CATCH_UP = 30
+"""Seconds in which everything is done once the broker is back, on a busy machine too."""
+REDELIVERY = VISIBILITY + 40
+"""Seconds, with another worker's start; by Celery's own defaults it is well over a minute."""
+
+
+def assert_each_happened_once(finding: Finding) -> None:
+    assert finding.written > 0
+    assert (finding.lost, finding.repeated, finding.ghosts) == (0, 0, 0)
+
+
+def test_a_worker_killed_in_the_middle_of_its_task(world: World):
+    world.process.start()
+    finding = chaos.kill_workers(world, rounds=1)
+    assert_each_happened_once(finding)
+    assert max(finding.redeliveries) < REDELIVERY
+
+
+@ON_SQLITE
+def test_workers_stopped_under_load(world: World):
+    world.process.start()
+    assert_each_happened_once(chaos.stop_workers(world, rounds=2))
+
+
+def test_web_processes_killed_between_commit_and_dispatch(world: World):
+    assert_each_happened_once(chaos.kill_writers(world, rounds=6))
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("how", ["stopped", "frozen"])
+def test_a_broker_that_is_away_under_writes(world: World, redis_server: RedisServer, how):
+    @contextmanager
+    def stopped() -> Iterator[None]:
+        redis_server.kill()
+        yield
+        redis_server.start()
+
+    world.process.start()
+    time.sleep(0.5)
+    away = stopped if how == "stopped" else redis_server.frozen
+    outage = chaos.lose_broker(world, away, seconds=2, pause=0.5)
+    assert outage.failed == 0
+    assert_each_happened_once(outage.finding)
+    assert outage.drained < CATCH_UP

@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import jsonschema_rs
+import pytest
+import schemathesis
+from flask.testing import FlaskClient
+from playwright.sync_api import Browser, Page
+
+from strongback.app import Strongback
+from strongback.web.document import ASSETS
+from tests.live import LiveServer, serving
+
+VARIABLE = re.compile(r"<(?:[^:>]+:)?([^>]+)>")
+UNDOCUMENTED = {
+    "/openapi.json",
+    "/docs",
+    "/docs/assets/<path:name>",
+    "/docs/static/<path:name>",
+    "/metrics",
+}
+
+
+@pytest.fixture
+def client(small_app: Strongback) -> FlaskClient:
+    return small_app.test_client()
+
+
+@pytest.fixture
+def document(client: FlaskClient) -> Any:
+    return client.get("/openapi.json").json
+
+
+def operations(document: Any) -> dict[str, Any]:
+    return {
+        f"{method} {path}": operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"]
+        for value in node.values():
+            yield from references(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from references(item)
+
+
+def resolve(document: Any, node: Any) -> Any:
+    while "$ref" in node:
+        target = document
+        for part in node["$ref"].removeprefix("#/").split("/"):
+            target = target[part]
+        node = target
+    return node
+
+
+class TestDocument:
+    def test_is_valid_openapi_3_1(self, small_app, document):
+        assert document["openapi"].startswith("3.1")
+        schemathesis.openapi.from_wsgi("/openapi.json", small_app).validate()
+
+    def test_its_schemas_are_valid_json_schema(self, document):
+        for name, schema in document["components"]["schemas"].items():
+            assert jsonschema_rs.meta.is_valid(schema), name
+
+    def test_its_references_lead_somewhere(self, document):
+        assert all(resolve(document, {"$ref": target}) for target in references(document))
+
+    def test_every_route_has_an_operation(self, small_app, document):
+        routes = {
+            " ".join((method.lower(), VARIABLE.sub(r"{\1}", rule.rule)))
+            for rule in small_app.url_map.iter_rules()
+            if rule.rule not in UNDOCUMENTED
+            for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        }
+        assert routes == set(operations(document))
+
+    def test_every_operation_says_what_it_answers(self, document):
+        for name, operation in operations(document).items():
+            success = [code for code in operation["responses"] if code.startswith("2")]
+            assert success, name
+            for code in success:
+                if code == "204":
+                    continue  # has no body
+                content = operation["responses"][code]["content"]["application/json"]
+                assert resolve(document, content["schema"]).keys() >= {"properties"}, name
+
+    def test_every_operation_says_what_an_error_looks_like(self, document):
+        for name, operation in operations(document).items():
+            response = resolve(document, operation["responses"]["default"])
+            problem = resolve(document, response["content"]["application/json"]["schema"])
+            assert {"code", "error_code", "message", "request_id"} <= set(problem["required"]), name
+            assert "application/problem+json" in response["content"], name
+
+    def test_every_operation_has_a_summary_and_a_name_of_its_own(self, document):
+        found = operations(document)
+        assert all(operation["summary"] for operation in found.values())
+        assert len({operation["operationId"] for operation in found.values()}) == len(found)
+
+    def test_every_field_and_parameter_is_explained(self, document):
+        for name, operation in operations(document).items():
+            for parameter in operation.get("parameters", ()):
+                assert parameter["description"], (name, parameter["name"])
+        for name, schema in document["components"]["schemas"].items():
+            for field, described in schema.get("properties", {}).items():
+                assert {"description", "default", "const"} & set(described), (name, field)
+
+    def test_every_read_may_be_confirmed_as_unchanged(self, document):
+        for name, operation in operations(document).items():
+            if name.startswith("get /api/"):
+                assert "304" in operation["responses"], name
+                assert "ETag" in operation["responses"]["200"]["headers"], name
+
+    def test_an_error_answers_as_it_says(self, client, document):
+        schema = {"$ref": "#/components/schemas/Problem", "components": document["components"]}
+        validator = jsonschema_rs.validator_for(schema)
+        for path in ("/nowhere", "/api/v1/articles?page=0", "/api/v1/articles/unknown"):
+            validator.validate(client.get(path).json)
+
+
+class TestPage:
+    def test_loads_nothing_from_elsewhere(self, client):
+        page = client.get("/docs").text
+        addresses = re.findall(r"""(?:src|href)=["']([^"']+)""", page)
+        assert len(addresses) >= 4
+        assert all(urlsplit(address).netloc == "" for address in addresses)
+
+    def test_its_parts_are_served(self, client):
+        page = client.get("/docs").text
+        for address in re.findall(r"""(?:src|href)=["']([^"']+)""", page):
+            with client.get(address) as response:
+                assert response.status_code == 200, address
+
+    def test_an_unchanged_part_is_not_sent_again(self, client):
+        address = "/docs/static/docs.js"
+        with client.get(address) as response:
+            tag = response.headers["ETag"]
+        response = client.get(address, headers={"If-None-Match": tag})
+        assert (response.status_code, response.data) == (304, b"")
+
+    @pytest.mark.parametrize(
+        "header, value",
+        [
+            ("If-Modified-Since", "Fri, 02 Jan 99999999999999999999 03:04:05 GMT"),
+            ("If-Unmodified-Since", "Thu, 01 Jan 1970 00:00:00 GMT"),
+            ("Range", "bytes=5-1"),
+        ],
+    )
+    def test_hostile_conditions_are_ignored(self, client, header, value):
+        with client.get("/docs/static/docs.js", headers={header: value}) as response:
+            assert response.status_code == 200
+
+    def test_another_state_of_a_part_is_412(self, client):
+        response = client.get("/docs/static/docs.js", headers={"If-Match": '"other"'})
+        assert (response.status_code, response.json["error_code"]) == (412, 10009)
+
+    def test_forbids_scripts_of_others_and_in_the_page(self, client):
+        policy = client.get("/docs").headers.getlist("Content-Security-Policy")
+        assert len(policy) == 1
+        assert "default-src 'none'" in policy[0]
+        assert "script-src 'self';" in policy[0]
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "../../../../etc/passwd",
+            "..%2f..%2fmain.py",
+            "%2e%2e/main.py",
+            "/etc/passwd",
+            "",
+            "unknown.js",
+            "\x00",
+        ],
+    )
+    @pytest.mark.parametrize("folder", ["assets", "static"])
+    def test_files_elsewhere_are_404(self, client, folder, name):
+        assert client.get(f"/docs/{folder}/{name}").status_code == 404
+
+    def test_a_title_cannot_become_markup(self, settings, logs):
+        app = Strongback("bare", settings, title="<script>alert(1)</script>", version="1")
+        assert "<script>alert" not in app.test_client().get("/docs").text
+
+    def test_assets_are_there_without_a_network(self):
+        assert (ASSETS / "js" / "swagger-ui-bundle.js").is_file()
+
+
+@pytest.fixture(scope="module")
+def server(
+    starts_processes: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveServer]:
+    with serving(tmp_path_factory.mktemp("docs")) as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    with browser.new_page() as page:
+        yield page
+
+
+class TestBrowser:
+    def test_shows_every_operation_without_an_error_or_a_foreign_request(self, server, page):
+        complaints: list[str] = []
+        asked: list[str] = []
+        page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("requestfailed", lambda request: complaints.append(request.url))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{server.url}/docs")
+        page.wait_for_selector(".opblock")
+        document = json.loads(page.request.get(f"{server.url}/openapi.json").body())
+        assert page.locator(".opblock").count() == len(operations(document))
+        assert complaints == []
+        assert {urlsplit(url).netloc for url in asked if not url.startswith("data:")} == {
+            urlsplit(server.url).netloc
+        }
+
+    def test_tries_an_operation_out(self, server, page):
+        page.goto(f"{server.url}/docs")
+        operation = page.locator("#operations-operations-check_liveness")
+        operation.locator(".opblock-summary-control").click()
+        operation.locator(".execute").click()
+        status = operation.locator(".live-responses-table .response .response-col_status").first
+        status.wait_for()
+        assert "200" in status.inner_text()
