@@ -87,7 +87,8 @@ def init_document(
 
     @cache
     def written() -> bytes:
-        token_url = address + url_for(TOKEN_ENDPOINT)
+        signs_in = TOKEN_ENDPOINT in app.view_functions
+        token_url = address + url_for(TOKEN_ENDPOINT) if signs_in else None
         return dump(complete(app.api_doc, token_url, permissions))
 
     def openapi() -> Response:
@@ -125,16 +126,22 @@ def _folder(folder: Path) -> Any:  # noqa: ANN401  a view
 
 
 def complete(
-    document: dict[str, Any], token_url: str, permissions: Collection[Permission]
+    document: dict[str, Any], token_url: str | None, permissions: Collection[Permission]
 ) -> dict[str, Any]:
-    """Add to the generated document what every operation of this application has."""
+    """Add to the generated document what every operation of this application has.
+
+    Args:
+        document: As generated from the routes.
+        token_url: Where a password is exchanged for a token; None where nobody signs in.
+        permissions: What a token can be narrowed to.
+    """
     schemas = document["components"]["schemas"]
     _add_schema(schemas, "Problem", Problem.model_json_schema(mode="serialization"))
     for model in ("ValidationErrorModel", "UnprocessableEntity"):
         schemas.pop(model, None)
-    document["components"]["securitySchemes"] = {
-        SECURITY_SCHEME: _security_scheme(token_url, permissions)
-    }
+    if token_url is not None:
+        scheme = _security_scheme(token_url, permissions)
+        document["components"]["securitySchemes"] = {SECURITY_SCHEME: scheme}
     document["components"]["responses"] = {"Problem": _problem_response()}
     for path in document["paths"].values():
         for method in _METHODS:

@@ -128,6 +128,12 @@ class TestDocument:
             validator.validate(client.get(path).json)
 
 
+def test_an_application_in_which_nobody_signs_in_has_a_document(bare):
+    document = json.loads(bare.test_client().get("/openapi.json").data)
+    assert document["info"] == {"title": "Bare", "version": "1.0"}
+    assert document["components"]["securitySchemes"] == {}
+
+
 class TestPage:
     def test_loads_nothing_from_elsewhere(self, client):
         page = client.get("/docs").text

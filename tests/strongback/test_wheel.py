@@ -1,0 +1,315 @@
+"""What is published: its contents, and that it works where nothing else is installed.
+
+An editable install hides what a wheel lacks. So it is built here as PDM builds it, and put into an
+environment that has the base dependencies and nothing else, copied from the one that runs: no
+network is needed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+import venv
+import zipfile
+from collections.abc import Iterator
+from importlib.metadata import distribution, version
+from pathlib import Path
+
+import httpx
+import pytest
+from packaging.requirements import Requirement
+
+from app.core.config import ROOT
+from tests.support.port import free_port
+
+pytestmark = pytest.mark.usefixtures("starts_processes")
+
+PROJECT = ("pyproject.toml", "README.md", "LICENSE")
+BUILD = """
+import sys
+import pdm.backend
+
+pdm.backend.build_wheel(sys.argv[1])
+pdm.backend.build_sdist(sys.argv[1])
+"""
+BOOKS = """
+from pydantic import Field
+from sqlalchemy.orm import Mapped
+from strongback import Settings, Strongback, load_settings
+from strongback.database import Base, Database, Identified
+from strongback.log.setup import configure_logging
+from strongback.schema import Schema
+from strongback.web import APIBlueprint, public
+
+class Book(Identified, Base):
+    __tablename__ = "book"
+    title: Mapped[str]
+
+class BookIn(Schema):
+    title: str = Field(min_length=2)
+
+api = APIBlueprint("book", __name__, url_prefix="/books")
+
+@api.post("")
+@public
+def add_book(body: BookIn):
+    book = Book(title=body.title)
+    database.transact(lambda session: session.add(book))
+    return {"id": book.id, "title": book.title}, 201
+
+def create_app():
+    global database
+    settings = load_settings(Settings)
+    configure_logging(settings)
+    app = Strongback(__name__, settings, title="Books", version="1")
+    database = Database(settings)
+    Book.metadata.create_all(database.engine, [Book.__table__])
+    app.register_api(api)
+    return app
+"""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel and the sdist."""
+    source = tmp_path_factory.mktemp("source")
+    for name in PROJECT:
+        shutil.copy(ROOT / name, source)
+    for name in ("src", "app", "migrations", "tests"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, source / name, ignore=ignored)
+    subprocess.run(
+        [sys.executable, "-c", BUILD, "dist"], cwd=source, check=True, capture_output=True
+    )
+    return source / "dist"
+
+
+@pytest.fixture(scope="module")
+def python(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment in which the wheel is installed without an extra."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, symlinks=True)
+    minor = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    packages = folder / "lib" / minor / "site-packages"
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)  # noqa: S202  built here
+    for name in sorted(_closure(wheel)):
+        _copy(name, packages)
+    return folder / "bin" / "python"
+
+
+def _closure(wheel: Path) -> set[str]:
+    """The distributions that the wheel's requirements bring, without extras."""
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(name for name in archive.namelist() if name.endswith("/METADATA"))
+        lines = archive.read(name).decode().partition("\n\n")[0].splitlines()
+    head = "Requires-Dist: "
+    waiting = [(line.removeprefix(head), "") for line in lines if line.startswith(head)]
+    found: set[tuple[str, str]] = set()
+    while waiting:
+        text, extra = waiting.pop()
+        requirement = Requirement(text)
+        if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
+            continue
+        for each in {"", *requirement.extras}:
+            if (requirement.name, each) not in found:
+                found.add((requirement.name, each))
+                needed = distribution(requirement.name).requires or []
+                waiting += [(line, each) for line in needed]
+    return {name for name, _ in found}
+
+
+def _copy(name: str, packages: Path) -> None:
+    for file in distribution(name).files or []:
+        if ".." not in file.parts and "__pycache__" not in file.parts:
+            (packages / file.parent).mkdir(parents=True, exist_ok=True)
+            shutil.copy(str(file.locate()), packages / file)
+
+
+def run(python: Path, code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [python, "-I", "-c", code], env=variables, capture_output=True, text=True, check=False
+    )
+
+
+def output(python: Path, code: str) -> str:
+    done = run(python, code)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+# What is in it
+
+
+def test_the_wheel_has_the_framework_and_nothing_else(built):
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    source = ROOT / "src"
+    expected = {
+        str(path.relative_to(source))
+        for path in (source / "strongback").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert {name for name in names if ".dist-info/" not in name} == expected
+    assert expected >= {
+        "strongback/py.typed",
+        "strongback/auth/common_password.txt",
+        "strongback/server/gunicorn_config.py",
+        "strongback/static/docs.js",
+        "strongback/translation/zh/LC_MESSAGES/messages.mo",
+    }
+    assert f"strongback-{version('strongback')}.dist-info/licenses/LICENSE" in names
+
+
+def test_the_sdist_has_the_sources_of_the_wheel_and_nothing_else(built):
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    files = {name for name in names if not name.startswith("src/strongback/")}
+    assert files == {*PROJECT, "PKG-INFO"}
+    assert {"src/strongback/app.py", "src/strongback/py.typed"} <= names
+
+
+# How it works with the base dependencies
+
+
+def test_importing_it_imports_no_library(python):
+    loaded = output(
+        python,
+        "import sys; before = set(sys.modules); import strongback\n"
+        "print(*sorted({name.partition('.')[0] for name in set(sys.modules) - before}"
+        " - sys.stdlib_module_names))",
+    )
+    assert loaded == "strongback"
+
+
+def test_the_version_is_that_of_the_installed_package(python):
+    found = output(python, "from importlib.metadata import version; print(version('strongback'))")
+    assert found == version("strongback")
+
+
+@pytest.mark.parametrize("part", ["cache", "outbox"])
+def test_a_part_that_is_used_alone_imports_no_flask(python, part):
+    code = (
+        f"import sys, strongback.{part}; print({{'flask', 'werkzeug', 'redis'}} & {{*sys.modules}})"
+    )
+    assert output(python, code) == "set()"
+
+
+MODULES = (
+    "app cache cli.cache cli.doctor idempotency log.setup maintenance migration.runner oauth outbox"
+    " rate_limit search sms task upload web"
+)
+
+
+@pytest.mark.parametrize("module", MODULES.split())
+def test_every_part_can_be_imported_before_it_is_configured(python, module):
+    output(python, f"import strongback.{module}")
+
+
+@pytest.mark.parametrize(
+    "variable, value, extra",
+    [
+        ("REDIS_URL", "redis://127.0.0.1", "redis"),
+        ("CELERY_BROKER_URL", "redis://127.0.0.1", "celery"),
+        ("MEILI_URL", "http://127.0.0.1:7700", "meilisearch"),
+        ("MYSQL_HOST", "127.0.0.1", "mysql"),
+        ("DATABASE_URL", "mysql+pymysql://u:p@127.0.0.1/d", "mysql"),
+        ("DATABASE_URL", "mysql+mysqldb://u:p@127.0.0.1/d", "mysqlclient"),
+        ("WEB_SERVER", "granian", "granian"),
+    ],
+)
+def test_a_variable_without_its_extra_is_refused_in_one_line(python, variable, value, extra):
+    code = "from strongback import Settings, load_settings; load_settings(Settings)"
+    error = run(python, code, **{variable: value}).stderr.splitlines()[-1]
+    assert error.startswith(f"strongback.exceptions.ConfigurationError: {variable}")
+    assert error.endswith(f'not installed: pip install "strongback[{extra}]"')
+
+
+@pytest.mark.parametrize(
+    "code, extra",
+    [
+        ("from strongback.cache import RedisStorage", "redis"),
+        ("from strongback.redis import RedisClient", "redis"),
+        ("from strongback.search import build_engine; build_engine(settings)", "search"),
+        ("from strongback.sms import build_sender; build_sender(settings)", "sms"),
+        ("from strongback.task.process import TaskProcess; TaskProcess(None, None)", "celery"),
+    ],
+)
+def test_a_part_without_its_extra_is_refused_in_one_line(python, code, extra):
+    setting = "from strongback import Settings, load_settings; settings = load_settings(Settings)\n"
+    error = run(python, setting + code).stderr.splitlines()[-1]
+    assert error.startswith("strongback.exceptions.ConfigurationError: ")
+    assert error.endswith(f'not installed: pip install "strongback[{extra}]"')
+
+
+# A small application
+
+
+@pytest.fixture(scope="module")
+def books(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """The address of an application that is served, and the file with its log."""
+    folder, port = tmp_path_factory.mktemp("books"), free_port()
+    (folder / "books.py").write_text(BOOKS)
+    log = folder / "log"
+    with log.open("w") as stream:
+        server = subprocess.Popen(
+            [python, "-m", "strongback.server.serve", "books:create_app"],
+            cwd=folder,
+            env={"PATH": os.defpath, "WEB_PORT": str(port), "LOG_FORMAT": "json"},
+            stdout=stream,
+            stderr=stream,
+        )
+    try:
+        _await(f"http://127.0.0.1:{port}/docs", server, log)
+        yield f"http://127.0.0.1:{port}", log
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(60)
+
+
+def _await(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        assert server.poll() is None, log.read_text()
+        try:
+            httpx.get(url)
+        except httpx.TransportError:
+            time.sleep(0.1)
+        else:
+            return
+    pytest.fail(log.read_text())
+
+
+def test_an_application_serves_its_document(books):
+    address, _ = books
+    assert "swagger-ui" in httpx.get(f"{address}/docs").text
+    assert httpx.get(f"{address}/docs/assets/js/swagger-ui-bundle.js").status_code == 200
+    document = httpx.get(f"{address}/openapi.json").json()
+    assert document["info"] == {"title": "Books", "version": "1"}
+    assert "/books" in document["paths"]
+    assert document["components"]["securitySchemes"] == {}  # nobody signs in
+
+
+def test_an_application_validates(books):
+    address, _ = books
+    answer = httpx.post(f"{address}/books", json={"title": "a"}, headers={"Accept-Language": "zh"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "body.title"
+    assert answer.json()["message"].startswith("请求")
+
+
+def test_an_application_stores_and_logs(books):
+    address, log = books
+    answer = httpx.post(f"{address}/books", json={"title": "Emma"}, headers={"X-Request-ID": "r-1"})
+    assert (answer.status_code, answer.json()) == (201, {"id": 1, "title": "Emma"})
+    events = [json.loads(line) for line in log.read_text().splitlines() if '"r-1"' in line]
+    assert [(each["path"], each["status"]) for each in events] == [("/books", 201)]
