@@ -490,15 +490,18 @@ def test_twice_the_input_takes_twice_the_time(name):
 
 
 class TestTheCheck:
-    """A check that cannot fail proves nothing, and one that fails by chance is not believed."""
+    """A check that cannot fail proves nothing, and one that fails by chance is not believed.
+
+    What goes back is measured as often as can be: the sizes are just large enough to tell.
+    """
 
     @pytest.mark.parametrize(
         "pattern, text, size",
         [
-            (r"\s*\{$", " ", 8_000),
-            (r"<!--.*?-->", "<!--", 8_000),
-            (r"(a|b)*c$", "ab", 1_000),
-            (r"'[^x]*x", "'", 8_000),
+            (r"\s*\{$", " ", 1_000),
+            (r"<!--.*?-->", "<!--", 1_500),
+            (r"(a|b)*c$", "ab", 400),
+            (r"'[^x]*x", "'", 2_000),
         ],
     )
     def test_finds_a_pattern_that_goes_back(self, pattern, text, size):
@@ -508,7 +511,7 @@ class TestTheCheck:
         def parse(text: str) -> int:
             return sum(text.count("a", at) for at in range(0, len(text), 8))
 
-        assert growth(parse, repeated("a"), 20_000) > LIMIT
+        assert growth(parse, repeated("a"), 8_000) > LIMIT
 
     @pytest.mark.parametrize("work", [str.split, sorted, lambda text: [ord(c) for c in text]])
     def test_lets_through_what_grows_as_its_input_does(self, work):
