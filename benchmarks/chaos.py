@@ -6,7 +6,11 @@ import click
 
 from benchmarks.suite import Suite
 
-MODULES = {"task": "benchmarks.task.chaos", "cache": "benchmarks.cache.chaos.command"}
+MODULES = {
+    "task": "benchmarks.task.chaos",
+    "cache": "benchmarks.cache.chaos.command",
+    "test": "benchmarks.long_test",
+}
 """Each module has a click command named `command`."""
 
 

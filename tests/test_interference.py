@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import sys
 import threading
@@ -27,10 +26,7 @@ from tests.support.api import API
 from tests.support.mariadb import MariaDB
 from tests.support.thread import run_together
 
-ROUNDS = 50
-"""Times four tests: 200 injected deadlocks and lock waits."""
 WRITERS = 20
-SECONDS = float(os.environ.get("WRITER_SECONDS", "5"))
 
 
 # Deadlocks and lock waits on MariaDB
@@ -51,6 +47,12 @@ def mysql(settings: Settings, mariadb_server: MariaDB) -> Iterator[API]:
     yield api
     mariadb_server.execute(f"DROP TABLE {ballast}")
     api.close()
+
+
+@pytest.fixture
+def rounds(is_long: bool) -> int:
+    """Times four tests: 200 injected deadlocks and lock waits in the long form."""
+    return 50 if is_long else 10
 
 
 @contextmanager
@@ -102,7 +104,7 @@ def require_whole(api: API) -> None:
 
 
 @pytest.mark.parametrize("kind", WRITES)
-def test_deadlock_leaves_nothing_half_written(mysql, kind):
+def test_deadlock_leaves_nothing_half_written(mysql, kind, rounds):
     """A second connection holds what the write needs last, and then wants what it has first."""
     write, last, obstacle = WRITES[kind]
     reached = threading.Event()
@@ -121,7 +123,7 @@ def test_deadlock_leaves_nothing_half_written(mysql, kind):
 
     statuses: Counter[int] = Counter()
     with connected(mysql) as saboteur:
-        for number in range(1, ROUNDS + 1):
+        for number in range(1, rounds + 1):
             reached.clear()
             # The server gives up whichever of the two has changed less.
             saboteur.exec_driver_sql("INSERT INTO ballast VALUES (1)" + ", (1)" * 20)
@@ -129,12 +131,12 @@ def test_deadlock_leaves_nothing_half_written(mysql, kind):
             response, _ = run_together(partial(write, mysql, number), partial(sabotage, saboteur))
             statuses[response.status_code] += 1
             require_whole(mysql)
-    assert mysql.database.retries >= ROUNDS * 0.9, "too few deadlocks hit the write"
+    assert mysql.database.retries >= rounds * 0.9, "too few deadlocks hit the write"
     assert set(statuses) <= {200, 201}
 
 
 @pytest.mark.parametrize("kind", WRITES)
-def test_lock_wait_leaves_nothing_half_written(mysql, kind):
+def test_lock_wait_leaves_nothing_half_written(mysql, kind, rounds):
     """A second connection holds what the write needs last, for longer than it waits, or not."""
     write, _, obstacle = WRITES[kind]
     event.listen(mysql.database.engine, "connect", _give_up_at_once)
@@ -144,7 +146,7 @@ def test_lock_wait_leaves_nothing_half_written(mysql, kind):
     with connected(mysql) as saboteur:
         # MySQL waits for a second at least, MariaDB gives up at once where it is told to.
         is_mariadb = saboteur.dialect.is_mariadb  # type: ignore[attr-defined]  # of this dialect
-        least, rounds = (0, ROUNDS) if is_mariadb else (1, ROUNDS // 5)
+        least, rounds = (0, rounds) if is_mariadb else (1, rounds // 5)
         for number in range(1, rounds + 1):
             saboteur.exec_driver_sql(obstacle)
             seconds = rng.choice([0, least + 0.05, least + 0.3])
@@ -169,15 +171,14 @@ def _give_up_at_once(connection: Any, _record: object) -> None:
 # SQLite
 
 
-@pytest.mark.timeout(SECONDS + 60)
-def test_twenty_writers_on_sqlite_are_never_locked_out(settings):
-    """`WRITER_SECONDS` makes it last longer than the 5 s of the suite."""
+def test_twenty_writers_on_sqlite_are_never_locked_out(settings, is_long):
+    seconds = 60 if is_long else 5
     update = {"database_pool_size": WRITERS, "database_timeout": 5, "web_rate_limits": False}
     api = API(settings.model_copy(update=update))
     empty(api.database, Base.metadata)
     api.fill()
     api.article(slug="tea")
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + seconds
 
     def work(writer: int) -> Counter[int]:
         rng, statuses = random.Random(writer), Counter[int]()
@@ -187,7 +188,7 @@ def test_twenty_writers_on_sqlite_are_never_locked_out(settings):
 
     actions = [_comment, _like, _unlike, _retitle, _create]
     writers = [partial(work, number) for number in range(WRITERS)]
-    total = sum(run_together(*writers, timeout=SECONDS + 50), Counter[int]())
+    total = sum(run_together(*writers, timeout=seconds + 50), Counter[int]())
     with api.database.scope():
         session = api.database.session
         article = session.scalars(select(Article).where(Article.slug == "tea")).one()
@@ -195,7 +196,7 @@ def test_twenty_writers_on_sqlite_are_never_locked_out(settings):
         assert article.likes == session.scalar(select(func.count()).select_from(ArticleLike))
     api.close()
     assert set(total) <= {200, 201, 204}, total
-    sys.stdout.write(f"{sum(total.values()) / SECONDS:.0f} writes a second: {dict(total)}\n")
+    sys.stdout.write(f"{sum(total.values()) / seconds:.0f} writes a second: {dict(total)}\n")
 
 
 def _comment(api: API, writer: int, rng: random.Random) -> Any:

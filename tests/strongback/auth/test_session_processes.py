@@ -20,10 +20,9 @@ from tests.support.sign_in import PASSWORD, House, house
 
 __all__ = ["house"]
 
-pytestmark = pytest.mark.usefixtures("starts_processes")
+pytestmark = [pytest.mark.speaks_sql, pytest.mark.usefixtures("starts_processes")]
 
 PROCESSES = 8
-ROUNDS = 40
 ONE_SECOND = 1.0
 
 
@@ -78,6 +77,11 @@ def workers(settings: Settings, count: int) -> Iterator[list[Worker]]:
         yield found
 
 
+@pytest.fixture
+def rounds(is_long: bool) -> int:
+    return 40 if is_long else 10
+
+
 def refresh_together(found: list[Worker], *tokens: str) -> list[tuple[int, Any]]:
     """Let every process refresh at once, each its own of the tokens; what they are answered."""
     for number, worker in enumerate(found):
@@ -85,12 +89,14 @@ def refresh_together(found: list[Worker], *tokens: str) -> list[tuple[int, Any]]
     return [worker.pipe.recv() for worker in found]
 
 
-def test_of_many_processes_that_refresh_one_token_all_get_the_same_successor(house: House):
+def test_of_many_processes_that_refresh_one_token_all_get_the_same_successor(
+    house: House, rounds: int
+):
     """As the tabs of a browser do."""
     house.account("ada")
     with workers(house.settings, PROCESSES) as found:
         token = house.sign_in("ada")["refresh_token"]
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             answers = refresh_together(found, token)
             assert [status for status, _ in answers] == [200] * PROCESSES
             successors = {body["refresh_token"] for _, body in answers}
@@ -99,12 +105,14 @@ def test_of_many_processes_that_refresh_one_token_all_get_the_same_successor(hou
             [token] = successors
 
 
-def test_without_a_grace_one_of_many_processes_succeeds_and_its_session_ends(house: House):
+def test_without_a_grace_one_of_many_processes_succeeds_and_its_session_ends(
+    house: House, rounds: int
+):
     house.account("ada")
     other_device = house.sign_in("ada")
     strict = house.settings.model_copy(update={"auth_refresh_grace": 0})
     with workers(strict, PROCESSES) as found:
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             answers = refresh_together(found, house.sign_in("ada")["refresh_token"])
             statuses = sorted(status for status, _ in answers)
             assert statuses == [200] + [400] * (PROCESSES - 1)
@@ -114,11 +122,11 @@ def test_without_a_grace_one_of_many_processes_succeeds_and_its_session_ends(hou
         assert found[0].ask("status", other_device["access_token"]) == 200
 
 
-def test_a_retry_and_a_thief_at_once_never_leave_two_lines_of_tokens(house: House):
+def test_a_retry_and_a_thief_at_once_never_leave_two_lines_of_tokens(house: House, rounds: int):
     """Half of the processes use the successor, half the token before it."""
     house.account("ada")
     with workers(house.settings, PROCESSES) as found:
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             first = house.sign_in("ada")["refresh_token"]
             second = house.refresh(first)
             answers = refresh_together(found, first, second.json["refresh_token"])
