@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 import structlog
-from sqlalchemy import MetaData, text
+from sqlalchemy import MetaData, create_engine, inspect, text
 
 from app.core.config import Settings
 from strongback.config import Environment
@@ -16,12 +17,31 @@ from strongback.database import Base, Database
 from tests.support.api import API
 from tests.support.browser import browser
 from tests.support.front import nginx
-from tests.support.mariadb import MariaDB, OwnMariaDB, find_mariadb, given_mysql, run_mariadb
+from tests.support.mariadb import (
+    MariaDB,
+    OwnMariaDB,
+    given_mysql,
+    require_mariadb,
+    run_mariadb,
+    shared_mariadb,
+    starts_mariadb,
+)
 from tests.support.meilisearch_server import HEADER
-from tests.support.process import add_marks, gate, starts_processes
+from tests.support.process import add_marks, gate, is_long, names, starts_processes
 from tests.support.redis import redis_server, running_redis, starts_redis
+from tests.support.shared import run_folder
 
-__all__ = ["browser", "nginx", "redis_server", "running_redis", "starts_processes", "starts_redis"]
+__all__ = [
+    "browser",
+    "is_long",
+    "nginx",
+    "redis_server",
+    "run_folder",
+    "running_redis",
+    "starts_mariadb",
+    "starts_processes",
+    "starts_redis",
+]
 
 
 def pytest_configure() -> None:
@@ -34,8 +54,17 @@ def pytest_report_header() -> str:
 
 
 @pytest.hookimpl(tryfirst=True)  # the marks are there before -m chooses by them
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     add_marks(items)
+    if "TEST_MYSQL_URL" not in os.environ:
+        left_out = {item for item in items if _repeats_on_mysql(item)}
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=list(left_out))
+
+
+def _repeats_on_mysql(item: pytest.Item) -> bool:
+    """Whether the test is one of SQLite, once more on MariaDB, that has nothing to say of it."""
+    return "mariadb_server" in names(item) and item.get_closest_marker("speaks_sql") is None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -84,28 +113,21 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def mariadb_server(
-    starts_processes: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[MariaDB]:
-    """The server of TEST_MYSQL_URL, or one of this test process, once a test asks for it."""
+def mariadb_server(starts_processes: None, run_folder: Path) -> Iterator[MariaDB]:
+    """A database of this process on the server of TEST_MYSQL_URL, or on the run's own."""
     if given := given_mysql():
         yield given
         given.execute(f"DROP DATABASE {given.address.database}")
         return
-    if find_mariadb() is None:
-        pytest.skip("mariadbd is not installed: the MySQL half of this test did not run")
-    # A socket's path must be short, and pytest's own folders are not on every system.
-    with run_mariadb(tmp_path_factory.mktemp("mariadb")) as server:
-        yield server
+    require_mariadb()
+    yield shared_mariadb(run_folder)
 
 
 @pytest.fixture(scope="module")
 def own_mariadb(
-    starts_processes: None, tmp_path_factory: pytest.TempPathFactory
+    starts_mariadb: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[OwnMariaDB]:
-    """A server of the module's own, for tests that stop or freeze it."""
-    if find_mariadb() is None:
-        pytest.skip("mariadbd is not installed: this test did not run")
+    """A MariaDB of the module's own, for tests that stop or freeze it."""
     with run_mariadb(tmp_path_factory.mktemp("own")) as server:
         yield server
 
@@ -130,11 +152,34 @@ def database(settings: Settings, database_url: str) -> Iterator[Database]:
 
 def empty(database: Database, metadata: MetaData) -> None:
     """Make the tables that are missing and delete what an earlier test has left."""
-    metadata.create_all(database.engine)
-    with database.engine.begin() as connection:
+    engine = database.engine
+    if engine.dialect.name == "sqlite" and not Path(engine.url.database or "").exists():
+        _write_tables(Path(engine.url.database or ""), metadata)
+        return
+    there = set(inspect(engine).get_table_names())
+    metadata.create_all(engine, [t for t in metadata.sorted_tables if t.name not in there])
+    with engine.begin() as connection:
         connection.execute(text("DROP TABLE IF EXISTS alembic_version"))  # not by migrations
         for table in reversed(metadata.sorted_tables):
-            connection.execute(table.delete())
+            if table.name in there:
+                connection.execute(table.delete())
+
+
+_files: dict[MetaData, bytes] = {}
+"""SQLite files that have the tables and nothing in them: making one takes as long as many tests."""
+
+
+def _write_tables(file: Path, metadata: MetaData) -> None:
+    if metadata not in _files:
+        engine = create_engine("sqlite://")
+        metadata.create_all(engine)
+        with engine.connect() as connection:
+            raw = connection.connection.driver_connection
+            assert isinstance(raw, sqlite3.Connection)
+            _files[metadata] = raw.serialize()
+        engine.dispose()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(_files[metadata])
 
 
 # Application

@@ -15,7 +15,7 @@ import pytest
 
 from tests.live import LiveServer, serving
 from tests.strongback.server.test_serve import wait_until
-from tests.support.mariadb import MariaDB
+from tests.support.mariadb import OwnMariaDB
 
 CLIENTS = 40
 TIMEOUT = httpx.Timeout(60)
@@ -75,7 +75,7 @@ def test_a_full_disk_ends_no_worker_and_breaks_no_read(disk: Path, tmp_path: Pat
 
 
 def test_a_frozen_database_stops_no_sign_of_life_and_is_soon_answered_for(
-    own_mariadb: MariaDB, tmp_path: Path
+    own_mariadb: OwnMariaDB, tmp_path: Path
 ) -> None:
     variables = {
         "DATABASE_URL": own_mariadb.url,
@@ -118,7 +118,7 @@ def test_a_frozen_database_stops_no_sign_of_life_and_is_soon_answered_for(
 
 
 def test_readiness_finds_out_by_a_ping_that_a_database_is_frozen(
-    own_mariadb: MariaDB, tmp_path: Path
+    own_mariadb: OwnMariaDB, tmp_path: Path
 ) -> None:
     """It looks at no table after that, which would wait for as long as any statement may."""
     variables = {"DATABASE_URL": own_mariadb.url, "DATABASE_QUERY_TIMEOUT": "300"}

@@ -20,6 +20,8 @@ from strongback.auth.password import hash_password
 from tests.support.api import API
 from tests.support.thread import run_together
 
+pytestmark = pytest.mark.speaks_sql
+
 SLOW = ("argon2", "markdown_it", "zipfile", "yaml")
 """Packages whose work takes long; a password, a text or an archive of somebody's choice does."""
 PASSWORD = "correct horse 9"

@@ -22,7 +22,6 @@ from flask.testing import FlaskClient
 from sqlalchemy import event
 
 from app.article.content import Draft
-from app.article.model import Article
 from app.article.service import ArticleService
 from app.comment.model import Comment
 from app.core.config import Settings
@@ -30,9 +29,10 @@ from app.core.permission import Role
 from app.main import create_app
 from app.user.service import UserService
 from strongback.app import Strongback
-from strongback.database import Database
+from strongback.database import Base, Database
 from strongback.log.setup import configure_logging
 from strongback.search import Search
+from tests.conftest import empty
 
 LIMIT = re.compile(
     r"SET STATEMENT max_statement_time=[0-9.]+ FOR |/\*\+ MAX_EXECUTION_TIME\(\d+\) \*/"
@@ -98,8 +98,7 @@ def app(settings: Settings, database: Database, logs: Logs) -> Iterator[Strongba
 def small_app(settings: Settings, logs: Logs) -> Iterator[Strongback]:
     """The whole application on SQLite alone, for what no back end has a say in."""
     for app in _running(settings, None, logs):
-        database = app.services[Database]
-        Article.metadata.create_all(database.engine)
+        empty(app.services[Database], Base.metadata)
         yield app
 
 

@@ -16,6 +16,8 @@ from strongback.upload import Upload, Uploads
 from tests.support.api import API
 from tests.support.work import tick
 
+pytestmark = pytest.mark.speaks_sql
+
 LONG_AGO = timedelta(days=400)
 
 

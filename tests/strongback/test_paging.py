@@ -26,6 +26,8 @@ from strongback.paging import (
 from strongback.schema import PageQuery
 from tests.conftest import empty
 
+pytestmark = pytest.mark.speaks_sql
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 

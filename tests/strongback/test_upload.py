@@ -12,6 +12,8 @@ from strongback.database import Database, DatabaseMisuse, utc_now
 from strongback.upload import KEPT, KEPT_AFTER_USE, PIECE, Upload, UploadGone, UploadPiece, Uploads
 from tests.support.thread import run_together
 
+pytestmark = pytest.mark.speaks_sql
+
 
 @pytest.fixture
 def uploads(database: Database) -> Uploads:

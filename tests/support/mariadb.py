@@ -1,4 +1,8 @@
-"""MariaDB of the tests' own, or a MySQL server that they are given."""
+"""MariaDB of the tests' own, or a MySQL server that they are given.
+
+One server serves all processes of a test run, each in a database of its own. Tests that stop or
+freeze a server have one for their module.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +22,7 @@ import pytest
 from sqlalchemy import URL, make_url
 
 from tests.support.port import free_port
+from tests.support.shared import shared
 
 SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
 START_TIMEOUT = 60
@@ -39,14 +44,24 @@ def find_mariadb() -> str | None:
     return shutil.which("mariadbd", path=SEARCH_PATH)
 
 
+def require_mariadb() -> None:
+    """Skip the test where there is no server to be started."""
+    if find_mariadb() is None:
+        pytest.skip("mariadbd is not installed: the MySQL half of this test did not run")
+
+
+@pytest.fixture(scope="session")
+def starts_mariadb(starts_processes: None) -> None:
+    """Let the test start a MariaDB of its own by `run_mariadb`, where it is installed."""
+    require_mariadb()
+
+
 @dataclass
 class MariaDB:
-    """A running MariaDB or MySQL, and means to trouble it."""
+    """A running MariaDB or MySQL."""
 
     address: URL
     """How an administrator signs in; names the tests' database."""
-    pid: int | None = None
-    """The server's process, where it is one of this machine."""
 
     @property
     def url(self) -> str:
@@ -69,26 +84,9 @@ class MariaDB:
             autocommit=True,
         )
 
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        """Stop the process in mid-air: its sockets stay open and answer nothing."""
-        if self.pid is None:
-            pytest.skip("the server of TEST_MYSQL_URL has no TEST_MYSQL_PID that could be frozen")
-        os.kill(self.pid, signal.SIGSTOP)
-        self._await_stop(self.pid)  # its threads stop one after the other
-        try:
-            yield
-        finally:
-            os.kill(self.pid, signal.SIGCONT)
-
     def create_database(self) -> None:
         """Make the tests' database, if it is not there already."""
         self.execute(f"CREATE DATABASE IF NOT EXISTS {self.address.database}")
-
-    def _await_stop(self, pid: int) -> None:
-        states = Path(f"/proc/{pid}/task")
-        while any(_state(task) != "T" for task in states.iterdir()):
-            time.sleep(0.001)
 
 
 def _state(task: Path) -> str:
@@ -96,9 +94,15 @@ def _state(task: Path) -> str:
 
 
 class OwnMariaDB(MariaDB):
-    """A server that the tests have started themselves, and may start again."""
+    """A server that the tests have started themselves, and means to trouble it.
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    Args:
+        folder: Keeps everything that the server writes.
+        options: The server's.
+        keeper: What the command begins with; the process that it starts is the server's parent.
+    """
+
+    def __init__(self, folder: Path, *options: str, keeper: Sequence[str] = ()) -> None:
         binary = find_mariadb()
         assert binary is not None
         user = ["--user=root"] if os.geteuid() == 0 else []
@@ -108,7 +112,15 @@ class OwnMariaDB(MariaDB):
         _install(data, user, self.environment)
         port = free_port()
         places = [f"--datadir={data}", f"--socket={folder / 's'}", f"--pid-file={folder / 'pid'}"]
-        self.command = [binary, "--no-defaults", *user, *places, f"--port={port}", *OPTIONS]
+        self.command = [
+            *keeper,
+            binary,
+            "--no-defaults",
+            *user,
+            *places,
+            f"--port={port}",
+            *OPTIONS,
+        ]
         self.command += options
         self.process: subprocess.Popen[bytes] | None = None
         super().__init__(
@@ -119,9 +131,12 @@ class OwnMariaDB(MariaDB):
         """Start it, and wait until it answers."""
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                self.command, stdout=output, stderr=output, env=self.environment
+                self.command,
+                stdout=output,
+                stderr=output,
+                env=self.environment,
+                start_new_session=True,  # Ctrl-C is for the tests, which end it
             )
-        self.pid = self.process.pid
         deadline = time.monotonic() + START_TIMEOUT
         while True:
             try:
@@ -133,6 +148,19 @@ class OwnMariaDB(MariaDB):
                 time.sleep(0.02)
             else:
                 return
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop the process in mid-air: its sockets stay open and answer nothing."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        threads = Path(f"/proc/{self.process.pid}/task")
+        while any(_state(thread) != "T" for thread in threads.iterdir()):
+            time.sleep(0.001)  # they stop one after the other
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         """End it at once: a clean shutdown would be lost time."""
@@ -155,14 +183,31 @@ def run_mariadb(folder: Path, *options: str) -> Iterator[OwnMariaDB]:
 def given_mysql() -> MariaDB | None:
     """The server of TEST_MYSQL_URL, with a database of this test process's own.
 
-    `TEST_MYSQL_URL=mysql+pymysql://root:password@127.0.0.1:3306` names an administrator. With the
-    id of its process in TEST_MYSQL_PID the tests also freeze it.
+    `TEST_MYSQL_URL=mysql+pymysql://root:password@127.0.0.1:3306` names an administrator.
     """
-    if not (url := os.environ.get("TEST_MYSQL_URL")):
-        return None
+    url = os.environ.get("TEST_MYSQL_URL")
+    return _database_on(url) if url else None
+
+
+def shared_mariadb(folder: Path) -> MariaDB:
+    """The server of the whole test run, with a database of this test process's own."""
+
+    def start(place: Path, keeper: Sequence[str]) -> str:
+        server = OwnMariaDB(place, keeper=keeper)
+        server.start()
+        _started.append(server)
+        return server.url
+
+    return _database_on(shared(folder / "mariadb", start))
+
+
+_started: list[OwnMariaDB] = []
+"""Python warns of a process that it forgets while it runs."""
+
+
+def _database_on(address: str) -> MariaDB:
     database = f"{DATABASE}_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
-    pid = os.environ.get("TEST_MYSQL_PID")
-    server = MariaDB(make_url(url).set(database=database), int(pid) if pid else None)
+    server = MariaDB(make_url(address).set(database=database))
     server.create_database()
     return server
 

@@ -6,6 +6,7 @@ has no mark `process`, `make test-all` what has it.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,14 +16,14 @@ import pytest
 MARKS = {
     "starts_processes": "process",
     "mariadb_server": "mysql",
-    "own_mariadb": "mysql",
-    "secure_mariadb": "mysql",
+    "starts_mariadb": "mysql",
     "starts_redis": "redis",
     "redis_server": "redis",
     "cluster": "redis",
     "nginx": "nginx",
     "browser": "browser",
     "meilisearch_engine": "meilisearch",
+    "is_long": "long",
 }
 """The mark that a fixture gives to every test that asks for it, directly or through another."""
 EVENTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system"}
@@ -34,6 +35,12 @@ def starts_processes() -> None:
     """Let the test start other processes, and keep it out of `make test`."""
 
 
+@pytest.fixture(scope="session")
+def is_long() -> bool:
+    """Whether to go on for as long as a proof takes, as `make chaos ARGS=test` does."""
+    return "TEST_LONG" in os.environ
+
+
 def add_marks(items: Iterable[pytest.Item]) -> None:
     """Give each test the marks that follow from its fixtures.
 
@@ -42,11 +49,15 @@ def add_marks(items: Iterable[pytest.Item]) -> None:
     """
     for item in items:
         assert isinstance(item, pytest.Function)
-        values = item.callspec.params.values() if hasattr(item, "callspec") else ()
-        asked = {*item.fixturenames, *(value for value in values if isinstance(value, str))}
-        found = {MARKS[name] for name in asked & MARKS.keys()}
-        for name in found | {"process"} if found else ():
+        found = {MARKS[name] for name in {*item.fixturenames, *names(item)} & MARKS.keys()}
+        for name in found | {"process"} if found - {"long"} else found:
             item.add_marker(name)
+
+
+def names(item: pytest.Item) -> list[str]:
+    """The parameters of a test that are texts: names of fixtures are among them."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    return [value for value in parameters.values() if isinstance(value, str)]
 
 
 class Gate:

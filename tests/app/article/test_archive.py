@@ -125,6 +125,7 @@ class TestRequest:
         assert (set(statuses[:20]), statuses[20]) == ({422}, 429)
 
 
+@pytest.mark.speaks_sql
 class TestJob:
     def test_imports_each_file_and_says_what_became_of_it(self, api):
         task = bring_in(api, FILES)

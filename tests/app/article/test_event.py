@@ -12,6 +12,8 @@ from strongback.outbox import Outbox, OutboxMessage
 from tests.support.api import API
 from tests.support.work import messages
 
+pytestmark = pytest.mark.speaks_sql
+
 
 @pytest.fixture
 def listening(api: API) -> API:

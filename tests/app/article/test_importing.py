@@ -99,6 +99,7 @@ def stored(app: Any) -> Callable[[str], Any]:
     return stored
 
 
+@pytest.mark.speaks_sql
 class TestOutcome:
     def test_a_new_file_is_created(self, write, run, stored):
         write("page.md", "# Title\n\nText.\n")
@@ -187,6 +188,7 @@ class TestOutcome:
         assert [refusal.name for refusal in report.refusals] == [str(folder / "b.md")]
 
 
+@pytest.mark.speaks_sql
 class TestText:
     @pytest.mark.parametrize(
         "text",
@@ -325,6 +327,7 @@ class TestRefusal:
         assert len(outcomes) == 4
 
     @pytest.mark.parametrize("tags", ["[a, 'a ']", "[a, A]", "[a, ä]", "[é, 'e\u0301']"])
+    @pytest.mark.speaks_sql
     def test_tags_that_a_database_may_take_for_one_do_not_stop_the_import(self, write, run, tags):
         """Whatever becomes of the file, the next one is imported."""
         write("a.md", f"---\ntags: {tags}\n---\nText")
@@ -512,6 +515,7 @@ class TestSkipped:
         assert [each.name for each in report.skipped] == ["a.md"]
 
 
+@pytest.mark.speaks_sql
 class TestFailure:
     """Whatever is wrong with a document, the others are imported."""
 

@@ -17,6 +17,8 @@ from tests.support.api import API
 from tests.support.work import make_due, messages, tick, work
 from tests.web_fixture import LONG_AGO, Library
 
+pytestmark = pytest.mark.speaks_sql
+
 ANY = {"If-Match": "*"}
 
 

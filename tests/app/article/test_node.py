@@ -16,6 +16,8 @@ from strongback.database import utc_now
 from tests.support.api import API
 from tests.support.cache import eventually
 
+pytestmark = pytest.mark.speaks_sql
+
 
 def read(api: API, path: str, by: str | None = None) -> Any:
     return api.call("GET", path, by=by)

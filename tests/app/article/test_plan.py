@@ -21,6 +21,8 @@ from strongback.outbox import Outbox
 from strongback.paging import encode_cursor
 from tests.support import plan
 
+pytestmark = pytest.mark.speaks_sql
+
 COUNT = 3000
 FILTERS = {"tag": "common", "author": "ada", "language": "en"}
 SORTS = ["-published_at", "published_at", "-updated_at", "updated_at", "-views"]

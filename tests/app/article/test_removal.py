@@ -17,6 +17,8 @@ from strongback.search import Query, Search
 from tests.support.api import API
 from tests.support.work import messages, work
 
+pytestmark = pytest.mark.speaks_sql
+
 MANY = 620
 """Comments, and likes, that take two batches each."""
 LEFT = (Article, ArticleTag, ArticleLike, Comment)

@@ -41,6 +41,7 @@ class TestUnseen:
             read_metadata(split_front_matter(f'---\nslug: "a{escaped}b"\n---\nx')[0])
 
 
+@pytest.mark.speaks_sql
 def test_a_slug_in_compatibility_forms_is_stored_in_plain_letters(api):
     assert create(api, slug="ｆｏｏ-ﬁ").json["slug"] == "foo-fi"
     metadata = read_metadata(split_front_matter("---\nslug: ｆｏｏ-ﬁ\n---\nx")[0])
@@ -58,6 +59,7 @@ class TestTitle:
     @pytest.mark.parametrize(
         "title", ["👩‍💻 Dev", "❤️", "می‌خواهم", "🏴\U000e0067\U000e007f", "क्‍ष"]
     )
+    @pytest.mark.speaks_sql
     def test_keeps_what_emoji_and_scripts_are_joined_by(self, api, title):
         response = create(api, title=title)
         assert (response.status_code, response.json["title"]) == (201, title)
@@ -85,6 +87,7 @@ def test_the_refusal_names_the_character_in_the_language_asked_for(api):
     assert response.json["errors"][0]["message"] == "请去掉看不见的字符 U+202E"
 
 
+@pytest.mark.speaks_sql
 def test_what_is_stored_from_before_is_still_read_and_found(api):
     """Slugs and tags of earlier releases may hold what is refused today."""
     api.article(tags=["tea"])

@@ -11,6 +11,8 @@ from strongback.cache import Manager
 from strongback.search import Search
 from tests.support.api import API
 
+pytestmark = pytest.mark.speaks_sql
+
 
 @pytest.fixture
 def search(api: API) -> Search:

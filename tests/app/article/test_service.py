@@ -12,6 +12,8 @@ from app.article.service import ArticleService
 from strongback.database import utc_now
 from tests.web_fixture import LONG_AGO
 
+pytestmark = pytest.mark.speaks_sql
+
 
 @pytest.fixture
 def articles(app):

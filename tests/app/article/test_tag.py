@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import func, select, update
 
 from app.article.model import Article, ArticleTag, Tag, TagChange
@@ -12,6 +13,8 @@ from app.article.tag import TagCounts, top_tags
 from app.article.view_count import ViewCounter
 from strongback.database import utc_now
 from tests.support.api import API
+
+pytestmark = pytest.mark.speaks_sql
 
 CARRIED = ("language", "author", "listed", "published_at", "updated_at", "views")
 

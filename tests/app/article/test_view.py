@@ -83,6 +83,7 @@ class TestRead:
         assert client.get(f"{URL}/中文-标题").status_code == 200
 
 
+@pytest.mark.speaks_sql
 class TestList:
     def test_has_no_texts(self, client, library):
         library.add_article("first")

@@ -19,6 +19,8 @@ from tests.support.api import API
 from tests.support.thread import run_together
 from tests.support.work import tick
 
+pytestmark = pytest.mark.speaks_sql
+
 
 @pytest.fixture
 def views(api: API) -> ViewCounter:

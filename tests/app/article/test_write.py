@@ -14,6 +14,8 @@ from app.comment.model import Comment
 from tests.support.api import API
 from tests.support.thread import run_together
 
+pytestmark = pytest.mark.speaks_sql
+
 
 def patch(api: API, slug: str, change: object, *, etag: str = "*", by: str = "ada"):
     headers = {"If-Match": etag}

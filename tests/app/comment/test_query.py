@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import insert
 
 from app.comment.model import Comment
@@ -8,6 +9,8 @@ from app.comment.service import CommentService
 from strongback.paging import encode_cursor
 from strongback.schema import PageQuery
 from tests.support.plan import analyze, explain
+
+pytestmark = pytest.mark.speaks_sql
 
 COUNT = 3000
 

@@ -8,6 +8,8 @@ from app.comment.service import CommentService
 from strongback.exceptions import NotFound
 from strongback.schema import PageQuery
 
+pytestmark = pytest.mark.speaks_sql
+
 
 class OneArticle:
     """An article slice that has the article `known`, and no database."""

@@ -11,6 +11,8 @@ from app.comment.model import Comment
 from tests.support.api import ACCOUNTS, API
 from tests.support.thread import run_together
 
+pytestmark = pytest.mark.speaks_sql
+
 
 @pytest.fixture(autouse=True)
 def _article(api) -> None:

@@ -18,6 +18,8 @@ from strongback.outbox import OutboxMessage
 from tests.support.api import API
 from tests.support.work import make_due, messages, tick, work
 
+pytestmark = pytest.mark.speaks_sql
+
 
 def follow(api: API, follower: str, followed: str = "ada") -> None:
     assert api.call("PUT", f"/users/{followed}/follow", by=follower).status_code == 204

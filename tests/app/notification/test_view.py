@@ -37,6 +37,7 @@ def mark(api: API, body: object, by: str = "eve") -> int:
     return int(api.post("/notifications/read", body, by=by).status_code)
 
 
+@pytest.mark.speaks_sql
 class TestList:
     def test_has_ones_own_the_latest_first(self, api, inbox):
         assert listed(api) == inbox[::-1]
@@ -75,6 +76,7 @@ class TestList:
         assert api.call("GET", "/notifications", by="bob", headers=tag).status_code == 200
 
 
+@pytest.mark.speaks_sql
 class TestRead:
     def test_marks_those_that_are_named(self, api, inbox):
         assert mark(api, {"ids": [inbox[1], inbox[3], inbox[1]]}) == 204

@@ -12,6 +12,8 @@ from tests.support.thread import run_together
 
 __all__ = ["house", "small_house"]
 
+pytestmark = pytest.mark.speaks_sql
+
 NEW = {"username": "ada", "password": PASSWORD}
 
 

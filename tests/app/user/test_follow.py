@@ -10,6 +10,8 @@ from app.user.model import Follow
 from tests.support.api import API
 from tests.support.thread import run_together
 
+pytestmark = pytest.mark.speaks_sql
+
 
 def call(api: API, method: str, name: str, by: str = "eve") -> int:
     return api.call(method, f"/users/{name}/follow", by=by).status_code

@@ -10,6 +10,8 @@ from strongback.exceptions import ValidationFailed
 from strongback.schema import PageQuery
 from tests.support.thread import run_together
 
+pytestmark = pytest.mark.speaks_sql
+
 
 @pytest.fixture
 def users(app):

@@ -31,6 +31,7 @@ class TestRead:
         assert client.get(f"{URL}/ada", headers={"If-None-Match": tag}).status_code == 304
 
 
+@pytest.mark.speaks_sql
 class TestList:
     def test_shows_no_password(self, client, library):
         library.add_user("ada")

@@ -145,6 +145,7 @@ def test_the_list_of_common_passwords_holds_what_length_alone_lets_through():
     assert [line for line in lines if line != line.casefold()] == []
 
 
+@pytest.mark.speaks_sql
 def test_signing_in_brings_an_old_hash_up_to_date(house: House):
     house.account("ada")
     weak = PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1).hash(PASSWORD)

@@ -18,6 +18,8 @@ from tests.support.thread import run_together
 
 __all__ = ["house", "small_house"]
 
+pytestmark = pytest.mark.speaks_sql
+
 
 def count(house: House, model: type) -> int:
     with house.database.scope():

@@ -20,6 +20,8 @@ from tests.support.sign_in import House, house, small_house
 
 __all__ = ["house", "small_house"]
 
+pytestmark = pytest.mark.speaks_sql
+
 GRACE = timedelta(seconds=10)
 
 

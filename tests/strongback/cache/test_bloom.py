@@ -10,8 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from strongback.cache import CacheMisuse, LocalBloom, Manager, RebuildRefused, SharedBloom
-from strongback.redis.client import RedisClient
-from strongback.redis.error import RedisUnavailable
+from strongback.redis.client import RedisClient, RedisUnavailable
 from tests.support.cache import Clock, Source, eventually, word_node
 from tests.support.redis import RedisServer
 

@@ -26,6 +26,8 @@ from strongback.outbox import Outbox, OutboxMessage
 from tests.support.cache import Process
 from tests.support.redis import RedisServer
 
+pytestmark = pytest.mark.speaks_sql
+
 
 class Local(DeclarativeBase):
     """Tables of this test."""

@@ -20,6 +20,8 @@ from strongback.cli.backup import CLIENT_TOOLS, DUMP_TOOLS, BackupError, find_to
 from strongback.database import Base, Database, utc_now
 from strongback.migration.runner import upgrade
 
+pytestmark = pytest.mark.speaks_sql
+
 
 def has_tools() -> bool:
     try:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import http.server
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ from strongback.migration.runner import upgrade
 from tests.support.mariadb import MariaDB
 from tests.support.meilisearch import MASTER_KEY, run_meilisearch
 from tests.support.port import free_port
+
+DOCTOR = f"doctor_{os.getpid()}"
+"""An account of this process, whose server others use too."""
 
 
 @pytest.fixture
@@ -141,12 +145,12 @@ class TestMeilisearch:
 class TestMySQL:
     @pytest.fixture
     def account(self, mariadb_server: MariaDB) -> Iterator[MariaDB]:
-        mariadb_server.execute("CREATE USER doctor@'%' IDENTIFIED BY 'right'")
+        mariadb_server.execute(f"CREATE USER {DOCTOR}@'%' IDENTIFIED BY 'right'")
         yield mariadb_server
-        mariadb_server.execute("DROP USER doctor@'%'")
+        mariadb_server.execute(f"DROP USER {DOCTOR}@'%'")
 
     def examine(self, settings: Settings, server: MariaDB, password: str) -> Result:
-        url = server.address.set(username="doctor", password=password)
+        url = server.address.set(username=DOCTOR, password=password)
         address = url.render_as_string(hide_password=False)
         return examine(settings.model_copy(update={"database_url": address}))
 

@@ -5,6 +5,8 @@ import pytest
 from strongback.database import Database
 from strongback.outbox import MessageState, Outbox
 
+pytestmark = pytest.mark.speaks_sql
+
 
 @pytest.fixture
 def dead(library):

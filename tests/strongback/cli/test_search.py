@@ -50,6 +50,7 @@ def test_sync_settings_says_what_it_made(full):
     assert full.run("search", "sync-settings", "article") == (0, "article: nothing to change\n")
 
 
+@pytest.mark.speaks_sql
 def test_check_lists_what_differs_and_repair_mends_it(full, search):
     full.run("search", "reindex")
     numbers = [number for number, _ in search.source(ARTICLE.name).stamps()]

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import event, select
 
 from strongback.database import delete_in_batches
 from strongback.idempotency import IdempotencyKey
+
+pytestmark = pytest.mark.speaks_sql
 
 
 def test_the_rows_that_the_condition_names_are_deleted_a_batch_in_a_transaction(database):

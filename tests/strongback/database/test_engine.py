@@ -20,7 +20,10 @@ from strongback.database import (
 from strongback.database.breaker import DatabaseHangs
 from strongback.exceptions import ConfigurationError
 from tests.support.account import Account, AccountService
+from tests.support.mariadb import OwnMariaDB
 from tests.support.port import free_port
+
+pytestmark = pytest.mark.speaks_sql
 
 THREADS = 8
 BOUND = 15
@@ -139,40 +142,6 @@ class TestFailure:
             mariadb_server.execute(f"KILL CONNECTION {killed}")
         assert count(mysql) == 0
 
-    def test_frozen_server_is_a_bounded_error(self, mysql, mariadb_server):
-        assert count(mysql) == 0  # leaves a connection in the pool
-        with mariadb_server.frozen():
-            start = time.monotonic()
-            with pytest.raises(DBAPIError) as caught:
-                count(mysql)
-            waited = time.monotonic() - start
-        assert is_transient(caught.value)
-        assert waited < BOUND
-        wait_until_answered(mysql)
-        assert count(mysql) == 0
-
-    def test_whoever_comes_after_the_first_to_meet_a_frozen_server_waits_for_nothing(
-        self, mysql, mariadb_server
-    ):
-        assert count(mysql) == 0
-        with mariadb_server.frozen():
-            with pytest.raises(DBAPIError):
-                count(mysql)
-            for _ in range(100):  # each would take two seconds
-                with pytest.raises(DatabaseHangs):
-                    count(mysql)
-            with pytest.raises(DatabaseHangs):
-                mysql.ping()
-        wait_until_answered(mysql)
-
-    def test_ping_of_a_frozen_server_is_bounded(self, mysql, mariadb_server):
-        mysql.ping()
-        with mariadb_server.frozen():
-            start = time.monotonic()
-            with pytest.raises(DBAPIError):
-                mysql.ping()
-            assert time.monotonic() - start < BOUND
-
     def test_refused_connection_is_transient(self, settings):
         url = f"mysql+pymysql://root@127.0.0.1:{free_port()}/nothing"
         database = Database(settings.model_copy(update={"database_url": url}))
@@ -227,6 +196,47 @@ class TestFailure:
         shown: Any = str(caught.value) + repr(caught.value) + repr(caught.value.orig)
         assert "s3cret" not in shown
         assert "name" in shown
+
+
+class TestFrozenServer:
+    @pytest.fixture
+    def mariadb_server(self, own_mariadb: OwnMariaDB) -> OwnMariaDB:
+        """Not the one that other processes use."""
+        return own_mariadb
+
+    def test_frozen_server_is_a_bounded_error(self, mysql, own_mariadb):
+        assert count(mysql) == 0  # leaves a connection in the pool
+        with own_mariadb.frozen():
+            start = time.monotonic()
+            with pytest.raises(DBAPIError) as caught:
+                count(mysql)
+            waited = time.monotonic() - start
+        assert is_transient(caught.value)
+        assert waited < BOUND
+        wait_until_answered(mysql)
+        assert count(mysql) == 0
+
+    def test_whoever_comes_after_the_first_to_meet_a_frozen_server_waits_for_nothing(
+        self, mysql, own_mariadb
+    ):
+        assert count(mysql) == 0
+        with own_mariadb.frozen():
+            with pytest.raises(DBAPIError):
+                count(mysql)
+            for _ in range(100):  # each would take two seconds
+                with pytest.raises(DatabaseHangs):
+                    count(mysql)
+            with pytest.raises(DatabaseHangs):
+                mysql.ping()
+        wait_until_answered(mysql)
+
+    def test_ping_of_a_frozen_server_is_bounded(self, mysql, own_mariadb):
+        mysql.ping()
+        with own_mariadb.frozen():
+            start = time.monotonic()
+            with pytest.raises(DBAPIError):
+                mysql.ping()
+            assert time.monotonic() - start < BOUND
 
 
 class TestEngine:

@@ -11,6 +11,8 @@ from strongback.database import (
 )
 from tests.support.account import Account, Note
 
+pytestmark = pytest.mark.speaks_sql
+
 THREADS = 8
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import unicodedata
 from collections.abc import Iterator
@@ -18,9 +19,12 @@ from strongback.cli.backup import run as run_tool
 from strongback.database import Database
 from strongback.exceptions import ConfigurationError
 from tests.support.certificate import Certificate, make_certificate
-from tests.support.mariadb import MariaDB, OwnMariaDB, find_mariadb, run_mariadb
+from tests.support.mariadb import MariaDB, OwnMariaDB, run_mariadb
 
 NASTY = "p%40 $#:/@?\"'&+=%(x)s[]"
+"""What an address, a format and a shell would read otherwise."""
+USER = f"{NASTY}{os.getpid()}"
+"""An account of this process, whose server others use too."""
 
 
 def run(settings: Settings, *arguments: str) -> Result:
@@ -64,10 +68,10 @@ class TestAccount:
         self, settings, emptied, password
     ):
         with emptied.connect() as connection, connection.cursor() as cursor:
-            cursor.execute("CREATE USER %s@'%%' IDENTIFIED BY %s", (NASTY, password))
-            cursor.execute(f"GRANT ALL ON {emptied.address.database}.* TO %s@'%%'", (NASTY,))
+            cursor.execute("CREATE USER %s@'%%' IDENTIFIED BY %s", (USER, password))
+            cursor.execute(f"GRANT ALL ON {emptied.address.database}.* TO %s@'%%'", (USER,))
         try:
-            chosen = on_host(settings, emptied, mysql_user=NASTY, mysql_password=password)
+            chosen = on_host(settings, emptied, mysql_user=USER, mysql_password=password)
             migrated = run(chosen, "db", "upgrade")
             assert migrated.exit_code == 0, migrated.output
             app = create_app(chosen)
@@ -75,7 +79,7 @@ class TestAccount:
             app.services[Database].close()
         finally:
             with emptied.connect() as connection, connection.cursor() as cursor:
-                cursor.execute("DROP USER %s@'%%'", (NASTY,))
+                cursor.execute("DROP USER %s@'%%'", (USER,))
 
     def test_one_that_may_not_create_tables_is_refused_in_one_line(self, settings, emptied):
         emptied.execute("CREATE USER reader@'%' IDENTIFIED BY 'right'")
@@ -138,11 +142,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 @pytest.fixture(scope="module")
 def secure_mariadb(
-    starts_processes: None, certificate: Certificate, tmp_path_factory: pytest.TempPathFactory
+    starts_mariadb: None, certificate: Certificate, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[OwnMariaDB]:
     """A server that takes no connection without TLS."""
-    if find_mariadb() is None:
-        pytest.skip("mariadbd is not installed: its encryption was not tested")
     options = (
         f"--ssl-ca={certificate.authority}",
         f"--ssl-cert={certificate.certificate}",

@@ -20,6 +20,8 @@ from strongback.database import (
 from tests.support.account import Account, AccountService
 from tests.support.thread import run_together
 
+pytestmark = pytest.mark.speaks_sql
+
 THREADS = 8
 
 

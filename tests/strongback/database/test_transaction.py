@@ -21,6 +21,8 @@ from tests.conftest import empty
 from tests.support.account import Account, AccountService, Note, Sandbox
 from tests.support.thread import run_together
 
+pytestmark = pytest.mark.speaks_sql
+
 THREADS = 8
 
 

@@ -21,6 +21,8 @@ from strongback.database import Base, Database, Identifier, UTCDateTime
 from strongback.migration.runner import MigrationError, init_migrations, pending, upgrade
 from tests.support.mariadb import MariaDB, OwnMariaDB
 
+pytestmark = pytest.mark.speaks_sql
+
 FIRST = """
 import sqlalchemy as sa
 from alembic import op

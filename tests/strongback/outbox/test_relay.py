@@ -11,6 +11,8 @@ import pytest
 from strongback.database import Database
 from strongback.outbox import MessageState, Outbox, Parcel, PublishFailed, Relay
 
+pytestmark = pytest.mark.speaks_sql
+
 
 class Broker:
     """Takes messages, or refuses them while it is told to."""

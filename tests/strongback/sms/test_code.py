@@ -26,6 +26,8 @@ from tests.conftest import empty
 from tests.support.sms import ADDRESS, OTHER, PHONE, Desk, another
 from tests.support.thread import run_together
 
+pytestmark = pytest.mark.speaks_sql
+
 A_MINUTE = timedelta(seconds=61)
 FIVE_MINUTES = timedelta(seconds=301)
 

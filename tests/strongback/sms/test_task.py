@@ -13,6 +13,8 @@ from strongback.sms.code import Purpose
 from strongback.sms.exceptions import SmsFailed, SmsRefused, SmsTimeout
 from tests.support.sms import ADDRESS, PHONE, Desk
 
+pytestmark = pytest.mark.speaks_sql
+
 BUSY = SmsFailed(params={"reason": "busy"})
 
 

@@ -25,6 +25,8 @@ from strongback.task.celery_beat import (
 from tests.support.redis import RedisServer
 from tests.support.worker import World, wait_until
 
+pytestmark = pytest.mark.speaks_sql
+
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 

@@ -14,6 +14,8 @@ from tests.support.chaos import Finding
 from tests.support.redis import RedisServer
 from tests.support.worker import World
 
+pytestmark = pytest.mark.speaks_sql
+
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 CATCH_UP = 30
 """Seconds in which everything is done once the broker is back, on a busy machine too."""

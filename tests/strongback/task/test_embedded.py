@@ -20,6 +20,8 @@ from tests.conftest import empty
 from tests.live import serving
 from tests.support.worker import World, wait_until
 
+pytestmark = pytest.mark.speaks_sql
+
 
 @pytest.fixture
 def embedded(settings: Settings, database_url: str, tmp_path: Path) -> Iterator[World]:

@@ -11,6 +11,8 @@ from strongback.task.lease import LeaseRow, Leases
 from tests.support.thread import run_together
 from tests.support.worker import wait_until
 
+pytestmark = pytest.mark.speaks_sql
+
 
 @pytest.fixture
 def leases(database: Database) -> Leases:

@@ -13,6 +13,8 @@ from strongback.task.pulse import PATIENCE, Pulse
 from tests.support.task import House
 from tests.support.worker import wait_until
 
+pytestmark = pytest.mark.speaks_sql
+
 SOON = timedelta(seconds=1)
 
 

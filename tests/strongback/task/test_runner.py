@@ -13,6 +13,8 @@ from strongback.outbox.service import InvalidMessage
 from strongback.task import JobState, Refused, Run
 from tests.support.task import House
 
+pytestmark = pytest.mark.speaks_sql
+
 
 def emit(house: House, topic: str = "thing:happened", **payload: Any) -> None:
     """Write a message in a transaction of its own."""

@@ -6,6 +6,8 @@ from sqlalchemy import update
 from strongback.outbox import Outbox
 from strongback.task import Jobs, JobState, TaskGroup, TaskRecord, TaskRegistry
 
+pytestmark = pytest.mark.speaks_sql
+
 
 @pytest.fixture
 def job_id(api) -> str:

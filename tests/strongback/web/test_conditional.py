@@ -292,6 +292,7 @@ class TestHead:
         assert probe.head(path, headers={"If-None-Match": tag}).status_code == 304
 
 
+@pytest.mark.speaks_sql
 class TestCost:
     def test_a_fresh_copy_is_confirmed_without_the_text(self, probe, shelf):
         read(probe, If_None_Match=TAG)

@@ -327,6 +327,7 @@ class TestRegistry:
         (event,) = logs.named("dependency_failed")
         assert (event["error"], event["reason"]) == ("ProviderError", "refused")
 
+    @pytest.mark.speaks_sql
     def test_a_database_that_is_down_is_503(self, app, client, logs):
         """The whole application knows what its database's errors mean."""
         error = OperationalError("SELECT 1", {}, Exception("gone"), connection_invalidated=True)

@@ -31,6 +31,8 @@ from strongback.web.request import current_request
 from tests.support.api import API
 from tests.support.thread import run_together
 
+pytestmark = pytest.mark.speaks_sql
+
 PARALLEL = 20
 
 

@@ -13,6 +13,8 @@ from tests.support.api import API
 from tests.support.nginx import run_nginx, run_server
 from tests.support.thread import run_together
 
+pytestmark = pytest.mark.speaks_sql
+
 WRITERS = 50
 
 

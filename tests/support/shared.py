@@ -1,0 +1,45 @@
+"""A server that all processes of a test run share."""
+
+from __future__ import annotations
+
+import fcntl
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from io import TextIOWrapper
+from pathlib import Path
+
+import pytest
+
+KEEPER = Path(__file__).with_name("keeper.py")
+_held: list[TextIOWrapper] = []
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder of the whole run, whichever of its processes asks."""
+    own = tmp_path_factory.getbasetemp()
+    return own if worker_id == "master" else own.parent
+
+
+def shared(folder: Path, start: Callable[[Path, Sequence[str]], str]) -> str:
+    """Return the address of a server that the first process to ask has started.
+
+    It ends when the last process that has asked ends, see `keeper`.
+
+    Args:
+        folder: The server's, in a folder of the whole run.
+        start: Starts it in a folder of its own, by a command that begins with the given words, and
+            returns its address once it answers.
+    """
+    folder.mkdir(exist_ok=True)
+    users = (folder / "users").open("a")
+    _held.append(users)  # until this process ends
+    address = folder / "address"
+    with (folder / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(users, fcntl.LOCK_SH)
+        if not address.exists():
+            place = Path(tempfile.mkdtemp(dir=folder))
+            address.write_text(start(place, [sys.executable, str(KEEPER), str(folder)]))
+        return address.read_text()
