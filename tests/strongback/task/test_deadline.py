@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -77,6 +78,17 @@ def test_an_error_that_comes_too_late_does_not_meet_the_next_block(deadlines):
         expiry.join()
         with deadlines.within("next", 60):
             spin(0.01)
+
+
+def test_an_interrupted_block_leaves_the_interpreter_nothing_to_look_for(deadlines):
+    """A profiler or a tracer would keep it from anything else."""
+    with pytest.raises(LateError), deadlines.within("slow", 0.1):
+        spin(60)
+    calls: list[str] = []
+    sys.setprofile(lambda frame, event, _: calls.append(event))
+    spin(0)
+    sys.setprofile(None)
+    assert "call" in calls
 
 
 def test_nothing_is_watched_after_a_stop():
