@@ -94,7 +94,7 @@ def on_starting(server: Arbiter) -> None:
     if not server.cfg.reload:
         # Once for all workers, which share its memory. Where it fails, each of them says so.
         with suppress(Exception):
-            import_module(server.cfg.wsgi_app.partition(":")[0])
+            import_module(server.app.app_uri.partition(":")[0])
 
 
 def when_ready(server: Arbiter) -> None:
@@ -127,8 +127,8 @@ def post_fork(server: Arbiter, worker: ReplacingWorker) -> None:
             listener.close()
     if server.cfg.reload:
         # The little that the master has loaded would hide a change of it.
-        package = server.cfg.wsgi_app.partition(":")[0].partition(".")[0]
-        for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        packages = {server.app.app_uri.partition(":")[0].partition(".")[0], "strongback"}
+        for name in [name for name in sys.modules if name.partition(".")[0] in packages]:
             del sys.modules[name]
 
 

@@ -37,6 +37,8 @@ DEADLINE = 60
 APPLICATION = """
 import json, os, time
 
+LOADED_BY = os.getpid()
+
 def create():
     if "BROKEN" in os.environ:
         os.environ["MISSING"]
@@ -49,6 +51,7 @@ def create():
         seen = {name: environ.get(name) for name in names}
         seen["metrics"] = os.environ["WEB_METRICS_DIR"]
         seen["pid"] = os.getpid()
+        seen["loaded_by"] = LOADED_BY
         unread = environ["PATH_INFO"] == "/refused"
         seen["received"] = 0 if unread else len(environ["wsgi.input"].read())
         body = json.dumps(seen).encode()
@@ -249,6 +252,18 @@ def test_a_stop_while_workers_start_ends_the_server(
 def gunicorn(starts_processes: None, tmp_path: Path) -> Iterator[Server]:
     with running(Server("gunicorn", tmp_path), WEB_WORKERS="2") as started:
         yield started
+
+
+def test_the_master_loads_the_application_for_all_workers(gunicorn: Server) -> None:
+    assert gunicorn.process is not None
+    assert gunicorn.get("/")[1]["loaded_by"] == gunicorn.process.pid
+
+
+@pytest.mark.usefixtures("starts_processes")
+def test_a_worker_that_follows_changes_loads_the_application_itself(tmp_path: Path) -> None:
+    with running(Server("gunicorn", tmp_path), GUNICORN_CMD_ARGS="--reload") as server:
+        seen = server.get("/")[1]
+        assert seen["loaded_by"] == seen["pid"]
 
 
 def test_a_reload_drops_no_request(gunicorn: Server) -> None:
