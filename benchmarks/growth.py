@@ -132,7 +132,7 @@ def _fill(database: Database, rows: int) -> None:
             while chunk := list(islice(left, 4_000)):
                 connection.execute(insert(model), chunk)
                 connection.commit()
-    analyze(database.engine, "article", "article_tag", "comment", "outbox", "notification")
+    analyze(database.engine, "article", "article_tag", "comment", "sb_outbox", "notification")
 
 
 def _articles(rows: int) -> Iterator[dict[str, Any]]:

@@ -190,6 +190,8 @@ def reference_pages() -> dict[str, list[str]]:
     """The modules of each page: a package of the framework, or its loose modules together."""
     pages: dict[str, list[str]] = defaultdict(list)
     for path in sorted(PACKAGE.rglob("*.py")):
+        if not (path.parent / "__init__.py").exists():  # a revision, which Alembic loads by path
+            continue
         parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
         module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         page = parts[1] if path.parent != PACKAGE else "core"

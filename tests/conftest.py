@@ -159,7 +159,7 @@ def empty(database: Database, metadata: MetaData) -> None:
     there = set(inspect(engine).get_table_names())
     metadata.create_all(engine, [t for t in metadata.sorted_tables if t.name not in there])
     with engine.begin() as connection:
-        connection.execute(text("DROP TABLE IF EXISTS alembic_version"))  # not by migrations
+        connection.execute(text("DROP TABLE IF EXISTS sb_version"))  # not by migrations
         for table in reversed(metadata.sorted_tables):
             if table.name in there:
                 connection.execute(table.delete())

@@ -105,7 +105,7 @@ class Office:
     def forget(self) -> None:
         """Let a minute pass for every number, by letting nothing have happened."""
         with self.house.database.engine.begin() as connection:
-            connection.exec_driver_sql("DELETE FROM sms_code")
+            connection.exec_driver_sql("DELETE FROM sb_sms_code")
 
 
 @pytest.fixture

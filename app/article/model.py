@@ -52,13 +52,12 @@ class ArticleTag(Base):
         ForeignKey("article.id", ondelete="CASCADE"), primary_key=True
     )
     name: Mapped[str] = mapped_column(String(TAG_LENGTH), primary_key=True)
-    # The defaults are those of rows that were there before the columns.
-    language: Mapped[str] = mapped_column(String(LANGUAGE_LENGTH), server_default="-")
-    author: Mapped[str] = mapped_column(String(AUTHOR_LENGTH), server_default="-")
-    listed: Mapped[bool] = mapped_column(server_default="0")
+    language: Mapped[str] = mapped_column(String(LANGUAGE_LENGTH))
+    author: Mapped[str] = mapped_column(String(AUTHOR_LENGTH))
+    listed: Mapped[bool]
     published_at: Mapped[datetime | None]
-    updated_at: Mapped[datetime] = mapped_column(server_default="1970-01-01 00:00:00.000000")
-    views: Mapped[int] = mapped_column(server_default="0")
+    updated_at: Mapped[datetime]
+    views: Mapped[int]
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -132,12 +131,12 @@ class Article(Identified, Versioned, Timestamps, Base):
     author: Mapped[str] = mapped_column(ForeignKey("user.username"))
     likes: Mapped[int] = mapped_column(default=0)
     comments: Mapped[int] = mapped_column(default=0)
-    views: Mapped[int] = mapped_column(default=0, server_default="0")
+    views: Mapped[int] = mapped_column(default=0)
     """How often readers have read it, as of a few seconds ago. It is no part of what an article
     shows, since its entity tag would change whenever somebody reads it."""
     published_at: Mapped[datetime | None] = mapped_column(active_history=True)
     """From when on readers see it; none for a draft."""
-    listed: Mapped[bool] = mapped_column(default=False, server_default="1")
+    listed: Mapped[bool] = mapped_column(default=False)
     """Whether it has such a moment: lists pass over drafts by an index."""
     counted_at: Mapped[datetime | None]
     """When a counter last changed, which is not a change of the article by its author."""

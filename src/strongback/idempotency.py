@@ -63,7 +63,7 @@ class IdempotencyKeyReused(ValidationFailed):
 class IdempotencyKey(Identified, Base):
     """A key, the request that it was used for, and the answer."""
 
-    __tablename__ = "idempotency_key"
+    __tablename__ = "sb_idempotency_key"
     __table_args__ = (UniqueConstraint("caller", "key"),)
 
     caller: Mapped[str] = mapped_column(String(64))

@@ -48,7 +48,7 @@ class UploadGone(StrongbackError):
 class Upload(Identified, Base):
     """A file that a job is to read."""
 
-    __tablename__ = "upload"
+    __tablename__ = "sb_upload"
 
     name: Mapped[str] = mapped_column(String(NAME_LENGTH))
     """What its sender calls it; good for messages, and for nothing else."""
@@ -61,10 +61,10 @@ class Upload(Identified, Base):
 class UploadPiece(Base):
     """A part of a file."""
 
-    __tablename__ = "upload_piece"
+    __tablename__ = "sb_upload_piece"
 
     upload_id: Mapped[int] = mapped_column(
-        ForeignKey("upload.id", ondelete="CASCADE"), primary_key=True
+        ForeignKey("sb_upload.id", ondelete="CASCADE"), primary_key=True
     )
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     data: Mapped[bytes] = mapped_column(Piece)

@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from alembic.runtime.migration import MigrationContext
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 from sqlalchemy import Connection, inspect
@@ -37,6 +36,7 @@ from strongback.auth.session.model import AuthSession, RefreshToken
 from strongback.config import Settings
 from strongback.database import Database
 from strongback.exceptions import StrongbackError
+from strongback.migration.branch import applied_revisions, is_first_edition
 from strongback.migration.runner import pending
 
 FORMAT = 1
@@ -97,12 +97,17 @@ class Backup:
         Nothing is touched before the archive is seen to be whole and to fit.
 
         Raises:
-            BackupError: It is damaged, or of the other kind of database.
+            BackupError: It is damaged, of the other kind of database, or of the first edition.
         """
         self.settings.app_var_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.settings.app_var_dir) as name:
             folder = Path(name)
             manifest = unpack(source, folder)
+            if is_first_edition(manifest["revisions"]):
+                raise BackupError(
+                    f"{source} is a backup of the first edition, whose tables this release does not"
+                    " know. Nothing was changed: restore it with the first edition"
+                )
             kind = self._kind
             if manifest["database"] != kind:
                 raise BackupError(
@@ -206,12 +211,12 @@ class Backup:
 
     def _manifest(self) -> dict[str, Any]:
         with self.database.engine.connect() as connection:
-            heads = MigrationContext.configure(connection).get_current_heads()
+            revisions = applied_revisions(connection)
         return {
             "format": FORMAT,
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "database": self._kind,
-            "revisions": list(heads),
+            "revisions": list(revisions),
         }
 
 

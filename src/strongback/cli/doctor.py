@@ -22,6 +22,7 @@ from strongback.database import Database
 from strongback.database.capacity import check_capacity
 from strongback.database.remedy import describe, remedy_for
 from strongback.exceptions import ConfigurationError
+from strongback.migration.error import MigrationError
 from strongback.migration.runner import pending
 
 MIN_FREE_SPACE = 500 * 2**20
@@ -203,7 +204,12 @@ class Doctor:
             yield Finding(Verdict.PROBLEM, f"{name} {version} is too old", f"Use {wanted} or newer")
 
     def _schema(self) -> Finding:
-        if lacking := pending(self.app):
+        try:
+            lacking = pending(self.app)
+        except MigrationError as error:
+            what, _, remedy = str(error).partition(": ")
+            return Finding(Verdict.PROBLEM, what, remedy)
+        if lacking:
             return Finding(
                 Verdict.PROBLEM,
                 f"The database lacks {len(lacking)} migrations",

@@ -1,33 +1,51 @@
-"""Migrations: Flask-Alembic, `flask db …`, made safe for several processes at once."""
+"""Migrations: Flask-Alembic, `flask db …`, made safe for several processes at once.
+
+The framework's revisions are a branch of their own, `strongback`, in this package; each package of
+the application that has models has one in the application's folder.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from alembic import util
 from alembic.runtime.migration import MigrationContext, MigrationInfo
-from alembic.script.revision import ResolutionError
 from flask_alembic import Alembic
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import OperationalError
 
 from strongback.database import Base, Database, UTCDateTime
 from strongback.database.remedy import UNREACHABLE, remedy_for
-from strongback.exceptions import StrongbackError
+from strongback.migration.branch import (
+    VERSION_TABLE,
+    BranchStep,
+    applied_revisions,
+    branch_of,
+    branches_of,
+)
+from strongback.migration.error import MigrationError
+from strongback.migration.writing import UNNAMED, Writing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator
 
     from alembic.autogenerate.api import AutogenContext
+    from alembic.operations.ops import MigrationScript
     from alembic.runtime.migration import MigrationStep
+    from alembic.script import Script
     from flask import Flask
+    from flask_alembic.extension import t_rev
+    from sqlalchemy.sql.schema import SchemaItem
 
 log = structlog.get_logger(__name__)
 
+VERSIONS = Path(__file__).parent / "versions"
+"""The framework's revisions, and the template of everybody's."""
 TURN = 120
 """Seconds that a process waits for another one that migrates."""
 APPLIED = "applied_revisions"
@@ -36,16 +54,21 @@ RETRY = 0.1
 """Seconds between two attempts to reach a server that is starting."""
 
 
-class MigrationError(StrongbackError):
-    """The schema could not be brought up to date; the message tells what to do."""
-
-
 class Migrations(Alembic):
-    """Flask-Alembic, one process at a time, whichever command or function runs it."""
+    """Flask-Alembic, one process at a time, whichever command or function runs it.
 
-    def __init__(self, database: Database, wait: float = 0) -> None:
+    Args:
+        database: What to migrate.
+        folder: Where the application's revisions are.
+        wait: Seconds to wait for a server that does not answer yet.
+    """
+
+    def __init__(self, database: Database, folder: Path, wait: float = 0) -> None:
         self.database = database
+        self.folder = folder
         self.wait = wait
+        self.writing: Writing | None = None
+        self.is_stamping = False
         engine = database.migration_engine(TURN)
         if engine.dialect.name == "sqlite":
             event.listen(engine, "commit", _check_references)
@@ -58,8 +81,129 @@ class Migrations(Alembic):
         **kwargs: Any,  # noqa: ANN401  Flask-Alembic's signature
     ) -> None:
         """Run what `fn` chooses from the revisions, once it is this process's turn."""
-        with _turn(self.engines["default"], self.wait):
-            super().run_migrations(fn, **kwargs)
+
+        def choose(
+            heads: str | list[str] | tuple[str, ...], context: MigrationContext
+        ) -> list[MigrationStep]:
+            known, ahead = self._tell_apart(heads)
+            known = known if self.is_stamping else self._without_needed(known)
+            steps = [BranchStep.of(step) for step in fn(known, context)]
+            return [step for step in steps if not branches_of(step) & ahead]
+
+        engine = self.engines["default"]
+        with _turn(engine, self.wait):
+            with engine.connect() as connection:
+                applied_revisions(connection)
+            super().run_migrations(choose, **kwargs)
+
+    def revision(  # noqa: PLR0913, PLR0917  Flask-Alembic's signature
+        self,
+        message: str,
+        empty: bool = False,  # noqa: FBT001, FBT002  Flask-Alembic's signature
+        branch: str = UNNAMED,
+        parent: Any = "head",  # noqa: ANN401  the same
+        splice: bool = False,  # noqa: FBT001, FBT002  the same
+        depend: Any = None,  # noqa: ANN401  the same
+        label: Any = None,  # noqa: ANN401  the same
+        path: str | None = None,
+    ) -> list[Script | None]:
+        """Write what has changed in the models as revisions, one for each branch.
+
+        Raises:
+            MigrationError: Nothing has changed, or more was said than the branch.
+        """
+        if splice or label or path or tuple(util.to_tuple(parent)) != ("head",):
+            msg = "A revision follows the last one of its branch and stands beside it: say -b alone"
+            raise MigrationError(msg)
+        named = None if branch == UNNAMED else branch
+        self.writing = Writing(self.script_directory, self.folder, named, empty)
+        try:
+            return super().revision(message, empty, branch, depend=depend)
+        finally:
+            self.writing = None
+
+    def downgrade(self, target: int | str | Script = -1) -> None:
+        """Undo revisions of one branch, and first of those that depend on them.
+
+        Raises:
+            MigrationError: It is not said which branch.
+        """
+        if str(target).startswith("-"):
+            msg = f"Say of which branch: flask db downgrade BRANCH@{target}"
+            raise MigrationError(msg)
+        super().downgrade(target)
+
+    def merge(self, *_: object, **__: object) -> Script | None:
+        """Refuse: branches stay apart, and in one of them a revision follows one other.
+
+        Raises:
+            MigrationError: Always, with what to do instead.
+        """
+        msg = (
+            "Branches are not merged. If two revisions of one follow the same, write the name of"
+            " the first into the other's down_revision"
+        )
+        raise MigrationError(msg)
+
+    def stamp(self, target: t_rev = "heads") -> None:
+        """Say of a database what it has; by default the last revision of every branch."""
+        self.is_stamping = True
+        try:
+            super().stamp(self.script_directory.get_heads() if target == "heads" else target)
+        finally:
+            self.is_stamping = False
+
+    def current(self) -> tuple[Script, ...]:
+        """Return the revisions that the database has and this code knows."""
+        known, _ = self._tell_apart(self.migration_context.get_current_heads())
+        return self.script_directory.get_revisions(known)
+
+    def lacking(self, applied: Iterable[str]) -> list[str]:
+        """Return the revisions beyond those that are applied, the next one first."""
+        known, ahead = self._tell_apart(applied)
+        revisions = self.script_directory.iterate_revisions(
+            "heads", self._without_needed(known), implicit_base=True
+        )
+        names = [revision.revision for revision in revisions]
+        return [name for name in reversed(names) if branch_of(name) not in ahead]
+
+    def is_compared(
+        self,
+        _: SchemaItem,
+        name: str | None,
+        kind: str,
+        reflected: bool,  # noqa: FBT001  Alembic's signature
+        model: SchemaItem | None,
+    ) -> bool:
+        """Return whether a difference between models and database counts."""
+        if kind != "table" or name is None:
+            return True
+        is_stray = reflected and model is None
+        return self.writing.compares(name, is_stray=is_stray) if self.writing else not is_stray
+
+    def divide(self, _: MigrationContext, __: object, directives: list[MigrationScript]) -> None:
+        """Give each branch its revision."""
+        if self.writing:
+            self.writing.divide(directives)
+
+    def _tell_apart(self, applied: Iterable[str]) -> tuple[tuple[str, ...], set[str]]:
+        """Return the revisions that this code knows, and the branches of which it does not.
+
+        Those are ahead of this code, as while a release rolls out, or of a slice that is no more.
+        """
+        names = {revision.revision for revision in self.script_directory.walk_revisions()}
+        unknown = set(applied) - names
+        return tuple(set(applied) & names), {branch_of(name) for name in unknown}
+
+    def _without_needed(self, revisions: tuple[str, ...]) -> tuple[str, ...]:
+        """Leave out what others follow or depend on: Alembic takes those for given."""
+        needed = {
+            each.revision
+            for revision in revisions
+            for each in self.script_directory.iterate_revisions(revision, "base")
+            if each.revision != revision
+        }
+        return tuple(set(revisions) - needed)
 
 
 def init_migrations(app: Flask, database: Database, folder: Path, wait: float = 0) -> None:
@@ -68,17 +212,22 @@ def init_migrations(app: Flask, database: Database, folder: Path, wait: float = 
     Args:
         app: The application.
         database: What to migrate.
-        folder: Where `script.py.mako` and `versions` are.
+        folder: Where `versions` is, with the application's revisions.
         wait: Seconds to wait for a server that does not answer yet.
     """
+    versions = folder / "versions"
+    migrations = Migrations(database, versions, wait)
     app.config["ALEMBIC"] = {
-        "script_location": str(folder),
-        "version_locations": [("default", str(folder / "versions"))],
+        "script_location": str(VERSIONS),
+        "version_locations": [str(versions)],
+        "revision_environment": "true",  # an empty revision belongs to a branch, too
     }
-    app.config["ALEMBIC_CONTEXT"] = _context_options(
-        is_sqlite=database.engine.dialect.name == "sqlite"
-    )
-    Migrations(database, wait).init_app(app)
+    app.config["ALEMBIC_CONTEXT"] = {
+        **_context_options(is_sqlite=database.engine.dialect.name == "sqlite"),
+        "include_object": migrations.is_compared,
+        "process_revision_directives": migrations.divide,
+    }
+    migrations.init_app(app)
 
 
 def upgrade(app: Flask) -> None:
@@ -94,18 +243,17 @@ def upgrade(app: Flask) -> None:
 def pending(app: Flask) -> list[str]:
     """Return the revisions that the database lacks, the next one first.
 
-    A database ahead of this code lacks none: while a release rolls out, the old one serves on.
+    Each branch is judged by itself. One ahead of this code lacks none: while a release rolls out,
+    the old one serves on.
+
+    Raises:
+        MigrationError: The database is of the first edition.
     """
     with app.app_context():
         migrations = _migrations(app)
-        script = migrations.script_directory
         with migrations.database.latest() as session:
-            heads = MigrationContext.configure(session.connection()).get_current_heads()
-        try:
-            revisions = list(script.iterate_revisions("heads", heads, implicit_base=True))
-        except ResolutionError:
-            return []
-    return [revision.revision for revision in reversed(revisions)]
+            applied = applied_revisions(session.connection())
+        return migrations.lacking(applied)
 
 
 def _migrations(app: Flask) -> Migrations:
@@ -121,6 +269,7 @@ def _context_options(*, is_sqlite: bool) -> dict[str, Any]:
     commits at each statement of that kind: there each revision is as atomic as it gets.
     """
     return {
+        "version_table": VERSION_TABLE,
         "compare_type": True,
         "render_as_batch": True,  # SQLite alters a table by making a new one
         "render_item": _render_item,

@@ -35,7 +35,7 @@ class MessageState(StrEnum):
 class OutboxMessage(Identified, Base):
     """One event for one consumer, written in the transaction of what it tells about."""
 
-    __tablename__ = "outbox"
+    __tablename__ = "sb_outbox"
     # The first finds what is due, the second what an ordered message has to wait for, the third how
     # many there are of a state and which is the oldest.
     __table_args__ = (
@@ -76,7 +76,7 @@ class InboxEntry(Base):
     A message may be delivered more than once. Whoever comes second finds this and does nothing.
     """
 
-    __tablename__ = "inbox"
+    __tablename__ = "sb_inbox"
 
     message_id: Mapped[int] = mapped_column(Identifier, primary_key=True, autoincrement=False)
     consumer: Mapped[str] = mapped_column(String(CONSUMER_LENGTH))

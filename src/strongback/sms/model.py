@@ -22,7 +22,7 @@ class SmsCode(Identified, Base):
     every attempt to send it sends the same one.
     """
 
-    __tablename__ = "sms_code"
+    __tablename__ = "sb_sms_code"
 
     phone: Mapped[str] = mapped_column(String(PHONE_LENGTH), index=True)
     purpose: Mapped[str] = mapped_column(String(PURPOSE_LENGTH))
@@ -44,7 +44,7 @@ class SmsCode(Identified, Base):
 class SmsQuota(Identified, Base):
     """How many messages a number, an address or everybody was granted on one day (UTC)."""
 
-    __tablename__ = "sms_quota"
+    __tablename__ = "sb_sms_quota"
     __table_args__ = (UniqueConstraint("key", "day"),)
 
     key: Mapped[str] = mapped_column(String(HASH_LENGTH))

@@ -71,7 +71,7 @@ class TaskFinished(Conflict):
 class TaskRecord(Base):
     """A job as its owner sees it."""
 
-    __tablename__ = "task"
+    __tablename__ = "sb_task"
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     name: Mapped[str] = mapped_column(String(CONSUMER_LENGTH))

@@ -42,7 +42,7 @@ HOLDER_LENGTH = 64
 class LeaseRow(Base):
     """Who may do a thing, and until when."""
 
-    __tablename__ = "lease"
+    __tablename__ = "sb_lease"
 
     name: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
     holder: Mapped[str] = mapped_column(String(HOLDER_LENGTH))

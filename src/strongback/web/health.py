@@ -10,6 +10,7 @@ from typing import Literal
 from flask_openapi.openapi import OpenAPI
 from pydantic import Field
 
+from strongback.exceptions import StrongbackError
 from strongback.log.setup import get_logger
 from strongback.schema import Schema
 from strongback.web.blueprint import APIBlueprint
@@ -89,7 +90,9 @@ def _ask(name: str, check: Check) -> ServiceState:
     try:
         figures = check()
     except Exception as error:  # noqa: BLE001  whatever a driver raises means: not usable
-        log.warning("service_unavailable", service=name, error=type(error).__name__)
+        # What we raise ourselves tells the remedy; what a driver says may have a password in it.
+        reason = {"reason": str(error)} if isinstance(error, StrongbackError) else {}
+        log.warning("service_unavailable", service=name, error=type(error).__name__, **reason)
         status = "unavailable"
     return ServiceState(
         status=status,

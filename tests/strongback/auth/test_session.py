@@ -62,7 +62,7 @@ class TestRotation:
         small_house.account("ada")
         tokens = small_house.refresh(small_house.sign_in("ada")["refresh_token"]).json
         with small_house.database.engine.connect() as connection:
-            rows = connection.exec_driver_sql("SELECT * FROM refresh_token").all()
+            rows = connection.exec_driver_sql("SELECT * FROM sb_refresh_token").all()
         assert len(rows) == 2
         assert tokens["refresh_token"] not in str(rows)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from app.user.model import User
 from strongback.auth.session.model import AuthSession, RefreshToken
 from strongback.cli.backup import CLIENT_TOOLS, DUMP_TOOLS, BackupError, find_tool
 from strongback.database import Base, Database, utc_now
+from strongback.migration.branch import FIRST_EDITION
 from strongback.migration.runner import upgrade
 
 pytestmark = pytest.mark.speaks_sql
@@ -77,7 +78,7 @@ class Application:
         """Leave no table: what an earlier test has made on a shared server is in the way."""
         Base.metadata.drop_all(self.database.engine)
         with self.database.engine.begin() as connection:
-            connection.execute(text("DROP TABLE IF EXISTS alembic_version"))
+            connection.execute(text("DROP TABLE IF EXISTS sb_version"))
 
 
 @pytest.fixture
@@ -95,6 +96,17 @@ def application(settings: Settings, database_url: str) -> Iterator[Application]:
 @pytest.fixture
 def archive(tmp_path: Path) -> str:
     return str(tmp_path / "backup" / "it.tar")
+
+
+def change_manifest(archive: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    folder = archive.parent / "x"
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="data")
+    manifest = folder / "manifest.json"
+    facts = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(facts | change(facts)))
+    with tarfile.open(archive, "w") as tar:
+        tar.add(folder, ".")
 
 
 def file_of(application: Application, name: str) -> Path:
@@ -233,7 +245,8 @@ class TestArchive:
             manifest: dict[str, Any] = json.loads(member.read())
             names = tar.getnames()
         assert manifest["format"] == 1
-        assert len(manifest["revisions"]) == 1
+        branches = {revision.partition("_")[2] for revision in manifest["revisions"]}
+        assert branches == {"strongback", "user", "article", "comment", "notification"}
         assert not [name for name in names if "login" in name]
 
     def test_is_put_into_var_backup_by_default_and_nothing_else_is_left(self, application):
@@ -268,17 +281,23 @@ class TestRefusal:
         assert "is no backup, or a damaged one" in result.output
         assert application.names() == ["ada"]
 
+    def test_a_backup_of_the_first_edition_is_refused_and_touches_nothing(
+        self, application, archive
+    ):
+        application.add("ada")
+        application.succeed("backup", archive)
+        change_manifest(Path(archive), lambda facts: {"revisions": [max(FIRST_EDITION)]})
+        result = application.run("restore", archive, "--force")
+        assert result.exit_code == 1
+        assert len(result.output.strip().splitlines()) == 1
+        assert "restore it with the first edition" in result.output
+        assert application.names() == ["ada"]
+
     def test_a_backup_of_the_other_kind_of_database(self, application, archive):
         application.add("ada")
         application.succeed("backup", archive)
         other = {"SQLite": "MySQL", "MySQL": "SQLite"}
-        with tarfile.open(archive) as tar:
-            tar.extractall(Path(archive).parent / "x", filter="data")
-        manifest = Path(archive).parent / "x" / "manifest.json"
-        facts = json.loads(manifest.read_text())
-        manifest.write_text(json.dumps(facts | {"database": other[facts["database"]]}))
-        with tarfile.open(archive, "w") as tar:
-            tar.add(manifest.parent, ".")
+        change_manifest(Path(archive), lambda facts: {"database": other[facts["database"]]})
         result = application.run("restore", archive, "--force")
         assert result.exit_code == 1
         assert "Set DATABASE_URL or MYSQL_*" in result.output

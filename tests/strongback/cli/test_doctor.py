@@ -14,7 +14,9 @@ from pydantic import SecretStr
 from app.core.config import Settings
 from app.main import create_app
 from strongback.database import Database
+from strongback.migration.branch import FIRST_EDITION
 from strongback.migration.runner import upgrade
+from tests.support.first_edition import make_first_edition
 from tests.support.mariadb import MariaDB
 from tests.support.meilisearch import MASTER_KEY, run_meilisearch
 from tests.support.port import free_port
@@ -68,6 +70,16 @@ def test_missing_migrations_are_named_with_the_command(settings):
     result = examine(settings)
     assert result.exit_code == 1
     assert "-> flask --app app.main db upgrade" in result.output
+
+
+def test_a_database_of_the_first_edition_is_named_with_what_to_do(settings):
+    app = create_app(settings)
+    make_first_edition(app.services[Database], max(FIRST_EDITION))
+    app.services[Database].close()
+    result = examine(settings)
+    assert result.exit_code == 1
+    assert "PROBLEM  This database is of the first edition" in result.output
+    assert "-> back it up with the first edition" in result.output
 
 
 def test_a_port_that_somebody_else_has_is_named_with_another(settings):

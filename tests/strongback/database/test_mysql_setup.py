@@ -103,7 +103,7 @@ def test_a_database_made_as_latin1_keeps_every_text(settings, emptied):
         collations = connection.scalars(
             text(
                 "SELECT DISTINCT table_collation FROM information_schema.tables WHERE"
-                " table_schema = DATABASE() AND table_name <> 'alembic_version'"
+                " table_schema = DATABASE() AND table_name <> 'sb_version'"
             )
         ).all()
     database.close()

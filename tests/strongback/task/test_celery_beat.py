@@ -118,7 +118,7 @@ def test_what_the_broker_did_not_take_is_sent_later(make, sent, redis_server):
 @ON_SQLITE
 def test_a_beat_without_its_database_waits_for_it(make, world, tmp_path):
     beat = make()
-    table = "lease"
+    table = "sb_lease"
     with world.database.engine.begin() as connection:
         connection.exec_driver_sql(f"ALTER TABLE {table} RENAME TO away")
     beat.tick()
@@ -161,7 +161,7 @@ def test_a_stop_in_the_middle_of_a_transaction_gives_the_lease_up(celery, world,
 
     @event.listens_for(world.database.engine, "after_cursor_execute")
     def stop(_connection, _cursor, statement: str, *_: object) -> None:
-        if statement.startswith("INSERT INTO lease"):
+        if statement.startswith("INSERT INTO sb_lease"):
             taken.append(statement)
             if len(taken) == 2:  # its own lease is committed, and now it takes the task's
                 os.kill(os.getpid(), signal.SIGTERM)

@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 
 from strongback.database import Database
+from strongback.migration.branch import FIRST_EDITION
 from strongback.migration.runner import upgrade
 from strongback.web import init_health
+from tests.support.first_edition import make_first_edition
 
 PASSWORD = "hunter2"
 
@@ -82,6 +84,16 @@ class TestApplication:
         (settings.app_var_dir / "app.db").unlink()
         upgrade(small_app)
         assert small_app.test_client().get("/readyz").status_code == 200
+
+    def test_is_not_ready_on_a_database_of_the_first_edition_and_logs_the_remedy(
+        self, small_app, logs
+    ):
+        make_first_edition(small_app.services[Database], max(FIRST_EDITION))
+        response = small_app.test_client().get("/readyz")
+        assert response.status_code == 503
+        (entry,) = logs.named("service_unavailable")
+        assert entry["service"] == "migrations"
+        assert "back it up with the first edition" in entry["reason"]
 
     def test_is_not_ready_without_its_database(self, small_app, settings):
         small_app.services[Database].close()

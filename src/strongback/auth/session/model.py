@@ -25,7 +25,7 @@ def new_session_id() -> str:
 class AuthSession(Base):
     """One device that somebody signed in on."""
 
-    __tablename__ = "auth_session"
+    __tablename__ = "sb_session"
 
     id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True, default=new_session_id)
     user_id: Mapped[int] = mapped_column(BigInteger, index=True)
@@ -50,12 +50,12 @@ class AuthSession(Base):
 class RefreshToken(Identified, Base):
     """A refresh token. Only its hash is kept: a copy of the table signs nobody in."""
 
-    __tablename__ = "refresh_token"
+    __tablename__ = "sb_refresh_token"
 
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     """SHA-256; the token is 256 random bits, so a slow hash would protect nothing more."""
     session_id: Mapped[str] = mapped_column(
-        ForeignKey("auth_session.id", ondelete="CASCADE"), index=True
+        ForeignKey("sb_session.id", ondelete="CASCADE"), index=True
     )
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     used_at: Mapped[datetime | None] = mapped_column(index=True)

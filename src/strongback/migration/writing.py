@@ -1,0 +1,150 @@
+"""Writing revisions: a change of the models becomes one revision for each branch that it concerns.
+
+A table belongs to the branch that is called as the package of its model: `app.article.model` has
+those of `article`. The framework's tables are left to the framework, whether their models are
+imported or not, and so is what no model has: another program's, or that of a deleted model.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alembic import util
+from alembic.operations.ops import (
+    CreateForeignKeyOp,
+    CreateTableOp,
+    DowngradeOps,
+    DropIndexOp,
+    DropTableOp,
+    MigrationScript,
+    ModifyTableOps,
+    UpgradeOps,
+)
+from alembic.script import ScriptDirectory
+from sqlalchemy import Table
+
+from strongback.database import Base
+from strongback.migration.branch import FOREIGN_TABLE, FRAMEWORK, PREFIX, name_revision
+from strongback.migration.error import MigrationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from alembic.operations.ops import MigrateOperation
+
+    Parts = dict[str, list[MigrateOperation]]
+
+UNNAMED = "default"
+"""Flask-Alembic's branch where none is named; ours of tables whose model is in no package."""
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How the revisions are written that somebody has asked for.
+
+    Args:
+        script: The revisions that there are.
+        folder: Where new branches begin.
+        branch: The only one to write for, or `None`.
+        is_empty: Whether a revision without content is meant.
+    """
+
+    script: ScriptDirectory
+    folder: Path
+    branch: str | None
+    is_empty: bool
+
+    def compares(self, name: str, *, is_stray: bool) -> bool:
+        """Return whether a table is looked at; a stray one has no model."""
+        if self.branch is None:
+            return not is_stray and not name.startswith(PREFIX)
+        if is_stray:
+            return not name.startswith(PREFIX) and name != FOREIGN_TABLE
+        return branch_of_table(name) in {self.branch, UNNAMED}
+
+    def divide(self, directives: list[MigrationScript]) -> None:
+        """Put a revision for each branch in the place of the one that Alembic has made.
+
+        Raises:
+            MigrationError: There is nothing to write.
+        """
+        (draft,) = directives
+        assert draft.upgrade_ops is not None  # noqa: S101  there is one database
+        parts: Parts = defaultdict(list)
+        for operation in draft.upgrade_ops.ops:
+            table: str = getattr(operation, "table_name")  # noqa: B009  not every type has it
+            parts[self.branch or branch_of_table(table)].append(operation)
+        if self.is_empty and self.branch:
+            parts[self.branch] = []
+        if not parts:
+            msg = (
+                "The models and the database agree: there is nothing to write. A revision to fill"
+                " by hand: flask db revision --empty -b BRANCH MESSAGE"
+            )
+            raise MigrationError(msg)
+        needed = {name: set(_referred(part)) - {name} for name, part in parts.items()}
+        order = [name for name in TopologicalSorter(needed).static_order() if name in parts]
+        directives[:] = [self._revision(draft, name, parts, needed[name]) for name in order]
+
+    def _revision(
+        self, draft: MigrationScript, branch: str, parts: Parts, needed: set[str]
+    ) -> MigrationScript:
+        known = any(branch in each.branch_labels for each in self.script.walk_revisions())
+        new = {name: name_revision(str(draft.rev_id), name) for name in parts}
+        upgrade = UpgradeOps(parts[branch])
+        return MigrationScript(
+            new[branch],
+            upgrade,
+            _undo(upgrade),
+            message=draft.message,
+            imports=set(draft.imports),
+            head=f"{branch}@head" if known else "base",
+            branch_label=None if known else branch,
+            version_path=None if known else self.folder,
+            depends_on=[
+                *util.to_tuple(draft.depends_on, default=()),
+                *(new.get(name) or f"{name}@head" for name in sorted(needed)),
+            ],
+        )
+
+
+def branch_of_table(name: str) -> str:
+    """Return the branch that a table of the models belongs to; `UNNAMED` if to any."""
+    if name.startswith(PREFIX):
+        return FRAMEWORK
+    for mapper in Base.registry.mappers:
+        if isinstance(mapper.local_table, Table) and mapper.local_table.name == name:
+            return mapper.class_.__module__.rpartition(".")[0].rpartition(".")[2] or UNNAMED
+    return UNNAMED
+
+
+def _undo(upgrade: UpgradeOps) -> DowngradeOps:
+    """Return the way back; indexes go with their tables: MySQL keeps one that a key needs."""
+    downgrade = upgrade.reverse()
+    dropped = {each.table_name for each in downgrade.ops if isinstance(each, DropTableOp)}
+    downgrade.ops = [
+        each
+        for each in downgrade.ops
+        if not (
+            isinstance(each, ModifyTableOps)
+            and each.table_name in dropped
+            and all(isinstance(change, DropIndexOp) for change in each.ops)
+        )
+    ]
+    return downgrade
+
+
+def _referred(operations: list[MigrateOperation]) -> Iterator[str]:
+    """Yield the branches whose tables have to be there first."""
+    for operation in operations:
+        if isinstance(operation, CreateTableOp):
+            for key in operation.to_table().foreign_keys:
+                yield branch_of_table(key.target_fullname.rpartition(".")[0])
+        elif isinstance(operation, ModifyTableOps):
+            for change in operation.ops:
+                if isinstance(change, CreateForeignKeyOp):
+                    yield branch_of_table(change.referent_table)

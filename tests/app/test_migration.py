@@ -1,0 +1,140 @@
+"""The revisions of the framework and of every slice, against the models."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import Column, ForeignKey, MetaData, String, Table, inspect
+
+from app.core.config import ROOT, Settings
+from app.main import create_app
+from strongback.database import Base, Database, Identifier
+from strongback.migration.branch import branch_of
+from strongback.migration.runner import Migrations, init_migrations, pending, upgrade
+
+pytestmark = pytest.mark.speaks_sql
+
+SLICES = {"user", "article", "comment", "notification"}
+
+
+class House:
+    """The reference application's models and revisions, in a folder of the test's own."""
+
+    def __init__(self, settings: Settings, url: str, folder: Path) -> None:
+        create_app(settings).services[Database].close()  # imports every model
+        self.versions = folder / "migrations" / "versions"
+        shutil.copytree(ROOT / "migrations" / "versions", self.versions)
+        self.database = Database(settings.model_copy(update={"database_url": url}))
+        self.empty()
+        self.app = Flask("house")
+        init_migrations(self.app, self.database, self.versions.parent)
+        self.metadata = MetaData(
+            naming_convention=Base.metadata.naming_convention, info=Base.metadata.info
+        )
+        for table in Base.metadata.sorted_tables:
+            table.to_metadata(self.metadata)
+
+    def empty(self) -> None:
+        found = MetaData()
+        found.reflect(self.database.engine)
+        found.drop_all(self.database.engine)
+
+    @contextmanager
+    def migrations(self) -> Iterator[Migrations]:
+        migrations: Migrations = self.app.extensions["alembic"]
+        migrations.metadatas["default"] = self.metadata
+        with self.app.app_context():
+            yield migrations
+
+    def write(self) -> dict[str, str]:
+        """Write revisions for what has changed; returns their texts by branch."""
+        with self.migrations() as migrations:
+            scripts = [each for each in migrations.revision("Change") if each is not None]
+        return {branch_of(each.revision): Path(each.path).read_text() for each in scripts}
+
+    @property
+    def tables(self) -> set[str]:
+        return set(inspect(self.database.engine).get_table_names())
+
+
+@pytest.fixture
+def house(settings: Settings, database_url: str, tmp_path: Path) -> Iterator[House]:
+    house = House(settings, database_url, tmp_path)
+    yield house
+    house.empty()
+    house.database.close()
+
+
+def test_the_revisions_make_what_the_models_say(house):
+    upgrade(house.app)
+    with house.migrations() as migrations:
+        assert migrations.compare_metadata() == []
+    assert house.tables == {*Base.metadata.tables, "sb_version"}
+
+
+def test_the_way_back_leaves_nothing(house):
+    upgrade(house.app)
+    with house.migrations() as migrations:
+        migrations.downgrade("base")
+    assert house.tables == {"sb_version"}
+
+
+def test_every_part_has_a_branch_with_one_last_revision_that_bears_its_name(house):
+    with house.migrations() as migrations:
+        heads = migrations.heads()
+        revisions = migrations.log()
+    assert Counter(branch_of(each.revision) for each in heads) == Counter(SLICES | {"strongback"})
+    assert all(each.branch_labels == {branch_of(each.revision)} for each in revisions)
+
+
+def test_the_frameworks_tables_and_no_others_begin_with_its_prefix():
+    for mapper in Base.registry.mappers:
+        assert isinstance(mapper.local_table, Table)
+        is_ours = mapper.class_.__module__.startswith("strongback.")
+        assert mapper.local_table.name.startswith("sb_") == is_ours
+
+
+@pytest.mark.parametrize("taken", ["comment", "notification"])
+def test_a_slice_that_is_taken_out_leaves_the_others_working(house, taken):
+    upgrade(house.app)
+    for path in house.versions.glob(f"*_{taken}_*.py"):
+        path.unlink()
+    again = Flask("again")
+    init_migrations(again, house.database, house.versions.parent)
+    assert pending(again) == []
+    house.empty()
+    upgrade(again)
+    assert taken not in house.tables
+    assert house.tables > {"sb_outbox", "user", "article"}
+
+
+def test_a_change_in_two_slices_is_a_revision_of_each(house):
+    upgrade(house.app)
+    for name in ("user", "comment"):
+        house.metadata.tables[name].append_column(Column("motto", String(20)))
+    written = house.write()
+    assert set(written) == {"user", "comment"}
+    assert '"user"' in written["user"].replace("'", '"')
+    assert '"user"' not in written["comment"].replace("'", '"').partition("\ndef ")[2]
+    upgrade(house.app)
+    with house.migrations() as migrations:
+        assert not migrations.needs_revision()
+
+
+def test_what_refers_to_another_branch_depends_on_it(house):
+    upgrade(house.app)
+    Table(
+        "bookmark",
+        house.metadata,
+        Column("id", Identifier, primary_key=True),
+        Column("author", ForeignKey("user.username")),
+    )
+    (text,) = house.write().values()
+    (user,) = house.versions.glob("*_user_*.py")
+    assert f"depends_on = '{user.name.removesuffix('_create_tables.py')}'" in text
