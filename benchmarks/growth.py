@@ -216,7 +216,7 @@ def _reads(database: Database, services: dict[type, Any], rows: int) -> Reads:
     for name, query in asked:
         for along, filters in FILTERS.items():
             wanted = ArticleQuery.model_validate(query | filters)
-            reads[name + along] = lambda wanted=wanted: articles.list(wanted)  # type: ignore[misc]
+            reads[name + along] = lambda wanted=wanted: articles.list(wanted)  # type: ignore[misc]  # a default binds it
     deep = PageQuery(cursor=encode_cursor(rows // 2, rows // 2))
     reads["comments, deep part"] = lambda: comments.list("article-1", deep)
     reads["top tags, not cached"] = lambda: top_tags(database.session, 100)

@@ -402,7 +402,7 @@ class TestChange:
             for container in stack.containers("web"):
                 docker("restart", "--time", "30", container)
                 wait_until(
-                    lambda name=container: inspect(name)["State"]["Health"]["Status"] == "healthy",  # type: ignore[misc]
+                    lambda name=container: inspect(name)["State"]["Health"]["Status"] == "healthy",  # type: ignore[misc]  # a default binds it
                     "the container's health",
                 )
         check(load)

@@ -21,11 +21,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import app.main  # noqa: E402, F401  with it every slice has declared its errors
-from app.core.config import Settings  # noqa: E402
-from app.core.permission import ROLES, Role  # noqa: E402
-from strongback.auth.permission import Permission, permissions_of  # noqa: E402
-from strongback.exceptions import CATALOGUE, APIException  # noqa: E402
-from strongback.web.translation import translate  # noqa: E402
+from app.core.config import Settings  # noqa: E402  after sys.path
+from app.core.permission import ROLES, Role  # noqa: E402  after sys.path
+from strongback.auth.permission import Permission, permissions_of  # noqa: E402  after sys.path
+from strongback.exceptions import CATALOGUE, APIException  # noqa: E402  after sys.path
+from strongback.web.translation import translate  # noqa: E402  after sys.path
 
 DOCS = ROOT / "docs"
 PACKAGE = ROOT / "src" / "strongback"

@@ -65,7 +65,7 @@ class TestReload:
                     assert server.process is not None
                     server.process.send_signal(signal.SIGHUP)
                 wait_until(
-                    lambda count=2 * (number + 2): all(  # type: ignore[misc]
+                    lambda count=2 * (number + 2): all(  # type: ignore[misc]  # a default binds it
                         workers_started(server) >= count for server in pair
                     ),
                     "the new workers' start",

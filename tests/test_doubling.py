@@ -311,7 +311,7 @@ def in_header(name: str, read: Callable[[Request], object]) -> Parser:
             return [str(read(Request(environ))).encode("utf-8", "replace")]
 
         proxied = ProxyFix(application, x_for=2, x_host=1)
-        return proxied(environ, lambda *_: None)  # type: ignore[arg-type]
+        return proxied(environ, lambda *_: None)  # type: ignore[arg-type]  # a fake
 
     return parse
 
@@ -348,7 +348,7 @@ class NoSessions:
 
 
 authenticate = bearer(
-    Authenticator(AccessTokens("i", "a", ["s" * 32]), NoSessions())  # type: ignore[arg-type]
+    Authenticator(AccessTokens("i", "a", ["s" * 32]), NoSessions())  # type: ignore[arg-type]  # a fake
 )
 MARKER = Marker(frozenset({"a", "一", "b"}), frozenset({"a", "1"}), frozenset({"一"}))
 

@@ -48,7 +48,7 @@ def fill(folder: Path) -> None:
 
 
 def status(server: LiveServer, path: str, method: str = "GET", **options: object) -> int:
-    return httpx.request(method, server.url + path, timeout=TIMEOUT, **options).status_code  # type: ignore[arg-type]
+    return httpx.request(method, server.url + path, timeout=TIMEOUT, **options).status_code  # type: ignore[arg-type]  # httpx's options
 
 
 def booted(server: LiveServer) -> int:

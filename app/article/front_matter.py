@@ -114,7 +114,9 @@ def _is_blank(value: object) -> bool:
 # Parsers
 
 
-def _parse(parse: Callable[[str], Any], block: str, lines_above: int = 0) -> Any:  # noqa: ANN401
+def _parse(
+    parse: Callable[[str], Any], block: str, lines_above: int = 0
+) -> Any:  # noqa: ANN401  JSON's types
     """Parse a block, and say what is wrong with it in the lines of the whole file."""
     try:
         return parse("\n" * lines_above + block)

@@ -158,7 +158,7 @@ def _trace(run: Run) -> None:
         keys = requests(count)
         least, unique = least_seconds(keys, callers, SLOW), len(set(keys))
         with _bar(f"trace of {count:,}", len(run.names)) as bar:
-            tick: Callable[[], None] = lambda: bar.update(1)  # noqa: E731
+            tick: Callable[[], None] = lambda: bar.update(1)  # noqa: E731  shorter than a function
             found = measure.trace(run.stage, run.names, count, callers, tick)
         run.found[f"trace_{count}"] = {"limit": least, "unique": unique, "runs": found}
         run.aims += report.trace_aims(found, least, unique, is_timed=is_timed)

@@ -20,7 +20,7 @@ OUR_COLOUR, OTHER_COLOUR, LIMIT_COLOUR = "#3f51b5", "#9e9e9e", "#e65100"
 def draw(found: dict[str, Any], folder: Path) -> Iterator[Path]:
     """Write each picture as PNG and SVG; gives the files."""
     import matplotlib as mpl  # noqa: PLC0415  half a second that only pictures need
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415  of the group bench
 
     mpl.rcParams["svg.hashsalt"] = "strongback"  # the same figures give the same file
     folder.mkdir(parents=True, exist_ok=True)

@@ -142,7 +142,7 @@ class Tasks(Threads):
             for argument in arguments:
                 try:
                     await call(argument)
-                except Exception as error:  # noqa: BLE001
+                except Exception as error:  # noqa: BLE001  counted
                     errors.append(f"{type(error).__name__}: {error}")
 
         async def gather() -> None:

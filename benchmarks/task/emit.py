@@ -23,6 +23,7 @@ def main(count: int) -> None:
     app.services[Background].start()
     time.sleep(WARM_UP)
     for number in range(count):
+        # Called before the number changes.
         database.transact(lambda _: outbox.emit("bench:stamp", {"number": number}))  # noqa: B023
         print(number, time.time(), flush=True)
         time.sleep(PAUSE)

@@ -118,7 +118,7 @@ class Uploads:
         if self.database.session.get(Upload, number) is None:
             raise UploadGone(f"upload {number} is gone: send the file again")
         # Not a context manager here, since the caller goes on reading it.
-        file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115
+        file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  above
         for data in self._pieces(number):
             file.write(data)
         file.seek(0)

@@ -64,11 +64,13 @@ def kill_workers(world: World, rounds: int, step: Step = lambda: None) -> Findin
             for each in range(3):
                 written.append(number * 10 + each)
                 world.emit("noted", number=written[-1], seconds=0.05)
+            # Called before the number changes.
             wait_until(lambda: _begun(world, number) == 1, "the task's beginning")  # noqa: B023
             time.sleep(random.uniform(0, 0.5))
             killed = time.monotonic()
             worker.kill()
         with world.worker():
+            # Called before the number changes.
             wait_until(lambda: _begun(world, number) > 1, "its second beginning")  # noqa: B023
             redeliveries.append(time.monotonic() - killed)
             world.finish()

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
+# As its documentation lists them.
 KEYWORDS = "AND OR IN NOT TO EXISTS IS NULL EMPTY CONTAINS STARTS WITH".split()  # noqa: SIM905
 _TOKEN = re.compile(
     r"""\s*(?:(?P<sign>!=|<=|>=|[()\[\],=<>])|(?P<word>[\w.-]+)"""

@@ -64,7 +64,7 @@ class Crowd:
         found: list[dict[str, Any]] = []
         work = [self._read] * READERS + [self._write] * WRITERS
         threads = [
-            threading.Thread(target=lambda job=job: found.append(job(end)))  # type: ignore[misc]
+            threading.Thread(target=lambda job=job: found.append(job(end)))  # type: ignore[misc]  # a default binds it
             for job in work
         ]
         for thread in threads:
@@ -114,7 +114,7 @@ class Crowd:
             version = self._ledger.commit(key)
             try:
                 self._cache.remove(VersionNode(key))
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:  # noqa: BLE001  counted
                 errors.append(f"{type(error).__name__}: {error}")
                 continue
             with self._mine_lock:

@@ -48,7 +48,7 @@ class RedisNode(_Keyed):
 
     class Meta(cacheme.Node.Meta):
         version = "1"
-        caches = [REDIS]  # noqa: RUF012
+        caches = [REDIS]  # noqa: RUF012  as its own docs have it
         serializer = MsgPackSerializer()
 
 
@@ -63,7 +63,7 @@ class SlowLocalNode(_Keyed):
 
     class Meta(cacheme.Node.Meta):
         version = "1"
-        caches = [LOCAL]  # noqa: RUF012
+        caches = [LOCAL]  # noqa: RUF012  as its own docs have it
 
 
 @dataclass
@@ -72,7 +72,7 @@ class SlowRedisNode(SlowLocalNode):
 
     class Meta(cacheme.Node.Meta):
         version = "1"
-        caches = [REDIS]  # noqa: RUF012
+        caches = [REDIS]  # noqa: RUF012  as its own docs have it
         serializer = MsgPackSerializer()
 
 
@@ -87,7 +87,7 @@ class TraceNode(_Keyed):
 
     class Meta(cacheme.Node.Meta):
         version = "1"
-        caches = [REDIS]  # noqa: RUF012
+        caches = [REDIS]  # noqa: RUF012  as its own docs have it
         serializer = MsgPackSerializer()
 
 
@@ -97,7 +97,7 @@ class ChainNode(TraceNode):
 
     class Meta(cacheme.Node.Meta):
         version = "1"
-        caches = [LOCAL, REDIS]  # noqa: RUF012
+        caches = [LOCAL, REDIS]  # noqa: RUF012  as its own docs have it
         serializer = MsgPackSerializer()
 
 
@@ -172,4 +172,4 @@ class TextNode(_Keyed):
 
     class Meta(cacheme.Node.Meta):
         version = "1"
-        caches = [LOCAL]  # noqa: RUF012
+        caches = [LOCAL]  # noqa: RUF012  as its own docs have it

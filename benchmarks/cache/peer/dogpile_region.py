@@ -86,5 +86,5 @@ class Peer:
 
     def traced(self, key: str) -> Any:
         # With the distributed lock a process's own callers wait for each other by polling Redis.
-        load = lambda: self._source.slow_text(key)  # noqa: E731
+        load = lambda: self._source.slow_text(key)  # noqa: E731  shorter than a function
         return self._redis.get_or_create(f"trace:{key}", load)

@@ -172,7 +172,8 @@ class Backup:
                     run([tool, login, new], stdin=source)
                 found = _tables(connection, new)
                 for table in filter(found.__contains__, SESSIONS):
-                    connection.exec_driver_sql(f"DELETE FROM {_quote(new, table)}")  # noqa: S608
+                    statement = f"DELETE FROM {_quote(new, table)}"  # noqa: S608  quoted
+                    connection.exec_driver_sql(statement)
                 _swap(connection, name, new, old)
             finally:
                 for database in (new, old):

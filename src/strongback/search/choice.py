@@ -10,10 +10,10 @@ def build_engine(settings: Settings) -> Engine:
     """Meilisearch where `MEILI_URL` names one, else SQLite in `APP_VAR_DIR`, not yet connected."""
     # Imported here: a process pays for the one that it uses.
     if settings.meili_url is not None:
-        from strongback.search.meilisearch import MeilisearchEngine  # noqa: PLC0415
+        from strongback.search.meilisearch import MeilisearchEngine  # noqa: PLC0415  above
 
         key = settings.meili_master_key.get_secret_value()
         return MeilisearchEngine(settings.meili_url, key, prefix=settings.meili_prefix)
-    from strongback.search.sqlite import SQLiteEngine  # noqa: PLC0415
+    from strongback.search.sqlite import SQLiteEngine  # noqa: PLC0415  above
 
     return SQLiteEngine(settings.app_var_dir / "search.db")

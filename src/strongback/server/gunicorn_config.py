@@ -135,7 +135,7 @@ def post_fork(server: Arbiter, worker: ReplacingWorker) -> None:
 def post_worker_init(worker: ReplacingWorker) -> None:
     """Leave it to the master to stop a worker: a terminal sends Ctrl-C to both."""
     # This worker's, not the master's.
-    from strongback.server.serve import start_background  # noqa: PLC0415
+    from strongback.server.serve import start_background  # noqa: PLC0415  workers alone need it
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     start_background(worker.wsgi)

@@ -238,8 +238,8 @@ def _run_gunicorn(settings: Settings, application: str) -> None:
 
 def _run_granian(settings: Settings, application: str) -> None:
     from granian import Granian  # noqa: PLC0415  Gunicorn's processes do not need it
-    from granian.constants import Interfaces  # noqa: PLC0415
-    from granian.http import HTTP1Settings  # noqa: PLC0415
+    from granian.constants import Interfaces  # noqa: PLC0415  the same
+    from granian.http import HTTP1Settings  # noqa: PLC0415  the same
 
     from strongback.database.capacity import check_capacity  # noqa: PLC0415  as above
 

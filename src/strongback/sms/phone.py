@@ -30,7 +30,7 @@ def _check(text: str) -> str:
 def _is_mobile(text: str) -> bool:
     """Whether the country's numbering plan has this number, for telephones that get messages."""
     # 30 ms and 3 MB, for those who use it.
-    import phonenumbers as library  # noqa: PLC0415
+    import phonenumbers as library  # noqa: PLC0415  above
 
     try:
         number = library.parse(text)

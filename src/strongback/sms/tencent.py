@@ -57,9 +57,9 @@ class TencentSender:
     def _client(self) -> Any:  # noqa: ANN401  the SDK has no types
         # One for each message: its HTTP session is made for one thread, and costs 0.1 ms.
         from tencentcloud.common.credential import Credential  # noqa: PLC0415  the same
-        from tencentcloud.common.profile.client_profile import ClientProfile  # noqa: PLC0415
-        from tencentcloud.common.profile.http_profile import HttpProfile  # noqa: PLC0415
-        from tencentcloud.sms.v20210111.sms_client import SmsClient  # noqa: PLC0415
+        from tencentcloud.common.profile.client_profile import ClientProfile  # noqa: PLC0415  so
+        from tencentcloud.common.profile.http_profile import HttpProfile  # noqa: PLC0415  the same
+        from tencentcloud.sms.v20210111.sms_client import SmsClient  # noqa: PLC0415  the same
 
         settings, address = self._settings, urlsplit(self._settings.sms_endpoint)
         http = HttpProfile(protocol=address.scheme, endpoint=address.netloc, reqTimeout=TIMEOUT)
@@ -67,7 +67,9 @@ class TencentSender:
         credential = Credential(settings.sms_secret_id, key)
         return SmsClient(credential, settings.sms_region, ClientProfile(httpProfile=http))
 
-    def _request(self, phone: str, params: Sequence[str], reference: str) -> Any:  # noqa: ANN401
+    def _request(
+        self, phone: str, params: Sequence[str], reference: str
+    ) -> Any:  # noqa: ANN401  the SDK has no types
         from tencentcloud.sms.v20210111.models import SendSmsRequest  # noqa: PLC0415  the same
 
         request = SendSmsRequest()

@@ -49,7 +49,7 @@ class TaskCelery(Celery):
             ids: Its messages; None for the clock's.
         """
         work = self.work
-        assert work is not None, "this process was not prepared for tasks"  # noqa: S101
+        assert work is not None, "not prepared for tasks"  # noqa: S101  for the type checker
         clear_contextvars()
         if (request_id := request.get("request_id")) is not None:
             bind_contextvars(request_id=request_id)

@@ -107,7 +107,7 @@ class LeasedScheduler(Scheduler):
     @property
     def _leases(self) -> Leases:
         work = self.app.work
-        assert work is not None, "this process was not prepared for tasks"  # noqa: S101
+        assert work is not None, "not prepared for tasks"  # noqa: S101  for the type checker
         return work.leases
 
     def _hold(self) -> bool:

@@ -32,7 +32,9 @@ class QoS(redis.QoS):
         if not self.channel.closed:
             super().ack(delivery_tag)
 
-    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002
+    def reject(
+        self, delivery_tag: str, requeue: bool = False  # noqa: FBT001, FBT002  kombu's signature
+    ) -> None:
         """Give back what is not done; without effect under the same condition."""
         if not self.channel.closed:
             super().reject(delivery_tag, requeue)
@@ -58,7 +60,9 @@ class Channel(redis.Channel):
         """
         return not {state.should_stop, state.should_terminate} <= {None, False}
 
-    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002
+    def _connparams(
+        self, asynchronous: bool = False  # noqa: FBT001, FBT002  kombu's signature
+    ) -> dict[str, Any]:
         parameters: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[misc]  # the stubs lack it
         return parameters | {"retry": no_retry(), "redis_connect_func": self._greet}
 

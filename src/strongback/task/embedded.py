@@ -55,7 +55,7 @@ class EmbeddedWorker:
             without_heartbeat=True,
         )
         # The worker has set it for every thread of the process.
-        _state._set_task_join_will_block(False)  # type: ignore[attr-defined]  # noqa: SLF001, FBT003
+        _state._set_task_join_will_block(False)  # type: ignore[attr-defined]  # noqa: SLF001, FBT003  above
         self._stopped = threading.Event()
         self._threads = [
             threading.Thread(target=self._worker.start, name="task-worker", daemon=True),

@@ -51,7 +51,9 @@ class APIBlueprint(OpenAPIBlueprint):
             operation_id_callback=name_operation,
         )
 
-    def _collect_openapi_info(self, rule: str, func: Any, **options: Any) -> Any:  # noqa: ANN401
+    def _collect_openapi_info(
+        self, rule: str, func: Any, **options: Any  # noqa: ANN401  the library's own
+    ) -> Any:  # noqa: ANN401  the same
         # flask-openapi takes `func.view` in place of its own wrapper where it is set. Its wrapper
         # builds JSON schemas on every request and reads forms through json.loads; ours is
         # prepared here, once.

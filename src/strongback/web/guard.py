@@ -64,7 +64,7 @@ def need_of(view: Callable[..., object]) -> Need:
     if need is None:
         msg = f"{view.__module__}.{view.__qualname__}: declare @public or @needs(Permission.…)"
         raise TypeError(msg)
-    return need  # type: ignore[no-any-return]
+    return need  # type: ignore[no-any-return]  # set by `needs` alone
 
 
 def admit(request: Request, need: Need, authenticate: Authenticate) -> Principal | None:

@@ -178,7 +178,7 @@ def limited(
             return _call_counting(counts, spending, lambda: view(*args, **kwargs))
 
         if by is not account_name:
-            within.__early__ = (limit, *early_limits(view))  # type: ignore[attr-defined]
+            within.__early__ = (limit, *early_limits(view))  # type: ignore[attr-defined]  # functions take attributes
         return cast("ViewT", within)
 
     return declare

@@ -28,7 +28,9 @@ _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 class Request(FlaskRequest):
     """A request that knows its id, its start and its caller's language."""
 
-    def __init__(self, environ: dict[str, Any], *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self, environ: dict[str, Any], *args: Any, **kwargs: Any  # noqa: ANN401  Werkzeug's own
+    ) -> None:
         super().__init__(environ, *args, **kwargs)
         self.started_ns = perf_counter_ns()
         self.validators: Validators | None = None

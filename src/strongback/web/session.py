@@ -13,7 +13,9 @@ class NoSession(SessionInterface):
 
     _null = NullSession()
 
-    def open_session(self, app: Flask, request: FlaskRequest) -> SessionMixin:  # noqa: ARG002
+    def open_session(
+        self, app: Flask, request: FlaskRequest  # noqa: ARG002  Flask's own
+    ) -> SessionMixin:
         """The session that cannot be written; using it says so."""
         return self._null
 

@@ -97,8 +97,8 @@ def _query_reader(model: Model) -> Reader:
 
     def reader(request: Request) -> BaseModel:
         if not request.environ.get("QUERY_STRING"):
-            return validate(empty)  # type: ignore[no-any-return]
-        return validate(_flatten(request.args, many))  # type: ignore[no-any-return]
+            return validate(empty)  # type: ignore[no-any-return]  # its model
+        return validate(_flatten(request.args, many))  # type: ignore[no-any-return]  # the same
 
     return reader
 
@@ -112,7 +112,7 @@ def _header_reader(model: Model) -> Reader:
 
     def reader(request: Request) -> BaseModel:
         found = {name: request.headers.get(header) for name, header in names}
-        return validate(  # type: ignore[no-any-return]
+        return validate(  # type: ignore[no-any-return]  # the same
             {name: value for name, value in found.items() if value is not None}
         )
 
@@ -132,7 +132,7 @@ def _form_reader(model: Model) -> Reader:
             name: text for name, text in _flatten(request.form, many).items() if name not in files
         }
         fields = texts | _flatten(request.files, many) if request.files else texts
-        return validate(fields)  # type: ignore[no-any-return]
+        return validate(fields)  # type: ignore[no-any-return]  # the same
 
     return reader
 
@@ -146,7 +146,7 @@ def _body_reader(model: Model) -> Reader:
         if b"NaN" in raw or b"Infinity" in raw:
             _refuse_non_finite(raw)
         try:
-            return validate(raw)  # type: ignore[no-any-return]
+            return validate(raw)  # type: ignore[no-any-return]  # the same
         except ValidationError as error:
             if error.error_count() == 1:  # the list of all may be long
                 first = error.errors(include_url=False, include_input=False)[0]

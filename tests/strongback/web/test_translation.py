@@ -144,7 +144,7 @@ class TestCatalogue:
             compiled = gettext.GNUTranslations(file)
         expected = catalogue(locale)
         assert expected == {message: compiled.gettext(message) for message in expected}
-        known = compiled._catalog  # type: ignore[attr-defined]
+        known = compiled._catalog  # type: ignore[attr-defined]  # gettext has no other way
         assert len(expected) + 1 == len(known), "the .mo has entries that the .po has lost"
 
 

@@ -50,9 +50,9 @@ class MeilisearchEngine:
         task_timeout: float = TASK_TIMEOUT,
     ) -> None:
         # Only a process that uses Meilisearch should pay for the client.
-        from strongback.search.meilisearch.connection import Connection  # noqa: PLC0415
-        from strongback.search.meilisearch.store import Store  # noqa: PLC0415
-        from strongback.search.meilisearch.writer import Writer  # noqa: PLC0415
+        from strongback.search.meilisearch.connection import Connection  # noqa: PLC0415  above
+        from strongback.search.meilisearch.store import Store  # noqa: PLC0415  the same
+        from strongback.search.meilisearch.writer import Writer  # noqa: PLC0415  the same
 
         self._connection = Connection(url, master_key, task_timeout)
         self._store = Store(self._connection)

@@ -92,6 +92,6 @@ def split_query(text: str) -> list[str]:
 @cache
 def _dictionary() -> Jieba:
     # Imported here: the dictionary takes its time and memory, and English needs none.
-    from rjieba import Jieba  # noqa: PLC0415
+    from rjieba import Jieba  # noqa: PLC0415  above
 
     return Jieba()

@@ -189,6 +189,7 @@ class TestStructure:
         engine.add(BOOK, [book(2, "Tea")])
         with engine._file.read() as db:
             touched = _live(db, BOOK).touched
+            # The name of the engine's own table.
             assert db.execute(f"SELECT count(*) FROM {touched}").fetchone() == (0,)  # noqa: S608
 
 
@@ -261,11 +262,13 @@ class TestFile:
     def test_a_document_that_has_lost_a_row_is_none(self, engine, table):
         with engine._file.write() as db:
             name = getattr(_live(db, BOOK), table)
+            # The name of the engine's own table.
             db.execute(f"DELETE FROM {name} WHERE rowid = 1")  # noqa: S608
         assert [key for key, _ in engine.stamps(BOOK)] == [2]
 
     def test_rows_of_no_document_hurt_nobody_until_they_are_gone(self, engine):
         with engine._file.write() as db:
+            # The name of the engine's own table.
             db.execute(f"DELETE FROM {_live(db, BOOK).document} WHERE id = 1")  # noqa: S608
         assert [hit.document["id"] for hit in engine.search(BOOK, Query()).hits] == [2]
         assert engine.status(BOOK).differences == ("2 rows belong to no document",)
