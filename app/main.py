@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from importlib.metadata import version
 from typing import Any, cast
 
 import click
@@ -36,7 +36,7 @@ from app.article.tag import TagCounts
 from app.article.view_count import ViewCounter
 from app.comment.node import CommentPages
 from app.comment.service import CommentService
-from app.core.config import ROOT, Settings, load_settings
+from app.core.config import Settings, load_settings
 from app.core.permission import ROLES
 from app.demo import announce, prepare, refuse_in_production
 from app.notification.service import Articles, NotificationService
@@ -130,8 +130,7 @@ def create_app(settings: Settings | None = None) -> Strongback:
 def _build(settings: Settings) -> Strongback:
     configure_logging(settings)
     make_private_folder(settings.app_var_dir)
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    app = Strongback("app", settings, title=TITLE, version=project["version"], roles=ROLES)
+    app = Strongback("app", settings, title=TITLE, version=version("strongback"), roles=ROLES)
     database, redis = Database(settings), _connect_redis(settings)
     outbox = Outbox(database)
     _provide_cache(app, outbox, redis)

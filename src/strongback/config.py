@@ -31,6 +31,7 @@ from sqlalchemy import URL, make_url
 from strongback.address import DatabaseURL, Host, HttpURL, RedisURL, SSLMode, with_password
 from strongback.env_file import read_env_file
 from strongback.exceptions import ConfigurationError
+from strongback.extra import missing_extra
 
 ENV_FILE = Path(".env")
 DEVELOPMENT_SECRET = "development-only-secret-key-change-me"  # noqa: S105  refused in production
@@ -363,6 +364,32 @@ class Settings(BaseSettings):
                 f" Tencent Cloud with all of them, so set or unset them together"
             )
         return self
+
+    @model_validator(mode="after")
+    def _has_its_extras(self) -> Self:
+        missing = [missing_extra(extra, name) for name, extra in self._extras()]
+        if lines := list(filter(None, missing)):
+            raise ValueError("\n".join(lines))
+        return self
+
+    def _extras(self) -> Iterator[tuple[str, str]]:
+        """Variables that are set, each with the extra that it needs."""
+        database = "DATABASE_URL" if self.database_url else "MYSQL_HOST"
+        match self.database_address.drivername:
+            case "mysql+pymysql":
+                yield database, "mysql"
+            case "mysql+mysqldb":
+                yield database, "mysqlclient"
+        if self.redis_url:
+            yield "REDIS_URL", "redis"
+        if self.celery_broker_url:
+            yield "CELERY_BROKER_URL", "celery"
+        if self.meili_url:
+            yield "MEILI_URL", "meilisearch"
+        if self.sms_app_id:
+            yield "SMS_APP_ID", "sms"
+        if self.web_server is WebServer.GRANIAN:
+            yield "WEB_SERVER=granian", "granian"
 
     @model_validator(mode="after")
     def _is_safe_in_production(self) -> Self:

@@ -9,7 +9,8 @@ import pytest
 import redis
 
 from app.core.config import ROOT
-from strongback.rate_limit import Backoff, MemoryWindows, Quota, Rate, RedisWindows, Windows
+from strongback.rate_limit import Backoff, MemoryWindows, Quota, Rate, Windows
+from strongback.rate_limit.shared import RedisWindows
 from strongback.redis.client import RedisClient
 from tests.support.redis import RedisServer
 from tests.support.thread import run_together
@@ -137,7 +138,8 @@ class TestRedisWindows:
 
 def take_in_a_process(url: str) -> bool:
     code = (
-        "from strongback.rate_limit import Rate, RedisWindows\n"
+        "from strongback.rate_limit import Rate\n"
+        "from strongback.rate_limit.shared import RedisWindows\n"
         "from strongback.redis.client import RedisClient\n"
         f"windows = RedisWindows(RedisClient({url!r}, 1))\n"
         "print(windows.take('key', Rate(3, 60)).is_granted)"

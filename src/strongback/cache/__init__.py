@@ -20,20 +20,36 @@
 A library of its own: it knows no web framework, no settings and no slice.
 """
 
-from strongback.cache.bloom import LocalBloom, RebuildRefused, SharedBloom
+from typing import TYPE_CHECKING
+
 from strongback.cache.care import CacheCare
 from strongback.cache.change import OUTDATED, CacheUnavailable, Changes
-from strongback.cache.error import CacheMisuse
+from strongback.cache.error import CacheMisuse, RebuildRefused
 from strongback.cache.function import CachedFunction
 from strongback.cache.listing import CachedList
 from strongback.cache.local import LocalStorage
 from strongback.cache.manager import Manager
 from strongback.cache.node import Node, StorageOptions
 from strongback.cache.nothing import NoStorage
-from strongback.cache.remote import RedisStorage
 from strongback.cache.serializer import CompactSerializer, JSONSerializer, Serializer
 from strongback.cache.stats import Stats
 from strongback.cache.storage import MISSING, Item, SharedStorage, Storage
+
+if TYPE_CHECKING:
+    from strongback.cache.bloom import LocalBloom, SharedBloom
+    from strongback.cache.remote import RedisStorage
+else:
+    from strongback.extra import lazily
+
+    __getattr__ = lazily(
+        __name__,
+        {
+            "LocalBloom": "strongback.cache.bloom",
+            "RedisStorage": "strongback.cache.remote",
+            "SharedBloom": "strongback.cache.bloom",
+        },
+        extra="redis",
+    )
 
 __all__ = [
     "MISSING",

@@ -28,10 +28,10 @@ from rbloom import Bloom
 from xxhash import xxh3_128_intdigest
 
 from strongback.cache.combiner import Combiner, Script
-from strongback.cache.error import CacheMisuse, require_count
-from strongback.exceptions import StrongbackError
+from strongback.cache.error import CacheMisuse, RebuildRefused, require_count
 from strongback.log.setup import get_logger
-from strongback.redis.client import RedisClient, RedisUnavailable
+from strongback.redis.client import RedisClient
+from strongback.redis.error import RedisUnavailable
 from strongback.redis.wire import Command
 
 log = get_logger(__name__)
@@ -44,10 +44,6 @@ REBUILD_LIMIT = 600
 """Seconds after which a rebuild that shows no sign of life is given up."""
 STEP = 10_000
 """Keys that a rebuild reads between two signs of life."""
-
-
-class RebuildRefused(StrongbackError):
-    """Another process rebuilds the filter, or its memory was lost meanwhile: try again later."""
 
 
 class LocalBloom:

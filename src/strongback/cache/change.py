@@ -19,18 +19,20 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import timedelta
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sqlalchemy import inspect
 from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction
 
-from strongback.cache.bloom import LocalBloom, SharedBloom
 from strongback.cache.listing import CachedList
 from strongback.cache.manager import Manager
 from strongback.cache.node import Node
 from strongback.database import Database, DatabaseMisuse
 from strongback.exceptions import StrongbackError
 from strongback.outbox import Outbox
+
+if TYPE_CHECKING:
+    from strongback.cache.bloom import LocalBloom, SharedBloom
 
 M = TypeVar("M", bound=DeclarativeBase)
 Outdated = Node[Any] | str

@@ -14,7 +14,8 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import Any, ClassVar
 
-from strongback.redis.client import RedisClient, RedisUnavailable, ScriptMissing, Server
+from strongback.redis.client import RedisClient, ScriptMissing, Server
+from strongback.redis.error import RedisUnavailable
 from strongback.redis.wire import Command, RedisWire
 
 LANES = 2

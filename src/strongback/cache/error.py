@@ -1,4 +1,4 @@
-"""The cache's one error of its own: it was used in a way that cannot work."""
+"""The cache's errors: it was used in a way that cannot work, or a filter is not to be rebuilt."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from strongback.exceptions import StrongbackError
 
 class CacheMisuse(StrongbackError):
     """A declaration or a call cannot work; raised as early as it can be known."""
+
+
+class RebuildRefused(StrongbackError):
+    """Another process rebuilds the filter, or its memory was lost meanwhile: try again later."""
 
 
 def require_count(name: str, value: object) -> None:

@@ -21,7 +21,8 @@ from strongback.cache.combiner import Combiner, Script
 from strongback.cache.error import require_text
 from strongback.cache.storage import BUSY, MISSING, Busy, Codec, Item, Lease, Missing
 from strongback.log.setup import get_logger
-from strongback.redis.client import RedisClient, RedisUnavailable
+from strongback.redis.client import RedisClient
+from strongback.redis.error import RedisUnavailable
 from strongback.redis.listener import RedisListener
 from strongback.redis.wire import Command
 

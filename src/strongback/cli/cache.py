@@ -8,7 +8,7 @@ import click
 
 from strongback.cache import CacheCare, Manager, RebuildRefused
 from strongback.cli.command import DatabaseGroup
-from strongback.redis.client import RedisUnavailable
+from strongback.redis.error import RedisUnavailable
 from strongback.web.injection import inject
 
 group = DatabaseGroup("cache", help="Fill the cache, look at it, empty it.")

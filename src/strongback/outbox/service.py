@@ -16,6 +16,7 @@ from sqlalchemy import (
     Select,
     and_,
     delete,
+    event,
     exists,
     func,
     insert,
@@ -25,7 +26,7 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Session, aliased, scoped_session
 from structlog.contextvars import get_contextvars
 
 from strongback.database import Database, delete_in_batches, transactional, utc_now
@@ -102,7 +103,7 @@ class Outbox:
         """Call this after each commit of a transaction that has emitted something."""
         self._on_commit.append(notify)
 
-    def emit(
+    def emit(  # noqa: PLR0913  what a message has, and whose it is
         self,
         topic: str,
         payload: dict[str, Any],
@@ -110,6 +111,7 @@ class Outbox:
         key: str | None = None,
         delay: timedelta | None = None,
         job_id: str | None = None,
+        session: Session | scoped_session[Any] | None = None,
     ) -> None:
         """Tell the consumers of a topic, once the current transaction is committed.
 
@@ -120,9 +122,11 @@ class Outbox:
                 the caller must hold a lock on that thing.
             delay: How long to wait after the commit.
             job_id: Record of whoever watches this work.
+            session: Whose transaction it is, where that is not the database's own: any session of
+                SQLAlchemy that writes to the same database. Whoever has it commits it.
 
         Raises:
-            DatabaseMisuse: No transaction is open.
+            DatabaseMisuse: No transaction is open, and no session given.
             InvalidMessage: The payload is no JSON or too long, or the key too long.
         """
         _check(payload, key)
@@ -139,10 +143,16 @@ class Outbox:
             }
             for consumer in self._consumers.get(topic, ())
         ]
-        # Also without a consumer: a caller outside of a transaction is to hear of it.
-        self.database.after_commit(self.notify if rows and not delay else _nothing)
+        if session is None:
+            # Also without a consumer: a caller outside of a transaction is to hear of it.
+            self.database.after_commit(self.notify if rows and not delay else _nothing)
+            session = self.database.session
+        else:
+            session = session() if isinstance(session, scoped_session) else session
+            if not event.contains(session, "after_commit", self._notify_of):
+                event.listen(session, "after_commit", self._notify_of)
         if rows:
-            self.database.session.execute(insert(OutboxMessage), rows)
+            session.execute(insert(OutboxMessage), rows)
 
     def withdraw(self, topic: str, keys: Collection[str]) -> None:
         """Take messages back, in the current transaction, that are not due yet.
@@ -157,6 +167,9 @@ class Outbox:
             OutboxMessage.available_at > utc_now(),
         )
         self.database.session.execute(query, execution_options={"synchronize_session": False})
+
+    def _notify_of(self, _: Session) -> None:
+        self.notify()
 
     def notify(self) -> None:
         """Tell whoever delivers that something is due."""

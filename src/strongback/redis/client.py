@@ -23,8 +23,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
-from strongback.exceptions import StrongbackError
 from strongback.log.setup import get_logger
+from strongback.redis.error import RedisUnavailable
 
 log = get_logger(__name__)
 
@@ -45,10 +45,6 @@ PING_INTERVAL = 0.5
 def no_retry() -> Retry:
     """What redis-py is given so that it gives up at the first failure."""
     return Retry(NoBackoff(), 0)
-
-
-class RedisUnavailable(StrongbackError):
-    """Redis does not answer, or refuses to work; the cause says which."""
 
 
 class RedisClient:

@@ -3,9 +3,7 @@
 See `declaration` for how a slice declares them, and `strongback.outbox` for how they are caused.
 """
 
-# Celery's own exception for a task whose time is over, without Celery, which takes long to import.
-from billiard.exceptions import SoftTimeLimitExceeded
-
+from strongback.task.deadline import SoftTimeLimitExceeded
 from strongback.task.declaration import Declaration, InvalidDeclaration, TaskGroup, TaskRegistry
 from strongback.task.job import Jobs, JobState, TaskCancelled, TaskRecord
 from strongback.task.lease import Leases

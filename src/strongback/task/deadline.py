@@ -17,7 +17,18 @@ from dataclasses import dataclass
 
 from strongback.log.setup import get_logger
 
+try:
+    # Celery's own, without Celery, which takes long to import.
+    from billiard.exceptions import SoftTimeLimitExceeded
+except ModuleNotFoundError:  # the extra `celery` is not installed
+
+    class SoftTimeLimitExceeded(Exception):  # type: ignore[no-redef]  # stands in for that one
+        """The time of a task is over."""
+
+
 log = get_logger(__name__)
+
+__all__ = ["Deadlines", "SoftTimeLimitExceeded"]
 
 INTERVAL = 0.25
 """Seconds between two looks, while anything runs; a deadline is late by that at most."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from strongback.extra import require_extra
 from strongback.log.setup import get_logger
 from strongback.outbox import Outbox, Relay
 from strongback.task.work import Work, visibility_timeout
@@ -22,9 +23,13 @@ class TaskProcess:
     Args:
         work: What there is to run, and what runs it.
         outbox: What there is to send.
+
+    Raises:
+        ConfigurationError: The extra `celery` is not installed.
     """
 
     def __init__(self, work: Work, outbox: Outbox) -> None:
+        require_extra("celery", "TaskProcess")
         self.work = work
         self._outbox = outbox
         self._relay: Relay | None = None

@@ -23,17 +23,20 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import Any, Literal, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 
 from flask import Flask, Response, after_this_request, current_app
 
 from strongback.config import Settings
 from strongback.exceptions import ServiceUnavailable, TooManyRequests
-from strongback.rate_limit import Backoff, MemoryWindows, Quota, Rate, RedisWindows, Windows
-from strongback.redis.client import RedisClient, RedisUnavailable
+from strongback.rate_limit import Backoff, MemoryWindows, Quota, Rate, Windows
+from strongback.redis.error import RedisUnavailable
 from strongback.text import normalize
 from strongback.web.metrics import count_limit_without_redis
 from strongback.web.request import Request, current_request
+
+if TYPE_CHECKING:
+    from strongback.redis.client import RedisClient
 
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 ResponseT = TypeVar("ResponseT", bound=Response)
@@ -305,7 +308,7 @@ class Limiter:
     def __init__(self, secret: str, redis: RedisClient | None) -> None:
         self._secret = blake2b(secret.encode(), person=b"rate limit").digest()
         self._process = MemoryWindows()
-        self._shared = RedisWindows(redis) if redis else None
+        self._shared = _share(redis) if redis else None
 
     def spend(self, limit: Limit, request: Request) -> Spending | None:
         """Count this request, or None where the limit does not apply to it.
@@ -392,6 +395,12 @@ class Limiter:
             if limit.fail == "closed":
                 raise ServiceUnavailable(headers={"Retry-After": RETRY_AFTER_OUTAGE}) from None
             return self._process, _count(self._process, key, limit)
+
+
+def _share(redis: RedisClient) -> Windows:
+    from strongback.rate_limit.shared import RedisWindows  # noqa: PLC0415  an extra of its own
+
+    return RedisWindows(redis)
 
 
 def _count(windows: Windows, key: str, limit: Limit) -> Quota:

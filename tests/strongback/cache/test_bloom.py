@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from strongback.cache import CacheMisuse, LocalBloom, Manager, RebuildRefused, SharedBloom
-from strongback.redis.client import RedisClient, RedisUnavailable
+from strongback.redis.client import RedisClient
+from strongback.redis.error import RedisUnavailable
 from tests.support.cache import Clock, Source, eventually, word_node
 from tests.support.redis import RedisServer
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import create_engine, insert, select, update
+from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from strongback.database import Database, utc_now
 from strongback.outbox import MAX_COUNTED, MessageState, Outbox, OutboxMessage, OutboxStatus
@@ -160,3 +160,44 @@ def test_a_clock_that_is_adjusted_by_a_little_changes_nothing(outbox):
     emit(outbox, delay=HOUR)
     age(outbox, timedelta(milliseconds=-500))
     assert outbox.rebase() == 0
+
+
+class TestASessionOfSomebodyElse:
+    """An application with an engine and sessions of its own emits in its own transaction."""
+
+    @pytest.fixture
+    def sessions(self, database: Database) -> sessionmaker[Session]:
+        return sessionmaker(create_engine(database.engine.url))
+
+    def test_a_message_is_committed_with_it_and_told_of(self, outbox, sessions):
+        told: list[int] = []
+        outbox.on_commit(lambda: told.append(1))
+        with sessions() as session:
+            outbox.emit("thing:happened", {"id": 7}, session=session)
+            outbox.emit("thing:happened", {"id": 8}, session=session)
+            assert told == []
+            session.commit()
+
+        assert told == [1]
+        assert len(claim(outbox)) == 2
+
+    def test_a_message_is_undone_with_it(self, outbox, sessions):
+        with sessions() as session:
+            outbox.emit("thing:happened", {}, session=session)
+            session.rollback()
+
+        assert claim(outbox) == []
+
+    def test_a_scoped_session_is_the_one_of_this_thread(self, outbox, sessions):
+        scoped = scoped_session(sessions)
+        told: list[int] = []
+        outbox.on_commit(lambda: told.append(1))
+        outbox.emit("thing:happened", {}, session=scoped)
+        with sessions() as another:
+            another.commit()
+        assert told == []
+        scoped.commit()
+        scoped.remove()
+
+        assert told == [1]
+        assert len(claim(outbox)) == 1

@@ -8,7 +8,8 @@ from structlog.testing import capture_logs
 
 from app.core.config import Settings
 from app.main import create_app
-from strongback.redis.client import TOLERATED_FAILURES, RedisClient, RedisUnavailable
+from strongback.redis.client import TOLERATED_FAILURES, RedisClient
+from strongback.redis.error import RedisUnavailable
 from tests.support.cache import eventually
 from tests.support.redis import PATIENCE, RedisServer
 

@@ -1,0 +1,74 @@
+"""Extras: parts whose packages the base does not bring, and the line that says which is missing.
+
+`pip install strongback` brings what serves an API without another server; each further part is an
+extra. Whoever configures or registers one that is not installed reads how to install it, then and
+not at the first request.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.util import find_spec
+
+from strongback.exceptions import ConfigurationError
+
+PACKAGES: Mapping[str, tuple[str, ...]] = {
+    "mysql": ("pymysql",),
+    "mysqlclient": ("MySQLdb",),
+    "redis": ("redis",),
+    "celery": ("celery", "redis"),
+    "meilisearch": ("meilisearch",),
+    "search": ("rjieba",),
+    "sms": ("tencentcloud", "phonenumbers"),
+    "granian": ("granian",),
+}
+"""What each extra is imported as."""
+
+
+def missing_extra(extra: str, part: str) -> str | None:
+    """One line that says how to install an extra; None where it is installed.
+
+    Args:
+        extra: A name of `[project.optional-dependencies]`.
+        part: What needs it: a variable, or a part by its name.
+    """
+    missing = [name for name in PACKAGES[extra] if find_spec(name) is None]
+    if not missing:
+        return None
+    names = " and ".join(missing)
+    return f'{part} needs {names}, not installed: pip install "strongback[{extra}]"'
+
+
+def require_extra(extra: str, part: str) -> None:
+    """Refuse to go on without an extra.
+
+    Raises:
+        ConfigurationError: It is not installed; the message is one line, with the command.
+    """
+    if line := missing_extra(extra, part):
+        raise ConfigurationError(line)
+
+
+def lazily(
+    package: str, names: Mapping[str, str], extra: str | None = None
+) -> Callable[[str], object]:
+    """Return a package's `__getattr__` (PEP 562) that imports a name when it is first used.
+
+    Args:
+        package: The package's own `__name__`.
+        names: The module in which each name is.
+        extra: What has to be installed for them.
+    """
+
+    def find(name: str) -> object:
+        if name not in names:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        if extra is not None:
+            require_extra(extra, f"{package}.{name}")
+        value = getattr(import_module(names[name]), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return find
