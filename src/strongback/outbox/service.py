@@ -146,13 +146,13 @@ class Outbox:
         if session is None:
             # Also without a consumer: a caller outside of a transaction is to hear of it.
             self.database.after_commit(self.notify if rows and not delay else _nothing)
-            session = self.database.session
+            writer = self.database.session
         else:
-            session = session() if isinstance(session, scoped_session) else session
-            if not event.contains(session, "after_commit", self._notify_of):
-                event.listen(session, "after_commit", self._notify_of)
+            writer = session() if isinstance(session, scoped_session) else session
+            if not event.contains(writer, "after_commit", self._notify_of):
+                event.listen(writer, "after_commit", self._notify_of)
         if rows:
-            session.execute(insert(OutboxMessage), rows)
+            writer.execute(insert(OutboxMessage), rows)
 
     def withdraw(self, topic: str, keys: Collection[str]) -> None:
         """Take messages back, in the current transaction, that are not due yet.

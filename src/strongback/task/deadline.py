@@ -14,16 +14,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from strongback.log.setup import get_logger
 
-try:
-    # Celery's own, without Celery, which takes long to import.
+# Celery's own, without Celery, which takes long to import.
+if TYPE_CHECKING:
     from billiard.exceptions import SoftTimeLimitExceeded
-except ModuleNotFoundError:  # the extra `celery` is not installed
+else:
+    try:
+        from billiard.exceptions import SoftTimeLimitExceeded
+    except ModuleNotFoundError:  # the extra `celery` is not installed
 
-    class SoftTimeLimitExceeded(Exception):  # type: ignore[no-redef]  # stands in for that one
-        """The time of a task is over."""
+        class SoftTimeLimitExceeded(Exception):
+            """The time of a task is over."""
 
 
 log = get_logger(__name__)
