@@ -162,6 +162,8 @@ def test_the_wheel_has_the_framework_and_nothing_else(built):
     assert expected >= {
         "strongback/py.typed",
         "strongback/auth/common_password.txt",
+        "strongback/migration/versions/1795742999_strongback_create_tables.py",
+        "strongback/migration/versions/script.py.mako",
         "strongback/server/gunicorn_config.py",
         "strongback/static/docs.js",
         "strongback/translation/zh/LC_MESSAGES/messages.mo",
