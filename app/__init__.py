@@ -1,4 +1,4 @@
-"""Strongback: a Flask backend foundation and a reference application on it."""
+"""The reference application: accounts, articles, comments and notifications."""
 
 import gc
 

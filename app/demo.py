@@ -15,11 +15,38 @@ from app.core.config import ROOT
 from app.core.permission import Role
 from app.user.service import UserService
 from strongback.app import Strongback
+from strongback.cli.command import require_schema
+from strongback.cli.serve import start
 from strongback.config import Settings
 from strongback.exceptions import ConfigurationError
+from strongback.migration.runner import upgrade
 from strongback.search import Search
+from strongback.server.serve import check_start
 
 DOCS = ROOT / "docs"
+
+
+def register(app: Strongback) -> None:
+    """Add `flask demo`, and the option `--demo` to `flask serve`."""
+
+    @app.cli.command("demo")
+    def demo_command() -> None:
+        """Make the demo accounts and import docs/, as `make run` does. Refused in production."""
+        refuse_in_production(app.settings)
+        require_schema()
+        announce(app.settings, prepare(app))
+
+    @app.cli.command("serve")  # in place of the framework's
+    @click.option("--demo", is_flag=True, help="First migrate, make demo accounts, import docs/.")
+    def serve_command(demo: bool) -> None:  # noqa: FBT001  click calls it by name
+        """Start the web server that WEB_SERVER names, in place of this process."""
+        if demo:
+            refuse_in_production(app.settings)
+        check_start(app.settings)
+        if demo:
+            upgrade(app)
+            announce(app.settings, prepare(app))
+        start()
 
 
 class Account(TypedDict):

@@ -28,10 +28,10 @@ from app.core.config import Settings
 from app.core.permission import Role
 from app.main import create_app
 from app.user.service import UserService
-from strongback.app import Strongback
 from strongback.database import Base, Database
 from strongback.log.setup import configure_logging
 from strongback.search import Search
+from strongback.web.app import HTTPApp
 from tests.conftest import empty
 
 LIMIT = re.compile(
@@ -82,27 +82,27 @@ def logs(settings: Settings) -> Iterator[Logs]:
 
 
 @pytest.fixture
-def bare(settings: Settings, logs: Logs) -> Strongback:
+def bare(settings: Settings, logs: Logs) -> HTTPApp:
     """An application without slices: the test declares its own routes on it."""
-    return Strongback("bare", settings, title="Bare", version="1.0")
+    return HTTPApp("bare", settings, title="Bare", version="1.0")
 
 
 @pytest.fixture
-def app(settings: Settings, database: Database, logs: Logs) -> Iterator[Strongback]:
+def app(settings: Settings, database: Database, logs: Logs) -> Iterator[HTTPApp]:
     """The whole application, once on each back end, its tables empty."""
     address = database.engine.url.render_as_string(hide_password=False)
     yield from _running(settings, address, logs)
 
 
 @pytest.fixture
-def small_app(settings: Settings, logs: Logs) -> Iterator[Strongback]:
+def small_app(settings: Settings, logs: Logs) -> Iterator[HTTPApp]:
     """The whole application on SQLite alone, for what no back end has a say in."""
     for app in _running(settings, None, logs):
         empty(app.services[Database], Base.metadata)
         yield app
 
 
-def _running(settings: Settings, address: str | None, logs: Logs) -> Iterator[Strongback]:
+def _running(settings: Settings, address: str | None, logs: Logs) -> Iterator[HTTPApp]:
     changes = {"database_url": address, "log_dir": logs.folder}
     app = create_app(settings.model_copy(update=changes))
     yield app
@@ -111,7 +111,7 @@ def _running(settings: Settings, address: str | None, logs: Logs) -> Iterator[St
 
 
 @pytest.fixture
-def client(app: Strongback) -> FlaskClient:
+def client(app: HTTPApp) -> FlaskClient:
     """A client of the whole application."""
     return app.test_client()
 
@@ -120,7 +120,7 @@ def client(app: Strongback) -> FlaskClient:
 class Library:
     """Writes what a test reads, by the services themselves."""
 
-    app: Strongback
+    app: HTTPApp
 
     @property
     def database(self) -> Database:
@@ -159,13 +159,13 @@ class Library:
 
 
 @pytest.fixture
-def library(app: Strongback) -> Library:
+def library(app: HTTPApp) -> Library:
     """What the whole application has in its database."""
     return Library(app)
 
 
 @pytest.fixture
-def statements(app: Strongback) -> list[str]:
+def statements(app: HTTPApp) -> list[str]:
     """The SQL that the application runs, in order, as it comes."""
     seen: list[str] = []
 

@@ -1,1 +1,42 @@
-"""Articles: Markdown in, sanitised HTML out, with tags, languages and versions."""
+"""Articles: Markdown that is written, imported, searched and liked."""
+
+from __future__ import annotations
+
+from app.article import cli, search_view, task, view
+from app.article.archive import ArchiveImports
+from app.article.index import ArticleSearch, ArticleSource
+from app.article.model import Article
+from app.article.node import ArticleNode, ArticlePages
+from app.article.removal import ArticleRemoval
+from app.article.search_node import SearchAnswers
+from app.article.service import Accounts, ArticleService
+from app.article.tag import TagCounts
+from app.article.view_count import ViewCounter
+from strongback.app import Strongback
+from strongback.cache import Warmer
+from strongback.search import Search
+from strongback.task import Jobs, TaskRegistry
+from strongback.upload import Uploads
+from strongback.web.translation import translate
+
+
+def register(app: Strongback, users: Accounts) -> ArticleService:
+    """Add articles to the application. Needs the parts `task` and `search`."""
+    services, database = app.services, app.database
+    articles, pages = ArticleService(database, users, app.outbox), ArticlePages(database, app.cache)
+    views, search = ViewCounter(database), services[Search]
+    answers = SearchAnswers(ArticleSearch(search), app.cache)
+    app.background.add(views)
+    app.provide(articles, pages, views, answers, TagCounts(database), ArticleRemoval(database))
+    app.provide(ArchiveImports(articles, services[Uploads], services[Jobs], translate))
+    pages.watch(app.changes)
+    app.filter_unknown("article", ArticleNode, Article, lambda row: row.slug, pages.all_slugs)
+    app.cache_maintenance.warmers.append(
+        Warmer("public articles", pages.count, pages.slugs, pages.warm)
+    )
+    search.add(ArticleSource(database), answers.forget)
+    services[TaskRegistry].add(task.group)
+    for api in (view.api, view.tags_api, search_view.api):
+        app.register_api(api)
+    app.cli.add_command(cli.group)
+    return articles

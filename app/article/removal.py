@@ -8,7 +8,7 @@ it has done stays done if it is killed, and it is begun anew until nothing is le
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -41,13 +41,16 @@ class ArticleRemoval:
     """Deletes what was taken away.
 
     Args:
-        database: Where.
-        clear: Delete what other slices have of the article of this number, a batch at a time.
+        database: Stores them.
     """
 
-    def __init__(self, database: Database, clear: Iterable[Callable[[int], object]]) -> None:
+    def __init__(self, database: Database) -> None:
         self.database = database
-        self._clear = tuple(clear)
+        self._clear: list[Callable[[int], object]] = []
+
+    def clear_too(self, clear: Callable[[int], object]) -> None:
+        """Have another slice delete, a batch at a time, what it has of an article by its id."""
+        self._clear.append(clear)
 
     def finish(self, article_id: int) -> None:
         """Delete everything of an article that was taken away; of another one, nothing."""

@@ -1,1 +1,24 @@
-"""Comments below articles."""
+"""Comments on articles."""
+
+from __future__ import annotations
+
+from app.comment import view
+from app.comment.node import CommentPages, Locate
+from app.comment.service import Articles, CommentService
+from strongback.app import Strongback
+
+
+def register(app: Strongback, articles: Articles, locate: Locate) -> CommentService:
+    """Add comments to the application.
+
+    Args:
+        app: The application.
+        articles: What is commented on.
+        locate: The id of a published article by its slug, from the cache.
+    """
+    comments = CommentService(app.database, articles)
+    pages = CommentPages(app.database, app.cache, locate)
+    pages.watch(app.changes)
+    app.provide(comments, pages)
+    app.register_api(view.api)
+    return comments

@@ -26,6 +26,10 @@ STORAGES: list[str | StorageOptions] = [
 _PAGE: TypeAdapter[Page[CommentOut]] = TypeAdapter(Page[CommentOut])
 
 
+Locate = Callable[[str], int | None]
+"""The id of the published article of a slug; None if there is none."""
+
+
 @dataclass(frozen=True, slots=True)
 class CommentPage:
     """A part of an article's comments as it is answered."""
@@ -52,12 +56,10 @@ class CommentPages:
     Args:
         database: Where they are.
         cache: Where they are kept.
-        locate: The number of the published article of a name; None if there is none.
+        locate: Finds the article.
     """
 
-    def __init__(
-        self, database: Database, cache: Manager, locate: Callable[[str], int | None]
-    ) -> None:
+    def __init__(self, database: Database, cache: Manager, locate: Locate) -> None:
         self._database = database
         self._locate = locate
         self._lists = CachedList(cache, "comment-list", CommentPage, storages=STORAGES)

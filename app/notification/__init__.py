@@ -1,1 +1,30 @@
-"""Notifications: what happened that somebody wants to hear of."""
+"""Notifications: what an account is told of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from app.core.config import Settings
+from app.notification import task, view
+from app.notification.service import Articles, Audience, NotificationService
+from strongback.app import Strongback
+from strongback.task import TaskRegistry
+
+
+def register(
+    app: Strongback, articles: Articles, audiences: Iterable[Audience]
+) -> NotificationService:
+    """Add notifications to the application. Needs the part `task`.
+
+    Args:
+        app: The application.
+        articles: What there is to tell of.
+        audiences: Who wants to hear of an article.
+    """
+    kept = timedelta(days=app.services[Settings].notification_days)
+    notifications = NotificationService(app.database, app.outbox, articles, audiences, kept)
+    app.provide(notifications)
+    app.services[TaskRegistry].add(task.group)
+    app.register_api(view.api)
+    return notifications

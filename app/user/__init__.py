@@ -1,1 +1,28 @@
-"""Accounts: who writes, comments and reads."""
+"""Accounts: who may sign in, and who follows whom."""
+
+from __future__ import annotations
+
+from app.core import API
+from app.user import cli, view
+from app.user.account import AccountService
+from app.user.follow import FollowService
+from app.user.model import User
+from app.user.node import UserNode, UserPages
+from app.user.service import UserService
+from strongback.app import Strongback
+from strongback.oauth.part import register as register_oauth
+from strongback.sms import SmsCodes
+
+
+def register(app: Strongback) -> UserService:
+    """Add accounts to the application, and let people sign in to them."""
+    users, pages = UserService(app.database, app.title), UserPages(app.database, app.cache)
+    pages.watch(app.changes)
+    app.filter_unknown("user", UserNode, User, lambda user: user.username, pages.all_names)
+    sessions = register_oauth(app, users, API, look_up=pages.account)
+    codes = app.services.find(SmsCodes)
+    accounts = AccountService(app.database, users, sessions, codes)
+    app.provide(users, pages, accounts, FollowService(app.database, users))
+    app.register_api(view.api)
+    app.cli.add_command(cli.group)
+    return users

@@ -19,7 +19,7 @@ from strongback.database import Database, transactional, utc_now
 from strongback.log.setup import get_logger
 from strongback.precondition import ANY, Expected
 from strongback.sms.code import Purpose, SmsCodes
-from strongback.sms.exceptions import WrongCode
+from strongback.sms.exceptions import SmsUnavailable, WrongCode
 
 log = get_logger(__name__)
 
@@ -28,7 +28,11 @@ class AccountService:
     """What owners do to their own accounts, and administrators to anybody's."""
 
     def __init__(
-        self, database: Database, users: UserService, sessions: SessionService, codes: SmsCodes
+        self,
+        database: Database,
+        users: UserService,
+        sessions: SessionService,
+        codes: SmsCodes | None,
     ) -> None:
         self.database = database
         self.users = users
@@ -103,8 +107,11 @@ class AccountService:
             WrongPassword: The current password is not this one.
             SignInTooOld: Neither is there a password, nor was the sign-in just now.
             WrongCode: The code is not the number's.
+            SmsUnavailable: This application sends no messages.
         """
         self.confirm(principal, password)
+        if self.codes is None:
+            raise SmsUnavailable
         if not self.codes.is_right(handle, phone, Purpose.PHONE, code):
             message = WrongCode.message
             raise WrongCode(errors=[{"field": "body.code", "message": message, "type": "code"}])

@@ -1,45 +1,80 @@
-"""Strongback: a Flask whose views return data, with everything that each answer needs."""
+"""Strongback: the application, to which parts and slices register themselves."""
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Self, TypeVar
 
-from flask_openapi.openapi import OpenAPI
-from pydantic import BaseModel
-from werkzeug.datastructures import Headers
-from werkzeug.middleware.proxy_fix import ProxyFix
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm.exc import StaleDataError
 
-from strongback.auth.permission import Roles, permissions_of
+# Their names for Redis need the extra `redis`, and are looked up where it is configured.
+from strongback import cache as caching
+from strongback import redis as redis_part
+from strongback.auth.permission import Roles
+from strongback.background import Background
+from strongback.cache import (
+    CacheMaintenance,
+    Changes,
+    CompactSerializer,
+    LocalStorage,
+    Manager,
+    Node,
+    NoStorage,
+)
+from strongback.cli import cache as cache_command
+from strongback.cli import idempotency as idempotency_command
+from strongback.cli import outbox as outbox_command
+from strongback.cli import serve as serve_command
+from strongback.cli.backup import init_backup
+from strongback.cli.command import explain_errors
+from strongback.cli.doctor import Service, init_doctor
 from strongback.config import Settings
-from strongback.web import document, error
-from strongback.web.access import Access
-from strongback.web.conditional import evaluate
-from strongback.web.edge import check_request, plain_client
-from strongback.web.error import Converter
-from strongback.web.flask_path import DirectFlask
-from strongback.web.json import OrJSONProvider, dump
-from strongback.web.request import Request, Response, current_request
-from strongback.web.session import NoSession
+from strongback.database import Database
+from strongback.database.answer import answer_for
+from strongback.exceptions import ConfigurationError, PreconditionFailed, ServiceUnavailable
+from strongback.idempotency import Idempotency
+from strongback.log.setup import configure_logging
+from strongback.migration.runner import init_migrations, pending
+from strongback.outbox import Outbox
+from strongback.private import make_private_folder
+from strongback.upload import Uploads
+from strongback.web import init_cache_metrics, init_cors, init_health, init_limits, init_metrics
+from strongback.web.app import HTTPApp
+from strongback.web.guard import need_of
+from strongback.web.health import Check
+from strongback.web.injection import injected
+from strongback.web.metrics import Gauge
 
-_SCALARS = (str, int, float, bool, bytes)
+M = TypeVar("M", bound=DeclarativeBase)
+WSGIApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+MEGABYTE = 1 << 20
+SHARES = 8
+"""Parts of `CACHE_MEGABYTES`, of which the storage `local` has all but one."""
+KNOWN_NAMES = 1_000_000
+"""Names that a filter is made for: 1.2 MB in Redis each."""
 
 
-class Strongback(DirectFlask, OpenAPI):
-    """The application: views return data, errors have one shape, every answer is accounted for.
+class Strongback(HTTPApp):
+    """An application with settings, database, outbox and cache.
+
+        app = Strongback(__name__, load_settings(Settings), title="Shop", roles=ROLES)
+        task.register(app, "/api/v1")
+        users = user.register(app)
+        return app.checked()
 
     Args:
-        import_name: The package that the application belongs to.
-        settings: Proxies, limits, and whether tracebacks may be shown.
-        title: The API's name in its document.
-        version: The API's version in its document.
+        import_name: The module of `create_app`.
+        settings: Everything that can be chosen.
+        title: Title of the API.
+        version: Version of the API.
         roles: What each role allows; none where nobody signs in.
-    """
 
-    request_class = Request
-    response_class = Response
-    json_provider_class = OrJSONProvider
-    session_interface = NoSession()
+    Raises:
+        ConfigurationError: A setting is wrong.
+    """
 
     def __init__(
         self,
@@ -47,112 +82,170 @@ class Strongback(DirectFlask, OpenAPI):
         settings: Settings,
         *,
         title: str,
-        version: str,
+        version: str = "1",
         roles: Roles | None = None,
     ) -> None:
-        super().__init__(
-            import_name,
-            info={"title": title, "version": version},
-            security_schemes={},
-            doc_ui=False,
-            static_folder=None,
-        )
-        self.settings = settings
-        self.permissions = permissions_of(roles or {})
-        self.debug = settings.app_debug
-        self.config["SECRET_KEY"] = settings.app_secret_key.get_secret_value()
-        self.config["SECRET_KEY_FALLBACKS"] = [*settings.secrets[1:]]
-        self.config["MAX_CONTENT_LENGTH"] = settings.web_max_body
-        self.url_map.merge_slashes = False  # a doubled slash is 404, not a redirect in HTML
-        self.services: dict[type, Any] = {}
-        self.errors = error.init_errors(self)
-        self.access = Access(settings)
-        self._trust_proxies()
-        document.init_document(self, title, settings.address, self.permissions)
+        configure_logging(settings)
+        make_private_folder(settings.app_var_dir)
+        super().__init__(import_name, settings, title=title, version=version, roles=roles)
+        self.title = title
+        self.database = Database(settings)
+        self.outbox = Outbox(self.database)
+        self.background = Background()
+        self.redis = _connect_redis(settings)
+        self.cache = Manager(CompactSerializer())
+        self.changes = Changes(self.database, self.cache, self.outbox)
+        self.cache_maintenance = CacheMaintenance(is_shared=self.redis is not None)
+        self.checks: dict[str, Check] = {}
+        """What readiness depends on, by name."""
+        self.optional_checks: dict[str, Check] = {}
+        """What `/readyz` reports as well, and the application can do without."""
+        self.gauges: list[Callable[[], Iterable[Gauge]]] = []
+        """Figures for `/metrics` that no process counts by itself."""
+        self.doctor: list[Service] = []
+        """What `flask doctor` asks beside the database."""
+        self._before_start: list[Callable[[], object]] = []
+        self._provide_base()
+        self._register_base()
 
-    def _trust_proxies(self) -> None:
-        if count := self.settings.web_proxies:
-            self.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-                plain_client(self.wsgi_app), x_for=count, x_proto=count, x_host=count, x_port=count
-            )
+    def _provide_base(self) -> None:
+        self.provide(self.settings, self.database, self.outbox, self.background, self.cache)
+        self.provide(self.changes, self.cache_maintenance)
+        self.provide(Idempotency(self.database), Uploads(self.database))
+        self.register_local_storage("local", self.settings.cache_size, share=SHARES - 1)
+        if self.redis is None:
+            self.cache.register_storage("redis", NoStorage())
+            return
+        self.provide(self.redis)
+        self.cache.register_storage("redis", caching.RedisStorage(self.redis))
+        self.optional_checks["redis"] = self.redis.ping
+        self.doctor.append(Service("Redis", "REDIS_URL", self.redis.ping))
 
-    def provide(self, *services: object) -> None:
-        """Make instances available to views and commands by `inject(Class)`."""
-        self.services.update({type(service): service for service in services})
+    def _register_base(self) -> None:
+        settings, database = self.settings, self.database
+        self.wsgi_app = _in_scope(self.wsgi_app, database, settings.database_read_timeout)  # type: ignore[method-assign,assignment]  # as Flask's docs wrap it
+        self.register_error_source(SQLAlchemyError, answer_for)
+        self.register_error_source(StaleDataError, lambda _: PreconditionFailed())
+        init_migrations(self, database, settings.ROOT / "migrations", settings.database_wait)
+        publish = init_cache_metrics(self.access, self.cache.all_stats)
+        if shared := init_metrics(self, settings.web_metrics_dir, self._all_gauges, publish):
+            self.background.add(shared)
+        init_limits(self, settings, self.redis)
+        init_cors(self, settings.web_cors_origins)
+        self.checks |= {"database": database.ping, "migrations": self._check_schema}
+        init_health(self, self.checks, self.optional_checks)
+        init_backup(self, settings, database)
+        init_doctor(self, settings, database, self.doctor)
+        for command in (cache_command.group, idempotency_command.group, outbox_command.group):
+            self.cli.add_command(command)
+        self.cli.add_command(serve_command.command)
 
-    def register_error_source(self, kind: type[Exception], converter: Converter) -> None:
-        """Answer exceptions of a third party by one of ours."""
-        self.errors.register(kind, converter)
+    # What parts and slices use
 
-    def preprocess_request(self) -> Any:  # noqa: ANN401  Flask's own signature
-        """Open the request's context, and check it, before anything else runs."""
-        self.access.begin()
-        check_request(current_request().environ)
-        return super().preprocess_request()
-
-    def make_response(self, rv: Any) -> Response:  # noqa: ANN401  whatever a view returned
-        """Turn what a view returned into a response: the one place where data become bytes.
+    def register_local_storage(self, name: str, size: int, *, share: int) -> None:
+        """Add a cache storage in the process.
 
         Args:
-            rv: Data, an exception, None (204), a response, or a tuple of one of these with a
-                status, headers, or both.
+            name: Name that nodes use.
+            size: Entries, at most.
+            share: Eighths of `CACHE_MEGABYTES`.
+        """
+        # Without Redis nobody tells other workers what has changed, so they may not remember it.
+        is_coherent = self.redis is not None or self.settings.web_workers == 1
+        room = self.settings.cache_megabytes * MEGABYTE * share // SHARES
+        storage = LocalStorage(size, room=room) if is_coherent else NoStorage()
+        self.cache.register_storage(name, storage)
+
+    def filter_unknown(
+        self,
+        name: str,
+        node: type[Node[Any]],
+        model: type[M],
+        key: Callable[[M], str],
+        all_keys: Callable[[], Iterable[str]],
+    ) -> None:
+        """Answer for names that do not exist from a filter in Redis, where there is one.
+
+        Args:
+            name: Name of the filter.
+            node: Nodes that are not looked up for an unknown key.
+            model: Rows that the node shows.
+            key: Key of a row.
+            all_keys: Keys of all rows.
+        """
+        if self.redis is None:
+            return
+        known = caching.SharedBloom(self.redis, name, capacity=KNOWN_NAMES)
+        self.cache.guard(node, known)
+        self.changes.guard_on(model, known, lambda row: [key(row)])
+        self.cache_maintenance.filters[name] = lambda: known.rebuild(all_keys())
+
+    def before_start(self, step: Callable[[], object]) -> None:
+        """Have something done once every part and slice is registered."""
+        self._before_start.append(step)
+
+    # Start and end
+
+    def checked(self) -> Self:
+        """Check that what is named is there; the last line of `create_app`.
 
         Raises:
-            TypeError: Nothing is known about this type.
+            ConfigurationError: A service that a view names is not provided, or no role has a
+                permission that a route needs.
         """
-        if type(rv) is tuple:
-            body, status, headers = _unpack(rv)
-            return self._respond(body, status, headers)
-        return self._respond(rv, None, None)
+        for step in self._before_start:
+            step()
+        if problems := [*self._missing_services(), *self._unheld_permissions()]:
+            raise ConfigurationError("\n".join(problems))
+        explain_errors(self.cli)
+        return self
 
-    def _respond(self, rv: Any, status: Any, headers: Any) -> Response:  # noqa: ANN401  as above
-        if isinstance(rv, Response):
-            response = rv
-        elif (body := to_json(rv)) is not None:
-            response = Response.of_data(body)
-        elif rv is None:
-            response = Response(b"", 204)
-            del response.headers["Content-Type"]
-        elif isinstance(rv, Exception) and (handled := self.handle_user_exception(rv)) is not rv:
-            response = self.make_response(handled)
-        else:
-            response = cast("Response", super().make_response(cast("Any", rv)))
-        if status is not None:
-            response.status = status
-        if headers:
-            response.headers.update(headers)
-            response.is_data = False
-            response.is_taggable = "Cache-Control" not in response.headers
-        return response
+    def close(self) -> None:
+        """Close what was opened."""
+        self.services.close()
 
-    def process_response(self, response: Response) -> Response:  # type: ignore[override]
-        """Tag, complete, measure and log every answer."""
-        response = cast("Response", super().process_response(response))
-        request = current_request()
-        return self.access.finish(request, evaluate(request, response))
+    def _missing_services(self) -> Iterator[str]:
+        for module in {blueprint.import_name for blueprint in self.blueprints.values()}:
+            for kind in injected(module):
+                if kind not in self.services:
+                    yield (
+                        f"{module} asks for {kind.__module__}.{kind.__qualname__}, which nothing"
+                        " provides: register the part or slice that has it"
+                    )
 
+    def _unheld_permissions(self) -> Iterator[str]:
+        for endpoint, view in self.view_functions.items():
+            permission = need_of(view).permission if hasattr(view, "__need__") else None
+            if permission is not None and permission not in self.permissions:
+                yield (
+                    f"{endpoint} needs the permission {permission}, which no role has: add it to"
+                    " the roles"
+                )
 
-def _unpack(rv: tuple[Any, ...]) -> tuple[Any, Any, Any]:
-    if len(rv) == 3:  # noqa: PLR2004  body, status, headers
-        return rv
-    body, second = rv
-    if isinstance(second, Headers | dict | list | tuple):
-        return body, None, second
-    return body, second, None
+    def _all_gauges(self) -> Iterator[Gauge]:
+        for look_up in self.gauges:
+            yield from look_up()
+
+    def _check_schema(self) -> None:
+        if lacking := pending(self):
+            raise ServiceUnavailable(
+                "The database lacks migrations: {names}.", params={"names": lacking}
+            )
 
 
-def to_json(value: object) -> bytes | None:
-    """Write data as JSON, or None where the value is not data.
-
-    A scalar is wrapped: a bare `"text"` at the top of an answer leaves no room to add anything.
-    """
-    if isinstance(value, BaseModel):
-        return value.__pydantic_serializer__.to_json(value, by_alias=True)
-    if isinstance(value, dict | list):
-        return dump(value)
-    if isinstance(value, _SCALARS):
-        return dump({"data": value})
-    if value is None or isinstance(value, Response | Exception | type):
+def _connect_redis(settings: Settings) -> redis_part.RedisClient | None:
+    if (address := settings.redis_address) is None:
         return None
-    is_data = dataclasses.is_dataclass(value) or hasattr(value, "dict") or hasattr(value, "as_dict")
-    return dump(value) if is_data else None
+    # A thread needs one connection at a time; two more are for the watcher and the probes, one is
+    # for the cache's channel, and the cache and its filters keep two each.
+    return redis_part.RedisClient(address, connections=settings.web_threads + 9)
+
+
+def _in_scope(wsgi_app: WSGIApp, database: Database, read_limit: float) -> WSGIApp:
+    """Give every request one unit of work, closed before its response is sent."""
+
+    def scoped(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        with database.scope(read_limit):
+            return wsgi_app(environ, start_response)
+
+    return scoped

@@ -22,12 +22,12 @@ A library of its own: it knows no web framework, no settings and no slice.
 
 from typing import TYPE_CHECKING
 
-from strongback.cache.care import CacheCare
 from strongback.cache.change import OUTDATED, CacheUnavailable, Changes
 from strongback.cache.error import CacheMisuse, RebuildRefused
 from strongback.cache.function import CachedFunction
 from strongback.cache.listing import CachedList
 from strongback.cache.local import LocalStorage
+from strongback.cache.maintenance import CacheMaintenance, Warmer
 from strongback.cache.manager import Manager
 from strongback.cache.node import Node, StorageOptions
 from strongback.cache.nothing import NoStorage
@@ -54,7 +54,7 @@ else:
 __all__ = [
     "MISSING",
     "OUTDATED",
-    "CacheCare",
+    "CacheMaintenance",
     "CacheMisuse",
     "CacheUnavailable",
     "CachedFunction",
@@ -76,4 +76,5 @@ __all__ = [
     "Stats",
     "Storage",
     "StorageOptions",
+    "Warmer",
 ]

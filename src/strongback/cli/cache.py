@@ -6,33 +6,34 @@ import sys
 
 import click
 
-from strongback.cache import CacheCare, Manager, RebuildRefused
+from strongback.cache import CacheMaintenance, Manager, RebuildRefused
 from strongback.cli.command import DatabaseGroup
 from strongback.redis.error import RedisUnavailable
 from strongback.web.injection import inject
 
 group = DatabaseGroup("cache", help="Fill the cache, look at it, empty it.")
 cache = inject(Manager)
-care = inject(CacheCare)
+maintenance = inject(CacheMaintenance)
 
 
 @group.command("warm")
 def warm() -> None:
-    """Load every public article that the cache does not hold into Redis."""
-    if not care.is_shared:
+    """Load what strangers may read, and the cache does not hold, into Redis."""
+    if not maintenance.is_shared:
         message = "There is no Redis, and this process would keep it all to itself. Set REDIS_URL."
         raise click.ClickException(message)
-    loaded = 0
-    with click.progressbar(
-        length=care.count(),
-        label="Warming",
-        file=sys.stderr,
-        hidden=not sys.stderr.isatty(),
-    ) as bar:
-        for keys, values in care.warm():
-            loaded += values
-            bar.update(keys)
-    click.echo(f"public articles {loaded}")
+    for warmer in maintenance.warmers:
+        loaded = 0
+        with click.progressbar(
+            length=warmer.count(),
+            label="Warming",
+            file=sys.stderr,
+            hidden=not sys.stderr.isatty(),
+        ) as bar:
+            for keys, values in warmer.warm():
+                loaded += values
+                bar.update(keys)
+        click.echo(f"{warmer.name} {loaded}")
 
 
 @group.command("stats")
@@ -54,7 +55,7 @@ def clear() -> None:
 def rebuild() -> None:
     """Build the filters of known names anew from the database, while they go on answering."""
     try:
-        counts = care.rebuild()
+        counts = maintenance.rebuild()
     except (RebuildRefused, RedisUnavailable) as error:
         raise click.ClickException(str(error)) from None
     if not counts:

@@ -5,6 +5,7 @@ from strongback.search.engine import Engine
 from strongback.search.exceptions import BadFilter, BadSort, SearchMisuse, SearchUnavailable
 from strongback.search.filter import Filter, parse_filter
 from strongback.search.index import Attribute, Document, Index, Key, Kind, Order
+from strongback.search.part import register
 from strongback.search.query import Hit, Query, Result, Status, Suggestion, parse_sort
 from strongback.search.source import Difference, Need, Search, Source
 
@@ -33,4 +34,5 @@ __all__ = [
     "build_engine",
     "parse_filter",
     "parse_sort",
+    "register",
 ]

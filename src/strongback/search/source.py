@@ -84,20 +84,35 @@ class Search:
     Args:
         engine: Which one; the settings decide.
         sources: What its indexes are filled from.
-        changed: Called after an index was changed, with its name: answers of before are outdated.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        sources: Iterable[Source],
-        changed: Callable[[str], object] = lambda _: None,
-    ) -> None:
+    def __init__(self, engine: Engine, sources: Iterable[Source] = ()) -> None:
         self.engine = engine
-        self.sources = {source.index.name: source for source in sources}
-        self._changed = changed
+        self.sources: dict[str, Source] = {}
+        self._listeners: dict[str, Callable[[], object]] = {}
+        for source in sources:
+            self.add(source)
         self._prepared: set[str] = set()
         self._lock = threading.Lock()
+
+    def add(self, source: Source, changed: Callable[[], object] = lambda: None) -> None:
+        """Make an index known.
+
+        Args:
+            source: What it is filled from.
+            changed: Called after the index has changed: earlier responses are outdated.
+
+        Raises:
+            SearchMisuse: There is one of this name.
+        """
+        name = source.index.name
+        if name in self.sources:
+            raise SearchMisuse(f"two indexes are called {name}: {self.sources[name]!r}, {source!r}")
+        self.sources[name], self._listeners[name] = source, changed
+
+    def close(self) -> None:
+        """Close what the engine has opened."""
+        self.engine.close()
 
     def find(self, index: Index, query: Query) -> Result:
         """Find documents; see `Engine.search`."""
@@ -146,7 +161,7 @@ class Search:
             self.engine.add(source.index, documents)
             self.engine.delete(source.index, [key for key in keys if key not in found])
         finally:
-            self._changed(source.index.name)
+            self._listeners[source.index.name]()
 
     def reindex(self, name: str, progress: Progress = lambda _: None) -> int:
         """Build an index anew; searches find the old one until it is whole.
@@ -157,7 +172,7 @@ class Search:
         source = self.source(name)
         count = self.engine.rebuild(source.index, _reported(source.batches(BATCH), progress))
         self._prepared.add(name)
-        self._changed(name)
+        self._listeners[name]()
         # What was read early in the build may have changed before its change was told.
         repaired = self.repair(name)
         log.info("search_reindexed", index=name, documents=count, repaired=len(repaired))

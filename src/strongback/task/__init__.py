@@ -7,6 +7,7 @@ from strongback.task.deadline import SoftTimeLimitExceeded
 from strongback.task.declaration import Declaration, InvalidDeclaration, TaskGroup, TaskRegistry
 from strongback.task.job import Jobs, JobState, TaskCancelled, TaskRecord
 from strongback.task.lease import Leases
+from strongback.task.part import register
 from strongback.task.run import Refused, Run
 from strongback.task.runner import Runner
 
@@ -24,4 +25,5 @@ __all__ = [
     "TaskGroup",
     "TaskRecord",
     "TaskRegistry",
+    "register",
 ]

@@ -11,7 +11,7 @@ from strongback.auth.principal import Principal
 from strongback.log.setup import get_logger
 from strongback.outbox import MAX_COUNTED, Outbox
 from strongback.schema import RequestPath, Schema, Timestamp
-from strongback.task import Jobs, JobState, TaskRecord
+from strongback.task.job import Jobs, JobState, TaskRecord
 from strongback.task.permission import TaskPermission
 from strongback.web.blueprint import APIBlueprint
 from strongback.web.guard import needs

@@ -1,5 +1,6 @@
-"""The HTTP side: Strongback, and what views and `main` need to use it."""
+"""The HTTP side: what an application and its views need of it."""
 
+from strongback.web.app import HTTPApp
 from strongback.web.blueprint import APIBlueprint
 from strongback.web.cache_metrics import init_cache_metrics
 from strongback.web.conditional import conditional
@@ -17,6 +18,7 @@ from strongback.web.validation import UploadedFile
 
 __all__ = [
     "APIBlueprint",
+    "HTTPApp",
     "IfMatch",
     "OptionalIfMatch",
     "Response",

@@ -1,7 +1,9 @@
-"""How views get at services."""
+"""How views, commands and tasks get at services."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from typing import Any, TypeVar, cast
 
 from flask import current_app
@@ -10,11 +12,30 @@ from werkzeug.local import LocalProxy
 ServiceT = TypeVar("ServiceT")
 
 
+class Injected(LocalProxy[Any]):
+    """A proxy for a service of the application in use."""
+
+    __slots__ = ("_kind",)
+
+    def __init__(self, kind: type) -> None:
+        super().__init__(lambda: cast("Any", current_app).services[kind])
+        object.__setattr__(self, "_kind", kind)
+
+
 def inject(kind: type[ServiceT]) -> ServiceT:
     """Return a proxy for the application's one instance of a class, looked up at each use.
 
     A view module names the service that it needs once, at its top:
 
         articles = inject(ArticleService)
+
+    `Strongback.checked` refuses an application that does not provide it.
     """
-    return cast("ServiceT", LocalProxy(lambda: cast("Any", current_app).services[kind]))
+    return cast("ServiceT", Injected(kind))
+
+
+def injected(module: str) -> Iterator[type]:
+    """The classes whose instances a module asks for."""
+    for value in vars(sys.modules[module]).values():
+        if type(value) is Injected:  # not isinstance: that would ask the service
+            yield object.__getattribute__(value, "_kind")

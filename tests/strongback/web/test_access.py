@@ -9,8 +9,8 @@ import structlog
 from flask import abort
 
 from app.core.config import Settings
-from strongback.app import Strongback
 from strongback.config import Environment
+from strongback.web.app import HTTPApp
 from strongback.web.request import current_request
 from tests.web_fixture import Logs
 
@@ -23,8 +23,8 @@ HEADERS = {
 }
 
 
-def build(settings: Settings, **changes: Any) -> Strongback:
-    app = Strongback("probe", settings.model_copy(update=changes), title="", version="")
+def build(settings: Settings, **changes: Any) -> HTTPApp:
+    app = HTTPApp("probe", settings.model_copy(update=changes), title="", version="")
 
     def see() -> dict[str, Any]:
         request = current_request()
@@ -45,7 +45,7 @@ def build(settings: Settings, **changes: Any) -> Strongback:
 
 
 @pytest.fixture
-def probe(settings: Settings, logs: Logs) -> Strongback:
+def probe(settings: Settings, logs: Logs) -> HTTPApp:
     return build(settings)
 
 

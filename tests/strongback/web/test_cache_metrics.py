@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import REGISTRY
 
-from strongback.app import Strongback
 from strongback.cache import LocalStorage, Manager
+from strongback.web.app import HTTPApp
 from strongback.web.cache_metrics import CacheFigures, init_cache_metrics
 from tests.support.cache import Clock, Source, word_node
 
@@ -51,7 +51,7 @@ def test_answers_hand_them_on_once_a_second_at_most() -> None:
     assert value("cache_requests_total", node=node.prefix) == 1
 
 
-def test_a_request_hands_them_on(bare: Strongback) -> None:
+def test_a_request_hands_them_on(bare: HTTPApp) -> None:
     app, source, cache = bare, Source(), Manager()
     cache.register_storage("local", LocalStorage(100))
     node = word_node(source, "local")

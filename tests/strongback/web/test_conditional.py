@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from strongback.app import Strongback
 from strongback.exceptions import NotFound
 from strongback.schema import RequestPath, Schema, Validators
 from strongback.web import APIBlueprint, Response, conditional, public
+from strongback.web.app import HTTPApp
 
 CHANGED = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 LAST_MODIFIED = "Fri, 02 Jan 2026 03:04:05 GMT"
@@ -59,7 +59,7 @@ def shelf() -> Shelf:
 
 
 @pytest.fixture
-def probe(bare: Strongback, shelf: Shelf) -> FlaskClient:
+def probe(bare: HTTPApp, shelf: Shelf) -> FlaskClient:
     """A client of a versioned resource, and of answers without a version."""
     api = APIBlueprint("probe", __name__, url_prefix="")
 

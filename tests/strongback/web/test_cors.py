@@ -7,10 +7,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.core.config import ROOT, Settings, load_settings
-from strongback.app import Strongback
 from strongback.config import Environment
 from strongback.exceptions import ConfigurationError
 from strongback.web import APIBlueprint, init_cors, public
+from strongback.web.app import HTTPApp
 from strongback.web.cors import ALLOWED_HEADERS, EXPOSED_HEADERS
 
 ORIGIN = "https://app.example.org"
@@ -18,7 +18,7 @@ FOREIGN = "https://evil.example.org"
 
 
 def build(settings: Settings, *origins: str) -> FlaskClient:
-    app = Strongback("probe", settings, title="probe", version="1")
+    app = HTTPApp("probe", settings, title="probe", version="1")
     api = APIBlueprint("probe", __name__, url_prefix="/probe")
 
     @api.get("/thing")

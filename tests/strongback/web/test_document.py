@@ -12,7 +12,7 @@ import schemathesis
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, Page
 
-from strongback.app import Strongback
+from strongback.web.app import HTTPApp
 from strongback.web.document import ASSETS
 from tests.live import LiveServer, serving
 
@@ -27,7 +27,7 @@ UNDOCUMENTED = {
 
 
 @pytest.fixture
-def client(small_app: Strongback) -> FlaskClient:
+def client(small_app: HTTPApp) -> FlaskClient:
     return small_app.test_client()
 
 
@@ -193,7 +193,7 @@ class TestPage:
         assert client.get(f"/docs/{folder}/{name}").status_code == 404
 
     def test_a_title_cannot_become_markup(self, settings, logs):
-        app = Strongback("bare", settings, title="<script>alert(1)</script>", version="1")
+        app = HTTPApp("bare", settings, title="<script>alert(1)</script>", version="1")
         assert "<script>alert" not in app.test_client().get("/docs").text
 
     def test_assets_are_there_without_a_network(self):

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from app.core.config import Settings
-from strongback.app import Strongback
+from strongback.web.app import HTTPApp
 from strongback.web.edge import address_of, is_host
 from strongback.web.request import current_request
 
 
-def build(settings: Settings, **changes: Any) -> Strongback:
-    app = Strongback("edge", settings.model_copy(update=changes), title="", version="")
+def build(settings: Settings, **changes: Any) -> HTTPApp:
+    app = HTTPApp("edge", settings.model_copy(update=changes), title="", version="")
 
     def see() -> dict[str, Any]:
         request = current_request()
@@ -27,7 +27,7 @@ def build(settings: Settings, **changes: Any) -> Strongback:
 
 
 @pytest.fixture
-def probe(settings: Settings, logs: Any) -> Strongback:
+def probe(settings: Settings, logs: Any) -> HTTPApp:
     return build(settings)
 
 
@@ -126,7 +126,7 @@ class Broken(io.BytesIO):
         raise self.error
 
 
-def send(app: Strongback, body: io.BytesIO, **environ: Any) -> Any:
+def send(app: HTTPApp, body: io.BytesIO, **environ: Any) -> Any:
     given = {"wsgi.input": body, "wsgi.input_terminated": True} | environ
     return app.test_client().post("/read", environ_overrides=given)
 

@@ -9,7 +9,6 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, ImATeapot
 from werkzeug.exceptions import ServiceUnavailable as WerkzeugServiceUnavailable
 
-from strongback.app import Strongback
 from strongback.exceptions import (
     CATALOGUE,
     APIException,
@@ -23,6 +22,7 @@ from strongback.exceptions import (
 )
 from strongback.schema import Problem, RequestBody
 from strongback.web import APIBlueprint, public
+from strongback.web.app import HTTPApp
 
 SECRET = "hunter2"
 PROBLEM = "application/problem+json"
@@ -41,7 +41,7 @@ class TimedOutProvider(ProviderError):
 
 
 @pytest.fixture
-def probe(bare: Strongback) -> Strongback:
+def probe(bare: HTTPApp) -> HTTPApp:
     """An application with a route for each kind of failure."""
     api = APIBlueprint("probe", __name__, url_prefix="/probe")
 
@@ -55,7 +55,7 @@ def probe(bare: Strongback) -> Strongback:
     return bare
 
 
-def fail(app: Strongback, error: BaseException, **headers: str) -> Any:
+def fail(app: HTTPApp, error: BaseException, **headers: str) -> Any:
     """The answer of a view that raises the error."""
 
     def view() -> Any:
@@ -275,9 +275,7 @@ class TestUnforeseen:
         assert entry["request_id"] == response.json["request_id"]
 
     def test_debug_shows_the_traceback(self, settings, logs):
-        app = Strongback(
-            "bare", settings.model_copy(update={"app_debug": True}), title="", version=""
-        )
+        app = HTTPApp("bare", settings.model_copy(update={"app_debug": True}), title="", version="")
         response = fail(app, ValueError("the reason"))
         assert "ValueError: the reason" in "".join(response.json["traceback"])
 

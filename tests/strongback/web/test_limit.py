@@ -10,13 +10,13 @@ from prometheus_client import REGISTRY
 from werkzeug.test import TestResponse
 
 from app.core.config import Settings
-from strongback.app import Strongback
 from strongback.auth.principal import Principal
 from strongback.database import utc_now
 from strongback.exceptions import APIException, Unauthorized
 from strongback.redis.client import TOLERATED_FAILURES, RedisClient
 from strongback.schema import Schema
 from strongback.web import APIBlueprint, account_name, client_address, init_limits, limited, public
+from strongback.web.app import HTTPApp
 from strongback.web.limit import principal
 from strongback.web.request import Request
 from tests.support.cache import eventually
@@ -109,8 +109,8 @@ def pair(path: str):
     return view
 
 
-def build(settings: Settings, redis: RedisClient | None) -> Strongback:
-    app = Strongback("probe", settings, title="probe", version="1")
+def build(settings: Settings, redis: RedisClient | None) -> HTTPApp:
+    app = HTTPApp("probe", settings, title="probe", version="1")
     app.extensions["authenticate"] = authenticate
     app.register_api(probe_routes())
     init_limits(app, settings, redis)
@@ -132,14 +132,14 @@ def shared(redis_server: RedisServer) -> Iterator[RedisClient]:
 
 
 @pytest.fixture(params=["memory", pytest.param("redis_server", id="redis")])
-def app(request: pytest.FixtureRequest, settings: Settings) -> Strongback:
+def app(request: pytest.FixtureRequest, settings: Settings) -> HTTPApp:
     """The probe routes with each kind of count in turn."""
     redis = None if request.param == "memory" else request.getfixturevalue("shared")
     return build(settings.model_copy(update={"web_proxies": 1}), redis)
 
 
 @pytest.fixture
-def client(app: Strongback) -> FlaskClient:
+def client(app: HTTPApp) -> FlaskClient:
     return app.test_client()
 
 
@@ -307,14 +307,14 @@ class TestSignIn:
         assert {200} == {answer.status_code for answer in answers}
         assert '"account-name";r=5' in answers[-1].headers["RateLimit"]
 
-    def test_other_errors_do_not_count(self, client: FlaskClient, app: Strongback) -> None:
+    def test_other_errors_do_not_count(self, client: FlaskClient, app: HTTPApp) -> None:
         app.config["PROPAGATE_EXCEPTIONS"] = False
 
         answers = [sign_in(client, "broken") for _ in range(7)]
 
         assert {500} == {answer.status_code for answer in answers}
 
-    def test_guesses_in_parallel_gain_nothing(self, app: Strongback) -> None:
+    def test_guesses_in_parallel_gain_nothing(self, app: HTTPApp) -> None:
         answers = run_together(*[lambda: sign_in(app.test_client(), "wrong")] * 16)
 
         assert sum(answer.status_code == 400 for answer in answers) == 5

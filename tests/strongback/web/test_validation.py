@@ -8,9 +8,9 @@ import pytest
 from flask.testing import FlaskClient
 from pydantic import BaseModel, Field, SecretStr, model_validator
 
-from strongback.app import Strongback
 from strongback.schema import RequestBody, RequestForm, RequestPath, RequestQuery, Schema
 from strongback.web import APIBlueprint, UploadedFile, public
+from strongback.web.app import HTTPApp
 
 JSON = "application/json"
 DEEP = 100_000
@@ -75,7 +75,7 @@ def _seen(**models: BaseModel) -> Seen:
 
 
 @pytest.fixture
-def probe(bare: Strongback) -> FlaskClient:
+def probe(bare: HTTPApp) -> FlaskClient:
     """A client of routes that read from each part of a request."""
     api = APIBlueprint("probe", __name__, url_prefix="")
 

@@ -10,7 +10,9 @@ import click
 
 from strongback.cli.command import DatabaseGroup
 from strongback.exceptions import StrongbackError
-from strongback.search import Difference, Search, SearchUnavailable, Status
+from strongback.search.exceptions import SearchUnavailable
+from strongback.search.query import Status
+from strongback.search.source import Difference, Search
 from strongback.web.injection import inject
 
 group = DatabaseGroup("search", help="Look after the search indexes.")

@@ -1,0 +1,44 @@
+"""The part `oauth`: what an application registers to let people sign in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from strongback.app import Strongback
+from strongback.auth.account import Account, Accounts
+from strongback.auth.authenticator import Authenticator
+from strongback.auth.session.service import SessionService
+from strongback.auth.token import AccessTokens
+from strongback.oauth.cli import group
+from strongback.oauth.server import OAuthServer
+from strongback.oauth.sms import SmsCodeGrant
+from strongback.oauth.view import init_oauth
+from strongback.sms.code import SmsCodes
+
+
+def register(
+    app: Strongback,
+    accounts: Accounts,
+    url_prefix: str,
+    look_up: Callable[[int], Account | None] | None = None,
+) -> SessionService:
+    """Serve the OAuth endpoints below a prefix, and let every route know its caller.
+
+    Args:
+        app: The application.
+        accounts: Vouches for accounts.
+        url_prefix: Prefix of the API; tokens name it as their audience.
+        look_up: An account by its id, at most a second old; asked at each request.
+    """
+    settings = app.settings
+    sessions = SessionService(app.database, accounts, settings, look_up=look_up)
+    tokens = AccessTokens(settings.address, f"{settings.address}{url_prefix}", settings.secrets)
+    server = OAuthServer(accounts, sessions, tokens, app.permissions)
+    codes = app.services.find(SmsCodes)
+    if codes is not None and codes.are_sent:
+        server.register_grant(SmsCodeGrant.using(codes))
+    authenticator = Authenticator(tokens, sessions)
+    app.provide(sessions, server, authenticator)
+    init_oauth(app, authenticator, f"{url_prefix}/auth")
+    app.cli.add_command(group)
+    return sessions

@@ -1,0 +1,57 @@
+"""The services of an application, by their classes."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from strongback.exceptions import ConfigurationError
+
+ServiceT = TypeVar("ServiceT")
+
+
+class Services:
+    """One instance of each class: who needs it asks by the class, and nobody finds another."""
+
+    def __init__(self) -> None:
+        self._instances: dict[type, Any] = {}
+
+    def add(self, *services: object) -> None:
+        """Make instances available.
+
+        Raises:
+            ConfigurationError: There is one of this class already.
+        """
+        for service in services:
+            if type(service) in self._instances:
+                raise ConfigurationError(
+                    f"{_name(type(service))} is provided twice: two parts of the application"
+                    " register it, or one part is registered twice"
+                )
+            self._instances[type(service)] = service
+
+    def __getitem__(self, kind: type[ServiceT]) -> ServiceT:
+        try:
+            service: ServiceT = self._instances[kind]
+        except KeyError:
+            raise ConfigurationError(
+                f"{_name(kind)} is not provided: register the part or slice that has it"
+            ) from None
+        return service
+
+    def __contains__(self, kind: type) -> bool:
+        return kind in self._instances
+
+    def find(self, kind: type[ServiceT]) -> ServiceT | None:
+        """The instance of a class, or None where its part is left out."""
+        return self._instances.get(kind)
+
+    def close(self) -> None:
+        """Close what can be closed, the last one first."""
+        for service in reversed(self._instances.values()):
+            close = getattr(service, "close", None)
+            if callable(close):
+                close()
+
+
+def _name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"

@@ -1,0 +1,54 @@
+"""Maintenance behind the requests: deletes expired rows, and repairs the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+from strongback.auth.session.service import SessionService
+from strongback.cache import OUTDATED, CacheMaintenance, Changes
+from strongback.idempotency import Idempotency
+from strongback.outbox import Outbox
+from strongback.services import Services
+from strongback.task.declaration import TaskGroup
+from strongback.task.job import Jobs
+from strongback.task.run import Run
+from strongback.upload import Uploads
+
+# Each deletes in small transactions, and what one run cannot finish the next one continues.
+LIMIT = timedelta(minutes=5)
+HOURLY = timedelta(hours=1)
+REPAIR_TRIES = 300
+"""For some two days: Redis that is gone for a night is told everything afterwards."""
+
+
+def maintenance_tasks(services: Services) -> TaskGroup:
+    """The group `maintenance`, for the services that the application has."""
+    group, changes = TaskGroup("maintenance"), services[Changes]
+
+    @group.consumer("cache", on=OUTDATED, queue="high", outside=True, batch=200, tries=REPAIR_TRIES)
+    def repair_cache(_: Run, payloads: list[dict[str, Any]]) -> None:
+        """Remove from the cache what a process has changed that died before it could do so."""
+        changes.repair(key for payload in payloads for key in payload["keys"])
+
+    for name, clean, every in _cleaning(services):
+        group.periodic(name, every=every, time_limit=LIMIT)(_task(clean))
+    return group
+
+
+def _cleaning(services: Services) -> Iterator[tuple[str, Callable[[], object], timedelta]]:
+    if sessions := services.find(SessionService):
+        yield "sessions", sessions.clean, HOURLY
+    yield "idempotency-keys", services[Idempotency].clean, HOURLY
+    yield "uploads", services[Uploads].clean, timedelta(minutes=10)
+    yield "filters", services[CacheMaintenance].rebuild, HOURLY
+    yield "inbox", services[Outbox].forget_handled, HOURLY
+    yield "tasks", services[Jobs].clean, HOURLY
+
+
+def _task(clean: Callable[[], object]) -> Callable[[Run], None]:
+    def run(_: Run) -> None:
+        clean()
+
+    return run

@@ -1,0 +1,36 @@
+"""The part `task`: what an application registers to have tasks."""
+
+from __future__ import annotations
+
+from strongback import redis
+from strongback.app import Strongback
+from strongback.cli.doctor import Service
+from strongback.task.declaration import TaskRegistry
+from strongback.task.job import Jobs
+from strongback.task.lease import Leases
+from strongback.task.maintenance import maintenance_tasks
+from strongback.task.process import TaskProcess
+from strongback.task.runner import Runner
+from strongback.task.view import api, outbox_figures, outbox_gauges
+from strongback.task.work import Work
+
+
+def register(app: Strongback, url_prefix: str) -> TaskRegistry:
+    """Run what the outbox delivers, and serve `/tasks` below a prefix.
+
+    Slices add their groups of tasks to the registry that this returns and provides.
+    """
+    outbox, settings = app.outbox, app.settings
+    registry, jobs = TaskRegistry(outbox), Jobs(app.database, outbox)
+    runner, leases = Runner(registry, outbox, jobs), Leases(app.database)
+    process = TaskProcess(Work(settings, registry, runner, leases, app.app_context), outbox)
+    app.background.add(process)
+    app.provide(registry, jobs, runner, leases, process)
+    app.before_start(lambda: registry.add(maintenance_tasks(app.services)))
+    app.register_api(api, url_prefix=f"{url_prefix}/tasks")
+    app.optional_checks["outbox"] = lambda: outbox_figures(outbox)
+    app.gauges.append(lambda: outbox_gauges(outbox))
+    if settings.celery_broker_url:
+        broker = redis.RedisClient(settings.celery_broker_url, connections=1)  # connects when asked
+        app.doctor.append(Service("The broker of the tasks", "CELERY_BROKER_URL", broker.ping))
+    return registry

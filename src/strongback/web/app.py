@@ -1,0 +1,163 @@
+"""A Flask whose views return data, with everything that each response needs."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, cast
+
+from flask_openapi.openapi import OpenAPI
+from pydantic import BaseModel
+from werkzeug.datastructures import Headers
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from strongback.auth.permission import Roles, permissions_of
+from strongback.config import Settings
+from strongback.services import Services
+from strongback.web import document, error
+from strongback.web.access import Access
+from strongback.web.conditional import evaluate
+from strongback.web.edge import check_request, plain_client
+from strongback.web.error import Converter
+from strongback.web.flask_path import DirectFlask
+from strongback.web.json import OrJSONProvider, dump
+from strongback.web.request import Request, Response, current_request
+from strongback.web.session import NoSession
+
+_SCALARS = (str, int, float, bool, bytes)
+
+
+class HTTPApp(DirectFlask, OpenAPI):
+    """Views return data, errors have one shape, every response is accounted for.
+
+    Args:
+        import_name: The package that the application belongs to.
+        settings: Proxies, limits, and whether tracebacks may be shown.
+        title: The API's name in its document.
+        version: The API's version in its document.
+        roles: What each role allows; none where nobody signs in.
+    """
+
+    request_class = Request
+    response_class = Response
+    json_provider_class = OrJSONProvider
+    session_interface = NoSession()
+
+    def __init__(
+        self,
+        import_name: str,
+        settings: Settings,
+        *,
+        title: str,
+        version: str,
+        roles: Roles | None = None,
+    ) -> None:
+        super().__init__(
+            import_name,
+            info={"title": title, "version": version},
+            security_schemes={},
+            doc_ui=False,
+            static_folder=None,
+        )
+        self.settings = settings
+        self.permissions = permissions_of(roles or {})
+        self.debug = settings.app_debug
+        self.config["SECRET_KEY"] = settings.app_secret_key.get_secret_value()
+        self.config["SECRET_KEY_FALLBACKS"] = [*settings.secrets[1:]]
+        self.config["MAX_CONTENT_LENGTH"] = settings.web_max_body
+        self.url_map.merge_slashes = False  # a doubled slash is 404, not a redirect in HTML
+        self.services = Services()
+        self.errors = error.init_errors(self)
+        self.access = Access(settings)
+        self._trust_proxies()
+        document.init_document(self, title, settings.address, self.permissions)
+
+    def _trust_proxies(self) -> None:
+        if count := self.settings.web_proxies:
+            self.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+                plain_client(self.wsgi_app), x_for=count, x_proto=count, x_host=count, x_port=count
+            )
+
+    def provide(self, *services: object) -> None:
+        """Make instances available to views and commands by `inject(Class)`.
+
+        Raises:
+            ConfigurationError: There is one of this class already.
+        """
+        self.services.add(*services)
+
+    def register_error_source(self, kind: type[Exception], converter: Converter) -> None:
+        """Answer exceptions of a third party by one of ours."""
+        self.errors.register(kind, converter)
+
+    def preprocess_request(self) -> Any:  # noqa: ANN401  Flask's own signature
+        """Open the request's context, and check it, before anything else runs."""
+        self.access.begin()
+        check_request(current_request().environ)
+        return super().preprocess_request()
+
+    def make_response(self, rv: Any) -> Response:  # noqa: ANN401  whatever a view returned
+        """Turn what a view returned into a response: the one place where data become bytes.
+
+        Args:
+            rv: Data, an exception, None (204), a response, or a tuple of one of these with a
+                status, headers, or both.
+
+        Raises:
+            TypeError: Nothing is known about this type.
+        """
+        if type(rv) is tuple:
+            body, status, headers = _unpack(rv)
+            return self._respond(body, status, headers)
+        return self._respond(rv, None, None)
+
+    def _respond(self, rv: Any, status: Any, headers: Any) -> Response:  # noqa: ANN401  as above
+        if isinstance(rv, Response):
+            response = rv
+        elif (body := to_json(rv)) is not None:
+            response = Response.of_data(body)
+        elif rv is None:
+            response = Response(b"", 204)
+            del response.headers["Content-Type"]
+        elif isinstance(rv, Exception) and (handled := self.handle_user_exception(rv)) is not rv:
+            response = self.make_response(handled)
+        else:
+            response = cast("Response", super().make_response(cast("Any", rv)))
+        if status is not None:
+            response.status = status
+        if headers:
+            response.headers.update(headers)
+            response.is_data = False
+            response.is_taggable = "Cache-Control" not in response.headers
+        return response
+
+    def process_response(self, response: Response) -> Response:  # type: ignore[override]
+        """Tag, complete, measure and log every answer."""
+        response = cast("Response", super().process_response(response))
+        request = current_request()
+        return self.access.finish(request, evaluate(request, response))
+
+
+def _unpack(rv: tuple[Any, ...]) -> tuple[Any, Any, Any]:
+    if len(rv) == 3:  # noqa: PLR2004  body, status, headers
+        return rv
+    body, second = rv
+    if isinstance(second, Headers | dict | list | tuple):
+        return body, None, second
+    return body, second, None
+
+
+def to_json(value: object) -> bytes | None:
+    """Write data as JSON, or None where the value is not data.
+
+    A scalar is wrapped: a bare `"text"` at the top of an answer leaves no room to add anything.
+    """
+    if isinstance(value, BaseModel):
+        return value.__pydantic_serializer__.to_json(value, by_alias=True)
+    if isinstance(value, dict | list):
+        return dump(value)
+    if isinstance(value, _SCALARS):
+        return dump({"data": value})
+    if value is None or isinstance(value, Response | Exception | type):
+        return None
+    is_data = dataclasses.is_dataclass(value) or hasattr(value, "dict") or hasattr(value, "as_dict")
+    return dump(value) if is_data else None
