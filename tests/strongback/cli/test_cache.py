@@ -66,13 +66,13 @@ def test_clearing_leaves_nothing(shared: API) -> None:
     run(shared, "warm")
 
     assert run(shared, "clear") == (0, "The cache is empty.\n")
-    assert run(shared, "stats") == (0, "local: 0 entries\nsearch: 0 entries\nredis: 0 entries\n")
+    assert run(shared, "stats") == (0, "local: 0 entries\nredis: 0 entries\nsearch: 0 entries\n")
 
 
 def test_rebuilding_lets_unknown_names_be_refused_without_a_query(shared: API) -> None:
     shared.article(slug="tea")
 
-    assert run(shared, "rebuild") == (0, "article: 1 names\nuser: 4 names\n")
+    assert run(shared, "rebuild") == (0, "user: 4 names\narticle: 1 names\n")
 
     statuses = [shared.call("GET", f"/articles/{name}").status_code for name in ("tea", "nobody")]
     stats = shared.app.services[Manager].all_stats()["article"]
@@ -88,7 +88,7 @@ def test_a_redis_that_is_away_is_said_in_one_line(shared: API, redis_server: Red
     status, output = run(shared, "stats")
     assert status == 0
     # The listener may log the loss of its channel meanwhile.
-    assert output.startswith("local: 0 entries\nsearch: 0 entries\nredis: not answering\n")
+    assert output.startswith("local: 0 entries\nredis: not answering\nsearch: 0 entries\n")
     status, output = run(shared, "rebuild")
     assert status == 1
     assert "Redis" in output
