@@ -43,9 +43,8 @@ from pydantic import Field
 from sqlalchemy.orm import Mapped
 from strongback import Settings, Strongback, load_settings
 from strongback.database import Base, Database, Identified
-from strongback.log.setup import configure_logging
 from strongback.schema import Schema
-from strongback.web import APIBlueprint, public
+from strongback.web import APIBlueprint, inject, public
 
 class Book(Identified, Base):
     __tablename__ = "book"
@@ -55,6 +54,7 @@ class BookIn(Schema):
     title: str = Field(min_length=2)
 
 api = APIBlueprint("book", __name__, url_prefix="/books")
+database = inject(Database)
 
 @api.post("")
 @public
@@ -64,14 +64,10 @@ def add_book(body: BookIn):
     return {"id": book.id, "title": book.title}, 201
 
 def create_app():
-    global database
-    settings = load_settings(Settings)
-    configure_logging(settings)
-    app = Strongback(__name__, settings, title="Books", version="1")
-    database = Database(settings)
-    Book.metadata.create_all(database.engine, [Book.__table__])
+    app = Strongback(__name__, load_settings(Settings), title="Books")
+    Book.metadata.create_all(app.database.engine, [Book.__table__])
     app.register_api(api)
-    return app
+    return app.checked()
 """
 
 

@@ -26,6 +26,7 @@ from strongback.background import Background
 from strongback.config import Settings, WebServer, load_settings
 from strongback.exceptions import ConfigurationError
 from strongback.log.setup import configure_logging, get_logger
+from strongback.services import Services
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -176,8 +177,8 @@ def stop_background(application: object) -> None:
 
 def _background_of(application: object) -> Background | None:
     # A bare WSGI callable has none.
-    services: dict[type, Background] = getattr(application, "services", {})
-    return services.get(Background)
+    services: Services | None = getattr(application, "services", None)
+    return None if services is None else services.find(Background)
 
 
 def _explain(error: Exception, host: str, port: int, host_variable: str, port_variable: str) -> str:
