@@ -203,8 +203,8 @@ def test_a_part_that_is_used_alone_imports_no_flask(python, part):
 
 
 MODULES = (
-    "app cache cli.cache cli.doctor idempotency log.setup maintenance migration.runner oauth outbox"
-    " rate_limit search sms task upload web"
+    "app cache cli.cache cli.doctor idempotency log.setup task.maintenance migration.runner oauth"
+    " outbox rate_limit search sms task upload web"
 )
 
 
