@@ -61,7 +61,6 @@ def init_health(
         optional: What is reported too, but can be done without: if it counted, every process would
             be taken out of service at once for the loss of something that each survives.
     """
-    reported = checks | (optional or {})
     api = APIBlueprint("operations", __name__, url_prefix="")
 
     @api.get("/livez", responses={200: Liveness})
@@ -74,6 +73,7 @@ def init_health(
     @public
     def check_readiness() -> tuple[Readiness, int, dict[str, str]]:
         """Can this process do its work? Asks each backing service."""
+        reported = checks | (optional or {})  # parts add theirs until the application is whole
         services = {name: _ask(name, check) for name, check in reported.items()}
         ready = all(services[name].status == "ok" for name in checks)
         report = Readiness(status="ok" if ready else "unavailable", services=services)
