@@ -622,7 +622,8 @@ def test_no_request_is_answered_500(hostile_app, logs, is_long):
     """Thousands of requests, each hostile in several ways, through the whole application."""
     hostility = Hostility(SEED)
     statuses: dict[int, int] = {}
-    for number in range(15_000 if is_long else 5_000):
+    requests = 15_000 if is_long else 5_000
+    for number in range(requests):
         environ = hostility.environ()
         told = f"request {number}: {environ!r}"[:3000]
         try:
@@ -634,7 +635,8 @@ def test_no_request_is_answered_500(hostile_app, logs, is_long):
         statuses[status] = statuses.get(status, 0) + 1
     assert not logs.named("unhandled_exception")
     # The requests reach what they are meant to reach.
-    assert min(statuses[status] for status in (200, 201, 400, 404, 405, 415, 422)) > 40, statuses
+    least = min(statuses[status] for status in (200, 201, 400, 404, 405, 415, 422))
+    assert least > requests / 375, statuses
 
 
 @pytest.fixture(scope="module")

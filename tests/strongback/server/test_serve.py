@@ -447,6 +447,7 @@ def test_requests_in_one_piece_are_all_answered(gunicorn: Server) -> None:
     assert answer.count(b"HTTP/1.1 200 ") == 3
 
 
+@pytest.mark.usefixtures("starts_processes")
 @pytest.mark.parametrize("name", SERVERS)
 def test_a_head_without_bounds_is_431(tmp_path: Path, name: str) -> None:
     with running(Server(name, tmp_path)) as server:
