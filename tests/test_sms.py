@@ -202,6 +202,7 @@ class TestAsking:
         redis_server.kill()
         answer = app.test_client().post("/api/v1/auth/sms-codes", json={"phone": PHONE})
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+        app.close()
 
 
 class TestProof:

@@ -30,7 +30,6 @@ from app.main import create_app
 from app.user.service import UserService
 from strongback.database import Base, Database
 from strongback.log.setup import configure_logging
-from strongback.search import Search
 from strongback.web.app import HTTPApp
 from tests.conftest import empty
 
@@ -106,8 +105,7 @@ def _running(settings: Settings, address: str | None, logs: Logs) -> Iterator[HT
     changes = {"database_url": address, "log_dir": logs.folder}
     app = create_app(settings.model_copy(update=changes))
     yield app
-    app.services[Search].engine.close()
-    app.services[Database].close()
+    app.close()
 
 
 @pytest.fixture

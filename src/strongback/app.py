@@ -109,6 +109,8 @@ class Strongback(HTTPApp):
         self._register_base()
 
     def _provide_base(self) -> None:
+        if self.redis is not None:
+            self.provide(self.redis)  # before the cache, which is closed first
         self.provide(self.settings, self.database, self.outbox, self.background, self.cache)
         self.provide(self.changes, self.cache_maintenance)
         self.provide(Idempotency(self.database), Uploads(self.database))
@@ -116,7 +118,6 @@ class Strongback(HTTPApp):
         if self.redis is None:
             self.cache.register_storage("redis", NoStorage())
             return
-        self.provide(self.redis)
         self.cache.register_storage("redis", caching.RedisStorage(self.redis))
         self.optional_checks["redis"] = self.redis.ping
         self.doctor.append(Service("Redis", "REDIS_URL", self.redis.ping))

@@ -17,7 +17,6 @@ from app.user.model import User
 from strongback.auth.principal import Principal
 from strongback.database import Database, utc_now
 from strongback.exceptions import Unauthorized
-from strongback.search import Search
 
 ACCOUNTS = {"admin": Role.ADMIN, "ada": Role.AUTHOR, "bob": Role.AUTHOR, "eve": Role.USER}
 
@@ -83,5 +82,4 @@ class API:
 
     def close(self) -> None:
         """Close what is open."""
-        self.app.services[Search].engine.close()
-        self.database.close()
+        self.app.close()

@@ -86,7 +86,8 @@ class House:
 
     def close(self) -> None:
         """Close what is open."""
-        self.database.close()
+        self.app.close()
+        self.database.close()  # of another application, where a test has changed that
 
 
 @pytest.fixture

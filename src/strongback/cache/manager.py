@@ -75,6 +75,13 @@ class Manager:
         """The registered storages, by name."""
         return MappingProxyType(self._storages)
 
+    def close(self) -> None:
+        """Close the storages that hold something open."""
+        for storage in self._storages.values():
+            close = getattr(storage, "close", None)
+            if callable(close):
+                close()
+
     def register_node(self, *kinds: type[Node[Any]]) -> None:
         """Check that the nodes' storages are there, at start rather than at the first request.
 

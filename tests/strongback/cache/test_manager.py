@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from strongback.cache import CacheMisuse, LocalStorage, Manager, Node
+from strongback.cache import CacheMisuse, LocalStorage, Manager, Node, NoStorage
 from tests.support.cache import Clock, Source, Word, eventually, start, word_node
 from tests.support.thread import run_together
 
@@ -605,3 +605,17 @@ class TestGuard:
         assert cache.get_all([node("tea"), node("coffee")]) == ["green", None]
         assert source.asked == ["tea"]
         assert cache.stats(node).guarded == 2
+
+
+def test_closes_the_storages_that_hold_something_open() -> None:
+    closed: list[str] = []
+
+    class Opened(NoStorage):
+        def close(self) -> None:
+            closed.append("opened")
+
+    cache = Manager()
+    cache.register_storage("opened", Opened())
+    cache.register_storage("local", LocalStorage(10))
+    cache.close()
+    assert closed == ["opened"]

@@ -131,3 +131,4 @@ def test_readiness_asks_it(settings: Settings, redis_server: RedisServer) -> Non
     assert state() == "ok"
     redis_server.kill()
     assert state() == "unavailable"
+    app.close()
