@@ -14,10 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from app.core.config import ROOT
 from strongback.task.alive import INTERVAL
+from tests.live import serving
+from tests.support.certificate import make_certificate
+from tests.support.mariadb import run_mariadb
 from tests.support.port import free_port
 from tests.support.redis import RedisServer, run_redis
 from tests.support.worker import wait_until
@@ -166,6 +170,56 @@ def test_in_production_a_process_signs_in_to_redis_by_any_password(name, is_in_a
                 assert status(port, "/broker", f"admin:{PASSWORD}") == 200
             else:
                 wait_until(lambda: touched(file) > 0, "the first sign of life")
+
+
+@pytest.mark.parametrize("is_in_address", [True, False])
+def test_server_and_worker_share_a_database_that_takes_tls_alone_by_any_password(
+    is_in_address, starts_mariadb, redis_server: RedisServer, tmp_path
+):
+    """What the server writes, the worker brings into the index: all read one address."""
+    certificate = make_certificate(tmp_path, "localhost")
+    options = (
+        f"--ssl-cert={certificate.certificate}",
+        f"--ssl-key={certificate.key}",
+        "--require-secure-transport=ON",
+    )
+    with run_mariadb(tmp_path, *options) as mariadb:
+        quoted = ODD.replace("\\", "\\\\").replace("'", "\\'")
+        mariadb.execute(f"CREATE USER app@'%' IDENTIFIED BY '{quoted}'")
+        mariadb.execute("GRANT ALL ON *.* TO app@'%'")
+        address = mariadb.address.set(username="app", password=ODD, host="localhost")
+        encryption = {"ssl_mode": "verify_identity", "ssl_ca": str(certificate.authority)}
+        login = {
+            "DATABASE_URL": address.update_query_dict(encryption).render_as_string(
+                hide_password=False
+            )
+        }
+        if not is_in_address:
+            login = {
+                "MYSQL_HOST": "localhost",
+                "MYSQL_PORT": str(address.port),
+                "MYSQL_DATABASE": str(address.database),
+                "MYSQL_USER": "app",
+                "MYSQL_PASSWORD": ODD,
+                "MYSQL_SSL_MODE": "verify_identity",
+                "MYSQL_SSL_CA": str(certificate.authority),
+            }
+        variables = login | {"REDIS_URL": redis_server.url}
+        with serving(tmp_path, **variables) as server, script("worker", tmp_path, **variables):
+            flask = [sys.executable, "-m", "flask", "--app", "app.main"]
+            command = [*flask, "user", "create", "ada", "--role", "author", "--password", PASSWORD]
+            environment = os.environ | {"APP_ENV": "test", "APP_VAR_DIR": str(tmp_path)}
+            subprocess.run(command, env=environment | variables, cwd=ROOT, check=True)
+            with httpx.Client(base_url=f"{server.url}/api/v1", timeout=30) as client:
+                form = {"grant_type": "password", "username": "ada", "password": PASSWORD}
+                token = client.post("/auth/token", data=form).json()["access_token"]
+                text = {"title": "Oolong", "body": "Steep it.", "published": True}
+                headers = {"Authorization": f"Bearer {token}"}
+                assert client.post("/articles", json=text, headers=headers).status_code == 201
+                wait_until(
+                    lambda: client.get("/search", params={"q": "oolong"}).json()["total"] == 1,
+                    "the index's knowing of the article",
+                )
 
 
 def test_a_worker_without_its_broker_shows_no_life(redis_server: RedisServer, tmp_path):
