@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.article import cli, search_view, task, view
+from app.article import cli, event, search_view, task, view
 from app.article.archive import ArchiveImports
 from app.article.index import ArticleSearch, ArticleSource
 from app.article.model import Article
@@ -27,6 +27,7 @@ def register(app: Strongback, users: Accounts) -> ArticleService:
     views, search = ViewCounter(database), services[Search]
     answers = SearchAnswers(ArticleSearch(search), app.cache)
     app.background.add(views)
+    app.outbox.declare(event.__name__, event.CHANGED, event.PUBLISHED, event.REMOVED)
     app.provide(articles, pages, views, answers, TagCounts(database), ArticleRemoval(database))
     app.provide(ArchiveImports(articles, services[Uploads], services[Jobs], translate))
     pages.watch(app.changes)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from app.core.config import Settings
 from app.notification import task, view
-from app.notification.service import Articles, Audience, NotificationService
+from app.notification.service import CONTINUED, Articles, Audience, NotificationService
 from strongback.app import Strongback
 from strongback.task import TaskRegistry
 
@@ -24,6 +24,7 @@ def register(
     """
     kept = timedelta(days=app.services[Settings].notification_days)
     notifications = NotificationService(app.database, app.outbox, articles, audiences, kept)
+    app.outbox.declare(__name__, CONTINUED)
     app.provide(notifications)
     app.services[TaskRegistry].add(task.group)
     app.register_api(view.api)

@@ -12,7 +12,7 @@ from sqlalchemy.orm.exc import StaleDataError
 # Their names for Redis need the extra `redis`, and are looked up where it is configured.
 from strongback import cache as caching
 from strongback import redis as redis_part
-from strongback.auth.permission import Roles
+from strongback.auth.permission import Permission, Roles
 from strongback.background import Background
 from strongback.cache import (
     CacheMaintenance,
@@ -30,6 +30,7 @@ from strongback.cli import serve as serve_command
 from strongback.cli.backup import init_backup
 from strongback.cli.command import explain_errors
 from strongback.cli.doctor import Service, init_doctor
+from strongback.collision import Names, path_of
 from strongback.config import Settings
 from strongback.database import Database
 from strongback.database.answer import answer_for
@@ -94,6 +95,7 @@ class Strongback(HTTPApp):
         self.background = Background()
         self.redis = _connect_redis(settings)
         self.cache = Manager(CompactSerializer())
+        self.outbox.declare("strongback.cache", caching.OUTDATED)
         self.changes = Changes(self.database, self.cache, self.outbox)
         self.cache_maintenance = CacheMaintenance(is_shared=self.redis is not None)
         self.checks: dict[str, Check] = {}
@@ -191,12 +193,15 @@ class Strongback(HTTPApp):
         """Check that what is named is there; the last line of `create_app`.
 
         Raises:
-            ConfigurationError: A service that a view names is not provided, or no role has a
-                permission that a route needs.
+            ConfigurationError: A service that a view names is not provided, no role has a
+                permission that a route needs, two permissions have one value, or nothing emits
+                what a consumer waits for.
         """
         for step in self._before_start:
             step()
-        if problems := [*self._missing_services(), *self._unheld_permissions()]:
+        self._claim_permissions()
+        problems = [*self._missing_services(), *self._unheld_permissions()]
+        if problems := [*problems, *self.outbox.undeclared()]:
             raise ConfigurationError("\n".join(problems))
         explain_errors(self.cli)
         return self
@@ -215,13 +220,26 @@ class Strongback(HTTPApp):
                     )
 
     def _unheld_permissions(self) -> Iterator[str]:
-        for endpoint, view in self.view_functions.items():
-            permission = need_of(view).permission if hasattr(view, "__need__") else None
-            if permission is not None and permission not in self.permissions:
+        for endpoint, permission in self._needed_permissions():
+            if permission not in self.permissions:
                 yield (
                     f"{endpoint} needs the permission {permission}, which no role has: add it to"
                     " the roles"
                 )
+
+    def _needed_permissions(self) -> Iterator[tuple[str, Permission]]:
+        for endpoint, view in self.view_functions.items():
+            permission = need_of(view).permission if hasattr(view, "__need__") else None
+            if permission is not None:
+                yield endpoint, permission
+
+    def _claim_permissions(self) -> None:
+        # Two of one value are equal: whoever has one would have the other.
+        names = Names("permission")
+        needed = (permission for _, permission in self._needed_permissions())
+        for kind in sorted({type(each) for each in (*self.permissions, *needed)}, key=path_of):
+            for permission in kind:
+                names.claim(permission, f"{path_of(kind)}.{permission.name}")
 
     def _all_gauges(self) -> Iterator[Gauge]:
         for look_up in self.gauges:

@@ -29,6 +29,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import URL, make_url
 
 from strongback.address import DatabaseURL, Host, HttpURL, RedisURL, SSLMode, with_password
+from strongback.collision import path_of
 from strongback.env_file import read_env_file
 from strongback.exceptions import ConfigurationError
 from strongback.extra import missing_extra
@@ -329,6 +330,26 @@ class Settings(BaseSettings):
     log_dir: Path | None = None
     """Folder for `access.log` and `error.log` as JSON lines, beside the standard streams."""
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:  # noqa: ANN401  pydantic's signature
+        """Refuse a setting that is another class's, unless it is one of this class's own bases.
+
+        Then it may get another default and further rules; its type and its rules stay.
+
+        Raises:
+            ConfigurationError: Two classes have a setting of one name and mean different things.
+        """
+        bases = [each for each in cls.__mro__ if issubclass(each, Settings)]
+        for name, field in cls.model_fields.items():
+            kinds = [each for each in bases if name in vars(each).get("__annotations__", {})]
+            for kind, base in pairwise(kinds):
+                inherited = base.model_fields[name]
+                if not issubclass(kind, base) or field.annotation != inherited.annotation:
+                    raise ConfigurationError(_taken(name, kind, base))
+            if len(kinds) > 1 and kinds[0] is cls:
+                field.metadata = [*kinds[1].model_fields[name].metadata, *field.metadata]
+                cls.model_rebuild(force=True)
+
     @field_validator("*")
     @classmethod
     def _from_root(cls, value: object) -> object:
@@ -571,6 +592,13 @@ def load_settings(
     except ValidationError as error:
         lines = [_explain(dict(detail)) for detail in error.errors(include_url=False)]
         raise ConfigurationError("\n".join(lines)) from None
+
+
+def _taken(name: str, kind: type, base: type) -> str:
+    return (
+        f"setting {name}: {path_of(base)} has it, and {path_of(kind)} declares another; name that"
+        " differently, or give it the type of the first to change its default alone"
+    )
 
 
 def _explain(detail: dict[str, Any]) -> str:

@@ -90,8 +90,9 @@ class APIException(StrongbackError):
 
     def __init_subclass__(cls) -> None:
         other = CATALOGUE.setdefault(cls.error_code, cls)
-        if "error_code" not in cls.__dict__ or other.__qualname__ != cls.__qualname__:
-            msg = f"{cls.__qualname__}: error_code {cls.error_code} belongs to {other.__qualname__}"
+        mine, its = (f"{each.__module__}.{each.__qualname__}" for each in (cls, other))
+        if "error_code" not in cls.__dict__ or mine != its:
+            msg = f"error_code {cls.error_code}: {its} has it, and {mine} claims it too"
             raise TypeError(msg)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from strongback.collision import path_of
 from strongback.exceptions import ConfigurationError
 
 ServiceT = TypeVar("ServiceT")
@@ -24,7 +25,7 @@ class Services:
         for service in services:
             if type(service) in self._instances:
                 raise ConfigurationError(
-                    f"{_name(type(service))} is provided twice: two parts of the application"
+                    f"{path_of(type(service))} is provided twice: two parts of the application"
                     " register it, or one part is registered twice"
                 )
             self._instances[type(service)] = service
@@ -34,7 +35,7 @@ class Services:
             service: ServiceT = self._instances[kind]
         except KeyError:
             raise ConfigurationError(
-                f"{_name(kind)} is not provided: register the part or slice that has it"
+                f"{path_of(kind)} is not provided: register the part or slice that has it"
             ) from None
         return service
 
@@ -51,7 +52,3 @@ class Services:
             close = getattr(service, "close", None)
             if callable(close):
                 close()
-
-
-def _name(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"

@@ -58,11 +58,17 @@ class TestCatalogue:
         assert error.error_code // 10000 == family
 
     def test_second_use_of_a_number_is_an_error(self):
-        with pytest.raises(TypeError, match="error_code 10004 belongs to NotFound"):
+        with pytest.raises(
+            TypeError, match=r"10004: strongback\.exceptions\.NotFound has it, and .*Lost claims it"
+        ):
             type("Lost", (NotFound,), {"error_code": 10004})
 
+    def test_second_use_by_another_modules_class_of_that_name_is_an_error(self):
+        with pytest.raises(TypeError, match=r"NotFound has it, and shop\.NotFound claims it too"):
+            type("NotFound", (APIException,), {"error_code": 10004, "__module__": "shop"})
+
     def test_class_without_a_number_is_an_error(self):
-        with pytest.raises(TypeError, match="error_code 10004 belongs to NotFound"):
+        with pytest.raises(TypeError, match=r"error_code 10004: .*NotFound has it"):
             type("Lost", (NotFound,), {})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, aliased, scoped_session
 from structlog.contextvars import get_contextvars
 
+from strongback.collision import Names
 from strongback.database import Database, delete_in_batches, transactional, utc_now
 from strongback.exceptions import StrongbackError
 from strongback.outbox.model import KEY_LENGTH, InboxEntry, MessageState, OutboxMessage
@@ -91,9 +92,32 @@ class Outbox:
     def __init__(self, database: Database) -> None:
         self.database = database
         self._consumers: dict[str, list[str]] = {}
+        self._topics = Names("topic")
         self._on_commit: list[Callable[[], object]] = []
 
     # Writing
+
+    def declare(self, owner: str, *topics: str) -> None:
+        """Say which topics a part or slice emits, so that no other takes their names.
+
+        Args:
+            owner: The module that emits them.
+            topics: Their names.
+
+        Raises:
+            ConfigurationError: Another module emits one of this name.
+        """
+        for topic in topics:
+            self._topics.claim(topic, owner)
+
+    def undeclared(self) -> Iterator[str]:
+        """Consumers that would wait for ever, each with the reason, in one line."""
+        for topic, consumers in self._consumers.items():
+            if topic not in self._topics:
+                yield (
+                    f"{', '.join(consumers)} waits for {topic}, which nothing emits: register the"
+                    " part or slice that does, and let it declare the topic"
+                )
 
     def subscribe(self, topic: str, consumer: str) -> None:
         """Let a consumer have every message of a topic from now on."""

@@ -223,6 +223,8 @@ class TaskRegistry:
             if declaration.name in self._declarations:
                 raise InvalidDeclaration(f"task {declaration.name} is declared twice")
             self._declarations[declaration.name] = declaration
+            if declaration.kind is Kind.JOB:
+                self._outbox.declare(declaration.function.__module__, declaration.name)
             if declaration.topic is not None:
                 self._outbox.subscribe(declaration.topic, declaration.name)
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any, cast
 
+from flask.sansio.blueprints import Blueprint
+from flask_openapi.blueprint import APIBlueprint as OpenAPIBlueprint
 from flask_openapi.openapi import OpenAPI
 from pydantic import BaseModel
 from werkzeug.datastructures import Headers
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from strongback.auth.permission import Roles, permissions_of
+from strongback.collision import Names, path_of
 from strongback.config import Settings
+from strongback.schema import Problem
 from strongback.services import Services
 from strongback.web import document, error
 from strongback.web.access import Access
+from strongback.web.blueprint import APIBlueprint
 from strongback.web.conditional import evaluate
 from strongback.web.edge import check_request, plain_client
 from strongback.web.error import Converter
@@ -23,6 +29,7 @@ from strongback.web.json import OrJSONProvider, dump
 from strongback.web.request import Request, Response, current_request
 from strongback.web.session import NoSession
 
+_DISTINCT = ("blueprint", "operation", "schema")
 _SCALARS = (str, int, float, bool, bytes)
 
 
@@ -68,6 +75,8 @@ class HTTPApp(DirectFlask, OpenAPI):
         self.services = Services()
         self.errors = error.init_errors(self)
         self.access = Access(settings)
+        self._blueprints, self._operations, self._schemas = map(Names, _DISTINCT)
+        self._claim_schemas(document.named_types(Problem))
         self._trust_proxies()
         document.init_document(self, title, settings.address, self.permissions)
 
@@ -84,6 +93,35 @@ class HTTPApp(DirectFlask, OpenAPI):
             ConfigurationError: There is one of this class already.
         """
         self.services.add(*services)
+
+    def register_api(
+        self, api: OpenAPIBlueprint, **options: Any  # noqa: ANN401  Flask's own
+    ) -> None:
+        """Serve the routes of a blueprint, and document them.
+
+        Raises:
+            ConfigurationError: A name in the document is another blueprint's.
+        """
+        if isinstance(api, APIBlueprint):
+            self._claim_schemas(api.schemas)
+            for view in api.operations:
+                self._operations.claim(view.__name__, f"{view.__module__}.{view.__qualname__}")
+        super().register_api(api, **options)
+
+    def _claim_schemas(self, kinds: Iterable[type]) -> None:
+        for kind in kinds:
+            self._schemas.claim(kind.__name__, path_of(kind))
+
+    def register_blueprint(
+        self, blueprint: Blueprint, **options: Any  # noqa: ANN401  Flask's own
+    ) -> None:
+        """Serve the routes of a blueprint.
+
+        Raises:
+            ConfigurationError: Another module has one of this name.
+        """
+        self._blueprints.claim(options.get("name", blueprint.name), blueprint.import_name)
+        super().register_blueprint(blueprint, **options)
 
     def register_error_source(self, kind: type[Exception], converter: Converter) -> None:
         """Answer exceptions of a third party by one of ours."""

@@ -6,6 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from contextlib import nullcontext
+from itertools import chain
 from typing import Any, cast
 
 from flask import current_app
@@ -15,7 +16,7 @@ from pydantic import BaseModel
 
 from strongback.auth.principal import Principal
 from strongback.paging import Window
-from strongback.web.document import SECURITY_SCHEME
+from strongback.web.document import SECURITY_SCHEME, field_types, named_types
 from strongback.web.guard import Authenticate, Need, admit, need_of
 from strongback.web.idempotency import PARAMETER, answer_once, claim_of, is_idempotent
 from strongback.web.limit import early_limits, spent_early
@@ -50,6 +51,10 @@ class APIBlueprint(OpenAPIBlueprint):
             abp_tags=[{"name": name}],
             operation_id_callback=name_operation,
         )
+        self.operations: list[View] = []
+        """The views, whose names are those of operations in the document."""
+        self.schemas: set[type] = set()
+        """What the document has under a name of its own."""
 
     def _collect_openapi_info(
         self, rule: str, func: Any, **options: Any  # noqa: ANN401  the library's own
@@ -62,6 +67,8 @@ class APIBlueprint(OpenAPIBlueprint):
             options["security"] = [{SECURITY_SCHEME: [str(need.permission)]}]
         models = super()._collect_openapi_info(rule, func, **options)
         declared = dict(zip(_LOCATIONS, models, strict=True))
+        self.operations.append(func)
+        self.schemas |= _schemas_of(declared, options.get("responses") or {})
         readers = [(where, reader_of(where, model)) for where, model in declared.items() if model]
         view = bind(func, need, readers, answer_model(options.get("responses") or {}))
         form = declared["form"]
@@ -74,6 +81,13 @@ class APIBlueprint(OpenAPIBlueprint):
         path = self.paths[parse_rule(rule, url_prefix=self.url_prefix)]
         operation = getattr(path, method.lower())
         operation.parameters = [*(operation.parameters or ()), PARAMETER]
+
+
+def _schemas_of(declared: dict[str, Any], responses: dict[Any, Any]) -> set[type]:
+    # Of the other parameters the document shows the fields, and a name for what is in these.
+    bodies = [model for where, model in declared.items() if where in {"form", "body"}]
+    fields = [field_types(model) for model in declared.values() if model]
+    return named_types(*bodies, *responses.values(), *chain.from_iterable(fields))
 
 
 def answer_model(responses: dict[Any, Any]) -> type[BaseModel] | None:

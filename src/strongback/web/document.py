@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from enum import Enum
 from functools import cache
 from html import escape
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from flask import send_from_directory, url_for
 from flask_openapi.openapi import OpenAPI
+from pydantic import BaseModel
 
 from strongback.auth.permission import Permission
 from strongback.exceptions import PreconditionFailed
@@ -123,6 +125,26 @@ def _folder(folder: Path) -> Any:  # noqa: ANN401  a view
         return response
 
     return serve
+
+
+def named_types(*annotations: object) -> set[type]:
+    """The models and enumerations in annotations, which the document shows by their names."""
+    found: set[type] = set()
+    waiting = [*annotations]
+    while waiting:
+        each = waiting.pop()
+        if not isinstance(each, type):
+            waiting.extend(get_args(each))
+        elif issubclass(each, BaseModel | Enum) and each not in found:
+            found.add(each)
+            waiting.extend(field_types(each))
+    return found
+
+
+def field_types(kind: type) -> Iterator[object]:
+    """The annotations of a model's fields; none of what is no model."""
+    if issubclass(kind, BaseModel):
+        yield from (field.annotation for field in kind.model_fields.values())
 
 
 def complete(
