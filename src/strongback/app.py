@@ -256,8 +256,9 @@ def _connect_redis(settings: Settings) -> redis_part.RedisClient | None:
     if (address := settings.redis_address) is None:
         return None
     # A thread needs one connection at a time; two more are for the watcher and the probes, one is
-    # for the cache's channel, and the cache and its filters keep two each.
-    return redis_part.RedisClient(address, connections=settings.web_threads + 9)
+    # for the cache's channel, and four the client keeps out of the pool.
+    connections = settings.web_threads + 7
+    return redis_part.RedisClient(redis_part.connect(address, connections=connections))
 
 
 def _in_scope(wsgi_app: WSGIApp, database: Database, read_limit: float) -> WSGIApp:

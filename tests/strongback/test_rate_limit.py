@@ -11,7 +11,7 @@ import redis
 from app.core.config import ROOT
 from strongback.rate_limit import Backoff, MemoryWindows, Quota, Rate, Windows
 from strongback.rate_limit.shared import RedisWindows
-from strongback.redis.client import RedisClient
+from strongback.redis.client import RedisClient, connect
 from tests.support.redis import RedisServer
 from tests.support.thread import run_together
 
@@ -20,7 +20,7 @@ RATE = Rate(3, 60)
 
 @pytest.fixture
 def shared(redis_server: RedisServer) -> Iterator[RedisWindows]:
-    client = RedisClient(redis_server.url, connections=20)
+    client = RedisClient(connect(redis_server.url, connections=20))
     yield RedisWindows(client)
     client.close()
 
@@ -140,8 +140,8 @@ def take_in_a_process(url: str) -> bool:
     code = (
         "from strongback.rate_limit import Rate\n"
         "from strongback.rate_limit.shared import RedisWindows\n"
-        "from strongback.redis.client import RedisClient\n"
-        f"windows = RedisWindows(RedisClient({url!r}, 1))\n"
+        "from strongback.redis.client import RedisClient, connect\n"
+        f"windows = RedisWindows(RedisClient(connect({url!r})))\n"
         "print(windows.take('key', Rate(3, 60)).is_granted)"
     )
     done = subprocess.run(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from strongback.cache import JSONSerializer, LocalStorage, Manager, Node, RedisStorage
-from strongback.redis.client import RedisClient
+from strongback.redis.client import RedisClient, connect
 
 
 class Clock:
@@ -79,7 +79,7 @@ class Process:
     """A manager with storages of its own: what another process would have, in this one."""
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self.client = RedisClient(url, connections=12)
+        self.client = RedisClient(connect(url, connections=12))
         self.local = LocalStorage(1000, clock=clock)
         self.remote = RedisStorage(self.client)
         self.cache = Manager(JSONSerializer())

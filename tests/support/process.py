@@ -19,7 +19,6 @@ MARKS = {
     "starts_mariadb": "mysql",
     "starts_redis": "redis",
     "redis_server": "redis",
-    "cluster": "redis",
     "nginx": "nginx",
     "browser": "browser",
     "meilisearch_engine": "meilisearch",

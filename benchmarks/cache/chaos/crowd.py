@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from benchmarks.cache.chaos.ledger import KEYS, Ledger
 from benchmarks.question import serve_questions
 from strongback.cache import LocalStorage, Manager, Node, RedisStorage
-from strongback.redis.client import RedisClient
+from strongback.redis.client import RedisClient, connect
 
 READERS, WRITERS = 6, 2
 READ_PAUSE, WRITE_PAUSE = 0.004, 0.05
@@ -53,7 +53,7 @@ class Crowd:
         ledger = self._ledger = Ledger(path)
         self._cache = Manager()
         self._cache.register_storage("local", LocalStorage(size=10_000))
-        client = RedisClient(f"redis://127.0.0.1:{port}/0", connections=16)
+        client = RedisClient(connect(f"redis://127.0.0.1:{port}/0", connections=16))
         self._cache.register_storage("redis", RedisStorage(client, prefix="chaos:"))
         self._mine = [0] * KEYS
         """For each key the newest version whose write has returned in this process."""

@@ -19,7 +19,7 @@ from benchmarks.http.child import Child
 from benchmarks.http.report import Aim
 from benchmarks.question import serve_questions
 from strongback.cache import LocalStorage, Manager, Node, RedisStorage
-from strongback.redis.client import RedisClient
+from strongback.redis.client import RedisClient, connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +79,7 @@ class Traffic:
     def __init__(self, port: int) -> None:
         self._cache = Manager()
         self._cache.register_storage("local", LocalStorage(size=SIZE))
-        client = RedisClient(f"redis://127.0.0.1:{port}/0", connections=16)
+        client = RedisClient(connect(f"redis://127.0.0.1:{port}/0", connections=16))
         self._cache.register_storage("redis", RedisStorage(client, prefix="ttl:"))
         self._fresh = count(1_000_000)
         self._fresh_lock = threading.Lock()

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from benchmarks.cache.source import ENTRIES, TTL, Source, article
 from strongback.cache import LocalStorage, Manager, Node, RedisStorage
-from strongback.redis.client import RedisClient
+from strongback.redis.client import RedisClient, connect
 
 source: Source
 
@@ -142,7 +142,7 @@ class Peer:
         # The others wait for Redis without end. Within the 0.2 s of an application 1,000 threads on
         # two cores may not get the GIL, and would then do without Redis, as with a slow server.
         address = f"redis://127.0.0.1:{port}/0?socket_timeout=5"
-        client = RedisClient(address, connections=16)
+        client = RedisClient(connect(address, connections=16))
         cache.register_storage("redis", RedisStorage(client, prefix="strongback:"))
 
         @cache.cached(storages=["local"], ttl=timedelta(seconds=TTL))

@@ -37,7 +37,7 @@ from strongback.cache.storage import MISSING, Item, SharedStorage, Storage
 
 if TYPE_CHECKING:
     from strongback.cache.bloom import LocalBloom, SharedBloom
-    from strongback.cache.remote import RedisStorage
+    from strongback.cache.redis_storage import RedisStorage
 else:
     from strongback.extra import lazily
 
@@ -45,7 +45,7 @@ else:
         __name__,
         {
             "LocalBloom": "strongback.cache.bloom",
-            "RedisStorage": "strongback.cache.remote",
+            "RedisStorage": "strongback.cache.redis_storage",
             "SharedBloom": "strongback.cache.bloom",
         },
         extra="redis",

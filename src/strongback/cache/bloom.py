@@ -19,20 +19,23 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from itertools import islice
 from operator import index
+from typing import TYPE_CHECKING, Any
 
 from rbloom import Bloom
 from xxhash import xxh3_128_intdigest
 
-from strongback.cache.combiner import Combiner, Script
 from strongback.cache.error import CacheMisuse, RebuildRefused, require_count
+from strongback.cache.storage import batched
 from strongback.log.setup import get_logger
 from strongback.redis.client import RedisClient
 from strongback.redis.error import RedisUnavailable
-from strongback.redis.wire import Command
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from redis.commands.core import Script
 
 log = get_logger(__name__)
 
@@ -97,7 +100,7 @@ class LocalBloom:
                 self._next = earlier.copy()
             count = 0
             try:
-                for part in _parts(keys):
+                for part in batched(keys, STEP):
                     count += len(part)
                     hashes = [_signed_hash(key) for key in part]
                     with self._lock:
@@ -131,7 +134,7 @@ class SharedBloom:
 
     def __init__(
         self,
-        client: RedisClient,
+        client: Redis | RedisClient,
         name: str,
         *,
         capacity: int,
@@ -145,7 +148,10 @@ class SharedBloom:
         base = f"bloom:{{{name}:{self.bits}:{self.hashes}}}"
         names = [base, *(f"{base}:{part}" for part in ("next", "recent", "part", "lock"))]
         self._key, self._next, self._recent, self._part, self._turn = map(str.encode, names)
-        self._combiner = Combiner(client)
+        self._client = RedisClient.of(client)
+        script = self._client.server.register_script
+        self._add_script, self._begin_script = script(_ADD), script(_BEGIN)
+        self._finish_script, self._give_up_script = script(_FINISH), script(_GIVE_UP)
         self._clock = clock
         self._distrust_until = 0.0
         self._owed: set[str] = set()
@@ -159,7 +165,9 @@ class SharedBloom:
         with self._owed_lock:
             wanted = [*wanted, *self._owed]
             try:
-                self._combiner.run([self._addition(wanted)])
+                self._run(
+                    self._add_script, [self._key, self._recent, self._next], self._bits(wanted)
+                )
                 self._owed.clear()
             except RedisUnavailable:
                 self._owed.update(wanted)
@@ -169,12 +177,12 @@ class SharedBloom:
         """For each key False if it certainly was never added, True if it may have been."""
         if self._owed:
             self.add(self._owed.copy())
-        command: list[bytes | str | int] = ["BITFIELD_RO", self._key, "GET", "u1", self.bits]
-        for key in keys:
-            for position in self._positions(key):
-                command += ["GET", "u1", position]
+        positions: list[tuple[str, int | str]]
+        positions = [("u1", position) for key in keys for position in self._positions(key)]
         try:
-            (bits,) = self._combiner.run([tuple(command)])
+            bits = self._client.call(
+                lambda redis: redis.bitfield_ro(self._key, "u1", self.bits, positions)
+            )
         except RedisUnavailable:
             self._note_absence()
             return [True] * len(keys)
@@ -198,35 +206,37 @@ class SharedBloom:
         """
         token = secrets.token_hex(8)
         names = [self._turn, self._next, self._recent]
-        (is_ours,) = self._combiner.run([_BEGIN.call(names, token, REBUILD_LIMIT, self.bits)])
-        if not is_ours:
+        if not self._run(self._begin_script, names, [token, REBUILD_LIMIT, self.bits]):
             raise RebuildRefused(f"the filter {self.name!r} is being rebuilt; try again later")
         bitmap, count = bytearray(self.bits // 8 + 1), 0
         try:
-            for part in _parts(keys):
+            for part in batched(keys, STEP):
                 count += len(part)
                 for key in part:
                     for position in self._positions(key):
                         bitmap[position >> 3] |= 128 >> (position & 7)
-                self._combiner.run([("EXPIRE", self._turn, REBUILD_LIMIT)])
+                self._client.call(lambda redis: redis.expire(self._turn, REBUILD_LIMIT))
             self._finish(token, bitmap)
         except BaseException:
             with suppress(RedisUnavailable):  # then it runs out by itself
-                self._combiner.run([_GIVE_UP.call([self._turn], token)])
+                self._run(self._give_up_script, [self._turn], [token])
             raise
         _warn_if_full(self.name, count, self.capacity)
         return count
 
     def _finish(self, token: str, bitmap: bytearray) -> None:
         names = [self._turn, self._next, self._part, self._key]
-        (is_done,) = self._combiner.run([_FINISH.call(names, token, bytes(bitmap), self.bits)])
-        if not is_done:
+        if not self._run(self._finish_script, names, [token, bytes(bitmap), self.bits]):
             message = "Redis has lost what was built, or it took too long; rebuild it again"
             raise RebuildRefused(f"the filter {self.name!r}: {message}")
 
-    def _addition(self, keys: Iterable[str]) -> Command:
-        positions = sorted({position for key in keys for position in self._positions(key)})
-        return _ADD.call([self._key, self._recent, self._next], *positions)
+    def _run(
+        self, script: Script, names: list[bytes], arguments: list[Any]
+    ) -> Any:  # noqa: ANN401  redis-py
+        return self._client.call(lambda redis: script(names, arguments, redis))
+
+    def _bits(self, keys: Iterable[str]) -> list[int]:
+        return sorted({position for key in keys for position in self._positions(key)})
 
     def _positions(self, key: str) -> list[int]:
         # Two halves of one hash stand for as many as are needed (Kirsch and Mitzenmacher, 2006).
@@ -238,7 +248,7 @@ class SharedBloom:
         self._distrust_until = self._clock() + GRACE
 
 
-_ADD = Script("""
+_ADD = """
 local has_next = redis.call('EXISTS', KEYS[3]) == 1
 for i = 1, #ARGV do
   redis.call('SETBIT', KEYS[1], ARGV[i], 1)
@@ -246,16 +256,16 @@ for i = 1, #ARGV do
   if has_next then redis.call('SETBIT', KEYS[3], ARGV[i], 1) end
 end
 return 1
-""")
-_BEGIN = Script("""
+"""
+_BEGIN = """
 if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'EX', ARGV[2]) then return 0 end
 -- What a rebuild that has failed has left there was added recently too.
 redis.call('BITOP', 'OR', KEYS[2], KEYS[2], KEYS[3])
 redis.call('DEL', KEYS[3])
 redis.call('SETBIT', KEYS[2], ARGV[3], 0)
 return 1
-""")
-_FINISH = Script("""
+"""
+_FINISH = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('EXISTS', KEYS[2]) == 0 then return 0 end
 redis.call('SET', KEYS[3], ARGV[2])
 redis.call('BITOP', 'OR', KEYS[2], KEYS[2], KEYS[3])
@@ -263,17 +273,11 @@ redis.call('SETBIT', KEYS[2], ARGV[3], 1)
 redis.call('RENAME', KEYS[2], KEYS[4])
 redis.call('DEL', KEYS[1], KEYS[3])
 return 1
-""")
-_GIVE_UP = Script("""
+"""
+_GIVE_UP = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1
-""")
-
-
-def _parts(keys: Iterable[str]) -> Iterator[list[str]]:
-    rest = iter(keys)
-    while part := list(islice(rest, STEP)):
-        yield part
+"""
 
 
 def _hash(key: str) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+
+from strongback.cache.storage import batched
 
 BATCH = 100
 """Values that are loaded by one query."""
@@ -28,8 +29,7 @@ class Warmer:
 
     def warm(self) -> Iterator[tuple[int, int]]:
         """Load everything; yields after each part how many keys and how many values it had."""
-        keys = iter(self.keys())
-        while batch := list(islice(keys, BATCH)):
+        for batch in batched(self.keys(), BATCH):
             yield len(batch), self.load(batch)
 
 

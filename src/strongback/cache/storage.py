@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
-from typing import Any, Final, Literal, NamedTuple, Protocol, runtime_checkable
+from itertools import islice
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
+
+T = TypeVar("T")
 
 
 class _Missing(Enum):
@@ -86,7 +89,7 @@ class SharedStorage(Storage, Protocol):
     def acquire_all(
         self, keys: Sequence[str], codec: Codec, seconds: float
     ) -> list[Item | Lease | Busy | Missing]:
-        """What is kept under each key, or else the lease to fill it, in one round trip.
+        """What is kept under each key, or else the lease to fill it: one key in one round trip.
 
         Args:
             keys: One or more.
@@ -103,15 +106,12 @@ class SharedStorage(Storage, Protocol):
         """Wait until the holder of the lease has filled the key, or take the lease over."""
         ...
 
-    def fill_all(
-        self, items: Mapping[str, tuple[Lease, Item]], codec: Codec, *, announce: bool = False
-    ) -> set[str]:
+    def fill_all(self, items: Mapping[str, tuple[Lease, Item]], codec: Codec) -> set[str]:
         """Keep what is still wanted: a key that was removed since its lease was taken is not.
 
         Args:
             items: What to keep, with the lease, or the token of the item that it replaces.
             codec: Of their values.
-            announce: Tell the other processes to forget what they hold.
 
         Returns:
             The keys that were filled.
@@ -151,3 +151,10 @@ class SharedStorage(Storage, Protocol):
     def await_channel(self) -> None:
         """Start listening in this process, unless that is done; wait a moment for it."""
         ...
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Cut items into lists of at most this size."""
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
+        yield batch

@@ -6,9 +6,11 @@ import time
 from typing import Any, cast
 
 from limits.storage import RedisStorage
+from redis import Redis
+from redis.exceptions import NoScriptError
 
 from strongback.rate_limit import Backoff, Quota, Rate
-from strongback.redis.client import RedisClient, ScriptMissing, Server
+from strongback.redis.client import RedisClient
 
 PREFIX = "limit:"
 """What every key in Redis begins with."""
@@ -84,7 +86,7 @@ class RedisWindows:
         """Whether the key was seen lately."""
         return bool(self._client.call(lambda server: server.exists(f"{PREFIX}{key}:seen")))
 
-    def _take(self, server: Server, key: str, rate: Rate) -> Quota:
+    def _take(self, server: Redis, key: str, rate: Rate) -> Quota:
         now = time.time()
         granted, window = self._run(server, key, rate, now)
         if not granted and window and float(window[0]) > now + rate.seconds:
@@ -96,14 +98,14 @@ class RedisWindows:
         reset = min(max(0.0, oldest + rate.seconds - now), rate.seconds)
         return Quota(bool(granted), max(0, rate.amount - count), reset)
 
-    def _run(self, server: Server, key: str, rate: Rate, now: float) -> list[Any]:
+    def _run(self, server: Redis, key: str, rate: Rate, now: float) -> list[Any]:
         acquire, read = self._scripts
         pipe = server.pipeline(transaction=False)
         pipe.evalsha(acquire.sha, 1, key, now, rate.amount, rate.seconds, 1)
         pipe.evalsha(read.sha, 1, key, now - rate.seconds, rate.amount)
         try:
             return pipe.execute()
-        except ScriptMissing:
+        except NoScriptError:
             for script in self._scripts:
                 server.script_load(script.script)
             return self._run(server, key, rate, now)

@@ -2,13 +2,17 @@
 
 from typing import TYPE_CHECKING
 
-from strongback.redis.error import RedisUnavailable
+from strongback.redis.error import RedisMisuse, RedisUnavailable
 
 if TYPE_CHECKING:
-    from strongback.redis.client import RedisClient
+    from strongback.redis.client import RedisClient, connect
 else:
     from strongback.extra import lazily
 
-    __getattr__ = lazily(__name__, {"RedisClient": "strongback.redis.client"}, extra="redis")
+    __getattr__ = lazily(
+        __name__,
+        {"RedisClient": "strongback.redis.client", "connect": "strongback.redis.client"},
+        extra="redis",
+    )
 
-__all__ = ["RedisClient", "RedisUnavailable"]
+__all__ = ["RedisClient", "RedisMisuse", "RedisUnavailable", "connect"]

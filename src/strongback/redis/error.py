@@ -1,7 +1,11 @@
-"""What a caller of Redis has to expect; known also where redis-py is not installed."""
+"""The errors of Redis; known also where redis-py is not installed."""
 
 from strongback.exceptions import StrongbackError
 
 
 class RedisUnavailable(StrongbackError):
     """Redis does not answer, or refuses to work; the cause says which."""
+
+
+class RedisMisuse(StrongbackError):
+    """A redis-py client has options that Strongback cannot work with; the message names them."""

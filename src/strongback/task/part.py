@@ -31,6 +31,7 @@ def register(app: Strongback, url_prefix: str) -> TaskRegistry:
     app.optional_checks["outbox"] = lambda: outbox_figures(outbox)
     app.gauges.append(lambda: outbox_gauges(outbox))
     if settings.celery_broker_url:
-        broker = redis.RedisClient(settings.celery_broker_url, connections=1)  # connects when asked
+        # Connects when it is asked.
+        broker = redis.RedisClient(redis.connect(settings.celery_broker_url, connections=1))
         app.doctor.append(Service("The broker of the tasks", "CELERY_BROKER_URL", broker.ping))
     return registry

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
-import redis
 
 from strongback.cache import LocalStorage, Manager, RedisStorage
-from strongback.redis.client import RedisClient
+from strongback.redis.client import RedisClient, connect
 from tests.support.cache import Clock, Process, Source
-from tests.support.port import free_port
-from tests.support.redis import RedisServer, run_redis
+from tests.support.redis import RedisServer
 
 
 @pytest.fixture
@@ -27,7 +24,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def client(redis_server: RedisServer) -> Iterator[RedisClient]:
-    client = RedisClient(redis_server.url, connections=12)
+    client = RedisClient(connect(redis_server.url, connections=12))
     yield client
     client.close()
 
@@ -58,18 +55,3 @@ def local_cache(clock: Clock) -> Manager:
     cache = Manager()
     cache.register_storage("local", LocalStorage(1000, clock=clock))
     return cache
-
-
-@pytest.fixture(scope="session")
-def cluster(starts_redis: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A cluster of one server, which owns all slots."""
-    # By default its bus listens 10,000 above the port, where there is not always one.
-    options = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
-    with run_redis(tmp_path_factory.mktemp("cluster"), *options) as server:
-        with redis.Redis.from_url(server.url) as client:
-            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-            deadline = time.monotonic() + 60
-            while b"cluster_state:ok" not in client.execute_command("CLUSTER", "INFO"):
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
-        yield server

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from strongback.cache import CacheMisuse, LocalBloom, Manager, RebuildRefused, SharedBloom
-from strongback.redis.client import RedisClient
+from strongback.redis.client import RedisClient, connect
 from strongback.redis.error import RedisUnavailable
 from tests.support.cache import Clock, Source, eventually, word_node
 from tests.support.redis import RedisServer
@@ -209,7 +209,7 @@ class TestEveryFilter:
 
 class TestSharedBloom:
     def test_processes_know_what_any_of_them_adds(self, redis_server: RedisServer) -> None:
-        clients = [RedisClient(redis_server.url, connections=4) for _ in range(2)]
+        clients = [RedisClient(connect(redis_server.url, connections=4)) for _ in range(2)]
         one, two = (SharedBloom(client, "test", capacity=100) for client in clients)
         one.rebuild([])
 

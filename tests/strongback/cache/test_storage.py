@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -16,39 +18,24 @@ from strongback.cache import (
 )
 from strongback.cache.serializer import adapter_of
 from strongback.cache.storage import BUSY, Lease, Storage
-from strongback.redis.client import RedisClient
+from strongback.redis.client import RedisClient, connect
 from tests.support.cache import eventually, start
 from tests.support.redis import RedisServer
 
 CODEC = JSONSerializer().codec(adapter_of(str))
-REDIS = [pytest.param("redis_server", id="redis"), "cluster"]
 
 
-@pytest.fixture
-def cluster_storage(request: pytest.FixtureRequest) -> Iterator[RedisStorage]:
-    cluster: RedisServer = request.getfixturevalue("cluster")
-    cluster.flush()
-    client = RedisClient(cluster.url, connections=8, is_cluster=True)
-    storage = RedisStorage(client)
-    yield storage
-    storage.close()
-    client.close()
-
-
-@pytest.fixture(params=["local", *REDIS])
+@pytest.fixture(params=["local", pytest.param("redis_server", id="redis")])
 def storage(request: pytest.FixtureRequest) -> Storage:
     if request.param == "local":
         return LocalStorage(1000)
-    name = "cluster_storage" if request.param == "cluster" else "remote"
-    storage: Storage = request.getfixturevalue(name)
+    storage: Storage = request.getfixturevalue("remote")
     return storage
 
 
-@pytest.fixture(params=REDIS)
-def shared(request: pytest.FixtureRequest) -> SharedStorage:
-    name = "cluster_storage" if request.param == "cluster" else "remote"
-    storage: SharedStorage = request.getfixturevalue(name)
-    return storage
+@pytest.fixture
+def shared(remote: RedisStorage) -> SharedStorage:
+    return remote
 
 
 def item(value: object, fresh: float = 60, kept: float | None = None) -> Item:
@@ -242,12 +229,32 @@ def read_with(storage: Storage, codec: object, key: str) -> object:
     return found.value if isinstance(found, Item) else found
 
 
+def test_redis_py_alone_serves_as_well_as_with_hiredis(redis_server: RedisServer) -> None:
+    code = f"""
+import sys
+sys.modules["hiredis"] = None
+from strongback.cache import JSONSerializer, Item, RedisStorage
+from strongback.cache.serializer import adapter_of
+from strongback.redis import connect
+storage = RedisStorage(connect({redis_server.url!r}, timeout=5))
+codec = JSONSerializer().codec(adapter_of(str))
+(lease,) = storage.acquire_all(["a"], codec, 10)
+assert storage.fill_all({{"a": (lease, Item("tea", 60, 60))}}, codec) == {{"a"}}
+print([item.value for item in storage.get_all(["a"], codec)])
+storage.close()
+"""
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert (done.stdout, done.stderr) == ("['tea']\n", "")
+
+
 class TestTwoProcesses:
     """Two storages on one Redis are what two processes have."""
 
     @pytest.fixture
     def pair(self, redis_server: RedisServer) -> Iterator[tuple[RedisStorage, RedisStorage]]:
-        clients = [RedisClient(redis_server.url, connections=8) for _ in range(2)]
+        clients = [RedisClient(connect(redis_server.url, connections=8)) for _ in range(2)]
         first, second = (RedisStorage(client) for client in clients)
         yield first, second
         for storage in (first, second):

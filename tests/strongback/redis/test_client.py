@@ -1,22 +1,29 @@
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
+from operator import methodcaller
+from typing import ClassVar
 
 import pytest
+from redis import BlockingConnectionPool, ConnectionPool, Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from structlog.testing import capture_logs
 
 from app.core.config import Settings
 from app.main import create_app
-from strongback.redis.client import TOLERATED_FAILURES, RedisClient
-from strongback.redis.error import RedisUnavailable
-from tests.support.cache import eventually
+from strongback.redis.client import TOLERATED_FAILURES, RedisClient, connect
+from strongback.redis.error import RedisMisuse, RedisUnavailable
+from tests.support.cache import eventually, start
 from tests.support.redis import PATIENCE, RedisServer
 
 
 @pytest.fixture
 def client(redis_server: RedisServer) -> Iterator[RedisClient]:
-    client = RedisClient(redis_server.url, connections=4)
+    client = RedisClient(connect(redis_server.url, connections=4))
     yield client
     client.close()
 
@@ -88,6 +95,113 @@ def test_answers_that_came_too_late_are_not_taken_for_later_ones(
         client.call(lambda server: server.get("key"))
 
     assert client.call(lambda server: server.echo("mine")) == b"mine"
+
+
+def test_connections_that_the_server_has_closed_are_replaced_unseen(
+    client: RedisClient, redis_server: RedisServer
+) -> None:
+    assert ask(client)
+    with Redis.from_url(redis_server.url) as other:
+        other.client_kill_filter(_type="normal", skipme=True)
+
+    assert [ask(client) for _ in range(TOLERATED_FAILURES)] == [True] * TOLERATED_FAILURES
+    assert client.is_available
+
+
+def test_more_threads_than_connections_wait_for_each_other(redis_server: RedisServer) -> None:
+    client = RedisClient(connect(redis_server.url, connections=2))
+    found: list[bool] = []
+
+    def work() -> None:
+        for number in range(20):
+            name = f"{threading.get_ident()}-{number}"
+            echo = methodcaller("echo", name)
+            found.append(client.call(echo) == name.encode())
+
+    threads = [start(work) for _ in range(16)]
+    for thread in threads:
+        thread.join()
+    client.close()
+
+    assert found == [True] * 16 * 20
+
+
+class Interrupted(Exception):
+    """Raised by a signal's handler, as Celery raises its soft time limit."""
+
+
+def _raise(*_: object) -> None:
+    raise Interrupted
+
+
+def test_a_response_that_a_signal_cut_off_is_not_taken_for_the_next_one(
+    client: RedisClient,
+) -> None:
+    before = signal.signal(signal.SIGALRM, _raise)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(Interrupted):
+            client.call(lambda server: server.blpop(["missing"], 0.15))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+    assert [client.call(lambda server: server.echo("a")) for _ in range(8)] == [b"a"] * 8
+
+
+class TestRefusal:
+    """A client that would hang or fail its callers is refused when it is handed over."""
+
+    BOUNDED: ClassVar = {"socket_timeout": 1, "socket_connect_timeout": 1, "timeout": 1}
+
+    def test_a_default_client_is_told_what_to_write(self) -> None:
+        with pytest.raises(RedisMisuse) as refusal:
+            RedisClient(Redis())
+
+        text = str(refusal.value)
+        assert "its pool raises an error" in text
+        assert "it retries" in text
+        assert "strongback.redis.connect(url)" in text
+
+    @pytest.mark.parametrize("name", ["socket_timeout", "socket_connect_timeout"])
+    def test_one_without_a_time_out(self, name: str) -> None:
+        options = {**self.BOUNDED, name: None}
+        pool = BlockingConnectionPool(retry=Retry(NoBackoff(), 0), **options)
+
+        with pytest.raises(RedisMisuse, match=f"it has no {name}"):
+            RedisClient(Redis.from_pool(pool))
+
+    def test_one_that_retries(self) -> None:
+        with pytest.raises(RedisMisuse, match="it retries"):
+            RedisClient(Redis.from_pool(BlockingConnectionPool(**self.BOUNDED)))
+
+    def test_a_pool_that_fails_instead_of_waiting(self) -> None:
+        pool = ConnectionPool(
+            socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0)
+        )
+
+        with pytest.raises(RedisMisuse, match="instead of waiting"):
+            RedisClient(Redis.from_pool(pool))
+
+    def test_a_pool_that_waits_without_end(self) -> None:
+        options = {**self.BOUNDED, "timeout": None}
+        pool = BlockingConnectionPool(retry=Retry(NoBackoff(), 0), **options)
+
+        with pytest.raises(RedisMisuse, match="without end"):
+            RedisClient(Redis.from_pool(pool))
+
+    def test_a_client_that_decodes(self) -> None:
+        with pytest.raises(RedisMisuse, match="decodes"):
+            RedisClient(connect("redis://127.0.0.1/0?decode_responses=true"))
+
+    def test_what_is_no_client(self) -> None:
+        with pytest.raises(RedisMisuse, match=r"no redis\.Redis"):
+            RedisClient("redis://127.0.0.1")  # type: ignore[arg-type]  # the mistake
+
+    def test_one_that_is_made_by_hand_as_the_message_says(self) -> None:
+        pool = BlockingConnectionPool(retry=Retry(NoBackoff(), 0), **self.BOUNDED)
+
+        RedisClient(Redis.from_pool(pool)).close()
 
 
 def test_one_failure_is_tolerated(client: RedisClient, redis_server: RedisServer) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from strongback.redis.client import RedisClient
+from strongback.redis.client import RedisClient, connect
 from strongback.redis.listener import SILENCE, RedisListener
 from tests.support.cache import eventually
 from tests.support.redis import RedisServer
@@ -31,7 +31,7 @@ class Log:
 
 @pytest.fixture
 def client(redis_server: RedisServer) -> Iterator[RedisClient]:
-    client = RedisClient(redis_server.url, connections=4)
+    client = RedisClient(connect(redis_server.url, connections=4))
     yield client
     client.close()
 

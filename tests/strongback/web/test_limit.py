@@ -13,7 +13,7 @@ from app.core.config import Settings
 from strongback.auth.principal import Principal
 from strongback.database import utc_now
 from strongback.exceptions import APIException, Unauthorized
-from strongback.redis.client import TOLERATED_FAILURES, RedisClient
+from strongback.redis.client import TOLERATED_FAILURES, RedisClient, connect
 from strongback.schema import Schema
 from strongback.web import APIBlueprint, account_name, client_address, init_limits, limited, public
 from strongback.web.app import HTTPApp
@@ -126,7 +126,7 @@ def authenticate(header: str) -> Principal:
 
 @pytest.fixture
 def shared(redis_server: RedisServer) -> Iterator[RedisClient]:
-    client = RedisClient(redis_server.url, connections=18)
+    client = RedisClient(connect(redis_server.url, connections=18))
     yield client
     client.close()
 

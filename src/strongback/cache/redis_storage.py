@@ -13,27 +13,30 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import compress
 from struct import Struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from strongback.cache.combiner import Combiner, Script
 from strongback.cache.error import require_text
-from strongback.cache.storage import BUSY, MISSING, Busy, Codec, Item, Lease, Missing
+from strongback.cache.storage import BUSY, MISSING, Busy, Codec, Item, Lease, Missing, batched
 from strongback.log.setup import get_logger
 from strongback.redis.client import RedisClient
 from strongback.redis.error import RedisUnavailable
 from strongback.redis.listener import RedisListener
-from strongback.redis.wire import Command
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from redis.commands.core import Script
 
 log = get_logger(__name__)
 
 POLL = 0.05
-"""Seconds after which somebody who waits for a lease looks again, should word not have come."""
+"""Seconds after which a waiter for a lease looks again, should word not have come."""
 MOST_PENDING = 10_000
 """Removals remembered while Redis is away; beyond that everything is removed on its return."""
 CHUNK = 1000
-"""Keys of one script: Lua unpacks a few thousand at most."""
+"""Keys of one script: the server does nothing else while it runs."""
 CHANNEL_WAIT = 0.5
 """Seconds that a process's first use waits for its channel to open."""
 
@@ -45,33 +48,51 @@ _MARK = 9
 """Length of a lease's mark: kind and token."""
 _REMOVED, _FILLED = b"x", b"f"
 
-_FILL = Script("""
-local held = redis.call('GETRANGE', KEYS[1], 0, 8)
-if string.sub(held, 2) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-if ARGV[5] ~= '' then redis.call('PUBLISH', ARGV[4], ARGV[5]) end
-if string.byte(held) == 87 then redis.call('PUBLISH', ARGV[4], ARGV[6]) end
-return 1
-""")
-_WAIT = Script("""
+# KEYS: names. ARGV: mark, milliseconds.
+_ACQUIRE = """
+local found = {}
+for i, key in ipairs(KEYS) do
+  found[i] = redis.call('SET', key, ARGV[1], 'NX', 'GET', 'PX', ARGV[2])
+end
+return found
+"""
+# KEYS: name. ARGV: mark, milliseconds.
+_WAIT = """
 if redis.call('GETRANGE', KEYS[1], 0, 0) == 'L' then redis.call('SETRANGE', KEYS[1], 0, 'W') end
 return redis.call('SET', KEYS[1], ARGV[1], 'NX', 'GET', 'PX', ARGV[2])
-""")
-_RELEASE = Script("""
-local held = redis.call('GETRANGE', KEYS[1], 0, 8)
-if string.sub(held, 2) ~= ARGV[1] or string.find('LW', string.sub(held, 1, 1)) == nil then
-  return 0
+"""
+# KEYS: names. ARGV: channel; for each key token, value, milliseconds, message to waiters.
+_FILL = """
+local filled = {}
+for i, key in ipairs(KEYS) do
+  local held, at = redis.call('GETRANGE', key, 0, 8), 4 * i - 2
+  filled[i] = 0
+  if string.sub(held, 2) == ARGV[at] then
+    redis.call('SET', key, ARGV[at + 1], 'PX', ARGV[at + 2])
+    if string.byte(held) == 87 then redis.call('PUBLISH', ARGV[1], ARGV[at + 3]) end
+    filled[i] = 1
+  end
 end
-redis.call('DEL', KEYS[1])
-if string.byte(held) == 87 then redis.call('PUBLISH', ARGV[2], ARGV[3]) end
-return 1
-""")
-# Before an MGET in the same round trip, which then finds the value, or whose the lease is. Values
-# do not pass through Lua, and where all are there this costs next to nothing.
-_LEASE_ALL = Script("""
-if redis.call('EXISTS', unpack(KEYS)) == #KEYS then return end
-for i = 1, #KEYS do redis.call('SET', KEYS[i], ARGV[1], 'NX', 'PX', ARGV[2]) end
-""")
+return filled
+"""
+# KEYS: names. ARGV: channel; for each key token, message to waiters.
+_RELEASE = """
+for i, key in ipairs(KEYS) do
+  local held = redis.call('GETRANGE', key, 0, 8)
+  local kind = string.sub(held, 1, 1)
+  if string.sub(held, 2) == ARGV[2 * i] and (kind == 'L' or kind == 'W') then
+    redis.call('DEL', key)
+    if kind == 'W' then redis.call('PUBLISH', ARGV[1], ARGV[2 * i + 1]) end
+  end
+end
+"""
+# KEYS: names. ARGV: channel; a message for each key.
+_REMOVE = """
+for i, key in ipairs(KEYS) do
+  redis.call('DEL', key)
+  redis.call('PUBLISH', ARGV[1], ARGV[i + 1])
+end
+"""
 
 
 class RedisStorage:
@@ -81,27 +102,33 @@ class RedisStorage:
     removed is removed on its return, before anything is read.
 
     Args:
-        client: The connection. Needs Redis 7.0 or later.
-        prefix: What the names of all its keys, and of its channel, begin with.
+        client: A redis-py client with time-outs, no retries and a pool that waits, as
+            `strongback.redis.connect` makes it; or a `RedisClient`, where the rest of the
+            application shares its circuit breaker. Needs Redis 7.0 or later.
+        prefix: Beginning of the names of all its keys, and of its channel.
+
+    Raises:
+        CacheMisuse: The prefix is empty.
+        RedisMisuse: The client would keep callers waiting; the message says what to write.
     """
 
-    def __init__(self, client: RedisClient, *, prefix: str = "cache:") -> None:
+    def __init__(self, client: Redis | RedisClient, *, prefix: str = "cache:") -> None:
         require_text("prefix", prefix)
-        self._client = client
+        self._client = RedisClient.of(client)
+        self._owns_client = self._client is not client
         self._prefix = prefix.encode()
         self._channel = f"{prefix}changes"
-        self._origin = secrets.token_bytes(8)
-        self._combiner = Combiner(client)
+        script = self._client.server.register_script
+        self._acquire, self._await = script(_ACQUIRE), script(_WAIT)
+        self._fill, self._give_back, self._delete = map(script, (_FILL, _RELEASE, _REMOVE))
         self._pending: set[str] = set()
-        self._unclaimed: set[tuple[str, bytes]] = set()
-        """Leases, by key and token, that Redis may have given without our hearing of it."""
-        self._pending_lock = threading.Lock()
+        self._unclaimed: dict[str, bytes] = {}
+        """Tokens of leases, by key, that Redis may have given without our hearing of it."""
         self._is_clear_pending = False
-        self._awaited: dict[str, threading.Event] = {}
         self._on_remove: Callable[[Sequence[str]], None] = lambda _: None
         self._on_gap: Callable[[], None] = lambda: None
         self._listener = RedisListener(
-            client,
+            self._client,
             [self._channel],
             on_message=self._hear,
             on_open=self._open,
@@ -111,13 +138,15 @@ class RedisStorage:
         self._unreadable: set[type[Exception]] = set()
         self.failures = 0
         """Operations that Redis did not answer, or was not asked for because it is away."""
+        self.reset_after_fork()
         _storages.add(self)
 
     # Reading
 
     def get_all(self, keys: Sequence[str], codec: Codec) -> list[Item | Missing]:
-        """What is kept under each key, in one round trip."""
-        answers = self._ask([("GET", self._name(key)) for key in keys])
+        """Return what is kept under each key, in one round trip."""
+        names = list(map(self._name, keys))
+        answers = self._ask(lambda redis: redis.mget(names))
         if answers is None:
             return [MISSING] * len(keys)
         found = self._read_all(answers, codec, b"")
@@ -126,40 +155,52 @@ class RedisStorage:
     def acquire_all(
         self, keys: Sequence[str], codec: Codec, seconds: float
     ) -> list[Item | Lease | Busy | Missing]:
-        """What is kept under each key, or else the lease to fill it, in one round trip."""
-        token = _token()
-        milliseconds = _milliseconds(seconds)
+        """Return what is kept under each key, or else the lease to fill it.
+
+        One key costs one round trip. Several cost one where all are there, and another one for the
+        leases of those that are not.
+        """
+        token, milliseconds = _token(), _milliseconds(seconds)
+        mark = _LEASE + token
+        if len(keys) == 1:
+            command = ("SET", self._name(keys[0]), mark, "NX", "GET", "PX", milliseconds)
+            # Its own `set` takes 3 µs more; told of GET, it hands through what Redis says.
+            answer = self._ask(
+                lambda redis: (redis.execute_command(*command, get=True),),  # type: ignore[no-untyped-call]  # redis-py
+                {keys[0]: token},
+            )
+            return [MISSING] if answer is None else [*self._read_all(answer, codec, token)]
         names = list(map(self._name, keys))
-        if len(keys) == 1 or self._client.is_cluster:
-            commands: list[Command] = [
-                ("SET", name, _LEASE + token, "NX", "GET", "PX", milliseconds) for name in names
-            ]
-        else:
-            parts = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
-            commands = []
-            for part in parts:
-                leases = _LEASE_ALL.call(part, _LEASE + token, milliseconds)
-                commands += [leases, ("MGET", *part)]
-        answers = self._ask(commands, leased=keys, token=token)
+        answers = self._ask(lambda redis: redis.mget(names))
         if answers is None:
             return [MISSING] * len(keys)
-        if commands[0][0] != "SET":
-            answers = [data for part in answers[1::2] for data in part]
-        return list(self._read_all(answers, codec, token))
+        absent = [place for place, data in enumerate(answers) if data is None]
+        for part in batched(absent, CHUNK):
+            leases = dict.fromkeys([keys[place] for place in part], token)
+            leased = self._run(
+                self._acquire, [names[place] for place in part], [mark, milliseconds], leases
+            )
+            if leased is None:
+                return [MISSING] * len(keys)
+            for place, data in zip(part, leased, strict=True):
+                answers[place] = data
+        return [*self._read_all(answers, codec, token)]
 
     def wait(self, key: str, codec: Codec, seconds: float) -> Item | Lease | Missing:
         """Wait until the holder of the lease has filled the key, or take the lease over."""
         token = _token()
-        command = _WAIT.call([self._name(key)], _LEASE + token, _milliseconds(seconds))
+        name, arguments = self._name(key), (_LEASE + token, _milliseconds(seconds))
         deadline = time.monotonic() + 2 * seconds
         word = self._awaited.setdefault(key, threading.Event())
         try:
             while time.monotonic() < deadline:
                 word.clear()
-                answers = self._ask([command], leased=[key], token=token)
-                if answers is None:
+                answer = self._ask(
+                    lambda redis: (self._await([name], arguments, redis),), {key: token}
+                )
+                if answer is None:
                     return MISSING
-                (found,) = self._read_all(answers, codec, token)
+                (found,) = self._read_all(answer, codec, token)
                 if not isinstance(found, Busy):
                     return found
                 word.wait(POLL)
@@ -168,53 +209,50 @@ class RedisStorage:
         return MISSING
 
     def claim_refresh(self, key: str, seconds: float) -> bool:
-        """Whether this process is the one to refresh an item that is still there."""
-        name = self._name(key) + b"!"
-        answers = self._ask([("SET", name, b"", "NX", "PX", _milliseconds(seconds))])
-        # Told of GET, the client hands through what Redis says: OK, or nothing.
-        return answers is None or answers[0] is not None
+        """Tell whether this process is the one to refresh an item that is still there."""
+        name, milliseconds = self._name(key) + b"!", _milliseconds(seconds)
+        answer = self._ask(lambda redis: (redis.set(name, b"", nx=True, px=milliseconds),))
+        return answer is None or bool(answer[0])
 
     # Writing
 
     def set_all(self, items: Mapping[str, Item], codec: Codec) -> None:
         """Keep these whatever is there, and tell the other processes."""
-        commands: list[Command] = []
-        for key, item in items.items():
-            data = self._write(item, codec)
-            commands.append(("SET", self._name(key), data, "PX", _milliseconds(item.kept)))
-            commands.append(self._announcement(key))
-        keys = list(items)
-        if self._ask(commands) is None:
-            self._owe(keys)
+        data = {key: self._write(item, codec) for key, item in items.items()}
 
-    def fill_all(
-        self, items: Mapping[str, tuple[Lease, Item]], codec: Codec, *, announce: bool = False
-    ) -> set[str]:
+        def write(redis: Redis) -> bool:
+            with redis.pipeline(transaction=False) as pipe:
+                for key, item in items.items():
+                    pipe.set(self._name(key), data[key], px=_milliseconds(item.kept))
+                    pipe.publish(self._channel, self._message(_REMOVED, key))
+                pipe.execute()
+            return True
+
+        if self._ask(write) is None:
+            self._owe(items)
+
+    def fill_all(self, items: Mapping[str, tuple[Lease, Item]], codec: Codec) -> set[str]:
         """Keep what is still wanted: a key that was removed since its lease was taken is not."""
-        commands = [
-            _FILL.call(
-                [self._name(key)],
-                lease.token,
-                self._write(item, codec),
-                _milliseconds(item.kept),
-                self._channel,
-                self._message(_REMOVED, key) if announce else b"",
-                self._message(_FILLED, key),
-            )
-            for key, (lease, item) in items.items()
-        ]
-        answers = self._ask(commands)
-        if answers is None:
-            return set(items)  # nothing is known against them
-        return {key for key, answer in zip(items, answers, strict=True) if answer}
+        filled: list[str] = []
+        for part in batched(items, CHUNK):
+            arguments: list[str | bytes | int] = [self._channel]
+            for key in part:
+                lease, item = items[key]
+                data, lifetime = self._write(item, codec), _milliseconds(item.kept)
+                arguments += (lease.token, data, lifetime, self._message(_FILLED, key))
+            answers = self._run(self._fill, list(map(self._name, part)), arguments)
+            # Without Redis nothing is known against them.
+            filled += part if answers is None else compress(part, answers)
+        return set(filled)
 
     def release(self, leases: Mapping[str, Lease]) -> None:
         """Give leases back unused, because loading has failed."""
-        self._ask([self._release(key, lease.token) for key, lease in leases.items()])
+        tokens = {key: lease.token for key, lease in leases.items()}
+        self._ask(lambda redis: self._release(redis, tokens))
 
     def remove(self, keys: Sequence[str]) -> bool:
         """Delete these, and tell the other processes; as soon as possible if that is not now."""
-        return self._do_or_owe(self._removals(keys), keys)
+        return self._do_or_owe(lambda redis: self._remove(redis, keys), keys)
 
     def clear(self) -> None:
         """Delete every key of this storage, and tell the other processes."""
@@ -225,11 +263,11 @@ class RedisStorage:
             self._is_clear_pending = True
 
     def count(self) -> int | None:
-        """How many keys it holds, leases included; looks at every key of the database."""
+        """Count the keys, leases included; looks at every key of the database."""
         pattern = _escape(self._prefix) + b"*"
         try:
             return self._client.call(
-                lambda server: sum(1 for _ in server.scan_iter(match=pattern, count=1000))
+                lambda redis: sum(1 for _ in redis.scan_iter(match=pattern, count=1000))
             )
         except RedisUnavailable:
             return None
@@ -238,7 +276,13 @@ class RedisStorage:
 
     def announce(self, keys: Sequence[str]) -> bool:
         """Tell the other processes to forget what they hold under these keys themselves."""
-        return self._do_or_owe([self._announcement(key) for key in keys], keys)
+
+        def publish(redis: Redis) -> bool:
+            for key in keys:
+                redis.publish(self._channel, self._message(_REMOVED, key))
+            return True
+
+        return self._do_or_owe(publish, keys)
 
     def listen(
         self, on_remove: Callable[[Sequence[str]], None], on_gap: Callable[[], None]
@@ -259,8 +303,10 @@ class RedisStorage:
             self._listener.opened.wait(max(0.0, self._patience - time.monotonic()))
 
     def close(self) -> None:
-        """Stop listening; the client stays open."""
+        """Stop listening; a `RedisClient` stays open."""
         self._listener.close()
+        if self._owns_client:
+            self._client.close()
 
     def _hear(self, message: bytes) -> None:
         kind, origin, key = message[:1], message[1:9], message[9:].decode("utf-8", "surrogatepass")
@@ -278,8 +324,8 @@ class RedisStorage:
 
     # Removals that Redis has not heard of
 
-    def _do_or_owe(self, commands: Sequence[Command], keys: Iterable[str]) -> bool:
-        if self._ask(commands) is not None:
+    def _do_or_owe(self, command: Callable[[Redis], bool], keys: Iterable[str]) -> bool:
+        if self._ask(command) is not None:
             return True
         self._owe(keys)
         return False
@@ -296,15 +342,14 @@ class RedisStorage:
         if not self._pending and not self._is_clear_pending and not self._unclaimed:
             return True
         with self._pending_lock:
-            keys, unclaimed = list(self._pending), list(self._unclaimed)
             try:
                 if self._is_clear_pending:
                     self._clear()
                     self._is_clear_pending = False
-                commands = self._removals(keys)
-                commands += [self._release(key, token) for key, token in unclaimed]
-                if commands:
-                    self._combiner.run(commands)
+                if self._pending:
+                    self._client.call(lambda redis: self._remove(redis, list(self._pending)))
+                if self._unclaimed:
+                    self._client.call(lambda redis: self._release(redis, self._unclaimed))
             except RedisUnavailable:
                 return False
             self._pending.clear()
@@ -312,57 +357,61 @@ class RedisStorage:
         return True
 
     def _clear(self) -> None:
-        def delete(server: Any) -> None:  # noqa: ANN401  redis-py's client
-            batch: list[bytes] = []
-            for name in server.scan_iter(match=_escape(self._prefix) + b"*", count=1000):
-                batch.append(name)
-                if len(batch) >= 1000:  # noqa: PLR2004  as many as SCAN hands out
-                    server.unlink(*batch)
-                    batch.clear()
-            if batch:
-                server.unlink(*batch)
-            server.publish(self._channel, self._message(_REMOVED, ""))
+        def delete(redis: Redis) -> None:
+            names = redis.scan_iter(match=_escape(self._prefix) + b"*", count=CHUNK)
+            for part in batched(names, CHUNK):
+                redis.unlink(*part)
+            redis.publish(self._channel, self._message(_REMOVED, ""))
 
         self._client.call(delete)
 
     # Redis
 
     def _ask(
-        self, commands: Sequence[Command], *, leased: Iterable[str] = (), token: bytes = b""
-    ) -> list[Any] | None:
-        """The answers; None where Redis does not answer, or removals are due first and fail.
+        self, command: Callable[[Redis], Any], leases: Mapping[str, bytes] | None = None
+    ) -> Any:  # noqa: ANN401  as redis-py
+        """Run a command; None where Redis does not answer, or removals are due first and fail.
 
         Args:
-            commands: To be run in this order.
-            leased: Keys of which the commands take the lease.
-            token: Of these leases.
+            command: Takes the redis-py client.
+            leases: Tokens, by key, of the leases that the command takes.
         """
         is_due = self._pending or self._is_clear_pending or self._unclaimed
         if is_due and not self._settle():
             self.failures += 1
             return None
         try:
-            return self._combiner.run(commands)
+            return self._client.call(command)
         except RedisUnavailable as error:
             self.failures += 1
-            if leased and error.__cause__ is not None:
+            if leases and error.__cause__ is not None:
                 # A server that was only slow may still hand out leases that nobody knows of.
                 with self._pending_lock:
                     if len(self._unclaimed) < MOST_PENDING:  # others end by themselves
-                        self._unclaimed.update((key, token) for key in leased)
+                        self._unclaimed.update(leases)
             return None
 
-    def _removals(self, keys: Iterable[str]) -> list[Command]:
-        commands: list[Command] = []
-        for key in keys:
-            commands += [("DEL", self._name(key)), self._announcement(key)]
-        return commands
+    def _run(
+        self,
+        script: Script,
+        names: Sequence[bytes],
+        arguments: Sequence[str | bytes | int],
+        leases: Mapping[str, bytes] | None = None,
+    ) -> Any:  # noqa: ANN401  as redis-py
+        return self._ask(lambda redis: script(names, arguments, redis), leases)
 
-    def _release(self, key: str, token: bytes) -> Command:
-        return _RELEASE.call([self._name(key)], token, self._channel, self._message(_FILLED, key))
+    def _remove(self, redis: Redis, keys: Sequence[str]) -> bool:
+        for part in batched(keys, CHUNK):
+            messages = [self._message(_REMOVED, key) for key in part]
+            self._delete(list(map(self._name, part)), [self._channel, *messages], redis)
+        return True
 
-    def _announcement(self, key: str) -> Command:
-        return ("PUBLISH", self._channel, self._message(_REMOVED, key))
+    def _release(self, redis: Redis, tokens: Mapping[str, bytes]) -> None:
+        for part in batched(tokens.items(), CHUNK):
+            arguments: list[str | bytes] = [self._channel]
+            for key, token in part:
+                arguments += (token, self._message(_FILLED, key))
+            self._give_back([self._name(key) for key, _ in part], arguments, redis)
 
     def _message(self, kind: bytes, key: str) -> bytes:
         return kind + self._origin + key.encode("utf-8", "surrogatepass")
@@ -381,11 +430,11 @@ class RedisStorage:
     def _read_all(
         self, answers: Sequence[bytes | None], codec: Codec, mark: bytes
     ) -> list[Item | Lease | Busy]:
-        """What the answers are: items, and leases on what is not there.
+        """Read responses of Redis: items, and leases on what is not there.
 
         Args:
-            answers: Of Redis.
-            codec: Of the values.
+            answers: Values or marks of leases.
+            codec: Decodes the values.
             mark: The caller's own token.
         """
         now, lease, decode, size = time.time(), Lease(mark), codec.decode, _HEAD.size
@@ -416,11 +465,10 @@ class RedisStorage:
             log.warning("cache_value_unreadable", error=repr(error))
 
     def reset_after_fork(self) -> None:
-        """Leave threads and connections of the parent process behind."""
+        """Leave the parent's threads behind; also sets up the first state."""
         self._origin = secrets.token_bytes(8)
-        self._combiner.reset()
         self._pending_lock = threading.Lock()
-        self._awaited = {}
+        self._awaited: dict[str, threading.Event] = {}
         self._listener.forget_parent()
 
 
