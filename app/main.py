@@ -5,8 +5,6 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import cast
 
-import click
-
 from app import article, comment, demo, notification, user
 from app.article.node import ArticlePages
 from app.article.removal import ArticleRemoval
@@ -17,7 +15,6 @@ from app.notification.service import Articles
 from app.user.follow import FollowService
 from strongback import search, sms, task
 from strongback.app import Strongback
-from strongback.exceptions import ConfigurationError
 
 TITLE = "Strongback"
 
@@ -31,16 +28,7 @@ def create_app(settings: Settings | None = None) -> Strongback:
     Raises:
         ConfigurationError: A setting is missing or wrong.
     """
-    try:
-        return _build(settings or load_settings())
-    except ConfigurationError as error:
-        if click.get_current_context(silent=True) is None:
-            raise
-        # Under the `flask` command a person reads this: one line, no traceback.
-        raise click.ClickException(str(error)) from None
-
-
-def _build(settings: Settings) -> Strongback:
+    settings = settings or load_settings()
     app = Strongback(__name__, settings, title=TITLE, version=version("strongback"), roles=ROLES)
     task.register(app, API)
     search.register(app)

@@ -26,7 +26,7 @@ from app.article.view_count import ViewCounter
 from app.core.permission import Permission
 from strongback.auth.principal import Principal
 from strongback.schema import Page, RequestForm
-from strongback.task.view import TaskOut, task_out
+from strongback.task.view import JobOut, job_out
 from strongback.web import (
     APIBlueprint,
     IfMatch,
@@ -89,11 +89,11 @@ def create_article(body: ArticleIn, principal: Principal) -> tuple[Article, int,
     return article, 201, tag_headers(article) | {"Location": _address(article)}
 
 
-@api.post("/import", responses={202: TaskOut})
+@api.post("/import", responses={202: JobOut})
 @needs(Permission.ARTICLE_WRITE)
 @limited("20/hour", by=principal_key, fail="process")
 @idempotent
-def import_articles(form: ArchiveForm, principal: Principal) -> tuple[TaskOut, int, dict[str, str]]:
+def import_articles(form: ArchiveForm, principal: Principal) -> tuple[JobOut, int, dict[str, str]]:
     """Import a zip of Markdown: what changed, as one's own articles.
 
     An archive that cannot be unpacked is refused at once; the task's result names the files that
@@ -108,7 +108,7 @@ def import_articles(form: ArchiveForm, principal: Principal) -> tuple[TaskOut, i
         locale=locale,
     )
     return (
-        task_out(record, locale),
+        job_out(record, locale),
         202,
         {"Location": f"/api/v1/tasks/{record.id}"},
     )

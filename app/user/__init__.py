@@ -9,8 +9,8 @@ from app.user.follow import FollowService
 from app.user.model import User
 from app.user.node import UserNode, UserPages
 from app.user.service import UserService
+from strongback import oauth
 from strongback.app import Strongback
-from strongback.oauth.part import register as register_oauth
 from strongback.sms import SmsCodes
 
 
@@ -19,7 +19,7 @@ def register(app: Strongback) -> UserService:
     users, pages = UserService(app.database, app.title), UserPages(app.database, app.cache)
     pages.watch(app.changes)
     app.filter_unknown("user", UserNode, User, lambda user: user.username, pages.all_names)
-    sessions = register_oauth(app, users, API, look_up=pages.account)
+    sessions = oauth.register(app, users, API, look_up=pages.account)
     codes = app.services.find(SmsCodes)
     accounts = AccountService(app.database, users, sessions, codes)
     app.provide(users, pages, accounts, FollowService(app.database, users))

@@ -31,13 +31,18 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
+from click import ClickException
+
 
 class StrongbackError(Exception):
     """Root of every error that this code base raises on purpose."""
 
 
-class ConfigurationError(StrongbackError):
-    """A setting is missing or wrong; the message names the variable and the remedy."""
+class ConfigurationError(StrongbackError, ClickException):
+    """A setting is missing or wrong; the message names the variable and the remedy.
+
+    A person who runs a command of `flask` reads this message alone, without a traceback.
+    """
 
 
 class FieldError(TypedDict):

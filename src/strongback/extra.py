@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 
-from strongback.exceptions import ConfigurationError
-
 PACKAGES: Mapping[str, tuple[str, ...]] = {
     "mysql": ("pymysql",),
     "mysqlclient": ("MySQLdb",),
@@ -48,6 +46,8 @@ def require_extra(extra: str, part: str) -> None:
         ConfigurationError: It is not installed; the message is one line, with the command.
     """
     if line := missing_extra(extra, part):
+        from strongback.exceptions import ConfigurationError  # noqa: PLC0415  click is not free
+
         raise ConfigurationError(line)
 
 

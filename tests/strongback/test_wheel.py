@@ -18,6 +18,7 @@ import time
 import venv
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import distribution, version
 from pathlib import Path
 
@@ -39,22 +40,20 @@ pdm.backend.build_wheel(sys.argv[1])
 pdm.backend.build_sdist(sys.argv[1])
 """
 BOOKS = """
-from pydantic import Field
 from sqlalchemy.orm import Mapped
 from strongback import Settings, Strongback, load_settings
 from strongback.database import Base, Database, Identified
-from strongback.schema import Schema
+from strongback.schema import RequestBody
 from strongback.web import APIBlueprint, inject, public
 
 class Book(Identified, Base):
     __tablename__ = "book"
     title: Mapped[str]
 
-class BookIn(Schema):
-    title: str = Field(min_length=2)
+class BookIn(RequestBody):
+    title: str
 
-api = APIBlueprint("book", __name__, url_prefix="/books")
-database = inject(Database)
+api, database = APIBlueprint("book", __name__, url_prefix="/books"), inject(Database)
 
 @api.post("")
 @public
@@ -65,10 +64,72 @@ def add_book(body: BookIn):
 
 def create_app():
     app = Strongback(__name__, load_settings(Settings), title="Books")
-    Book.metadata.create_all(app.database.engine, [Book.__table__])
     app.register_api(api)
     return app.checked()
 """
+"""About the least that there is: a route and a model."""
+TO_DO = """
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+from strongback import Settings, Strongback, load_settings, oauth, search, sms, task
+from strongback.auth.account import Account
+from strongback.auth.permission import Permission
+from strongback.database import Base, Database, Identified
+from strongback.schema import RequestBody, Schema
+from strongback.task.permission import TaskPermission
+from strongback.web import APIBlueprint, inject, needs
+
+class ToDoPermission(Permission):
+    WRITE = ("task:write", "Write down what is to do.")
+
+EVERYTHING = frozenset((*ToDoPermission, *TaskPermission))
+ADA = Account(1, "ada", EVERYTHING, disabled=False, password_changed_at=None)
+
+class Owner:
+    def account(self, user_id, *, lock=False):
+        return ADA if user_id == ADA.id else None
+
+    def check_password(self, username, password):
+        return ADA if (username, password) == ("ada", "steep it slowly") else None
+
+    def account_of_phone(self, phone):
+        return None
+
+class Task(Identified, Base):
+    __tablename__ = "task"
+    title: Mapped[str] = mapped_column(String(200))
+    done: Mapped[bool] = mapped_column(default=False)
+
+class TaskIn(RequestBody):
+    title: str
+
+class TaskOut(Schema):
+    id: int
+    title: str
+    done: bool
+
+api = APIBlueprint("tasks", __name__, url_prefix="/api/v1/tasks")
+database = inject(Database)
+
+@api.post("", responses={201: TaskOut})
+@needs(ToDoPermission.WRITE)
+def add_task(body: TaskIn):
+    added = Task(title=body.title)
+    database.transact(lambda session: session.add(added))
+    return added, 201
+
+def create_app():
+    roles = {"owner": EVERYTHING}
+    app = Strongback(__name__, load_settings(Settings), title="To do", roles=roles)
+    task.register(app, "/api/v1/background")
+    search.register(app)
+    sms.register(app, "/api/v1")
+    oauth.register(app, Owner(), "/api/v1")
+    app.register_api(api)
+    return app.checked()
+"""
+"""An application that has tasks itself: a table, routes, a schema and a permission of that name."""
+TO_DO_EXTRAS = {"celery", "search", "sms"}
 
 
 @pytest.fixture(scope="module")
@@ -89,25 +150,30 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def python(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of an environment in which the wheel is installed without an extra."""
-    folder = tmp_path_factory.mktemp("environment")
+    return install(built, tmp_path_factory.mktemp("environment"), set())
+
+
+def install(built: Path, folder: Path, extras: set[str]) -> Path:
+    """Install the wheel with extras into an environment of its own; returns its interpreter."""
     venv.create(folder, symlinks=True)
     minor = f"python{sys.version_info.major}.{sys.version_info.minor}"
     packages = folder / "lib" / minor / "site-packages"
     (wheel,) = built.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(packages)  # noqa: S202  built here
-    for name in sorted(_closure(wheel)):
+    for name in sorted(_closure(wheel, extras)):
         _copy(name, packages)
     return folder / "bin" / "python"
 
 
-def _closure(wheel: Path) -> set[str]:
-    """The distributions that the wheel's requirements bring, without extras."""
+def _closure(wheel: Path, extras: set[str]) -> set[str]:
+    """The distributions that the wheel's requirements bring, with those of the extras."""
     with zipfile.ZipFile(wheel) as archive:
         name = next(name for name in archive.namelist() if name.endswith("/METADATA"))
         lines = archive.read(name).decode().partition("\n\n")[0].splitlines()
     head = "Requires-Dist: "
-    waiting = [(line.removeprefix(head), "") for line in lines if line.startswith(head)]
+    wanted = [line.removeprefix(head) for line in lines if line.startswith(head)]
+    waiting = [(line, extra) for line in wanted for extra in {"", *extras}]
     found: set[tuple[str, str]] = set()
     while waiting:
         text, extra = waiting.pop()
@@ -249,20 +315,26 @@ def test_a_part_without_its_extra_is_refused_in_one_line(python, code, extra):
     assert error.endswith(f'not installed: pip install "strongback[{extra}]"')
 
 
-# A small application
+# Applications
 
 
-@pytest.fixture(scope="module")
-def books(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """The address of an application that is served, and the file with its log."""
-    folder, port = tmp_path_factory.mktemp("books"), free_port()
-    (folder / "books.py").write_text(BOOKS)
-    log = folder / "log"
+@contextmanager
+def serving(python: Path, folder: Path, name: str, code: str) -> Iterator[tuple[str, Path]]:
+    """Migrate and serve an application; yields its address and the file with its log."""
+    factory, port, log = f"{name}:create_app", free_port(), folder / "log"
+    (folder / f"{name}.py").write_text(code)
+    variables = {"PATH": os.defpath, "WEB_PORT": str(port), "LOG_FORMAT": "json"}
+    for command in (["upgrade"], ["revision", "Create tables"], ["upgrade"]):
+        flask = [str(python), "-m", "flask", "--app", factory, "db", *command]
+        done = subprocess.run(
+            flask, cwd=folder, env=variables, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
     with log.open("w") as stream:
         server = subprocess.Popen(
-            [python, "-m", "strongback.server.serve", "books:create_app"],
+            [python, "-m", "strongback.server.serve", factory],
             cwd=folder,
-            env={"PATH": os.defpath, "WEB_PORT": str(port), "LOG_FORMAT": "json"},
+            env=variables,
             stdout=stream,
             stderr=stream,
         )
@@ -272,6 +344,13 @@ def books(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(60)
+
+
+@pytest.fixture(scope="module")
+def books(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A small application that is served."""
+    with serving(python, tmp_path_factory.mktemp("books"), "books", BOOKS) as served:
+        yield served
 
 
 def _await(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
@@ -299,7 +378,7 @@ def test_an_application_serves_its_document(books):
 
 def test_an_application_validates(books):
     address, _ = books
-    answer = httpx.post(f"{address}/books", json={"title": "a"}, headers={"Accept-Language": "zh"})
+    answer = httpx.post(f"{address}/books", json={"name": "a"}, headers={"Accept-Language": "zh"})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "body.title"
     assert answer.json()["message"].startswith("请求")
@@ -311,3 +390,31 @@ def test_an_application_stores_and_logs(books):
     assert (answer.status_code, answer.json()) == (201, {"id": 1, "title": "Emma"})
     events = [json.loads(line) for line in log.read_text().splitlines() if '"r-1"' in line]
     assert [(each["path"], each["status"]) for each in events] == [("/books", 201)]
+
+
+def test_a_wrong_setting_ends_a_command_in_one_line(python, tmp_path):
+    (tmp_path / "books.py").write_text(BOOKS)
+    flask = [str(python), "-m", "flask", "--app", "books:create_app", "db", "upgrade"]
+    done = subprocess.run(
+        flask, cwd=tmp_path, env={"WEB_PORT": "x"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: WEB_PORT: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_application_may_have_tasks_beside_those_of_the_framework(built, tmp_path):
+    """Its table, routes, schema and permission have names that the framework leaves to it."""
+    environment = install(built, tmp_path / "environment", TO_DO_EXTRAS)
+    with serving(environment, tmp_path, "todo", TO_DO) as (address, _):
+        with httpx.Client(base_url=f"{address}/api/v1", timeout=30) as client:
+            form = {"grant_type": "password", "username": "ada", "password": "steep it slowly"}
+            token = client.post("/auth/token", data=form).json()["access_token"]
+            client.headers["Authorization"] = f"Bearer {token}"
+            added = client.post("/tasks", json={"title": "Buy tea"})
+            expected = {"id": 1, "title": "Buy tea", "done": False}
+            assert (added.status_code, added.json()) == (201, expected)
+            assert client.get("/background/tasks/none").json()["error_code"] == 10040
+        schemas = httpx.get(f"{address}/openapi.json").json()["components"]["schemas"]
+        assert set(schemas["TaskOut"]["properties"]) == {"id", "title", "done"}
+        assert "JobOut" in schemas

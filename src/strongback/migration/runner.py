@@ -110,10 +110,14 @@ class Migrations(Alembic):
         """Write what has changed in the models as revisions, one for each branch.
 
         Raises:
-            MigrationError: Nothing has changed, or more was said than the branch.
+            MigrationError: Nothing has changed, more was said than the branch, or the database
+                lacks revisions that are there already.
         """
         if splice or label or path or tuple(util.to_tuple(parent)) != ("head",):
             msg = "A revision follows the last one of its branch and stands beside it: say -b alone"
+            raise MigrationError(msg)
+        if lacking := self.pending():
+            msg = f"The database lacks {', '.join(lacking)}. Run first: flask db upgrade"
             raise MigrationError(msg)
         named = None if branch == UNNAMED else branch
         self.writing = Writing(self.script_directory, self.folder, named, empty)
@@ -157,6 +161,12 @@ class Migrations(Alembic):
         """Return the revisions that the database has and this code knows."""
         known, _ = self._tell_apart(self.migration_context.get_current_heads())
         return self.script_directory.get_revisions(known)
+
+    def pending(self) -> list[str]:
+        """Return the revisions that the database lacks, the next one first."""
+        with self.database.latest() as session:
+            applied = applied_revisions(session.connection())
+        return self.lacking(applied)
 
     def lacking(self, applied: Iterable[str]) -> list[str]:
         """Return the revisions beyond those that are applied, the next one first."""
@@ -250,10 +260,7 @@ def pending(app: Flask) -> list[str]:
         MigrationError: The database is of the first edition.
     """
     with app.app_context():
-        migrations = _migrations(app)
-        with migrations.database.latest() as session:
-            applied = applied_revisions(session.connection())
-        return migrations.lacking(applied)
+        return _migrations(app).pending()
 
 
 def _migrations(app: Flask) -> Migrations:

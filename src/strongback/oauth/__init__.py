@@ -1,4 +1,4 @@
-"""The OAuth 2 server, free of any web framework.
+"""The OAuth 2 server, and the part that serves it; the server is free of any web framework.
 
 A further way to sign in is one class, as `SmsCodeGrant` is:
 
@@ -14,8 +14,9 @@ A further way to sign in is one class, as `SmsCodeGrant` is:
 """
 
 from strongback.oauth.grant import SignIn
+from strongback.oauth.part import register
 from strongback.oauth.request import FIRST_PARTY
 from strongback.oauth.server import OAuthServer
 from strongback.oauth.sms import SmsCodeGrant
 
-__all__ = ["FIRST_PARTY", "OAuthServer", "SignIn", "SmsCodeGrant"]
+__all__ = ["FIRST_PARTY", "OAuthServer", "SignIn", "SmsCodeGrant", "register"]

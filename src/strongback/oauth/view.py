@@ -14,7 +14,8 @@ from strongback.auth.authenticator import Authenticator
 from strongback.auth.exceptions import NO_STORE, InvalidClient, InvalidGrant, InvalidRequest
 from strongback.auth.session.service import Device
 from strongback.exceptions import UnsupportedMediaType, ValidationFailed
-from strongback.oauth import FIRST_PARTY, OAuthServer
+from strongback.oauth.request import FIRST_PARTY
+from strongback.oauth.server import OAuthServer
 from strongback.schema import RequestForm, Schema
 from strongback.web.bearer import bearer
 from strongback.web.blueprint import APIBlueprint
@@ -23,8 +24,8 @@ from strongback.web.injection import inject
 from strongback.web.limit import account_name, client_address, guess_limited, limited, welcome
 from strongback.web.request import Request, current_request
 
-api = APIBlueprint("auth", __name__, url_prefix="/auth")
-well_known = APIBlueprint("metadata", __name__, url_prefix="/.well-known")
+api = APIBlueprint("sb_auth", __name__, url_prefix="/auth", tag="auth")
+well_known = APIBlueprint("sb_metadata", __name__, url_prefix="/.well-known", tag="metadata")
 server = inject(OAuthServer)
 
 Value = Annotated[str, Field(max_length=4096)]
@@ -151,8 +152,8 @@ def read_metadata() -> dict[str, Any]:
     issuer = server.tokens.issuer
     return {
         "issuer": issuer,
-        "token_endpoint": issuer + url_for("auth.issue_token"),
-        "revocation_endpoint": issuer + url_for("auth.revoke_token"),
+        "token_endpoint": issuer + url_for(f"{api.name}.issue_token"),
+        "revocation_endpoint": issuer + url_for(f"{api.name}.revoke_token"),
         "scopes_supported": list(server.scopes),
         "grant_types_supported": server.grant_types,
         "response_types_supported": [],

@@ -17,7 +17,7 @@ from strongback.web.limit import client_address, limited, network_of
 from strongback.web.request import current_request
 
 # Not the OAuth server's blueprint: this one's errors are those of everybody else.
-api = APIBlueprint("sms", __name__, url_prefix="/api/v1/auth")
+api = APIBlueprint("sb_sms", __name__, url_prefix="/auth", tag="sms")
 codes = inject(SmsCodes)
 sessions = inject(SessionService)
 

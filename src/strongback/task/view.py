@@ -20,7 +20,7 @@ from strongback.web.metrics import Gauge
 from strongback.web.request import current_request
 from strongback.web.translation import translate
 
-api = APIBlueprint("tasks", __name__, url_prefix="/tasks")
+api = APIBlueprint("sb_task", __name__, url_prefix="/tasks", tag="tasks")
 jobs = inject(Jobs)
 log = get_logger(__name__)
 
@@ -32,7 +32,7 @@ class TaskPath(RequestPath):
     """Its number, as the answer that started it gave."""
 
 
-class Progress(Schema):
+class JobProgress(Schema):
     """How far a task is."""
 
     done: int
@@ -43,7 +43,7 @@ class Progress(Schema):
     """What is being done."""
 
 
-class TaskError(Schema):
+class JobError(Schema):
     """Why a task has failed, or its last attempt did."""
 
     type: str
@@ -52,7 +52,7 @@ class TaskError(Schema):
     """What happened."""
 
 
-class TaskOut(Schema):
+class JobOut(Schema):
     """A task that somebody started."""
 
     id: str
@@ -61,11 +61,11 @@ class TaskOut(Schema):
     """What it does, such as `article:import`."""
     state: JobState
     """How it stands."""
-    progress: Progress
+    progress: JobProgress
     """How far it is."""
     result: Any
     """What it has achieved; null until it has succeeded."""
-    error: TaskError | None
+    error: JobError | None
     """Why it has failed, or its last attempt did."""
     created_at: Timestamp
     """When it was started."""
@@ -75,10 +75,10 @@ class TaskOut(Schema):
     """When it ended, whichever way."""
 
 
-def task_out(record: TaskRecord, locale: str) -> TaskOut:
+def job_out(record: TaskRecord, locale: str) -> JobOut:
     """A task as its owner sees it, in the language asked for."""
     error = record.error
-    return TaskOut.model_validate(
+    return JobOut.model_validate(
         {
             "error": error and error | {"message": translate(error["message"], locale)},
             "progress": {
@@ -88,18 +88,18 @@ def task_out(record: TaskRecord, locale: str) -> TaskOut:
             },
             **{
                 name: getattr(record, name)
-                for name in TaskOut.model_fields
+                for name in JobOut.model_fields
                 if name not in ("progress", "error")
             },
         }
     )
 
 
-@api.get("/<id>", responses={200: TaskOut})
+@api.get("/<id>", responses={200: JobOut})
 @needs(TaskPermission.READ)
-def read_task(path: TaskPath, principal: Principal) -> TaskOut:
+def read_task(path: TaskPath, principal: Principal) -> JobOut:
     """See how far a task of one's own is; administrators see everybody's."""
-    return task_out(jobs.get(path.id, _whose(principal)), current_request().locale)
+    return job_out(jobs.get(path.id, _whose(principal)), current_request().locale)
 
 
 @api.delete("/<id>", responses={204: None})

@@ -38,17 +38,20 @@ class APIBlueprint(OpenAPIBlueprint):
     """The routes of one slice.
 
     Args:
-        name: The slice's name, which is also its tag in the document.
+        name: Name of the slice. The framework's begin with `sb_`.
         import_name: `__name__` of the module.
         url_prefix: Where the routes begin.
+        tag: The routes' tag in the document; the name when left out.
     """
 
-    def __init__(self, name: str, import_name: str, *, url_prefix: str) -> None:
+    def __init__(
+        self, name: str, import_name: str, *, url_prefix: str, tag: str | None = None
+    ) -> None:
         super().__init__(
             name,
             import_name,
             url_prefix=url_prefix,
-            abp_tags=[{"name": name}],
+            abp_tags=[{"name": tag or name}],
             operation_id_callback=name_operation,
         )
         self.operations: list[View] = []

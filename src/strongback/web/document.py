@@ -68,7 +68,7 @@ _LIST_HEADERS: dict[str, Any] = {
 }
 SECURITY_SCHEME = "oauth2"
 """The name that operations refer to."""
-TOKEN_ENDPOINT = "auth.issue_token"  # noqa: S105  a name
+TOKEN_ENDPOINT = "sb_auth.issue_token"  # noqa: S105  a name
 """The view that the page's Authorize button sends names and passwords to."""
 _METHODS = ("get", "post", "put", "patch", "delete")
 

@@ -61,7 +61,7 @@ def init_health(
         optional: What is reported too, but can be done without: if it counted, every process would
             be taken out of service at once for the loss of something that each survives.
     """
-    api = APIBlueprint("operations", __name__, url_prefix="")
+    api = APIBlueprint("sb_operations", __name__, url_prefix="", tag="operations")
 
     @api.get("/livez", responses={200: Liveness})
     @public

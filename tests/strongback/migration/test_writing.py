@@ -131,6 +131,13 @@ def test_nothing_changed_is_nothing_written(todo):
     assert list(todo.versions.iterdir()) == []
 
 
+def test_nothing_is_written_for_a_database_that_lacks_revisions(todo):
+    todo.declare_task()
+    (path,) = todo.write()
+    with pytest.raises(MigrationError, match=rf"lacks {path.stem.partition('_')[0]}.*db upgrade"):
+        todo.write()
+
+
 def test_an_empty_revision_belongs_to_the_branch_that_is_named(todo):
     (path,) = todo.write("work", empty=True)
     assert path.parent == todo.versions
