@@ -25,7 +25,7 @@ from tests.support.worker import World
 VISIBILITY = 4
 """Seconds; just above the limit of the slowest task."""
 SCENARIOS = ("worker-kill", "worker-stop", "web-kill", "broker-stop", "broker-freeze")
-CATCH_UP, WRITE, REDELIVERY = 10, 0.5, VISIBILITY + 3
+CATCH_UP, WRITE, REDELIVERY = 20, 0.5, VISIBILITY + 3
 
 
 @click.command("task")

@@ -298,6 +298,14 @@ def test_a_variable_without_its_extra_is_refused_in_one_line(python, variable, v
     assert error.endswith(f'not installed: pip install "strongback[{extra}]"')
 
 
+WITH_A_BROKER = """
+from strongback.task.process import TaskProcess
+from strongback.task.work import Work
+broker = settings.model_copy(update={"celery_broker_url": "redis://127.0.0.1"})
+TaskProcess(Work(broker, None, None, None, None), None)
+"""
+
+
 @pytest.mark.parametrize(
     "code, extra",
     [
@@ -305,7 +313,7 @@ def test_a_variable_without_its_extra_is_refused_in_one_line(python, variable, v
         ("from strongback.redis import RedisClient", "redis"),
         ("from strongback.search import build_engine; build_engine(settings)", "search"),
         ("from strongback.sms import build_sender; build_sender(settings)", "sms"),
-        ("from strongback.task.process import TaskProcess; TaskProcess(None, None)", "celery"),
+        (WITH_A_BROKER, "celery"),
     ],
 )
 def test_a_part_without_its_extra_is_refused_in_one_line(python, code, extra):
@@ -313,6 +321,42 @@ def test_a_part_without_its_extra_is_refused_in_one_line(python, code, extra):
     error = run(python, setting + code).stderr.splitlines()[-1]
     assert error.startswith("strongback.exceptions.ConfigurationError: ")
     assert error.endswith(f'not installed: pip install "strongback[{extra}]"')
+
+
+TASK = """
+import sys, time
+from strongback import Settings, Strongback, load_settings, task
+from strongback.database import Base
+from strongback.outbox import MessageState
+from strongback.task.permission import TaskPermission
+
+group = task.TaskGroup("book")
+
+@group.consumer("print", on="book:written")
+def print_book(_, *, title):
+    print(title, flush=True)
+
+roles = {"user": frozenset(TaskPermission)}
+app = Strongback(__name__, load_settings(Settings), title="Books", roles=roles)
+task.register(app, "/api").add(group)
+app.checked()
+Base.metadata.create_all(app.database.engine)
+app.background.start()
+app.database.transact(lambda _: app.outbox.emit("book:written", {"title": "Emma"}))
+
+def is_done():
+    with app.database.scope():
+        return not any(app.outbox.count(state) for state in MessageState)
+
+while not is_done():
+    time.sleep(0.05)
+app.background.stop()
+"""
+
+
+def test_tasks_run_without_an_extra(python, tmp_path):
+    done = run(python, TASK, APP_VAR_DIR=str(tmp_path))
+    assert done.stdout == "Emma\n", done.stderr
 
 
 # Applications

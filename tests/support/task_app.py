@@ -1,6 +1,7 @@
 """A small application of tasks, for processes that tests start, stop and kill.
 
     celery -A tests.support.task_app worker
+    python -m tests.support.task_app          without a broker
 
 Its tasks leave rows in the table `effect`, by which a test sees what has happened how often.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from contextlib import nullcontext
 from datetime import timedelta
@@ -140,7 +142,19 @@ def create_tables(database: Database) -> None:
     metadata.create_all(database.engine)
 
 
-if "celery" in sys.argv[0]:
+def main() -> None:
+    """Run tasks without a broker, until a SIGTERM."""
+    stopped = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    process = build(load_settings())
+    process.start()
+    stopped.wait()
+    process.stop()
+
+
+if __name__ == "__main__":
+    main()
+elif "celery" in sys.argv[0]:
     from strongback.task.celery_worker import build_worker
 
     celery = build_worker(lambda: build(load_settings()))

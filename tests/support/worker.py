@@ -1,4 +1,4 @@
-"""Celery processes of `task_app`, and what their tasks have done."""
+"""Processes that run the tasks of `task_app`, and what their tasks have done."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = DEADLI
 
 
 @dataclass
-class Celery:
-    """A process of the `celery` command, in a group of its own."""
+class Worker:
+    """A process that runs tasks, in a group of its own."""
 
     process: subprocess.Popen[bytes]
     log: Path
@@ -59,12 +59,12 @@ class Celery:
 
 @dataclass
 class World:
-    """A database, a broker, and processes that run tasks."""
+    """A database, perhaps a broker, and processes that run tasks."""
 
     settings: Settings
     folder: Path
     process: TaskProcess = field(init=False)
-    celery: Celery | None = None
+    served_by: Worker | None = None
     """The worker that a fixture has started."""
     started: int = 0
 
@@ -116,40 +116,58 @@ class World:
         with self.database.engine.connect() as connection:
             return connection.scalar(select(func.count()).select_from(OutboxMessage)) or 0
 
-    def run(self, *arguments: str, **variables: str) -> Celery:
-        """Start `celery -A tests.support.task_app …`."""
+    def start(self) -> None:
+        """Send what is emitted from this process to the workers.
+
+        Without a broker nothing is sent: workers find what is due themselves.
+        """
+        if self.settings.celery_broker_url:
+            self.process.start()
+
+    def run(self, *arguments: str, **variables: str) -> Worker:
+        """Start `python -m …`."""
         self.started += 1
-        log = self.folder / f"celery-{self.started}.log"
-        environment = os.environ | self.environment() | variables
-        command = [sys.executable, "-m", "celery", "-A", "tests.support.task_app", *arguments]
+        log = self.folder / f"worker-{self.started}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                command,
+                [sys.executable, "-m", *arguments],
                 cwd=ROOT,
-                env=environment,
+                env=os.environ | self.environment() | variables,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
             )
-        return Celery(process, log)
+        return Worker(process, log)
 
     @contextmanager
-    def running(self, *arguments: str, **variables: str) -> Iterator[Celery]:
-        """Start it, and kill it if it still runs at the end."""
-        celery = self.run(*arguments, **variables)
+    def running(self, *arguments: str, **variables: str) -> Iterator[Worker]:
+        """Start `celery …`, or another module, and kill it if it still runs at the end."""
+        worker = self.run(*arguments, **variables)
         try:
-            yield celery
+            yield worker
         finally:
-            if celery.process.poll() is None:
-                celery.kill()
+            if worker.process.poll() is None:
+                worker.kill()
 
     @contextmanager
-    def worker(self, *arguments: str, concurrency: int = 1, **variables: str) -> Iterator[Celery]:
-        """Start a worker and wait until it takes tasks."""
-        options = ("-c", str(concurrency), *arguments)
-        with self.running("worker", *options, **variables) as celery:
-            wait_until(lambda: " ready." in celery.text, f"the worker's start: {celery.text}")
-            yield celery
+    def worker(self, *options: str, concurrency: int = 1, **variables: str) -> Iterator[Worker]:
+        """Start a worker, of Celery where there is a broker, and wait until it takes tasks."""
+        count = str(concurrency)
+        celery = ("celery", "-A", "tests.support.task_app", "worker", "-c", count, *options)
+        if self.settings.celery_broker_url:
+            arguments, sign = celery, " ready."
+        else:
+            arguments, sign = ("tests.support.task_app",), "tasks_embedded"
+            variables |= {"TASK_THREADS": count}
+        with self.running(*arguments, **variables) as worker:
+            wait_until(lambda: sign in worker.text, f"the worker's start: {worker.text}")
+            yield worker
+
+    @contextmanager
+    def beat(self) -> Iterator[Worker]:
+        """Start `celery … beat`."""
+        with self.running("celery", "-A", "tests.support.task_app", "beat") as beat:
+            yield beat
 
     def close(self) -> None:
         """Stop sending, and close the connections."""

@@ -1,105 +1,84 @@
 """Celery, set up for not losing work: one Celery task for each declared one.
 
-What Celery carries are numbers of outbox messages; the attempts, retries and results are the
+Celery carries the ids of outbox messages; the attempts, retries and results are the
 `Runner`'s. So a message that is lost or delivered twice does no harm, and the broker's memory is
 nothing that has to be backed up.
 """
 
 from __future__ import annotations
 
+import signal
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, NoReturn
 
 from celery import Celery, Task
-from celery.exceptions import SoftTimeLimitExceeded
 from kombu import Exchange, Queue
-from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from strongback.config import Settings
-from strongback.task.deadline import Deadlines
-from strongback.task.declaration import QUEUES, Declaration, Kind, TaskRegistry
+from strongback.task.deadline import Deadlines, SoftTimeLimitExceeded
+from strongback.task.declaration import QUEUES, Declaration, Kind
 from strongback.task.runner import GRACE
 from strongback.task.work import Work, visibility_timeout
 
-MEMORY = "memory://localhost"
-"""The broker within the process."""
-POLL = 0.02
-"""Seconds between two looks into the memory's queues; costs 0.7 % of a core."""
 START_TIMEOUT = 30
 """Seconds in which a child process has to be ready."""
 LOST_WAIT = 1
-"""Seconds for which the answer of a child that has died may still arrive."""
+"""Seconds for which the result of a child that has died may still arrive."""
 
 
 class TaskCelery(Celery):
-    """Celery, and who does its work in this process."""
+    """Celery, and what does its work in this process."""
 
-    registry: TaskRegistry
-    work: Work | None = None
-    """Set in each process, after it was forked."""
+    work: Work
+    """Replaced in each child process, after the fork."""
     deadlines: Deadlines | None = None
     """Set where tasks run in threads, which Celery's time limits do not reach."""
 
     def perform(self, name: str, request: Any, ids: list[int] | None) -> None:
-        """Run a task, with nothing left of the one before.
+        """Run a task.
 
         Args:
             name: The task.
             request: What Celery knows of the delivery.
-            ids: Its messages; None for the clock's.
+            ids: Its messages; None for a periodic task.
         """
-        work = self.work
-        assert work is not None, "not prepared for tasks"  # noqa: S101  for the type checker
-        clear_contextvars()
-        if (request_id := request.get("request_id")) is not None:
-            bind_contextvars(request_id=request_id)
-        try:
-            with work.context(), self._within_limit(name):
-                if ids is None:
-                    work.runner.run_periodic(name)
-                else:
-                    is_redelivered = bool((request.delivery_info or {}).get("redelivered"))
-                    work.runner.run(name, ids, is_redelivered=is_redelivered)
-        finally:
-            clear_contextvars()
+        is_redelivered = bool((request.delivery_info or {}).get("redelivered"))
+        with self._within_limit(name):
+            request_id = request.get("request_id")
+            self.work.perform(name, ids, request_id, is_redelivered=is_redelivered)
 
     def _within_limit(self, name: str) -> AbstractContextManager[None]:
-        task = self.registry.get(name)
-        if self.deadlines is None or task is None:
-            return nullcontext()
-        return self.deadlines.within(name, task.time_limit.total_seconds())
+        if self.deadlines is not None:
+            return self.deadlines.within(name, self.work.limit_of(name))
+        # Celery sends this signal to the process. Its own handler, set once the process is ready,
+        # raises an exception that a task could not name without importing Celery.
+        signal.signal(signal.SIGUSR1, _exceed)
+        return nullcontext()
 
 
-def build_celery(settings: Settings, registry: TaskRegistry) -> TaskCelery:
+def _exceed(*_: object) -> NoReturn:
+    raise SoftTimeLimitExceeded
+
+
+def build_celery(work: Work) -> TaskCelery:
     """Return Celery with a task for each declared one; nothing is connected yet.
 
     Raises:
         ConfigurationError: A task may take longer than the broker waits for it.
     """
-    celery = TaskCelery(
-        "strongback", set_as_current=False, amqp="strongback.task.celery_transport:AMQP"
-    )
-    celery.conf.update(_configuration(settings, registry))
-    celery.registry = registry
-    for declaration in registry:
+    celery = TaskCelery("strongback", set_as_current=False)
+    celery.conf.update(_configuration(work))
+    celery.work = work
+    for declaration in work.registry:
         _register(celery, declaration)
     celery.finalize()
     return celery
 
 
-def build_deadlines() -> Deadlines:
-    """Return time limits for tasks in threads; they raise what Celery raises in processes."""
-    return Deadlines(SoftTimeLimitExceeded)
-
-
-def _configuration(settings: Settings, registry: TaskRegistry) -> dict[str, Any]:
-    broker = settings.broker_address
-    timeout = visibility_timeout(settings, registry)
+def _configuration(work: Work) -> dict[str, Any]:
+    timeout = visibility_timeout(work.settings, work.registry)
     return {
-        "broker_url": broker or MEMORY,
-        "broker_transport_options": (
-            _redis_options(timeout) if broker else {"polling_interval": POLL}
-        ),
+        "broker_url": work.settings.broker_address,
+        "broker_transport_options": _redis_options(timeout),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         # What a broker refuses it may take a moment later: a fail-over makes it read-only, and then
@@ -122,7 +101,7 @@ def _configuration(settings: Settings, registry: TaskRegistry) -> dict[str, Any]
         "task_default_queue": QUEUES[0],
         "task_queues": [Queue(name, Exchange("", "direct"), routing_key=name) for name in QUEUES],
         "task_create_missing_queues": False,
-        "task_routes": {each.name: {"queue": each.queue} for each in registry},
+        "task_routes": {each.name: {"queue": each.queue} for each in work.registry},
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
         "worker_proc_alive_timeout": START_TIMEOUT,
@@ -130,7 +109,7 @@ def _configuration(settings: Settings, registry: TaskRegistry) -> dict[str, Any]
         "beat_scheduler": "strongback.task.celery_beat:LeasedScheduler",
         "beat_schedule": {
             each.name: {"task": each.name, "schedule": each.every}
-            for each in registry
+            for each in work.registry
             if each.every is not None
         },
     }

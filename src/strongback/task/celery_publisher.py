@@ -11,7 +11,6 @@ from kombu.exceptions import KombuError
 
 from strongback.outbox import Parcel, PublishFailed
 from strongback.task.celery_app import TaskCelery
-from strongback.task.celery_transport import Channel
 
 TIMEOUT = 0.3
 """Seconds for connecting and for each answer; a broker that is frozen costs twice that at most."""
@@ -28,7 +27,7 @@ class CeleryPublisher:
 
     Args:
         celery: Whose broker and tasks.
-        on_server: Called with the broker's own id of its present run, after each connection.
+        on_server: Called with the id of the broker's present run when it is another one.
     """
 
     def __init__(
@@ -39,12 +38,11 @@ class CeleryPublisher:
         self._celery = celery
         self._on_server = on_server
         self._connection: Connection | None = None
-        self._connects = 0
+        self._server = ""
 
     def batch_of(self, consumer: str) -> int:
         """How many messages this consumer takes at once."""
-        declaration = self._celery.registry.get(consumer)
-        return (declaration and declaration.batch) or 1
+        return self._celery.work.registry.batch_of(consumer)
 
     def publish(self, parcels: Sequence[Parcel]) -> None:
         """Give messages to the broker, for their consumers to work on; in one round trip.
@@ -72,7 +70,7 @@ class CeleryPublisher:
 
     def close(self) -> None:
         """Let go of the connection; the next message opens another."""
-        connection, self._connection, self._connects = self._connection, None, 0
+        connection, self._connection = self._connection, None
         if connection is not None:
             connection.release()
 
@@ -101,11 +99,8 @@ class CeleryPublisher:
             reason = error.__cause__ or error
             raise PublishFailed(f"the broker does not answer: {reason}") from error
 
-    def _look_at_server(self, channel: object) -> None:
-        if self._on_server is None or not isinstance(channel, Channel):
-            return
-        if channel.connects != self._connects:
-            with channel.conn_or_acquire() as client:
-                run = client.info("server").get("run_id")
-            self._connects = channel.connects
-            self._on_server(str(run))
+    def _look_at_server(self, channel: Any) -> None:
+        run = str(channel.client.info("server").get("run_id"))
+        if self._on_server is not None and run != self._server:
+            self._on_server(run)
+            self._server = run

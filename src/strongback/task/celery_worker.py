@@ -15,14 +15,16 @@ from collections.abc import Callable
 from typing import Any
 
 from billiard import pool
-from celery import signals
+from celery import bootsteps, signals
 from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.exceptions import CPendingDeprecationWarning
+from celery.worker import WorkController
 
 from strongback.log.setup import configure_logging, get_logger
-from strongback.task.alive import Alive
-from strongback.task.celery_app import TaskCelery, build_celery, build_deadlines
+from strongback.task.alive import INTERVAL, touch
+from strongback.task.celery_app import TaskCelery, build_celery
 from strongback.task.celery_beat import stop_between_ticks
+from strongback.task.deadline import Deadlines
 from strongback.task.process import TaskProcess
 
 log = get_logger(__name__)
@@ -41,13 +43,24 @@ def build_worker(load: Callable[[], TaskProcess]) -> TaskCelery:
         ConfigurationError: A task may take longer than the broker waits for it.
     """
     process = load()
-    celery = build_celery(process.work.settings, process.work.registry)
-    celery.work = process.work
-    # Said at each lost connection, whatever is set; see `celery_transport.Channel.do_restore`.
+    celery = build_celery(process.work)
+    # Said at each lost connection, whatever is set.
     warnings.filterwarnings("ignore", r"\s*In Celery 5\.1", CPendingDeprecationWarning)
     celery.steps["worker"].add(Alive)
     _Life(celery, process, load).connect()
     return celery
+
+
+class Alive(bootsteps.StartStopStep):
+    """Has a worker give signs from its event loop, which stands still without the broker."""
+
+    requires = ("celery.worker.components:Timer",)
+
+    def start(self, parent: WorkController) -> None:
+        """Begin; the loop ends with the worker."""
+        app: TaskCelery = parent.app
+        timer: Any = parent.timer  # the stubs take it for threading's
+        timer.call_repeatedly(INTERVAL, touch, (app.work.settings,))
 
 
 class _Life:
@@ -77,7 +90,7 @@ class _Life:
     def begin(self, sender: Any, **_: Any) -> None:
         _quieten(sender)
         if sender.pool_cls is ThreadPool:  # no child process: this one does the work
-            self._celery.deadlines = build_deadlines()
+            self._celery.deadlines = Deadlines()
             self._celery.deadlines.start()
             self._process.start()
 

@@ -14,28 +14,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from strongback.log.setup import get_logger
 
-# Celery's own, without Celery, which takes long to import.
-if TYPE_CHECKING:
-    from billiard.exceptions import SoftTimeLimitExceeded
-else:
-    try:
-        from billiard.exceptions import SoftTimeLimitExceeded
-    except ModuleNotFoundError:  # the extra `celery` is not installed
-
-        class SoftTimeLimitExceeded(Exception):
-            """The time of a task is over."""
-
-
 log = get_logger(__name__)
-
-__all__ = ["Deadlines", "SoftTimeLimitExceeded"]
 
 INTERVAL = 0.25
 """Seconds between two looks, while anything runs; a deadline is late by that at most."""
+
+
+class SoftTimeLimitExceeded(Exception):
+    """Raised in a task whose time is over."""
 
 
 @dataclass(slots=True)
@@ -46,14 +35,9 @@ class _Watched:
 
 
 class Deadlines:
-    """Watches the threads of a process.
+    """Raises `SoftTimeLimitExceeded` in the threads of a process whose time is over."""
 
-    Args:
-        error: What is raised in a thread whose time is over.
-    """
-
-    def __init__(self, error: type[Exception]) -> None:
-        self._error = error
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._watched: dict[int, _Watched] = {}
         self._needed = threading.Event()
@@ -72,7 +56,7 @@ class Deadlines:
 
     @contextmanager
     def within(self, name: str, seconds: float) -> Iterator[None]:
-        """Raise the error in this thread if the block takes longer than these seconds."""
+        """Raise the error in this thread if the block takes longer than this many seconds."""
         thread = threading.get_ident()
         with self._lock:
             self._watched[thread] = _Watched(name, time.monotonic() + seconds)
@@ -91,8 +75,8 @@ class Deadlines:
         It must not meet the next task. Taking it back would leave the interpreter looking for it at
         every call ever after, and CPython 3.11 under a profiler or a tracer does nothing else then.
         """
-        with suppress(self._error):
-            _raise_in(thread, self._error)  # takes the place of the one that was sent
+        with suppress(SoftTimeLimitExceeded):
+            _raise_in(thread)  # takes the place of the one that was sent
             while True:
                 time.sleep(0)
 
@@ -110,8 +94,10 @@ class Deadlines:
             if watched.ends <= now and not watched.is_over:
                 watched.is_over = True
                 log.warning("task_interrupted", task=watched.name)
-                _raise_in(thread, self._error)
+                _raise_in(thread)
 
 
-def _raise_in(thread: int, error: type[Exception]) -> None:
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))
+def _raise_in(thread: int) -> None:
+    # Part of Python's documented C interface; no module of the standard library offers it.
+    error = ctypes.py_object(SoftTimeLimitExceeded)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), error)

@@ -1,66 +1,100 @@
-"""The embedded mode: Celery's worker and beat in threads of the web server's process.
+"""The embedded mode: tasks run in threads of the web server's process.
 
-The broker is the process's memory. What is queued there at its end is lost there and still in the
-outbox, from which it is delivered again.
+Queues are in the process's memory. A message that waits there when the process dies is still in the
+outbox, which sends it again.
 """
 
 from __future__ import annotations
 
-import os
 import threading
-from contextlib import suppress
-from typing import Any
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from celery import _state
-from celery.app.trace import setup_worker_optimizations
-from celery.bootsteps import RUN  # type: ignore[attr-defined]  # the stubs lack it
-from celery.worker import WorkController
-from celery.worker.consumer import Consumer
+from sqlalchemy.exc import SQLAlchemyError
 
 from strongback.log.setup import get_logger
-from strongback.task.celery_app import TaskCelery, build_deadlines
-from strongback.task.celery_beat import LeasedScheduler
+from strongback.outbox import Outbox, Parcel
+from strongback.task.deadline import Deadlines
+from strongback.task.periodic import PeriodicScheduler
 from strongback.task.work import Work
 
 log = get_logger(__name__)
 
-WAIT = 0.2
-"""Seconds for which the worker waits for a message before it sees whether it is to stop."""
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    task: str
+    ids: Sequence[int] | None = None
+    """Messages; None for a periodic task."""
+    request_id: str | None = None
+    expires: float = float("inf")
+
+
+class _Queues:
+    """Queues that are served in turn: a long one holds up no other."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, deque[_Call]] = {}
+        self._changed = threading.Condition()
+        self._is_closed = False
+
+    def put(self, queue: str, call: _Call) -> None:
+        with self._changed:
+            self._waiting.setdefault(queue, deque()).append(call)
+            self._changed.notify()
+
+    def get(self) -> _Call | None:
+        """Wait for the next call; None once the queues are closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._is_closed)
+            if self._is_closed:
+                return None
+            name = next(iter(self._waiting))
+            calls = self._waiting.pop(name)
+            call = calls.popleft()
+            if calls:
+                self._waiting[name] = calls  # behind the others
+            return call
+
+    def close(self) -> list[_Call]:
+        """Take back what waits."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+            return [call for calls in self._waiting.values() for call in calls]
 
 
 class EmbeddedWorker:
-    """A worker and a beat.
+    """Runs the messages that it is given as their publisher, and periodic tasks.
 
     Args:
-        celery: With the broker in memory.
-        work: What runs the tasks.
+        work: The tasks, and what runs them.
+        outbox: Takes back the messages that no thread has begun at the stop.
     """
 
-    def __init__(self, celery: TaskCelery, work: Work) -> None:
-        celery.work = work
-        self._celery = celery
-        self._patience = work.settings.task_stop_timeout
-        self._deadlines = celery.deadlines = build_deadlines()
-        hostname = f"embedded-{os.getpid()}"
-        # Without it a thread would look for a task's Celery in a variable that is another's.
-        setup_worker_optimizations(celery, hostname)
-        self._worker = WorkController(
-            app=celery,
-            hostname=hostname,
-            pool_cls="threads",
-            concurrency=work.settings.task_threads,
-            consumer_cls=_Consumer,
-            without_gossip=True,
-            without_mingle=True,
-            without_heartbeat=True,
-        )
-        # The worker has set it for every thread of the process.
-        _state._set_task_join_will_block(False)  # type: ignore[attr-defined]  # noqa: SLF001, FBT003  above
-        self._stopped = threading.Event()
+    def __init__(self, work: Work, outbox: Outbox) -> None:
+        self._work = work
+        self._outbox = outbox
+        self._deadlines = Deadlines()
+        self._queues = _Queues()
+        self._stopping = threading.Event()
+        # Daemons: a task that never ends must not keep the process from ending.
         self._threads = [
-            threading.Thread(target=self._worker.start, name="task-worker", daemon=True),
-            threading.Thread(target=self._tick, name="task-beat", daemon=True),
+            threading.Thread(target=self._run, name=f"task-{number}", daemon=True)
+            for number in range(work.settings.task_threads)
         ]
+        self._threads.append(threading.Thread(target=self._tick, name="task-beat", daemon=True))
+
+    def batch_of(self, consumer: str) -> int:
+        """How many messages this consumer takes at once."""
+        return self._work.registry.batch_of(consumer)
+
+    def publish(self, parcels: Sequence[Parcel]) -> None:
+        """Queue messages for the threads."""
+        for each in parcels:
+            self._put(_Call(each.consumer, each.ids, each.request_id))
 
     def start(self) -> None:
         """Begin to run tasks."""
@@ -71,36 +105,44 @@ class EmbeddedWorker:
 
     def stop(self) -> None:
         """Finish the running tasks; one that takes too long is left to the end of the process."""
-        self._stopped.set()
-        stopping = threading.Thread(target=self._worker.stop, name="task-stop", daemon=True)
-        stopping.start()
-        stopping.join(self._patience)
+        self._stopping.set()
+        self._give_back(self._queues.close())
+        patience = self._work.settings.task_stop_timeout
+        end = time.monotonic() + patience
         for thread in self._threads:
-            thread.join(1)
+            thread.join(max(0.0, end - time.monotonic()))
         self._deadlines.stop()
-        if stopping.is_alive():
-            log.warning("tasks_left_running", patience=self._patience)
+        if any(thread.is_alive() for thread in self._threads):
+            log.warning("tasks_left_running", patience=patience)
+
+    def _give_back(self, calls: list[_Call]) -> None:
+        if ids := [each for call in calls for each in call.ids or ()]:
+            try:
+                self._outbox.release(ids)
+            except SQLAlchemyError as error:  # sent again in half a minute
+                log.warning("tasks_not_given_back", error=type(error).__name__)
+
+    def _put(self, call: _Call) -> None:
+        task = self._work.registry.get(call.task)
+        self._queues.put(task.queue if task else "", call)
+
+    def _run(self) -> None:
+        while (call := self._queues.get()) is not None:
+            if time.monotonic() < call.expires:
+                self._perform(call)
+
+    def _perform(self, call: _Call) -> None:
+        try:
+            with self._deadlines.within(call.task, self._work.limit_of(call.task)):
+                self._work.perform(call.task, call.ids, call.request_id)
+        except Exception:  # the outbox sends it again, and the thread goes on
+            log.exception("task_crashed", task=call.task)
 
     def _tick(self) -> None:
-        beat = LeasedScheduler(self._celery)
-        while not self._stopped.wait(beat.tick()):
+        scheduler = PeriodicScheduler(self._work, self._send)
+        while not self._stopping.wait(scheduler.tick()):
             pass
-        beat.close()
+        scheduler.close()
 
-
-def _loop(obj: Any, connection: Any, consumer: Any, blueprint: Any, *args: Any, **_: Any) -> None:
-    """Celery's own loop, which would see only every two seconds whether it is to stop."""
-    qos = args[1]
-    consumer.on_message = obj.create_task_handler()
-    consumer.consume()
-    obj.on_ready()
-    while blueprint.state == RUN and obj.connection:
-        if qos.prev != qos.value:
-            qos.update()
-        obj.perform_pending_operations()
-        with suppress(TimeoutError):
-            connection.drain_events(timeout=WAIT)
-
-
-class _Consumer(Consumer):
-    loop = staticmethod(_loop)
+    def _send(self, task: str, seconds: float) -> None:
+        self._put(_Call(task, expires=time.monotonic() + seconds))

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
 
 from strongback.extra import require_extra
 from strongback.log.setup import get_logger
 from strongback.outbox import Outbox, Relay
+from strongback.task.embedded import EmbeddedWorker
 from strongback.task.work import Work, visibility_timeout
-
-if TYPE_CHECKING:
-    from strongback.task.embedded import EmbeddedWorker
-
 
 log = get_logger(__name__)
 
@@ -25,11 +21,12 @@ class TaskProcess:
         outbox: What there is to send.
 
     Raises:
-        ConfigurationError: The extra `celery` is not installed.
+        ConfigurationError: A broker is named, and the extra `celery` is not installed.
     """
 
     def __init__(self, work: Work, outbox: Outbox) -> None:
-        require_extra("celery", "TaskProcess")
+        if work.settings.broker_address is not None:
+            require_extra("celery", "A broker of tasks (CELERY_BROKER_URL, REDIS_URL)")
         self.work = work
         self._outbox = outbox
         self._relay: Relay | None = None
@@ -43,21 +40,22 @@ class TaskProcess:
             ConfigurationError: A task may take longer than the broker waits for it.
         """
         visibility_timeout(self.work.settings, self.work.registry)
+        if self.work.settings.broker_address is None:
+            self._worker = EmbeddedWorker(self.work, self._outbox)
+            self._worker.start()
+            self._relay = Relay(self._outbox, self._worker)
+            self._relay.start()
+            return
         # Celery takes a while to import, and the first request need not wait for it.
-        self._starting = threading.Thread(target=self._start, name="task-start", daemon=True)
+        self._starting = threading.Thread(target=self._connect, name="task-start", daemon=True)
         self._starting.start()
 
-    def _start(self) -> None:
+    def _connect(self) -> None:
         from strongback.task.celery_app import build_celery  # noqa: PLC0415  see above
         from strongback.task.celery_publisher import CeleryPublisher  # noqa: PLC0415  the same
 
-        celery = build_celery(self.work.settings, self.work.registry)
-        if self.work.settings.broker_address is None:
-            from strongback.task.embedded import EmbeddedWorker  # noqa: PLC0415  the same
-
-            self._worker = EmbeddedWorker(celery, self.work)
-            self._worker.start()
-        self._relay = Relay(self._outbox, CeleryPublisher(celery, self._note_broker))
+        publisher = CeleryPublisher(build_celery(self.work), self._note_broker)
+        self._relay = Relay(self._outbox, publisher)
         self._relay.start()
 
     def _note_broker(self, run: str) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
 from strongback.config import Settings
 from strongback.exceptions import ConfigurationError
-from strongback.task.declaration import TaskRegistry
+from strongback.task.declaration import TIME_LIMIT, TaskRegistry
 from strongback.task.lease import Leases
 from strongback.task.runner import GRACE, Runner
 
@@ -28,6 +30,39 @@ class Work:
     leases: Leases
     context: Callable[[], AbstractContextManager[object]]
     """Opens whatever a task may rely on, such as the application's context."""
+
+    def limit_of(self, name: str) -> float:
+        """Seconds that a task may take."""
+        task = self.registry.get(name)
+        return (task.time_limit if task else TIME_LIMIT).total_seconds()
+
+    def perform(
+        self,
+        name: str,
+        ids: Sequence[int] | None,
+        request_id: str | None = None,
+        *,
+        is_redelivered: bool = False,
+    ) -> None:
+        """Run a task, with nothing left of the one before.
+
+        Args:
+            name: The task.
+            ids: Its messages; None for a periodic task.
+            request_id: The request that caused it.
+            is_redelivered: Whether the worker that had it before is known to be dead.
+        """
+        clear_contextvars()
+        if request_id is not None:
+            bind_contextvars(request_id=request_id)
+        try:
+            with self.context():
+                if ids is None:
+                    self.runner.run_periodic(name)
+                else:
+                    self.runner.run(name, ids, is_redelivered=is_redelivered)
+        finally:
+            clear_contextvars()
 
 
 def visibility_timeout(settings: Settings, registry: TaskRegistry) -> int:

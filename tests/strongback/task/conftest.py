@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -23,41 +24,68 @@ def house(database: Database) -> House:
     return House(database)
 
 
+def open_world(
+    settings: Settings, database_url: str, broker: RedisServer | None, folder: Path
+) -> Iterator[World]:
+    """A world; nothing is sent before the test starts it."""
+    values = {
+        "database_url": database_url,
+        "celery_broker_url": broker and broker.url,
+        "task_visibility_timeout": VISIBILITY,
+        "task_stop_timeout": 5,
+    }
+    with closing(World(settings.model_copy(update=values), folder)) as world:
+        empty(world.database, Base.metadata)
+        yield world
+
+
+@pytest.fixture
+def embedded(settings: Settings, database_url: str, tmp_path: Path) -> Iterator[World]:
+    """A database of each kind, and no broker."""
+    yield from open_world(settings, database_url, None, tmp_path)
+
+
 @pytest.fixture
 def world(
     settings: Settings, database_url: str, redis_server: RedisServer, tmp_path: Path
 ) -> Iterator[World]:
-    """A database of each kind and a Redis; nothing is sent before the test starts it."""
-    values = {
-        "database_url": database_url,
-        "celery_broker_url": redis_server.url,
-        "task_visibility_timeout": VISIBILITY,
-        "task_stop_timeout": 5,
-    }
-    world = World(settings.model_copy(update=values), tmp_path)
-    empty(world.database, Base.metadata)
-    yield world
-    world.close()
+    """A database of each kind and a Redis."""
+    yield from open_world(settings, database_url, redis_server, tmp_path)
 
 
-@pytest.fixture(scope="module", params=["prefork", "threads"])
+@pytest.fixture(params=["embedded", pytest.param("redis_server", id="celery")])
+def either(
+    request: pytest.FixtureRequest,
+    settings: Settings,
+    database_url: str,
+    starts_processes: None,
+    tmp_path: Path,
+) -> Iterator[World]:
+    """A database of each kind, without a broker and with one."""
+    broker = None if request.param == "embedded" else request.getfixturevalue(request.param)
+    yield from open_world(settings, database_url, broker, tmp_path)
+
+
+@pytest.fixture(scope="module", params=["embedded", "prefork", "threads"])
 def served(
     request: pytest.FixtureRequest,
     running_redis: RedisServer,
+    starts_processes: None,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[World]:
-    """SQLite, Redis and a worker of each kind, the same one for all tests of a module."""
+    """SQLite and a worker of each kind, the same one for all tests of a module."""
     folder = tmp_path_factory.mktemp("served")
+    is_embedded = request.param == "embedded"
     settings = Settings(
         _env_file=None,
         app_env=Environment.TEST,
         app_var_dir=folder,
-        celery_broker_url=running_redis.url,
+        celery_broker_url=None if is_embedded else running_redis.url,
         task_visibility_timeout=VISIBILITY,
     )
     running_redis.flush()
-    world = World(settings, folder)
-    with world.worker("-P", request.param) as world.celery:
-        world.process.start()
+    options = () if is_embedded else ("-P", request.param)
+    with closing(World(settings, folder)) as world, world.worker(*options) as worker:
+        world.served_by = worker
+        world.start()
         yield world
-    world.close()

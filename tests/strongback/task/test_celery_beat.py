@@ -1,11 +1,11 @@
-"""Beats that share a database: schedulers in this process, and real ones that are killed."""
+"""Real beats that share a database, and are stopped and killed."""
 
 from __future__ import annotations
 
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -15,13 +15,8 @@ from celery.beat import Service
 from sqlalchemy import event
 
 from strongback.task.celery_app import TaskCelery, build_celery
-from strongback.task.celery_beat import (
-    LEASE,
-    LEASE_SECONDS,
-    RENEW_INTERVAL,
-    LeasedScheduler,
-    stop_between_ticks,
-)
+from strongback.task.celery_beat import LeasedScheduler, stop_between_ticks
+from strongback.task.periodic import LEASE, LEASE_SECONDS, RENEW_INTERVAL
 from tests.support.redis import RedisServer
 from tests.support.worker import World, wait_until
 
@@ -32,23 +27,7 @@ ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 @pytest.fixture
 def celery(world: World) -> TaskCelery:
-    work = world.process.work
-    celery = build_celery(work.settings, work.registry)
-    celery.work = work
-    return celery
-
-
-@pytest.fixture
-def make(celery: TaskCelery) -> Iterator[Callable[[], LeasedScheduler]]:
-    made: list[LeasedScheduler] = []
-
-    def make() -> LeasedScheduler:
-        made.append(LeasedScheduler(celery))
-        return made[-1]
-
-    yield make
-    for beat in made:
-        beat.close()
+    return build_celery(world.process.work)
 
 
 @dataclass
@@ -68,73 +47,12 @@ def sent(redis_server: RedisServer) -> Queue:
     return Queue(redis_server)
 
 
-def tick_until(condition: Callable[[], bool], *beats: LeasedScheduler) -> float:
-    """Let the beats tick in turn; returns the seconds that it took."""
-
-    def is_met() -> bool:
-        for beat in beats:
-            beat.tick()
-        return condition()
-
-    return wait_until(is_met, "what is waited for")
-
-
-def test_of_several_beats_one_acts(make, sent):
-    """The task is due each second: at the start, and once in each second from then on."""
-    taken = tick_until(lambda: len(sent) >= 3, make(), make(), make())
-    assert len(sent) <= 1 + taken
-
-
-def test_a_beat_that_stops_hands_over_at_once(make, sent):
-    first, second = make(), make()
-    first.tick()
-    second.tick()
-    assert (first._leads, second._leads, len(sent)) == (True, False, 1)
-    first.close()
-    second._renewed = float("-inf")  # it asks again, every few seconds
-    second.tick()
-    assert second._leads
-    tick_until(lambda: len(sent) >= 2, second)
-
-
-@ON_SQLITE
-def test_a_new_start_brings_nothing_forward(make, sent):
-    """When a task is due next is kept in the database, not in the process."""
-    for _ in range(5):
-        beat = make()
-        beat.tick()
-        beat.close()
-    assert len(sent) == 1
-
-
-@ON_SQLITE
-def test_what_the_broker_did_not_take_is_sent_later(make, sent, redis_server):
-    beat = make()
-    with redis_server.frozen():
-        beat.tick()
-    assert beat._leases.remaining(f"{LEASE}:test:tick", 60) == 0
-
-
-@ON_SQLITE
-def test_a_beat_without_its_database_waits_for_it(make, world, tmp_path):
-    beat = make()
-    table = "sb_lease"
-    with world.database.engine.begin() as connection:
-        connection.exec_driver_sql(f"ALTER TABLE {table} RENAME TO away")
-    beat.tick()
-    with world.database.engine.begin() as connection:
-        connection.exec_driver_sql(f"ALTER TABLE away RENAME TO {table}")
-    beat._renewed = float("-inf")
-    beat.tick()
-    assert beat._leads
-
-
 @ON_SQLITE
 def test_a_killed_beat_is_replaced_within_the_time_of_its_lease(world: World, sent):
     def acting() -> list[bool]:
         return ["beat_started" in each.text for each in beats]
 
-    with world.running("beat") as first, world.running("beat") as second:
+    with world.beat() as first, world.beat() as second:
         beats = [first, second]
         wait_until(lambda: any(acting()), "a beat's acting")
         time.sleep(1)
@@ -175,7 +93,7 @@ def test_a_stop_in_the_middle_of_a_transaction_gives_the_lease_up(celery, world,
 
 @ON_SQLITE
 def test_a_beat_outlasts_a_broker_that_has_become_read_only(world: World, sent, redis_server):
-    with world.running("beat") as beat, redis.Redis.from_url(redis_server.url) as server:
+    with world.beat() as beat, redis.Redis.from_url(redis_server.url) as server:
         wait_until(lambda: len(sent) > 0, "the first task")
         server.execute_command("REPLICAOF 127.0.0.1 1")
         try:
@@ -188,7 +106,7 @@ def test_a_beat_outlasts_a_broker_that_has_become_read_only(world: World, sent, 
 
 @ON_SQLITE
 def test_beat_stops_when_asked(world: World):
-    with world.running("beat") as beat:
+    with world.beat() as beat:
         wait_until(lambda: "beat_started" in beat.text, "the start")
         assert beat.stop() == 0
         assert "beat_stopped" in beat.text

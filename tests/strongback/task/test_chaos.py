@@ -28,17 +28,17 @@ def assert_each_happened_once(finding: Finding) -> None:
     assert (finding.lost, finding.repeated, finding.ghosts) == (0, 0, 0)
 
 
-def test_a_worker_killed_in_the_middle_of_its_task(world: World):
-    world.process.start()
-    finding = chaos.kill_workers(world, rounds=1)
+def test_a_worker_killed_in_the_middle_of_its_task(either: World):
+    either.start()
+    finding = chaos.kill_workers(either, rounds=1)
     assert_each_happened_once(finding)
     assert max(finding.redeliveries) < REDELIVERY
 
 
 @ON_SQLITE
-def test_workers_stopped_under_load(world: World):
-    world.process.start()
-    assert_each_happened_once(chaos.stop_workers(world, rounds=2))
+def test_workers_stopped_under_load(either: World):
+    either.start()
+    assert_each_happened_once(chaos.stop_workers(either, rounds=2))
 
 
 def test_web_processes_killed_between_commit_and_dispatch(world: World):
@@ -54,7 +54,7 @@ def test_a_broker_that_is_away_under_writes(world: World, redis_server: RedisSer
         yield
         redis_server.start()
 
-    world.process.start()
+    world.start()
     time.sleep(0.5)
     away = stopped if how == "stopped" else redis_server.frozen
     outage = chaos.lose_broker(world, away, seconds=2, pause=0.5)

@@ -7,18 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from strongback.task.deadline import Deadlines
+from strongback.task.deadline import Deadlines, SoftTimeLimitExceeded
 from tests.support.thread import run_together
 from tests.support.worker import wait_until
 
 
-class LateError(Exception):
-    pass
-
-
 @pytest.fixture
 def deadlines() -> Iterator[Deadlines]:
-    deadlines = Deadlines(LateError)
+    deadlines = Deadlines()
     deadlines.start()
     yield deadlines
     deadlines.stop()
@@ -31,7 +27,7 @@ def spin(seconds: float, until: threading.Event | None = None) -> None:
 
 
 def test_a_block_that_takes_too_long_gets_the_error(deadlines):
-    with pytest.raises(LateError), deadlines.within("slow", 0.1):
+    with pytest.raises(SoftTimeLimitExceeded), deadlines.within("slow", 0.1):
         spin(60)
 
 
@@ -45,7 +41,7 @@ def test_each_thread_has_its_own_deadline(deadlines):
     short_is_late = threading.Event()
 
     def short() -> str:
-        with pytest.raises(LateError), deadlines.within("short", 0.1):
+        with pytest.raises(SoftTimeLimitExceeded), deadlines.within("short", 0.1):
             spin(60)
         short_is_late.set()
         return "late"
@@ -71,7 +67,7 @@ def test_an_error_that_comes_too_late_does_not_meet_the_next_block(deadlines):
     for _ in range(3):
         sent = threading.Event()
         expiry = threading.Thread(target=expire, args=(sent,))
-        with pytest.raises(LateError):  # noqa: PT012, SIM117  the order matters
+        with pytest.raises(SoftTimeLimitExceeded):  # noqa: PT012, SIM117  the order matters
             with deadlines.within("waiting", 60):
                 expiry.start()
                 sent.wait(60)
@@ -82,7 +78,7 @@ def test_an_error_that_comes_too_late_does_not_meet_the_next_block(deadlines):
 
 def test_an_interrupted_block_leaves_the_interpreter_nothing_to_look_for(deadlines):
     """A profiler or a tracer would keep it from anything else."""
-    with pytest.raises(LateError), deadlines.within("slow", 0.1):
+    with pytest.raises(SoftTimeLimitExceeded), deadlines.within("slow", 0.1):
         spin(60)
     calls: list[str] = []
     sys.setprofile(lambda frame, event, _: calls.append(event))
@@ -92,7 +88,7 @@ def test_an_interrupted_block_leaves_the_interpreter_nothing_to_look_for(deadlin
 
 
 def test_nothing_is_watched_after_a_stop():
-    deadlines = Deadlines(LateError)
+    deadlines = Deadlines()
     deadlines.start()
     deadlines.stop()
     with deadlines.within("task", 0.01):

@@ -1,4 +1,4 @@
-"""The worker and the beat of the web server's own process."""
+"""Tasks in threads of the web server's own process."""
 
 from __future__ import annotations
 
@@ -6,32 +6,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from kombu.transport import memory
 
-from app.core.config import ROOT, Settings
-from strongback.database import Base
-from strongback.task.celery_beat import LEASE_SECONDS
+from app.core.config import ROOT
 from strongback.task.lease import Leases
-from tests.conftest import empty
+from strongback.task.periodic import LEASE_SECONDS
 from tests.live import serving
-from tests.support.worker import World, wait_until
+from tests.support import task_app
+from tests.support.worker import DEADLINE, wait_until
 
 pytestmark = pytest.mark.speaks_sql
-
-
-@pytest.fixture
-def embedded(settings: Settings, database_url: str, tmp_path: Path) -> Iterator[World]:
-    """A database of each kind, and no broker."""
-    memory.Channel.queues.clear()  # the process's own, and an earlier test's
-    values = {"database_url": database_url, "task_stop_timeout": 5}
-    world = World(settings.model_copy(update=values), tmp_path)
-    empty(world.database, Base.metadata)
-    yield world
-    world.close()
 
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -52,34 +37,41 @@ def test_what_was_committed_before_the_start_is_done_too(embedded):
     assert embedded.numbers("note") == [1]
 
 
-START = """
-import sys, threading
-from pathlib import Path
+SERVE_A_TASK = """
+import sys
 from app.core.config import Settings
-from tests.support.worker import World
+from app.main import create_app
+from strongback.cache import OUTDATED
+from strongback.migration.runner import upgrade
+from strongback.outbox import MessageState
+from strongback.server.serve import start_background, stop_background
+from tests.support.worker import wait_until
 
-started = threading.Event()
+def pending():
+    with app.database.scope():
+        return sum(app.outbox.count(state) for state in MessageState)
 
-class Gate:
-    def find_spec(self, name, *_):
-        if name == "celery" and not started.wait(60):
-            raise ImportError("the start waits for Celery")
-
-folder = Path(sys.argv[1])
-world = World(Settings(_env_file=None, app_env="test", app_var_dir=folder), folder)
-sys.meta_path.insert(0, Gate())
-world.process.start()
-assert "celery" not in sys.modules
-started.set()
-world.close()
-assert "celery" in sys.modules
+app = create_app(Settings(_env_file=None, app_env="test", app_var_dir=sys.argv[1]))
+upgrade(app)
+start_background(app)
+app.database.transact(lambda _: app.outbox.emit(OUTDATED, {"keys": []}))
+assert pending() == 1
+wait_until(lambda: pending() == 0, "the end of the task")
+stop_background(app)
+assert not {"celery", "kombu", "billiard"} & sys.modules.keys()
 """
 
 
 @pytest.mark.usefixtures("starts_processes")
-def test_a_start_does_not_make_the_server_wait(tmp_path):
-    """Celery is imported in a thread; here it cannot be before the start has returned."""
-    subprocess.run([sys.executable, "-c", START, tmp_path], cwd=ROOT, check=True)
+def test_a_server_that_runs_its_tasks_imports_no_celery(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", SERVE_A_TASK, tmp_path],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @ON_SQLITE
@@ -103,8 +95,8 @@ def test_a_stop_lets_the_running_task_finish(embedded):
 
 
 @ON_SQLITE
-def test_what_a_stop_has_left_in_memory_is_done_by_the_next_process(embedded):
-    """The memory's queues are gone with the process; the outbox is not."""
+def test_what_a_stop_has_left_in_memory_is_due_at_once(embedded):
+    """The queues are gone with the process; the outbox gives their messages to the next one."""
     embedded.process.start()
     for number in range(8):
         embedded.emit("begun", number=number, seconds=0.4)
@@ -112,7 +104,36 @@ def test_what_a_stop_has_left_in_memory_is_done_by_the_next_process(embedded):
     embedded.process.stop()
     done = embedded.numbers("end")
     assert embedded.numbers("begin") == done
-    assert embedded.pending() == 8 - len(done)
+    assert [row.state for row in embedded.messages()] == ["waiting"] * (8 - len(done))
+
+
+@ON_SQLITE
+def test_a_long_queue_holds_up_no_other(embedded):
+    process = task_app.build(embedded.settings.model_copy(update={"task_threads": 1}))
+    for number in range(40):
+        embedded.emit("begun", number=number, seconds=0.05)
+    embedded.emit("bundled")
+    process.start()
+    wait_until(lambda: embedded.effects("bundle") != [], "the message in another queue")
+    assert len(embedded.numbers("begin")) < 20
+    process.stop()
+
+
+@ON_SQLITE
+@pytest.mark.usefixtures("starts_processes")
+def test_a_task_that_kills_the_server_is_given_up_after_its_tries(embedded):
+    embedded.emit("poisoned")
+    embedded.emit("noted", number=1)
+    for _ in range(3):
+        with embedded.worker() as worker:
+            worker.process.wait(DEADLINE)
+    with embedded.worker():
+        embedded.wait_until_given_up()
+    (message,) = embedded.messages()
+    assert message.attempts == 3
+    assert "died" in message.error
+    assert len(embedded.effects("poison")) == 3
+    assert embedded.numbers("note") == [1]
 
 
 @ON_SQLITE
