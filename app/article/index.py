@@ -175,5 +175,5 @@ def _texts() -> Select[*tuple[Any, ...]]:
 
 
 def _document(row: Row[*tuple[Any, ...]], tags: list[str]) -> Document:
-    document = dict(row._mapping)  # noqa: SLF001  SQLAlchemy's public name for it
+    document = row._asdict()
     return document | {"body": plain_text(document.pop("html")), "tags": tags}

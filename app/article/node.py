@@ -85,7 +85,7 @@ class ArticleNode(Node[ArticlePage]):
 
     def __init__(self, slug: str, database: Database | None = None) -> None:
         self.slug = slug
-        self._database = database
+        self.database = database
 
     def key(self) -> str:
         """Its name."""
@@ -99,7 +99,7 @@ class ArticleNode(Node[ArticlePage]):
     @classmethod
     def load_all(cls, nodes: Sequence[ArticleNode]) -> list[ArticlePage | None]:
         """Read several by one query."""
-        database = nodes[0]._database  # noqa: SLF001  one of this class
+        database = nodes[0].database
         assert database is not None  # noqa: S101  nodes without one are for removing
         query = select(Article).where(
             Article.slug.in_([node.slug for node in nodes]), Article.published_at.is_not(None)

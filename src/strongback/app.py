@@ -130,7 +130,7 @@ class Strongback(HTTPApp):
         self.register_error_source(SQLAlchemyError, answer_for)
         self.register_error_source(StaleDataError, lambda _: PreconditionFailed())
         init_migrations(self, database, settings.ROOT / "migrations", settings.database_wait)
-        publish = init_cache_metrics(self.access, self.cache.all_stats)
+        publish = init_cache_metrics(self.lifecycle, self.cache.all_stats)
         if shared := init_metrics(self, settings.web_metrics_dir, self._all_gauges, publish):
             self.background.add(shared)
         init_limits(self, settings, self.redis)

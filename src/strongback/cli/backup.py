@@ -376,5 +376,5 @@ def init_backup(app: Flask, settings: Settings, database: Database) -> None:
             raise click.ClickException(message)
         backup.read(source)
         click.echo(f"Restored {place} and {backup.files} from {source}")
-        if pending(current_app._get_current_object()):  # type: ignore[attr-defined]  # noqa: SLF001  Werkzeug's documented way to the object
+        if pending(current_app):
             click.echo("The backup is of an earlier release: flask --app app.main db upgrade")

@@ -43,7 +43,7 @@ def require_schema() -> None:
     Raises:
         click.ClickException: The database lacks migrations.
     """
-    if pending(current_app._get_current_object()):  # type: ignore[attr-defined]  # noqa: SLF001  Werkzeug's documented way to the object
+    if pending(current_app):
         message = "The database lacks migrations. Apply them: flask --app app.main db upgrade"
         raise click.ClickException(message)
 

@@ -19,21 +19,19 @@ from strongback.config import Settings
 from strongback.schema import Problem
 from strongback.services import Services
 from strongback.web import document, error
-from strongback.web.access import Access
 from strongback.web.blueprint import APIBlueprint
-from strongback.web.conditional import evaluate
-from strongback.web.edge import check_request, plain_client
+from strongback.web.edge import plain_client
 from strongback.web.error import Converter
-from strongback.web.flask_path import DirectFlask
 from strongback.web.json import OrJSONProvider, dump
-from strongback.web.request import Request, Response, current_request
+from strongback.web.lifecycle import RequestLifecycle
+from strongback.web.request import Request, Response
 from strongback.web.session import NoSession
 
 _DISTINCT = ("blueprint", "operation", "schema")
 _SCALARS = (str, int, float, bool, bytes)
 
 
-class HTTPApp(DirectFlask, OpenAPI):
+class HTTPApp(OpenAPI):
     """Views return data, errors have one shape, every response is accounted for.
 
     Args:
@@ -74,7 +72,7 @@ class HTTPApp(DirectFlask, OpenAPI):
         self.url_map.merge_slashes = False  # a doubled slash is 404, not a redirect in HTML
         self.services = Services()
         self.errors = error.init_errors(self)
-        self.access = Access(settings)
+        self.lifecycle = RequestLifecycle(self, settings)
         self._blueprints, self._operations, self._schemas = map(Names, _DISTINCT)
         self._claim_schemas(document.named_types(Problem))
         self._trust_proxies()
@@ -82,7 +80,7 @@ class HTTPApp(DirectFlask, OpenAPI):
 
     def _trust_proxies(self) -> None:
         if count := self.settings.web_proxies:
-            self.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            self.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # as Flask's docs wrap it
                 plain_client(self.wsgi_app), x_for=count, x_proto=count, x_host=count, x_port=count
             )
 
@@ -127,12 +125,6 @@ class HTTPApp(DirectFlask, OpenAPI):
         """Answer exceptions of a third party by one of ours."""
         self.errors.register(kind, converter)
 
-    def preprocess_request(self) -> Any:  # noqa: ANN401  Flask's own signature
-        """Open the request's context, and check it, before anything else runs."""
-        self.access.begin()
-        check_request(current_request().environ)
-        return super().preprocess_request()
-
     def make_response(self, rv: Any) -> Response:  # noqa: ANN401  whatever a view returned
         """Turn what a view returned into a response: the one place where data become bytes.
 
@@ -156,8 +148,8 @@ class HTTPApp(DirectFlask, OpenAPI):
         elif rv is None:
             response = Response(b"", 204)
             del response.headers["Content-Type"]
-        elif isinstance(rv, Exception) and (handled := self.handle_user_exception(rv)) is not rv:
-            response = self.make_response(handled)
+        elif isinstance(rv, Exception) and (handled := error.respond(rv)) is not rv:
+            response = cast("Response", handled)
         else:
             response = cast("Response", super().make_response(cast("Any", rv)))
         if status is not None:
@@ -167,12 +159,6 @@ class HTTPApp(DirectFlask, OpenAPI):
             response.is_data = False
             response.is_taggable = "Cache-Control" not in response.headers
         return response
-
-    def process_response(self, response: Response) -> Response:  # type: ignore[override]
-        """Tag, complete, measure and log every answer."""
-        response = cast("Response", super().process_response(response))
-        request = current_request()
-        return self.access.finish(request, evaluate(request, response))
 
 
 def _unpack(rv: tuple[Any, ...]) -> tuple[Any, Any, Any]:

@@ -104,7 +104,14 @@ def answer_model(responses: dict[Any, Any]) -> type[BaseModel] | None:
 def bind(
     view: View, need: Need, readers: list[tuple[str, Reader]], model: type[BaseModel] | None
 ) -> View:
-    """Wrap a view: admit its caller, read its parameters, give its answer the declared shape."""
+    """Wrap a view: admit its caller, read its parameters, give its answer the declared shape.
+
+    Raises:
+        TypeError: It is a coroutine function, which a WSGI thread would only wait for.
+    """
+    if inspect.iscoroutinefunction(view):
+        msg = f"{view.__module__}.{view.__qualname__}: write a plain function; WSGI has threads"
+        raise TypeError(msg)
     shape = shaper_of(model)
     takes_principal = "principal" in inspect.signature(view).parameters
     takes_key = is_idempotent(view)
@@ -154,12 +161,14 @@ def shaper_of(model: type[BaseModel] | None) -> Callable[[Any], Any]:
     if model is None:
         return lambda result: result
     validate = model.__pydantic_validator__.validate_python
-    ready = (model, Response, Exception, type(None))
+    ready = (model, Response, type(None))
     writer = writer_of(model)
 
     def shape(result: Any) -> Any:  # noqa: ANN401  whatever the view returned
         if isinstance(result, ready):
             return result
+        if isinstance(result, Exception):
+            raise result  # to return an error and to raise it are the same to a client
         if type(result) is tuple:
             return (shape(result[0]), *result[1:])
         if isinstance(result, Window):

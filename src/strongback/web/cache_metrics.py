@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from prometheus_client import Counter
 
 from strongback.cache import Stats
-from strongback.web.access import Access
+from strongback.web.lifecycle import RequestLifecycle
 
 INTERVAL = 1.0
 """Seconds between two times."""
@@ -71,9 +71,9 @@ class CacheFigures:
 
 
 def init_cache_metrics(
-    access: Access, look_up: Callable[[], Mapping[str, Stats]]
+    lifecycle: RequestLifecycle, look_up: Callable[[], Mapping[str, Stats]]
 ) -> Callable[[], None]:
     """Publish the counts while requests are answered; returns what does so at a scrape."""
     figures = CacheFigures(look_up)
-    access.observe(figures.publish_if_due)
+    lifecycle.observe(figures.publish_if_due)
     return figures.publish

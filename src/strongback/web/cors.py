@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from flask import Flask, current_app
+from flask import Flask
+from flask import Response as FlaskResponse
 
 from strongback.config import ANY_ORIGIN
-from strongback.web.request import Response, current_request
+from strongback.web.request import current_request
 
 WSGIApp = Callable[[Any, Any], Iterable[bytes]]
 Start = Callable[..., object]
@@ -49,11 +50,11 @@ def init_cors(app: Flask, origins: Sequence[str]) -> None:
         return
     cors = CORS(app.wsgi_app, origins)
     app.wsgi_app = cors  # type: ignore[method-assign]  # as Flask's docs wrap it
-    app.before_request(cors.answer_preflight)
+    app.after_request(cors.complete_preflight)
 
 
 class CORS:
-    """Adds the headers to every answer, and answers preflights.
+    """Adds the headers to every answer, and completes those to preflights.
 
     Args:
         wsgi_app: What answers everything else.
@@ -76,18 +77,17 @@ class CORS:
 
         return self._wsgi_app(environ, start)
 
-    def answer_preflight(self) -> Response | None:
+    def complete_preflight(self, response: FlaskResponse) -> FlaskResponse:
         """Say which methods and headers the route takes (Fetch, section 3.3.5)."""
         request = current_request()
         environ = request.environ
         if request.method != "OPTIONS" or "HTTP_ACCESS_CONTROL_REQUEST_METHOD" not in environ:
-            return None
-        if request.url_rule is None or not self._allow(environ.get("HTTP_ORIGIN")):
-            return None  # 404, or the automatic answer
-        allow = current_app.make_default_options_response().headers["Allow"]
-        response = Response(b"", 204, headers={"Allow": allow})
+            return response
+        if "Allow" not in response.headers or not self._allow(environ.get("HTTP_ORIGIN")):
+            return response
+        response.status_code = 204
         del response.headers["Content-Type"]
-        response.headers["Access-Control-Allow-Methods"] = allow
+        response.headers["Access-Control-Allow-Methods"] = response.headers["Allow"]
         response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
         response.headers["Access-Control-Max-Age"] = MAX_AGE
         return response

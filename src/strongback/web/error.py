@@ -57,21 +57,27 @@ class ErrorRegistry:
 def init_errors(app: Flask) -> ErrorRegistry:
     """Answer every exception of the application; third parties' by the registry."""
     app.extensions["errors"] = registry = ErrorRegistry()
-    app.register_error_handler(APIException, answer)
-    app.register_error_handler(HTTPException, answer_http)
-    app.register_error_handler(Exception, answer_other)
+    app.register_error_handler(Exception, respond)
     return registry
 
 
-def answer(error: APIException) -> Response:
-    """Answer one of our own errors."""
+def respond(error: Exception) -> Response | HTTPException:
+    """Make the response to an exception, raised or returned."""
+    if isinstance(error, APIException):
+        return _respond_to_own(error)
+    if isinstance(error, HTTPException):
+        return _respond_to_http(error)
+    return _respond_to_other(error)
+
+
+def _respond_to_own(error: APIException) -> Response:
     if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("request_refused", error_code=error.error_code, reason=str(error))
     return render(error)
 
 
-def answer_http(error: HTTPException) -> Response | HTTPException:
-    """Answer an error that Werkzeug or Flask raised, keeping its headers (`Allow`, and so on)."""
+def _respond_to_http(error: HTTPException) -> Response | HTTPException:
+    """Keep the headers of an error that Werkzeug or Flask raised: `Allow`, and so on."""
     if error.code is None or error.code < HTTPStatus.BAD_REQUEST or error.response is not None:
         return error  # a redirect, or a ready-made response in an exception's clothes
     headers = {
@@ -86,8 +92,8 @@ def answer_http(error: HTTPException) -> Response | HTTPException:
     return render(other)
 
 
-def answer_other(error: Exception) -> Response:
-    """Answer what nobody foresaw: nothing leaks, and the log has the whole traceback."""
+def _respond_to_other(error: Exception) -> Response:
+    """Let nothing leak of what nobody foresaw; the log has the whole traceback."""
     registry: ErrorRegistry = current_app.extensions["errors"]
     if known := registry.convert(error):
         # Of a database's error what the driver says: SQLAlchemy adds the statement to it.

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from flask import Request as FlaskRequest
 from flask import Response as FlaskResponse
+from flask import current_app
 from flask import request as flask_request
-from flask.globals import request_ctx
 from werkzeug.exceptions import MethodNotAllowed
 
 from strongback.auth.principal import Principal
@@ -49,7 +49,7 @@ class Request(FlaskRequest):
         """The matched route's pattern, or `unmatched`: few values, unlike the path."""
         if self.url_rule is not None:
             return self.url_rule.rule
-        adapter, error = request_ctx.url_adapter, self.routing_exception
+        error, adapter = self.routing_exception, current_app.create_url_adapter(self)
         if adapter and isinstance(error, MethodNotAllowed) and error.valid_methods:
             # The path is known, so it counts for its route and not as a stranger's.
             rule, _ = adapter.match(method=next(iter(error.valid_methods)), return_rule=True)
@@ -98,4 +98,4 @@ def current_request() -> Request:
     Raises:
         RuntimeError: No request is being answered.
     """
-    return flask_request._get_current_object()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001  Werkzeug's documented way to the object
+    return flask_request._get_current_object()  # type: ignore[attr-defined,no-any-return]  # flask declares the request itself

@@ -56,7 +56,7 @@ def test_a_request_hands_them_on(bare: HTTPApp) -> None:
     cache.register_storage("local", LocalStorage(100))
     node = word_node(source, "local")
     app.add_url_rule("/", "read", lambda: {"tea": cache.get(node("tea"))})
-    init_cache_metrics(app.access, cache.all_stats)
+    init_cache_metrics(app.lifecycle, cache.all_stats)
 
     assert app.test_client().get("/").status_code == 200
 

@@ -169,7 +169,7 @@ class TestShape:
         assert (response.status_code, response.data) == (404, b"")
 
     def test_a_redirect_is_no_error(self, probe):
-        probe.add_url_rule("/moved", view_func=lambda: abort(redirect("/elsewhere")))
+        probe.add_url_rule("/moved", view_func=lambda: abort(redirect("/elsewhere", 302)))
         response = probe.test_client().get("/moved")
         assert (response.status_code, response.headers["Location"]) == (302, "/elsewhere")
 

@@ -287,7 +287,7 @@ class TestObservers:
 
     def test_are_called_after_each_answer(self, probe):
         called: list[int] = []
-        probe.access.observe(lambda: called.append(1))
+        probe.lifecycle.observe(lambda: called.append(1))
         probe.test_client().get("/see")
         probe.test_client().get("/nowhere")
         assert called == [1, 1]
@@ -297,7 +297,7 @@ class TestObservers:
         def fail() -> None:
             raise error
 
-        probe.access.observe(fail)
+        probe.lifecycle.observe(fail)
         response = probe.test_client().get("/see")
         assert response.status_code == 200
         assert [entry["event"] for entry in logs.error] == ["request_not_accounted"]

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from time import perf_counter_ns
+from typing import cast
 
+from flask import Flask
+from flask import Response as FlaskResponse
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from strongback.config import Settings
 from strongback.log.setup import get_logger, log_access
 from strongback.web import metrics
+from strongback.web.conditional import evaluate
+from strongback.web.edge import check_request
 from strongback.web.request import Request, Response, current_request
 
 log = get_logger(__name__)
@@ -29,30 +34,41 @@ STRICT_TRANSPORT_SECURITY = ("Strict-Transport-Security", "max-age=31536000; inc
 UNLOGGED_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 
 
-class Access:
-    """Begins and finishes requests.
+class RequestLifecycle:
+    """Begins and finishes requests: the first hook before each of them and the last one after it.
 
     Args:
+        app: The application.
         settings: Whether this is production, where browsers are told to stay with https.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, app: Flask, settings: Settings) -> None:
         self._common = list(SECURITY_HEADERS)
         self._secure = [*self._common, STRICT_TRANSPORT_SECURITY]
         self._is_strict = settings.is_production
         self._observers: list[Callable[[], object]] = []
+        app.before_request(self.begin)
+        app.after_request(self.finish)
 
     def observe(self, observer: Callable[[], object]) -> None:
         """Call this after each answer; what it raises is logged and breaks no answer."""
         self._observers.append(observer)
 
     def begin(self) -> None:
-        """Make the request's id part of every log entry until this thread's next request."""
-        clear_contextvars()
-        bind_contextvars(request_id=current_request().id)
+        """Make the request's id part of every log entry until this thread's next request.
 
-    def finish(self, request: Request, response: Response) -> Response:
-        """Complete the headers, then measure and log the answer."""
+        Raises:
+            BadRequest: The request is none that could be answered.
+        """
+        request = current_request()
+        clear_contextvars()
+        bind_contextvars(request_id=request.id)
+        check_request(request.environ)
+
+    def finish(self, response: FlaskResponse) -> Response:
+        """Tag, complete, measure and log a response."""
+        request = current_request()
+        response = evaluate(request, cast("Response", response))
         common = self._secure if self._is_strict and request.is_secure else self._common
         response.common = [*response.common, *common, ("X-Request-ID", request.id)]
         if response.is_sequence:
