@@ -339,6 +339,7 @@ def print_book(_, *, title):
 roles = {"user": frozenset(TaskPermission)}
 app = Strongback(__name__, load_settings(Settings), title="Books", roles=roles)
 task.register(app, "/api").add(group)
+app.outbox.declare("book", "book:written")
 app.checked()
 Base.metadata.create_all(app.database.engine)
 app.background.start()
