@@ -35,8 +35,9 @@ class OAuthForm(RequestForm):
     """A form whose unknown fields are ignored (RFC 6749, section 3.2), but may not be repeated."""
 
     model_config = ConfigDict(extra="allow")
-    # As pydantic documents it:
-    __pydantic_extra__: dict[str, Value]  # pyright: ignore[reportIncompatibleVariableOverride]
+    __pydantic_extra__: dict[
+        str, Value
+    ]  # pyright: ignore[reportIncompatibleVariableOverride]  # as pydantic documents it
 
     client_id: Value = FIRST_PARTY
     """The application that asks; this project's own if left out."""
