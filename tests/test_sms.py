@@ -18,7 +18,7 @@ from app.user.model import User
 from strongback.config import Environment
 from strongback.exceptions import ConfigurationError
 from strongback.outbox import Outbox
-from strongback.outbox.relay import Parcel, Relay
+from strongback.outbox.relay import Batch, Relay
 from strongback.task import Runner
 from tests.support.redis import RedisServer
 from tests.support.sign_in import PASSWORD, House
@@ -44,13 +44,13 @@ class Office:
 
     # The broker
 
-    def batch_of(self, _: str) -> int:
+    def batch_size(self, _: str) -> int:
         """One message at a time."""
         return 1
 
-    def publish(self, parcels: Sequence[Parcel]) -> None:
+    def publish(self, batches: Sequence[Batch]) -> None:
         """Keep what is to be run."""
-        self._published += [(each.consumer, list(each.ids)) for each in parcels]
+        self._published += [(each.consumer, list(each.ids)) for each in batches]
 
     def work(self) -> None:
         """Run what is due."""

@@ -32,14 +32,14 @@ from strongback.web import (
     IfMatch,
     Response,
     UploadedFile,
+    cached_page,
+    cached_response,
     conditional,
     idempotent,
     inject,
     limited,
     needs,
     public,
-    ready,
-    ready_page,
     tag_headers,
 )
 from strongback.web.limit import principal as principal_key
@@ -67,7 +67,7 @@ class ArchiveForm(RequestForm):
 def list_articles(query: ArticleQuery) -> Response:
     """List published articles, without their texts."""
     page = pages.list(query)
-    return ready_page(page.body, page.window)
+    return cached_page(page.body, page.window)
 
 
 @tags_api.get("", responses={200: TagList})
@@ -119,7 +119,7 @@ def import_articles(form: ArchiveForm, principal: Principal) -> tuple[JobOut, in
 def read_article(path: ArticlePath, principal: Principal | None) -> Article | Response:
     """Read one article with its text; its author also reads a draft."""
     if page := pages.article(path.slug):
-        return ready(page.body, page.state, seen=views.note)
+        return cached_response(page.body, page.state, seen=views.note)
     if principal is None:
         raise ArticleNotFound
     return conditional(

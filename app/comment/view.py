@@ -13,12 +13,12 @@ from strongback.schema import Page, PageQuery
 from strongback.web import (
     APIBlueprint,
     Response,
+    cached_page,
     idempotent,
     inject,
     limited,
     needs,
     public,
-    ready_page,
 )
 from strongback.web.limit import principal as principal_key
 
@@ -32,7 +32,7 @@ pages = inject(CommentPages)
 def list_comments(path: CommentedPath, query: PageQuery) -> Response | Window[Comment]:
     """List an article's comments, oldest first."""
     if page := pages.list(path.slug, query):
-        return ready_page(page.body, page.window)
+        return cached_page(page.body, page.window)
     return comments.list(path.slug, query)  # says better than we could that there are none
 
 

@@ -33,7 +33,7 @@ from strongback.cli.doctor import Service, init_doctor
 from strongback.collision import Names, path_of
 from strongback.config import Settings
 from strongback.database import Database
-from strongback.database.answer import answer_for
+from strongback.database.error_mapping import error_mapping
 from strongback.exceptions import ConfigurationError, PreconditionFailed, ServiceUnavailable
 from strongback.idempotency import Idempotency
 from strongback.log.setup import configure_logging
@@ -43,7 +43,7 @@ from strongback.private import make_private_folder
 from strongback.upload import Uploads
 from strongback.web import init_cache_metrics, init_cors, init_health, init_limits, init_metrics
 from strongback.web.app import HTTPApp
-from strongback.web.guard import need_of
+from strongback.web.guard import requirement_of
 from strongback.web.health import Check
 from strongback.web.injection import injected
 from strongback.web.metrics import Gauge
@@ -127,7 +127,7 @@ class Strongback(HTTPApp):
     def _register_base(self) -> None:
         settings, database = self.settings, self.database
         self.wsgi_app = _in_scope(self.wsgi_app, database, settings.database_read_timeout)  # type: ignore[method-assign,assignment]  # as Flask's docs wrap it
-        self.register_error_source(SQLAlchemyError, answer_for)
+        self.register_error_source(SQLAlchemyError, error_mapping)
         self.register_error_source(StaleDataError, lambda _: PreconditionFailed())
         init_migrations(self, database, settings.ROOT / "migrations", settings.database_wait)
         publish = init_cache_metrics(self.lifecycle, self.cache.all_stats)
@@ -229,7 +229,9 @@ class Strongback(HTTPApp):
 
     def _needed_permissions(self) -> Iterator[tuple[str, Permission]]:
         for endpoint, view in self.view_functions.items():
-            permission = need_of(view).permission if hasattr(view, "__need__") else None
+            permission = (
+                requirement_of(view).permission if hasattr(view, "__requirement__") else None
+            )
             if permission is not None:
                 yield endpoint, permission
 

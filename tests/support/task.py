@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import update
 
 from strongback.database import Database, utc_now
-from strongback.outbox import Outbox, OutboxMessage, Parcel, Relay
+from strongback.outbox import Batch, Outbox, OutboxMessage, Relay
 from strongback.task import Jobs, Runner, TaskGroup, TaskRegistry
 
 
@@ -34,14 +34,14 @@ class House:
 
     # The broker
 
-    def batch_of(self, consumer: str) -> int:
+    def batch_size(self, consumer: str) -> int:
         """How many messages the consumer takes at once."""
         task = self.registry.get(consumer)
         return (task.batch if task else None) or 1
 
-    def publish(self, parcels: Sequence[Parcel]) -> None:
+    def publish(self, batches: Sequence[Batch]) -> None:
         """Keep what is to be run."""
-        self.published += [(each.consumer, list(each.ids)) for each in parcels]
+        self.published += [(each.consumer, list(each.ids)) for each in batches]
 
     def work(self) -> int:
         """Deliver and run until nothing is due; returns how many times a task was run."""

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from strongback.app import Strongback
 from strongback.database import Database, utc_now
-from strongback.outbox import Outbox, OutboxMessage, Parcel, Relay
+from strongback.outbox import Batch, Outbox, OutboxMessage, Relay
 from strongback.task import Runner, TaskRegistry
 
 
@@ -20,12 +20,12 @@ class Broker:
     registry: TaskRegistry
     messages: list[tuple[str, list[int]]] = field(default_factory=list)
 
-    def batch_of(self, consumer: str) -> int:
+    def batch_size(self, consumer: str) -> int:
         task = self.registry.get(consumer)
         return (task.batch if task else None) or 1
 
-    def publish(self, parcels: Sequence[Parcel]) -> None:
-        self.messages += [(each.consumer, list(each.ids)) for each in parcels]
+    def publish(self, batches: Sequence[Batch]) -> None:
+        self.messages += [(each.consumer, list(each.ids)) for each in batches]
 
 
 def work(app: Strongback) -> list[str]:

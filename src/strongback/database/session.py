@@ -19,7 +19,7 @@ from strongback.database.breaker import Breaker, is_hang
 from strongback.database.engine import WRITES, Limits, build_engine, limit_statement
 from strongback.database.error import DatabaseMisuse, is_retryable
 from strongback.database.transaction import Transaction, retry, roll_back
-from strongback.database.turn import Turns
+from strongback.database.write_lock import WriteLock
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -83,7 +83,7 @@ class Database:
             Limits(connect=PING_TIMEOUT, lock=1, statement=PING_TIMEOUT - 1, pool_size=1),
         )
         self._breaker = Breaker(self._ask)
-        self._turns = self._new_turns()
+        self._write_lock = self._new_write_lock()
         self._touch_listeners: list[Callable[[object, frozenset[str]], object]] = []
         self.retries = 0
         """Transactions that were run again since the start, for the metrics."""
@@ -294,7 +294,7 @@ class Database:
 
     def _attempt(self, scope: _Scope, function: Callable[[Session], R]) -> R:
         session, transaction = self._prepare(), Transaction()
-        with self._turn():
+        with self._write_lock:
             session.connection(execution_options={WRITES: True})
             scope.transaction = transaction
             try:
@@ -316,7 +316,7 @@ class Database:
         def begin() -> None:
             scope.opening = None
             session = self._prepare()
-            turn.enter_context(self._turn())
+            lock.enter_context(self._write_lock)
             session.connection(execution_options={WRITES: True})
             scope.transaction = transaction
             self._join(transaction, first)
@@ -328,7 +328,7 @@ class Database:
             last(result)
             return result
 
-        with ExitStack() as turn:
+        with ExitStack() as lock:
             scope.opening = begin
             try:
                 result = transaction.run(self.session, run)
@@ -347,11 +347,8 @@ class Database:
         session.expire_all()
         return session
 
-    def _turn(self) -> AbstractContextManager[None]:
-        return nullcontext() if self._turns is None else self._turns.taken()
-
-    def _new_turns(self) -> Turns | None:
-        return Turns(self._timeout) if self._settings.is_sqlite else None
+    def _new_write_lock(self) -> AbstractContextManager[None]:
+        return WriteLock(self._timeout) if self._settings.is_sqlite else nullcontext()
 
     def _count_retry(self) -> None:
         self.retries += 1
@@ -417,7 +414,7 @@ class Database:
         self._ping_engine.dispose(close=False)
         self._scope.set(None)
         self._breaker = Breaker(self._ask)  # the thread that asked is the parent's
-        self._turns = self._new_turns()  # the parent's may be held by a thread that is not here
+        self._write_lock = self._new_write_lock()  # a lost thread may hold it
 
 
 _databases: WeakSet[Database] = WeakSet()

@@ -10,7 +10,7 @@ once each; consumers note in the inbox, in their own transaction, what has had i
 """
 
 from strongback.outbox.model import InboxEntry, MessageState, OutboxMessage
-from strongback.outbox.relay import Parcel, Publisher, PublishFailed, Relay
+from strongback.outbox.relay import Batch, Publisher, PublishFailed, Relay
 from strongback.outbox.service import (
     MAX_COUNTED,
     Claimed,
@@ -21,6 +21,7 @@ from strongback.outbox.service import (
 
 __all__ = [
     "MAX_COUNTED",
+    "Batch",
     "Claimed",
     "InboxEntry",
     "InvalidMessage",
@@ -28,7 +29,6 @@ __all__ = [
     "Outbox",
     "OutboxMessage",
     "OutboxStatus",
-    "Parcel",
     "PublishFailed",
     "Publisher",
     "Relay",

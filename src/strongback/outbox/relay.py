@@ -38,7 +38,7 @@ class PublishFailed(StrongbackError):
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class Batch:
     """Messages that a consumer is given at once."""
 
     consumer: str
@@ -50,11 +50,11 @@ class Parcel:
 class Publisher(Protocol):
     """What gives messages to a broker."""
 
-    def batch_of(self, consumer: str) -> int:
+    def batch_size(self, consumer: str) -> int:
         """How many messages this consumer takes at once."""
         ...
 
-    def publish(self, parcels: Sequence[Parcel]) -> None:
+    def publish(self, batches: Sequence[Batch]) -> None:
         """Give messages to the broker, for their consumers to work on.
 
         Must give up by itself within about a second.
@@ -115,20 +115,20 @@ class Relay:
 
     def _publish(self, claimed: list[Claimed]) -> None:
         try:
-            self._publisher.publish(list(self._parcels(claimed)))
+            self._publisher.publish(list(self._batches(claimed)))
         except PublishFailed:
             self._outbox.release([each.id for each in claimed])
             raise
 
-    def _parcels(self, claimed: list[Claimed]) -> Iterator[Parcel]:
+    def _batches(self, claimed: list[Claimed]) -> Iterator[Batch]:
         # Sorting is stable: what one consumer gets keeps its order. What has failed goes alone,
         # so that one bad message does not take a batch of good ones along again and again.
         kind = attrgetter("consumer", "is_first_attempt")
         for (consumer, is_first), group in groupby(sorted(claimed, key=kind), key=kind):
-            messages, size = list(group), self._publisher.batch_of(consumer) if is_first else 1
+            messages, size = list(group), self._publisher.batch_size(consumer) if is_first else 1
             for at in range(0, len(messages), size):
                 ids = [each.id for each in messages[at : at + size]]
-                yield Parcel(consumer, ids, messages[at].request_id)
+                yield Batch(consumer, ids, messages[at].request_id)
 
     def _run(self) -> None:
         while not self._stopped.is_set():

@@ -9,7 +9,7 @@ from typing import Any
 from kombu import Connection, Producer
 from kombu.exceptions import KombuError
 
-from strongback.outbox import Parcel, PublishFailed
+from strongback.outbox import Batch, PublishFailed
 from strongback.task.celery_app import TaskCelery
 
 TIMEOUT = 0.3
@@ -40,18 +40,18 @@ class CeleryPublisher:
         self._connection: Connection | None = None
         self._server = ""
 
-    def batch_of(self, consumer: str) -> int:
+    def batch_size(self, consumer: str) -> int:
         """How many messages this consumer takes at once."""
-        return self._celery.work.registry.batch_of(consumer)
+        return self._celery.work.registry.batch_size(consumer)
 
-    def publish(self, parcels: Sequence[Parcel]) -> None:
+    def publish(self, batches: Sequence[Batch]) -> None:
         """Give messages to the broker, for their consumers to work on; in one round trip.
 
         Raises:
             PublishFailed: The broker did not take all of them; it may have taken some.
         """
         with self._producer() as producer, producer.batch():  # type: ignore[attr-defined]  # the stubs are of an older kombu
-            for each in parcels:
+            for each in batches:
                 headers = {"request_id": each.request_id} if each.request_id else None
                 self._send(producer, each.consumer, [list(each.ids)], headers=headers)
 

@@ -232,7 +232,7 @@ class TaskRegistry:
         """The task of this name, if there is one."""
         return self._declarations.get(name)
 
-    def batch_of(self, name: str) -> int:
+    def batch_size(self, name: str) -> int:
         """How many messages a task takes at once; one where there is no such task."""
         task = self.get(name)
         return (task and task.batch) or 1

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from sqlalchemy.exc import SQLAlchemyError
 
 from strongback.log.setup import get_logger
-from strongback.outbox import Outbox, Parcel
+from strongback.outbox import Batch, Outbox
 from strongback.task.deadline import Deadlines
 from strongback.task.periodic import PeriodicScheduler
 from strongback.task.work import Work
@@ -87,13 +87,13 @@ class EmbeddedWorker:
         ]
         self._threads.append(threading.Thread(target=self._tick, name="task-beat", daemon=True))
 
-    def batch_of(self, consumer: str) -> int:
+    def batch_size(self, consumer: str) -> int:
         """How many messages this consumer takes at once."""
-        return self._work.registry.batch_of(consumer)
+        return self._work.registry.batch_size(consumer)
 
-    def publish(self, parcels: Sequence[Parcel]) -> None:
+    def publish(self, batches: Sequence[Batch]) -> None:
         """Queue messages for the threads."""
-        for each in parcels:
+        for each in batches:
             self._put(_Call(each.consumer, each.ids, each.request_id))
 
     def start(self) -> None:

@@ -3,6 +3,7 @@
 from strongback.web.app import HTTPApp
 from strongback.web.blueprint import APIBlueprint
 from strongback.web.cache_metrics import init_cache_metrics
+from strongback.web.cached import cached_page, cached_response
 from strongback.web.conditional import conditional
 from strongback.web.cors import init_cors
 from strongback.web.guard import needs, public
@@ -12,7 +13,6 @@ from strongback.web.injection import inject
 from strongback.web.limit import account_name, client_address, init_limits, limited
 from strongback.web.metrics import init_metrics
 from strongback.web.precondition import IfMatch, OptionalIfMatch, tag_headers
-from strongback.web.ready import ready, ready_page
 from strongback.web.request import Response
 from strongback.web.validation import UploadedFile
 
@@ -24,6 +24,8 @@ __all__ = [
     "Response",
     "UploadedFile",
     "account_name",
+    "cached_page",
+    "cached_response",
     "client_address",
     "conditional",
     "idempotent",
@@ -36,7 +38,5 @@ __all__ = [
     "limited",
     "needs",
     "public",
-    "ready",
-    "ready_page",
     "tag_headers",
 ]

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from strongback.auth.principal import Principal
 from strongback.paging import Window
 from strongback.web.document import SECURITY_SCHEME, field_types, named_types
-from strongback.web.guard import Authenticate, Need, admit, need_of
+from strongback.web.guard import Authenticate, Requirement, authorize, requirement_of
 from strongback.web.idempotency import PARAMETER, answer_once, claim_of, is_idempotent
 from strongback.web.limit import early_limits, spent_early
 from strongback.web.linking import link_header
@@ -65,15 +65,15 @@ class APIBlueprint(OpenAPIBlueprint):
         # flask-openapi takes `func.view` in place of its own wrapper where it is set. Its wrapper
         # builds JSON schemas on every request and reads forms through json.loads; ours is
         # prepared here, once.
-        need = need_of(func)
-        if not need.is_public:
-            options["security"] = [{SECURITY_SCHEME: [str(need.permission)]}]
+        requirement = requirement_of(func)
+        if not requirement.is_public:
+            options["security"] = [{SECURITY_SCHEME: [str(requirement.permission)]}]
         models = super()._collect_openapi_info(rule, func, **options)
         declared = dict(zip(_LOCATIONS, models, strict=True))
         self.operations.append(func)
         self.schemas |= _schemas_of(declared, options.get("responses") or {})
         readers = [(where, reader_of(where, model)) for where, model in declared.items() if model]
-        view = bind(func, need, readers, answer_model(options.get("responses") or {}))
+        view = bind(func, requirement, readers, answer_model(options.get("responses") or {}))
         form = declared["form"]
         func.view = with_files(view) if form and file_fields(form) else view
         if is_idempotent(func):
@@ -102,9 +102,12 @@ def answer_model(responses: dict[Any, Any]) -> type[BaseModel] | None:
 
 
 def bind(
-    view: View, need: Need, readers: list[tuple[str, Reader]], model: type[BaseModel] | None
+    view: View,
+    requirement: Requirement,
+    readers: list[tuple[str, Reader]],
+    model: type[BaseModel] | None,
 ) -> View:
-    """Wrap a view: admit its caller, read its parameters, give its answer the declared shape.
+    """Wrap a view: authorize its caller, read its parameters, give its answer the declared shape.
 
     Raises:
         TypeError: It is a coroutine function, which a WSGI thread would only wait for.
@@ -120,7 +123,7 @@ def bind(
     @functools.wraps(view)
     def bound(**_: object) -> object:
         request = current_request()
-        principal = admit(request, need, _authenticate)
+        principal = authorize(request, requirement, _authenticate)
         with spent_early(limits, request) if limits else nullcontext():
             return answer(request, principal)
 

@@ -27,7 +27,7 @@ Authenticate = Callable[[str], Principal]
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class Requirement:
     """What a route needs: nothing, a permission."""
 
     permission: Permission | None
@@ -40,7 +40,7 @@ class Need:
 
 def public(view: ViewT) -> ViewT:
     """Declare that anybody may call this route."""
-    view.__need__ = Need(None)  # type: ignore[attr-defined]  # read by need_of
+    view.__requirement__ = Requirement(None)  # type: ignore[attr-defined]  # read by requirement_of
     return view
 
 
@@ -48,26 +48,28 @@ def needs(permission: Permission) -> Callable[[ViewT], ViewT]:
     """Declare the permission that callers of this route need."""
 
     def declare(view: ViewT) -> ViewT:
-        view.__need__ = Need(permission)  # type: ignore[attr-defined]  # read by need_of
+        view.__requirement__ = Requirement(permission)  # type: ignore[attr-defined]  # read by requirement_of
         return view
 
     return declare
 
 
-def need_of(view: Callable[..., object]) -> Need:
+def requirement_of(view: Callable[..., object]) -> Requirement:
     """What a view declares.
 
     Raises:
         TypeError: It declares nothing; silence must not mean public.
     """
-    need = getattr(view, "__need__", None)
-    if need is None:
+    requirement = getattr(view, "__requirement__", None)
+    if requirement is None:
         msg = f"{view.__module__}.{view.__qualname__}: declare @public or @needs(Permission.…)"
         raise TypeError(msg)
-    return need  # type: ignore[no-any-return]  # set by `needs` alone
+    return requirement  # type: ignore[no-any-return]  # set by `needs` alone
 
 
-def admit(request: Request, need: Need, authenticate: Authenticate) -> Principal | None:
+def authorize(
+    request: Request, requirement: Requirement, authenticate: Authenticate
+) -> Principal | None:
     """Find out who asks, and refuse those who may not (RFC 6750, section 3).
 
     Raises:
@@ -76,18 +78,18 @@ def admit(request: Request, need: Need, authenticate: Authenticate) -> Principal
     """
     header = request.environ.get("HTTP_AUTHORIZATION")
     if header is None:
-        if need.is_public:
+        if requirement.is_public:
             return None
         raise Unauthorized(headers={"WWW-Authenticate": CHALLENGE})
     principal = request.principal = authenticate(header)
     bind_contextvars(user=principal.username)
-    if need.permission is None or principal.may(need.permission):
+    if requirement.permission is None or principal.may(requirement.permission):
         return principal
-    if need.permission in principal.withheld:
-        challenge = f'{CHALLENGE}, error="insufficient_scope", scope="{need.permission}"'
+    if requirement.permission in principal.withheld:
+        challenge = f'{CHALLENGE}, error="insufficient_scope", scope="{requirement.permission}"'
         raise Forbidden(
             "The token's scope does not include {permission}.",
-            params={"permission": need.permission},
+            params={"permission": requirement.permission},
             headers={"WWW-Authenticate": challenge},
         )
     raise Forbidden

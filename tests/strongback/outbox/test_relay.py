@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from strongback.database import Database
-from strongback.outbox import MessageState, Outbox, Parcel, PublishFailed, Relay
+from strongback.outbox import Batch, MessageState, Outbox, PublishFailed, Relay
 
 pytestmark = pytest.mark.speaks_sql
 
@@ -27,11 +27,11 @@ class Broker:
         self.has_taken = threading.Condition()
         self.has_asked = threading.Condition()
 
-    def batch_of(self, consumer: str) -> int:
+    def batch_size(self, consumer: str) -> int:
         return 1
 
-    def publish(self, parcels: Sequence[Parcel]) -> None:
-        numbers = [number for each in parcels for number in each.ids]
+    def publish(self, batches: Sequence[Batch]) -> None:
+        numbers = [number for each in batches for number in each.ids]
         surprise, self.surprise = self.surprise, None
         with self.has_asked:
             self.asked.append(len(numbers))
@@ -158,7 +158,7 @@ def test_writers_do_not_wait_for_a_broker_that_hangs(outbox, database):
     hangs, entered = threading.Event(), threading.Event()
 
     class Hanging(Broker):
-        def publish(self, parcels: Sequence[Parcel]) -> None:
+        def publish(self, batches: Sequence[Batch]) -> None:
             entered.set()
             hangs.wait(30)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from strongback.outbox import Parcel, PublishFailed
+from strongback.outbox import Batch, PublishFailed
 from strongback.task.celery_app import build_celery
 from strongback.task.celery_publisher import CeleryPublisher
 from tests.support.redis import RedisServer
@@ -31,8 +31,8 @@ def publisher(world: World, runs: list[str]) -> Iterator[CeleryPublisher]:
     publisher.close()
 
 
-def parcels(*numbers: int) -> list[Parcel]:
-    return [Parcel("test:note", [number], None) for number in numbers]
+def batches(*numbers: int) -> list[Batch]:
+    return [Batch("test:note", [number], None) for number in numbers]
 
 
 def queued(server: RedisServer, queue: str = "default") -> int:
@@ -42,55 +42,55 @@ def queued(server: RedisServer, queue: str = "default") -> int:
 
 
 def test_messages_go_into_the_queue_of_their_task(publisher, redis_server):
-    publisher.publish(parcels(1))
+    publisher.publish(batches(1))
     publisher.publish_periodic("test:tick", expires=10)
     assert (queued(redis_server), queued(redis_server, "low")) == (1, 1)
 
 
 def test_a_task_says_how_many_messages_it_takes(publisher):
-    assert publisher.batch_of("test:bundle") == 3
-    assert publisher.batch_of("test:note") == 1
-    assert publisher.batch_of("test:of-another-version") == 1
+    assert publisher.batch_size("test:bundle") == 3
+    assert publisher.batch_size("test:note") == 1
+    assert publisher.batch_size("test:of-another-version") == 1
 
 
 def test_a_broker_that_is_gone_is_given_up_at_once(publisher, redis_server):
-    publisher.publish(parcels(1))
+    publisher.publish(batches(1))
     redis_server.kill()
     for _ in range(3):
         started = time.monotonic()
         with pytest.raises(PublishFailed, match="does not answer"):
-            publisher.publish(parcels(2))
+            publisher.publish(batches(2))
         assert time.monotonic() - started < QUICK
 
 
 def test_a_broker_that_hangs_is_given_up_within_a_second(publisher, redis_server):
-    publisher.publish(parcels(1))
+    publisher.publish(batches(1))
     with redis_server.frozen():
         for _ in range(3):
             started = time.monotonic()
             with pytest.raises(PublishFailed):
-                publisher.publish(parcels(2))
+                publisher.publish(batches(2))
             assert time.monotonic() - started < QUICK
 
 
 def test_a_broker_that_has_returned_is_used_again(publisher, redis_server):
     with redis_server.frozen(), pytest.raises(PublishFailed):
-        publisher.publish(parcels(1))
-    publisher.publish(parcels(2))
+        publisher.publish(batches(1))
+    publisher.publish(batches(2))
     assert queued(redis_server) >= 1
 
 
 def test_a_broker_that_was_started_anew_has_another_run(publisher, runs, redis_server):
-    publisher.publish(parcels(1))
+    publisher.publish(batches(1))
     redis_server.kill()
     redis_server.start()
-    publisher.publish(parcels(2))
-    publisher.publish(parcels(3))
+    publisher.publish(batches(2))
+    publisher.publish(batches(3))
     assert len(runs) == len(set(runs)) == 2
 
 
 def test_another_connection_finds_the_same_run(publisher, runs):
-    publisher.publish(parcels(1))
+    publisher.publish(batches(1))
     publisher.close()
-    publisher.publish(parcels(2))
+    publisher.publish(batches(2))
     assert len(runs) == 1

@@ -12,7 +12,7 @@ from strongback.web.linking import link_header
 from strongback.web.request import Response, current_request
 
 
-def ready(
+def cached_response(
     body: bytes, validators: Validators, *, seen: Callable[[Any], object] | None = None
 ) -> Response:
     """Answer with JSON that shows a resource; it becomes a 304 where the client has this state.
@@ -28,7 +28,7 @@ def ready(
     return Response.of_data(body)
 
 
-def ready_page(body: bytes, window: Window[Any]) -> Response:
+def cached_page(body: bytes, window: Window[Any]) -> Response:
     """Answer with JSON that shows a part of a list.
 
     Args:

@@ -11,7 +11,7 @@ RETRY_AFTER = "5"
 """Seconds that a client is asked to wait: about what a restart or a fail-over takes."""
 
 
-def answer_for(error: SQLAlchemyError) -> APIException | None:
+def error_mapping(error: SQLAlchemyError) -> APIException | None:
     """The answer for an error that is not the code's fault, or None for one that is."""
     if is_transient(error):
         return DatabaseUnavailable(headers={"Retry-After": RETRY_AFTER})

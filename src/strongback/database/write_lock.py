@@ -1,4 +1,4 @@
-"""Turns: SQLite's writers in the order in which they came.
+"""A lock for SQLite's writers, who get it in the order in which they came.
 
 SQLite lets one write at a time and does not queue the others: each asks again after a pause, so
 that under load the unlucky one asks too late again and again until its patience ends.
@@ -8,40 +8,33 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from threading import Lock
 
 from sqlalchemy.exc import OperationalError
 
 
-class Turns:
+class WriteLock:
     """Lets the threads of a process write one after the other, first come, first served.
 
+        with lock:
+            ...
+
     Args:
-        patience: Seconds that a thread waits for its turn.
+        timeout: Seconds that a thread waits for it.
     """
 
-    def __init__(self, patience: float) -> None:
-        self._patience = patience
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
         self._guard = Lock()
         self._waiting: deque[Lock] = deque()
         self._is_taken = False
 
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Wait for the turn and keep it for the block.
+    def __enter__(self) -> None:
+        """Wait for the lock.
 
         Raises:
             sqlalchemy.exc.OperationalError: It did not come in time; SQLite's own error for that.
         """
-        self._take()
-        try:
-            yield
-        finally:
-            self._pass_on()
-
-    def _take(self) -> None:
         with self._guard:
             if not self._is_taken:
                 self._is_taken = True
@@ -49,8 +42,16 @@ class Turns:
             gate = Lock()
             gate.acquire()
             self._waiting.append(gate)
-        if not gate.acquire(timeout=self._patience):
+        if not gate.acquire(timeout=self._timeout):
             self._give_up(gate)
+
+    def __exit__(self, *_: object) -> None:
+        """Hand the lock to the one who has waited longest."""
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._is_taken = False
 
     def _give_up(self, gate: Lock) -> None:
         with self._guard:
@@ -60,10 +61,3 @@ class Turns:
         busy = sqlite3.OperationalError("database is locked")
         busy.sqlite_errorcode = sqlite3.SQLITE_BUSY
         raise OperationalError("BEGIN IMMEDIATE", None, busy)
-
-    def _pass_on(self) -> None:
-        with self._guard:
-            if self._waiting:
-                self._waiting.popleft().release()
-            else:
-                self._is_taken = False
