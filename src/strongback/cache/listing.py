@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Generic, TypeVar
 
-from strongback.cache.filler import Renewal
+from strongback.cache.loader import Renewal
 from strongback.cache.manager import Manager
 from strongback.cache.node import Node, Policy, StorageOptions
 

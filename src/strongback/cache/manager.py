@@ -11,14 +11,14 @@ from weakref import WeakSet
 
 from strongback.cache.engine import MOST_USES
 from strongback.cache.error import CacheMisuse, require_text
-from strongback.cache.filler import Load, Renewal, keep
-from strongback.cache.flight import Flights
 from strongback.cache.function import CachedFunction, result_type, wrap
+from strongback.cache.loader import Load, Renewal
 from strongback.cache.local import LocalStorage
 from strongback.cache.node import Node, Policy, StorageOptions, adapter_for, require_node
 from strongback.cache.plan import Filter, Plan
 from strongback.cache.reader import Reader
 from strongback.cache.serializer import JSONSerializer, Serializer
+from strongback.cache.single_flight import SingleFlight
 from strongback.cache.stats import Stats
 from strongback.cache.storage import SharedStorage, Storage
 
@@ -40,7 +40,7 @@ class Manager:
         self._shared: SharedStorage | None = None
         self._plans: dict[type[Node[Any]], Plan] = {}
         self._declared: list[Plan] = []
-        self._flights = Flights()
+        self._flights = SingleFlight()
         self._reader = Reader(self._flights)
         _managers.add(self)
 
@@ -126,11 +126,10 @@ class Manager:
                 entry.uses += 1
             value: T | None = entry.value
             return value
-        return self._read(plan, key, node)
-
-    def _read(self, plan: Plan, key: str, node: Node[T]) -> T | None:
-        value: T | None = self.read_key(plan, key, node.load)
-        return value
+        if self._shared is not None:
+            self._shared.await_channel()
+        found: T | None = self._reader.read(plan, key, lambda _: [node.load()])
+        return found
 
     def get_all(self, nodes: Iterable[Node[T]]) -> list[T | None]:
         """The nodes' values in order: one round trip for each storage, one `load_all`.
@@ -174,17 +173,16 @@ class Manager:
         key = f"{plan.prefix}{node.key()}"
         if value is not None:
             value = plan.adapter.validate_python(value)
-        flight = self._flights.begin(key)
+        flight = self._flights.replace(key)
         try:
-            for level in plan.levels:
-                if level.shared is not None:
-                    level.shared.set_all({key: plan.item(level, value, 0)}, plan.codec)
-            if plan.shared is None and self._shared is not None:
+            if (tier := plan.shared_tier) is not None:
+                tier.storage.set_all({key: plan.item(tier, value, 0)}, plan.codec)
+            elif self._shared is not None:
                 self._shared.announce([key])
-            self._flights.store(flight, [key], lambda _: keep(plan, {key: value}, 0))
+            self._flights.store(flight, [key], lambda _: plan.keep({key: value}, 0))
             flight.values[key] = value
         finally:
-            self._flights.end(flight, [key])
+            self._flights.finish(flight, [key])
 
     def remove(self, node: Node[Any], storage: str | None = None) -> None:
         """Forget a node's value: everywhere, or in one storage.

@@ -7,7 +7,8 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from pydantic import TypeAdapter
 
@@ -28,7 +29,8 @@ class Filter(Protocol):
         ...
 
 
-class Level(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Tier:
     """One storage of a plan."""
 
     name: str
@@ -36,6 +38,10 @@ class Level(NamedTuple):
     ttl: float
     shared: SharedStorage | None
     """The same storage, if it is one that processes share."""
+    depth: int
+    """Its place in the order in which the storages are asked."""
+    above: tuple[Tier, ...]
+    """Storages of this process that are asked before it."""
 
 
 class FillRate:
@@ -89,22 +95,25 @@ class Plan:
         self.prefix = prefix
         self.adapter = adapter
         self.codec = serializer.codec(adapter)
-        self.levels = [self._level(name, ttl, storages) for name, ttl in policy.lifetimes()]
-        shared = [level.shared for level in self.levels if level.shared is not None]
+        self.tiers: list[Tier] = []
+        for name, ttl in policy.lifetimes():
+            self._add(name, ttl, storages)
+        shared = [tier for tier in self.tiers if tier.shared is not None]
         if len(shared) > 1:
             raise CacheMisuse(f"{self.owner}: names two shared storages; one hands out the leases")
-        self.shared = shared[0] if shared else None
-        self.private = [level for level in self.levels if level.shared is None]
+        self.shared_tier = shared[0] if shared else None
+        self.shared = self.shared_tier.shared if self.shared_tier is not None else None
+        self.private = [tier for tier in self.tiers if tier.shared is None]
         self.absent_ttl = policy.absent_ttl.total_seconds()
         self.stale = policy.stale.total_seconds()
         self.lease = policy.lease.total_seconds()
         self.jitter, self.early = policy.jitter, policy.early
         self.fills = None if policy.fills is None else FillRate(policy.fills)
         self.guard: Filter | None = None
-        self.counts = Counts([level.name for level in self.levels])
-        first = self.levels[0].storage
+        self.counts = Counts([tier.name for tier in self.tiers])
+        first = self.tiers[0].storage
         self.local = first if isinstance(first, LocalStorage) else None
-        self.beyond = self.levels[1:] if self.local is not None else self.levels
+        self.beyond = self.tiers[1:] if self.local is not None else self.tiers
         """The storages that are asked once the first, if it is local, has nothing."""
         self.peek: Callable[[str], Entry | None] = (
             self.local.peek if self.local is not None else _nothing
@@ -113,30 +122,37 @@ class Plan:
             self.local.clock if self.local is not None else time.monotonic
         )
 
-    def _level(self, name: str, ttl: float, storages: Mapping[str, Storage]) -> Level:
+    def _add(self, name: str, ttl: float, storages: Mapping[str, Storage]) -> None:
         storage = storages.get(name)
         if storage is None:
             known = ", ".join(sorted(storages)) or "none"
             message = f"no storage is registered as {name!r} (there are: {known})"
             raise CacheMisuse(f"{self.owner}: {message}; call register_storage first")
         shared = storage if isinstance(storage, SharedStorage) else None
-        return Level(name, storage, ttl, shared)
+        above = tuple(tier for tier in self.tiers if tier.shared is None)
+        self.tiers.append(Tier(name, storage, ttl, shared, len(self.tiers), above))
 
-    def item(self, level: Level, value: object, cost: float) -> Item:
+    def item(self, tier: Tier, value: object, cost: float) -> Item:
         """A value that was just loaded, with its lifetime in this storage."""
         is_absent = value is None
-        ttl = min(level.ttl, self.absent_ttl) if is_absent else level.ttl
+        ttl = min(tier.ttl, self.absent_ttl) if is_absent else tier.ttl
         fresh = ttl * (1 - self.jitter * random.random())  # noqa: S311  spreads ends
         kept = fresh if is_absent else fresh + self.stale
-        return Item(value, fresh, kept, cost if level.shared is not None else cost * self.early)
+        return Item(value, fresh, kept, cost if tier.shared is not None else cost * self.early)
 
-    def copy(self, level: Level, item: Item) -> Item:
+    def copy(self, tier: Tier, item: Item) -> Item:
         """A value from a storage further down, with its lifetime in this one."""
-        own = self.item(level, item.value, 0)
+        own = self.item(tier, item.value, 0)
         if own.fresh < item.fresh:
             return own  # it will be read from below again, which is no load
         kept = min(item.fresh + self.stale, item.kept)
         return Item(item.value, item.fresh, kept, item.cost * self.early)
+
+    def keep(self, values: Mapping[str, Any], cost: float) -> None:
+        """Put values into the storages that are this process's own."""
+        for tier in self.private:
+            items = {key: self.item(tier, value, cost) for key, value in values.items()}
+            tier.storage.set_all(items, self.codec)
 
     def is_due(self, item: Item) -> bool:
         """Whether this reader is the one to refresh a value from a shared storage (XFetch)."""

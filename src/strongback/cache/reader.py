@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from strongback.cache.engine import Entry
-from strongback.cache.filler import Fill, Load, Renewal
-from strongback.cache.flight import Flight, Flights
+from strongback.cache.loader import Load, Loader, Renewal
 from strongback.cache.plan import Plan
+from strongback.cache.single_flight import Flight, SingleFlight
 from strongback.log.setup import get_logger
 
 log = get_logger(__name__)
@@ -27,7 +27,7 @@ PAUSE = 1.0
 class Reader:
     """The way of whatever a first look at the local storage does not answer."""
 
-    def __init__(self, flights: Flights) -> None:
+    def __init__(self, flights: SingleFlight) -> None:
         self._flights = flights
         self.reset()
 
@@ -44,7 +44,7 @@ class Reader:
                 return self._serve_due(plan, key, entry, now, load)
         if plan.guard is not None and self._is_absent(plan, key):
             return None
-        return self._join(plan, key, load)
+        return self._share(plan, key, load)
 
     def _is_absent(self, plan: Plan, key: str) -> bool:
         assert plan.guard is not None  # noqa: S101  asked before
@@ -65,60 +65,59 @@ class Reader:
                 self._renew_behind(plan, key, load)
         return entry.value
 
-    def _join(self, plan: Plan, key: str, load: Load) -> Any:  # noqa: ANN401  the node's type
-        """Fill the key, or wait for whoever fills it; again if it is removed meanwhile."""
-        counts = True
+    def _share(self, plan: Plan, key: str, load: Load) -> Any:  # noqa: ANN401  the node's type
+        """Load the key, or wait for the thread that loads it; again if it is removed meanwhile."""
         for attempt in range(1, ATTEMPTS + 1):
-            flight, landed = self._flights.join(key)
-            if landed is None:
+            counts = attempt == 1
+            flight, leads = self._flights.join(key)
+            if leads:
                 self._lead(plan, key, flight, load, counts=counts)
             else:
                 plan.counts.waiters += counts
                 plan.counts.misses += counts
-                if not landed.wait(plan.lease):
+                if not flight.wait(plan.lease):
                     self._flights.abandon(flight, key)
-            counts = False
             if key in flight.values and (attempt == ATTEMPTS or key not in flight.outdated):
                 return flight.values[key]
             if flight.error is not None:
                 raise flight.error
-        # Whoever was waited for has hung or died, each time.
-        flight = self._flights.begin(key)
+        # The thread that was waited for has hung or died, each time.
+        flight = self._flights.replace(key)
         self._lead(plan, key, flight, load, counts=False)
         return flight.values[key]
 
     def _lead(self, plan: Plan, key: str, flight: Flight, load: Load, *, counts: bool) -> None:
         entry = plan.peek(key)
-        if entry is not None and plan.clock() < entry.due:  # another flight has just landed
+        if entry is not None and plan.clock() < entry.due:  # another flight has just ended
             plan.counts.hits_before += counts
             flight.values[key] = entry.value
-            self._flights.end(flight, [key])
+            self._flights.finish(flight, [key])
             return
-        fill = Fill(self._flights, flight, plan, load, counts=counts)
-        fill.run([key])
-        for due in fill.due:
+        loader = Loader(self._flights, flight, plan, load, counts=counts)
+        loader.run([key])
+        for due in loader.due:
             self._renew_behind(plan, due, load)
 
     def read_all(self, plan: Plan, keys: Sequence[str], load: Load) -> dict[str, Any]:
         """The values of keys of which the first storage has nothing that is simply good."""
         wanted = list(dict.fromkeys(keys))
-        values: dict[str, Any] = {}
+        absent: dict[str, Any] = {}
         if plan.guard is not None:
             bare = [key[len(plan.prefix) :] for key in wanted]
             may = dict(zip(wanted, plan.guard.may_contain(bare), strict=True))
-            values = dict.fromkeys([key for key in wanted if not may[key]])
-            plan.counts.guarded += len(values)
-            plan.counts.misses += len(values)
+            absent = dict.fromkeys([key for key in wanted if not may[key]])
+            plan.counts.guarded += len(absent)
+            plan.counts.misses += len(absent)
             wanted = [key for key in wanted if may[key]]
         flight, own, others = self._flights.join_all(wanted)
         if own:
-            fill = Fill(self._flights, flight, plan, load)
-            fill.run(own)
-            for key in fill.due:
+            loader = Loader(self._flights, flight, plan, load)
+            loader.run(own)
+            for key in loader.due:
                 self._renew_behind(plan, key, load)
-        values |= flight.values
+        values = flight.values | absent if absent else flight.values
         for key in (*others, *flight.outdated):
-            values[key] = self._join(plan, key, load)
+            values[key] = self._share(plan, key, load)
         return values
 
     def renew(self, plan: Plan, key: str, load: Load) -> Any:  # noqa: ANN401  the node's type
@@ -127,18 +126,18 @@ class Reader:
         Raises:
             Exception: What loading has raised; then what was there stays.
         """
-        flight = self._flights.begin(key)
-        Fill(self._flights, flight, plan, load, counts=False).renew(key)
+        flight = self._flights.replace(key)
+        Loader(self._flights, flight, plan, load, counts=False).renew(key)
         return flight.values[key]
 
     def renew_once(self, plan: Plan, key: str, load: Load, kept: T, renewal: Renewal) -> T:
         """A newer value than what is kept; that one while somebody else loads, or loading fails."""
-        flight, landed = self._flights.join(key)
-        if landed is not None:
+        flight, leads = self._flights.join(key)
+        if not leads:
             return kept
-        fill = Fill(self._flights, flight, plan, load, counts=False)
+        loader = Loader(self._flights, flight, plan, load, counts=False)
         try:
-            fill.renew_if(key, renewal)
+            loader.renew_if(key, renewal)
         except Exception as error:  # noqa: BLE001  any loader's: what is kept serves on
             log.warning("cache_refresh_failed", node=plan.owner, error=repr(error))
         plan.counts.stale += key not in flight.values
@@ -162,10 +161,10 @@ class Reader:
     def _run_behind(self, plan: Plan, key: str, load: Load) -> None:
         refreshers, local = self._refreshers, plan.local
         try:
-            flight, landed = self._flights.join(key)
-            if landed is None:
-                fill = Fill(self._flights, flight, plan, load, counts=False)
-                fill.renew_if(
+            flight, leads = self._flights.join(key)
+            if leads:
+                loader = Loader(self._flights, flight, plan, load, counts=False)
+                loader.renew_if(
                     key,
                     Renewal(plan.is_due, plan.lease),
                     lambda: None if local is None else local.postpone(key, PAUSE),

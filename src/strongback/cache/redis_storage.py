@@ -42,6 +42,7 @@ CHANNEL_WAIT = 0.5
 
 _HEAD = Struct("<B8sddd")
 """Kind, token, when it becomes stale and when it ends (seconds since 1970), cost in seconds."""
+_SIZE, _unpack = _HEAD.size, _HEAD.unpack_from
 _VALUE, _ABSENT = b"VA"
 _LEASE, _AWAITED = b"L", b"W"
 _MARK = 9
@@ -147,10 +148,10 @@ class RedisStorage:
         """Return what is kept under each key, in one round trip."""
         names = list(map(self._name, keys))
         answers = self._ask(lambda redis: redis.mget(names))
-        if answers is None:
+        if answers is MISSING:
             return [MISSING] * len(keys)
         found = self._read_all(answers, codec, b"")
-        return [item if type(item) is Item else MISSING for item in found]
+        return [item if isinstance(item, Item) else MISSING for item in found]
 
     def acquire_all(
         self, keys: Sequence[str], codec: Codec, seconds: float
@@ -160,19 +161,21 @@ class RedisStorage:
         One key costs one round trip. Several cost one where all are there, and another one for the
         leases of those that are not.
         """
-        token, milliseconds = _token(), _milliseconds(seconds)
+        token, milliseconds = _token(), int(seconds * 1000)
         mark = _LEASE + token
         if len(keys) == 1:
-            command = ("SET", self._name(keys[0]), mark, "NX", "GET", "PX", milliseconds)
+            name = self._prefix + keys[0].encode("utf-8", "surrogatepass")
             # Its own `set` takes 3 µs more; told of GET, it hands through what Redis says.
             answer = self._ask(
-                lambda redis: (redis.execute_command(*command, get=True),),  # type: ignore[no-untyped-call]  # redis-py
+                lambda redis: redis.execute_command(  # type: ignore[no-untyped-call]  # redis-py
+                    "SET", name, mark, "NX", "GET", "PX", milliseconds, get=True
+                ),
                 {keys[0]: token},
             )
-            return [MISSING] if answer is None else [*self._read_all(answer, codec, token)]
-        names = list(map(self._name, keys))
+            return [MISSING] if answer is MISSING else self._read_all([answer], codec, token)
+        names = [self._name(key) for key in keys]
         answers = self._ask(lambda redis: redis.mget(names))
-        if answers is None:
+        if answers is MISSING:
             return [MISSING] * len(keys)
         absent = [place for place, data in enumerate(answers) if data is None]
         for part in batched(absent, CHUNK):
@@ -180,11 +183,11 @@ class RedisStorage:
             leased = self._run(
                 self._acquire, [names[place] for place in part], [mark, milliseconds], leases
             )
-            if leased is None:
+            if leased is MISSING:
                 return [MISSING] * len(keys)
             for place, data in zip(part, leased, strict=True):
                 answers[place] = data
-        return [*self._read_all(answers, codec, token)]
+        return self._read_all(answers, codec, token)
 
     def wait(self, key: str, codec: Codec, seconds: float) -> Item | Lease | Missing:
         """Wait until the holder of the lease has filled the key, or take the lease over."""
@@ -195,12 +198,12 @@ class RedisStorage:
         try:
             while time.monotonic() < deadline:
                 word.clear()
-                answer = self._ask(
-                    lambda redis: (self._await([name], arguments, redis),), {key: token}
+                answer: bytes | Missing | None = self._run(
+                    self._await, [name], arguments, {key: token}
                 )
-                if answer is None:
+                if answer is MISSING:
                     return MISSING
-                (found,) = self._read_all(answer, codec, token)
+                found = self._read_all([answer], codec, token)[0]
                 if not isinstance(found, Busy):
                     return found
                 word.wait(POLL)
@@ -211,8 +214,8 @@ class RedisStorage:
     def claim_refresh(self, key: str, seconds: float) -> bool:
         """Tell whether this process is the one to refresh an item that is still there."""
         name, milliseconds = self._name(key) + b"!", _milliseconds(seconds)
-        answer = self._ask(lambda redis: (redis.set(name, b"", nx=True, px=milliseconds),))
-        return answer is None or bool(answer[0])
+        answer = self._ask(lambda redis: redis.set(name, b"", nx=True, px=milliseconds))
+        return answer is not None  # without Redis each process refreshes for itself
 
     # Writing
 
@@ -220,15 +223,14 @@ class RedisStorage:
         """Keep these whatever is there, and tell the other processes."""
         data = {key: self._write(item, codec) for key, item in items.items()}
 
-        def write(redis: Redis) -> bool:
+        def write(redis: Redis) -> None:
             with redis.pipeline(transaction=False) as pipe:
                 for key, item in items.items():
                     pipe.set(self._name(key), data[key], px=_milliseconds(item.kept))
                     pipe.publish(self._channel, self._message(_REMOVED, key))
                 pipe.execute()
-            return True
 
-        if self._ask(write) is None:
+        if self._ask(write) is MISSING:
             self._owe(items)
 
     def fill_all(self, items: Mapping[str, tuple[Lease, Item]], codec: Codec) -> set[str]:
@@ -242,7 +244,7 @@ class RedisStorage:
                 arguments += (lease.token, data, lifetime, self._message(_FILLED, key))
             answers = self._run(self._fill, list(map(self._name, part)), arguments)
             # Without Redis nothing is known against them.
-            filled += part if answers is None else compress(part, answers)
+            filled += part if answers is MISSING else compress(part, answers)
         return set(filled)
 
     def release(self, leases: Mapping[str, Lease]) -> None:
@@ -277,10 +279,9 @@ class RedisStorage:
     def announce(self, keys: Sequence[str]) -> bool:
         """Tell the other processes to forget what they hold under these keys themselves."""
 
-        def publish(redis: Redis) -> bool:
+        def publish(redis: Redis) -> None:
             for key in keys:
                 redis.publish(self._channel, self._message(_REMOVED, key))
-            return True
 
         return self._do_or_owe(publish, keys)
 
@@ -324,8 +325,8 @@ class RedisStorage:
 
     # Removals that Redis has not heard of
 
-    def _do_or_owe(self, command: Callable[[Redis], bool], keys: Iterable[str]) -> bool:
-        if self._ask(command) is not None:
+    def _do_or_owe(self, command: Callable[[Redis], None], keys: Iterable[str]) -> bool:
+        if self._ask(command) is not MISSING:
             return True
         self._owe(keys)
         return False
@@ -370,7 +371,7 @@ class RedisStorage:
     def _ask(
         self, command: Callable[[Redis], Any], leases: Mapping[str, bytes] | None = None
     ) -> Any:  # noqa: ANN401  as redis-py
-        """Run a command; None where Redis does not answer, or removals are due first and fail.
+        """Run a command; `MISSING` where Redis does not answer, or removals are due and fail.
 
         Args:
             command: Takes the redis-py client.
@@ -379,7 +380,7 @@ class RedisStorage:
         is_due = self._pending or self._is_clear_pending or self._unclaimed
         if is_due and not self._settle():
             self.failures += 1
-            return None
+            return MISSING
         try:
             return self._client.call(command)
         except RedisUnavailable as error:
@@ -389,7 +390,7 @@ class RedisStorage:
                 with self._pending_lock:
                     if len(self._unclaimed) < MOST_PENDING:  # others end by themselves
                         self._unclaimed.update(leases)
-            return None
+            return MISSING
 
     def _run(
         self,
@@ -400,11 +401,10 @@ class RedisStorage:
     ) -> Any:  # noqa: ANN401  as redis-py
         return self._ask(lambda redis: script(names, arguments, redis), leases)
 
-    def _remove(self, redis: Redis, keys: Sequence[str]) -> bool:
+    def _remove(self, redis: Redis, keys: Sequence[str]) -> None:
         for part in batched(keys, CHUNK):
             messages = [self._message(_REMOVED, key) for key in part]
             self._delete(list(map(self._name, part)), [self._channel, *messages], redis)
-        return True
 
     def _release(self, redis: Redis, tokens: Mapping[str, bytes]) -> None:
         for part in batched(tokens.items(), CHUNK):
@@ -429,7 +429,7 @@ class RedisStorage:
 
     def _read_all(
         self, answers: Sequence[bytes | None], codec: Codec, mark: bytes
-    ) -> list[Item | Lease | Busy]:
+    ) -> list[Item | Lease | Busy | Missing]:
         """Read responses of Redis: items, and leases on what is not there.
 
         Args:
@@ -437,32 +437,29 @@ class RedisStorage:
             codec: Decodes the values.
             mark: The caller's own token.
         """
-        now, lease, decode, size = time.time(), Lease(mark), codec.decode, _HEAD.size
-        unpack, new = _HEAD.unpack_from, tuple.__new__
-        found: list[Item | Lease | Busy] = []
+        now, decode, size, unpack, new = time.time(), codec.decode, _SIZE, _unpack, tuple.__new__
+        found: list[Item | Lease | Busy | Missing] = []
         for data in answers:
             if data is None:
-                found.append(lease)
-                continue
-            if len(data) == _MARK and data[:1] in (_LEASE, _AWAITED):
-                found.append(lease if data[1:] == mark else BUSY)
+                found.append(Lease(mark))
                 continue
             try:
                 kind, token, stale, end, cost = unpack(data)
                 value = None if kind == _ABSENT else decode(data[size:])
             except Exception as error:  # noqa: BLE001  whatever a codec raises
-                self._note_unreadable(error)
-                found.append(Lease(data[1:9]))  # to be replaced
-                continue
-            # As Item(…) does, in a third of the time.
-            found.append(new(Item, (value, stale - now, end - now, cost, token)))
+                found.append(self._read_mark(data, mark, error))
+            else:  # as Item(…) does, in a third of the time
+                found.append(new(Item, (value, stale - now, end - now, cost, token)))
         return found
 
-    def _note_unreadable(self, error: Exception) -> None:
-        # Values of another version of the type, most likely: once is enough to say so.
+    def _read_mark(self, data: bytes, mark: bytes, error: Exception) -> Lease | Busy:
+        if len(data) == _MARK and data[:1] in (_LEASE, _AWAITED):
+            return Lease(mark) if data[1:] == mark else BUSY
+        # A value of another version of the type, most likely: once is enough to say so.
         if type(error) not in self._unreadable:
             self._unreadable.add(type(error))
             log.warning("cache_value_unreadable", error=repr(error))
+        return Lease(data[1:9])  # to be replaced
 
     def reset_after_fork(self) -> None:
         """Leave the parent's threads behind; also sets up the first state."""

@@ -123,7 +123,7 @@ class TestOneLoad:
     ) -> None:
         one, two = processes(), processes()
         nodes = [node(str(number)) for number in range(50)]
-        one.cache.get_all([node("another")])  # the scripts are known from here on
+        one.cache.get_all([node("a"), node("b")])  # the scripts are known from here on
         for process in (one, two):
             process.remote.await_channel()
         before = Counter(commands(one))

@@ -1,7 +1,7 @@
-"""Fills in flight: one load per key and process, and no stale value after a removal.
+"""Single flight: one load per key and process, and no stale value after a removal.
 
-Whoever fills a key holds its flight, and may store only as long as it is the key's current one. A
-removal takes the flight away, so that what was read before the removal is not kept after it.
+The thread that loads a key holds its flight, and may store only as long as it is the key's current
+one. A removal takes the flight away, so that what was read before the removal is not kept after it.
 """
 
 from __future__ import annotations
@@ -14,33 +14,27 @@ from strongback.cache.error import CacheMisuse
 
 
 class Flight:
-    """One fill of one key or several, and whoever waits for it."""
+    """One load of one key or several, and the threads that wait for it."""
 
-    __slots__ = ("_landed", "error", "outdated", "thread", "values")
+    __slots__ = ("done", "error", "outdated", "thread", "values")
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
         self.values: dict[str, Any] = {}
-        """What was found; a key may also end without a value."""
+        """Values by key; a key may also end without one."""
         self.error: Exception | None = None
         self.outdated: frozenset[str] = frozenset()
-        """Keys that were removed meanwhile: what was read of them may be of before."""
-        self._landed: threading.Event | None = None
+        """Keys removed meanwhile: their values may have been read before the removal."""
+        self.done: threading.Event | None = None
+        """Set at the end; made for the first who waits, since most flights have nobody."""
 
-    def board(self) -> threading.Event:
-        """What a waiter waits for; made for the first one, since most flights have none."""
-        if self._landed is None:
-            self._landed = threading.Event()
-        return self._landed
-
-    def land(self) -> None:
-        """Wake the waiters."""
-        if self._landed is not None:
-            self._landed.set()
+    def wait(self, seconds: float) -> bool:
+        """Wait until the flight has ended; tell whether it has."""
+        return self.done is None or self.done.wait(seconds)
 
 
-class Flights:
-    """The current flight of each key that is being filled."""
+class SingleFlight:
+    """The current flight of each key that is being loaded."""
 
     def __init__(self) -> None:
         self.reset()
@@ -53,8 +47,8 @@ class Flights:
     def __len__(self) -> int:
         return len(self._current)
 
-    def join(self, key: str) -> tuple[Flight, threading.Event | None]:
-        """The key's flight, and what to wait for; nothing to wait for means: it is the caller's.
+    def join(self, key: str) -> tuple[Flight, bool]:
+        """Return the key's flight, and whether the caller leads it or waits for it.
 
         Raises:
             CacheMisuse: Loading the key has led to asking for it.
@@ -63,14 +57,16 @@ class Flights:
             flight = self._current.get(key)
             if flight is None:
                 flight = self._current[key] = Flight()
-                return flight, None
+                return flight, True
             if flight.thread == threading.get_ident():
                 message = f"loading {key!r} asks the cache for {key!r}; load it from its source"
                 raise CacheMisuse(message)
-            return flight, flight.board()
+            if flight.done is None:
+                flight.done = threading.Event()
+            return flight, False
 
     def join_all(self, keys: Sequence[str]) -> tuple[Flight, list[str], list[str]]:
-        """One new flight for the keys that have none; these keys; and those that have one."""
+        """Return a new flight for the keys that have none; these keys; and those that have one."""
         flight = Flight()
         with self._lock:
             current = self._current
@@ -79,15 +75,15 @@ class Flights:
             current.update(dict.fromkeys(own, flight))
         return flight, own, others
 
-    def begin(self, key: str) -> Flight:
-        """A new flight, in place of whatever is going on."""
+    def replace(self, key: str) -> Flight:
+        """Return a new flight, in place of any that is under way."""
         with self._lock:
             self._outdate(key)
             flight = self._current[key] = Flight()
         return flight
 
     def is_under_way(self, key: str) -> bool:
-        """Whether somebody fills the key."""
+        """Tell whether a thread loads the key."""
         return key in self._current
 
     def store(
@@ -99,16 +95,21 @@ class Flights:
             if current:
                 store(current)
 
-    def end(self, flight: Flight, keys: Iterable[str]) -> None:
-        """End a flight, whatever has become of it, and wake its waiters."""
+    def finish(self, flight: Flight, keys: Iterable[str]) -> None:
+        """End a flight, whatever has become of it, and wake those who wait."""
         with self._lock:
-            self._drop(flight, keys)
-        flight.land()
+            current = self._current
+            for key in keys:
+                if current.get(key) is flight:
+                    del current[key]
+            if flight.done is not None:
+                flight.done.set()
 
     def abandon(self, flight: Flight, key: str) -> None:
         """Take a flight that lasts too long out of the way of others."""
         with self._lock:
-            self._drop(flight, [key])
+            if self._current.get(key) is flight:
+                del self._current[key]
 
     def remove(self, keys: Iterable[str], remove: Callable[[], object]) -> None:
         """Take the keys' flights away, and remove what is stored, in one step."""
@@ -126,9 +127,3 @@ class Flights:
     def _outdate(self, key: str) -> None:
         if (flight := self._current.pop(key, None)) is not None:
             flight.outdated |= {key}
-
-    def _drop(self, flight: Flight, keys: Iterable[str]) -> None:
-        current = self._current
-        for key in keys:
-            if current.get(key) is flight:
-                del current[key]
