@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.config import ROOT
-from tests.support.port import free_port
+from strongback.testing.port import free_port
 
 DEADLINE = 60
 

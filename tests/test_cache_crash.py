@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from app.core.config import Settings
 from strongback.database import Base, Database
-from tests.conftest import empty
+from strongback.testing import empty
+from strongback.testing.mariadb import MariaDB
+from strongback.testing.redis import RedisServer
 from tests.support.cache_crash import ARTICLES, kill_writers, prepare
-from tests.support.mariadb import MariaDB
-from tests.support.redis import RedisServer
 
 SECONDS = 30
 """Less than any lifetime in Redis; on a machine at rest it takes four."""

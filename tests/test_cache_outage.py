@@ -16,11 +16,11 @@ from app.article.index import ARTICLE
 from app.core.config import Settings
 from strongback.config import Environment
 from strongback.search import Search
+from strongback.testing.redis import RedisServer
 from tests.live import LiveServer, serving
 from tests.support.api import API
 from tests.support.cache import eventually
 from tests.support.load import Ask, under_load
-from tests.support.redis import RedisServer
 
 RATE = 100
 AWAY = 3.0

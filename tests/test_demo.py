@@ -7,7 +7,7 @@ from app.main import create_app
 from app.user.model import User
 from strongback.config import Environment
 from strongback.database import Base, Database
-from tests.conftest import empty
+from strongback.testing import empty
 
 
 @pytest.mark.parametrize("command", [["serve", "--demo"], ["demo"]])

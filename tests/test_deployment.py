@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
+from strongback.testing.mariadb import OwnMariaDB
+from strongback.testing.redis import RedisServer
 from tests.live import serving
 from tests.strongback.server.test_serve import DEADLINE, Server, running, wait_until
 from tests.support.front import run_front
 from tests.support.load import Answer, Ask, Client, Load, under_load
-from tests.support.mariadb import OwnMariaDB
-from tests.support.redis import RedisServer
 from tests.test_front import slow_bodies
 
 pytestmark = pytest.mark.usefixtures("nginx")

@@ -10,8 +10,8 @@ import pytest
 from app.core.config import Settings
 from app.core.permission import Role
 from app.main import create_app
+from strongback.testing.redis import RedisServer
 from strongback.web.limit import FAR, NEAR
-from tests.support.redis import RedisServer
 from tests.support.sign_in import PASSWORD, TOKEN, House
 
 HOME, ELSEWHERE = "192.0.2.1", "203.0.113.9"

@@ -21,9 +21,9 @@ from app.comment.model import Comment
 from app.core.config import Settings
 from strongback.database import Base
 from strongback.idempotency import IdempotencyKey
-from tests.conftest import empty
+from strongback.testing import empty
+from strongback.testing.mariadb import MariaDB
 from tests.support.api import API
-from tests.support.mariadb import MariaDB
 from tests.support.thread import run_together
 
 WRITERS = 20

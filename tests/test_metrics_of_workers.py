@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from app.core.config import ROOT
+from strongback.testing.port import free_port
 from tests.strongback.server.test_serve import DEADLINE, SERVERS, wait_until
-from tests.support.port import free_port
 
 FLASK = [sys.executable, "-m", "flask", "--app", "app.main"]
 REQUESTS = 60

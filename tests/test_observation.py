@@ -13,9 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from strongback.testing.mariadb import OwnMariaDB
 from tests.live import LiveServer, serving
 from tests.strongback.server.test_serve import wait_until
-from tests.support.mariadb import OwnMariaDB
 
 CLIENTS = 40
 TIMEOUT = httpx.Timeout(60)

@@ -20,7 +20,7 @@ from strongback.exceptions import ConfigurationError
 from strongback.outbox import Outbox
 from strongback.outbox.relay import Batch, Relay
 from strongback.task import Runner
-from tests.support.redis import RedisServer
+from strongback.testing.redis import RedisServer
 from tests.support.sign_in import PASSWORD, House
 from tests.support.sms import OTHER, PHONE, another
 from tests.support.tencent import Tencent, run_tencent

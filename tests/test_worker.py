@@ -19,11 +19,11 @@ import pytest
 
 from app.core.config import ROOT
 from strongback.task.alive import INTERVAL
+from strongback.testing.mariadb import run_mariadb
+from strongback.testing.port import free_port
+from strongback.testing.redis import RedisServer, run_redis
 from tests.live import serving
 from tests.support.certificate import make_certificate
-from tests.support.mariadb import run_mariadb
-from tests.support.port import free_port
-from tests.support.redis import RedisServer, run_redis
 from tests.support.worker import wait_until
 
 pytestmark = pytest.mark.usefixtures("starts_processes")

@@ -30,8 +30,8 @@ from app.main import create_app
 from app.user.service import UserService
 from strongback.database import Base, Database
 from strongback.log.setup import configure_logging
+from strongback.testing import empty
 from strongback.web.app import HTTPApp
-from tests.conftest import empty
 
 LIMIT = re.compile(
     r"SET STATEMENT max_statement_time=[0-9.]+ FOR |/\*\+ MAX_EXECUTION_TIME\(\d+\) \*/"

@@ -17,7 +17,7 @@ from benchmarks.cache.contender import CACHEME, CONTENDERS
 from benchmarks.cache.source import SLOW
 from benchmarks.cache.trace import least_seconds, requests
 from benchmarks.http.report import machine
-from tests.support.redis import find_redis, run_redis
+from strongback.testing.redis import find_redis, run_redis
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -30,7 +30,7 @@ from benchmarks.search.collection import (
 from benchmarks.search.contender import Contender, FullText, Like, MySQL, SQLite, mysql_at
 from benchmarks.search.latency import Times
 from benchmarks.search.quality import Quality
-from tests.support.mariadb import find_mariadb, given_mysql, run_mariadb
+from strongback.testing.mariadb import find_mariadb, given_mysql, run_mariadb
 
 PARTS = ("quality", "latency")
 DOCS = Path(__file__).resolve().parents[2] / "docs"

@@ -15,11 +15,11 @@ from app.core.config import Settings
 from benchmarks.http.report import Aim, machine
 from strongback.config import Environment
 from strongback.database import Base
-from tests.conftest import empty
+from strongback.testing import empty
+from strongback.testing.mariadb import find_mariadb, run_mariadb
+from strongback.testing.redis import RedisServer, find_redis, run_redis
 from tests.support import chaos
 from tests.support.chaos import Finding, Outage
-from tests.support.mariadb import find_mariadb, run_mariadb
-from tests.support.redis import RedisServer, find_redis, run_redis
 from tests.support.worker import World
 
 VISIBILITY = 4

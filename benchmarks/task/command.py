@@ -17,7 +17,7 @@ import redis
 from benchmarks.http.report import Aim, machine, ratio, table
 from benchmarks.task import latency, throughput
 from benchmarks.task.throughput import BARE, CONTENDERS, OURS, POOLS, Plan, Samples
-from tests.support.redis import find_redis, run_redis
+from strongback.testing.redis import find_redis, run_redis
 
 PARTS = ("throughput", "latency", "idle")
 

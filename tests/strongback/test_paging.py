@@ -24,7 +24,7 @@ from strongback.paging import (
     walk_page,
 )
 from strongback.schema import PageQuery
-from tests.conftest import empty
+from strongback.testing import empty
 
 pytestmark = pytest.mark.speaks_sql
 

@@ -12,7 +12,7 @@ from app.core.config import ROOT
 from strongback.rate_limit import Backoff, MemoryWindows, Quota, Rate, Windows
 from strongback.rate_limit.shared import RedisWindows
 from strongback.redis.client import RedisClient, connect
-from tests.support.redis import RedisServer
+from strongback.testing.redis import RedisServer
 from tests.support.thread import run_together
 
 RATE = Rate(3, 60)

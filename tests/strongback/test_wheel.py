@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -27,7 +28,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from app.core.config import ROOT
-from tests.support.port import free_port
+from strongback.testing.port import free_port
 
 pytestmark = pytest.mark.usefixtures("starts_processes")
 
@@ -118,9 +119,9 @@ def add_task(body: TaskIn):
     database.transact(lambda session: session.add(added))
     return added, 201
 
-def create_app():
-    roles = {"owner": EVERYTHING}
-    app = Strongback(__name__, load_settings(Settings), title="To do", roles=roles)
+def create_app(settings=None):
+    roles, settings = {"owner": EVERYTHING}, settings or load_settings(Settings)
+    app = Strongback(__name__, settings, title="To do", roles=roles)
     task.register(app, "/api/v1/background")
     search.register(app)
     sms.register(app, "/api/v1")
@@ -129,7 +130,26 @@ def create_app():
     return app.checked()
 """
 """An application that has tasks itself: a table, routes, a schema and a permission of that name."""
-TO_DO_EXTRAS = {"celery", "search", "sms"}
+TO_DO_EXTRAS = {"celery", "search", "sms", "testing"}
+CONFTEST = """
+import pytest
+from todo import create_app
+
+@pytest.fixture(scope="session")
+def application_factory():
+    return create_app
+"""
+TO_DO_TEST = """
+def test_a_task_is_added(client, sign_in):
+    response = client.post("/api/v1/tasks", json={"title": "Tea"}, headers=sign_in(1))
+    assert (response.status_code, response.json["id"]) == (201, 1)
+
+def test_a_stranger_adds_none(client):
+    assert client.post("/api/v1/tasks", json={"title": "Tea"}).status_code == 401
+
+def test_redis_is_there(redis_server, app):
+    assert redis_server.port
+"""
 
 
 @pytest.fixture(scope="module")
@@ -448,10 +468,15 @@ def test_a_wrong_setting_ends_a_command_in_one_line(python, tmp_path):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_an_application_may_have_tasks_beside_those_of_the_framework(built, tmp_path):
+@pytest.fixture(scope="module")
+def todo_python(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with what the application that has tasks needs, and with its tests'."""
+    return install(built, tmp_path_factory.mktemp("todo"), TO_DO_EXTRAS)
+
+
+def test_an_application_may_have_tasks_beside_those_of_the_framework(todo_python, tmp_path):
     """Its table, routes, schema and permission have names that the framework leaves to it."""
-    environment = install(built, tmp_path / "environment", TO_DO_EXTRAS)
-    with serving(environment, tmp_path, "todo", TO_DO) as (address, _):
+    with serving(todo_python, tmp_path, "todo", TO_DO) as (address, _):
         with httpx.Client(base_url=f"{address}/api/v1", timeout=30) as client:
             form = {"grant_type": "password", "username": "ada", "password": "steep it slowly"}
             token = client.post("/auth/token", data=form).json()["access_token"]
@@ -463,3 +488,41 @@ def test_an_application_may_have_tasks_beside_those_of_the_framework(built, tmp_
         schemas = httpx.get(f"{address}/openapi.json").json()["components"]["schemas"]
         assert set(schemas["TaskOut"]["properties"]) == {"id", "title", "done"}
         assert "JobOut" in schemas
+
+
+# Its tests
+
+
+def results_of(python: Path, folder: Path, *options: str) -> dict[str, str]:
+    """Run an application's tests; returns how each has ended, by its name."""
+    command = [str(python), "-m", "pytest", "-rA", "-p", "no:cacheprovider", *options]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "WEB_PORT": "x"},  # a developer's own, and wrong
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    ends = re.findall(r"^(PASSED|FAILED|ERROR|SKIPPED) \S+::(\S+)", done.stdout, re.MULTILINE)
+    assert ends, done.stdout + done.stderr
+    return {name: end for end, name in ends}
+
+
+def test_the_plugin_tests_an_application_on_both_databases(
+    todo_python, tmp_path, starts_mariadb, starts_redis
+):
+    for name, code in ("todo", TO_DO), ("conftest", CONFTEST), ("test_todo", TO_DO_TEST):
+        (tmp_path / f"{name}.py").write_text(code)
+    both = "test_a_task_is_added", "test_a_stranger_adds_none"
+    on_sqlite = {f"{name}[sqlite]": "PASSED" for name in both}
+    on_mariadb = {f"{name}[mariadb]": "PASSED" for name in both}
+    on_redis = {f"test_redis_is_there[{name}]": "PASSED" for name in ("sqlite", "mariadb")}
+    assert on_sqlite == results_of(todo_python, tmp_path, "-m", "not process")
+    assert on_mariadb | on_redis == results_of(todo_python, tmp_path, "-m", "process")
+
+
+def test_the_plugin_says_what_it_needs_to_know(todo_python, tmp_path):
+    (tmp_path / "test_todo.py").write_text(TO_DO_TEST)
+    results = results_of(todo_python, tmp_path, "-m", "not process")
+    assert set(results.values()) == {"ERROR"}

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.core.config import ROOT
-from tests.support.port import free_port
+from strongback.testing.port import free_port
 
 START_TIMEOUT = 60
 SHELL_TIMEOUT = 240

@@ -18,9 +18,9 @@ import httpx
 import pytest
 
 from app.core.config import ROOT
-from tests.support.mariadb import SEARCH_PATH
+from strongback.testing.mariadb import SEARCH_PATH
+from strongback.testing.port import free_port
 from tests.support.nginx import find_nginx
-from tests.support.port import free_port
 
 START_TIMEOUT = STOP_TIMEOUT = 60
 START = ROOT / "compose" / "nginx" / "start.sh"

@@ -15,8 +15,8 @@ from threading import Thread
 from flask import Flask
 from werkzeug.serving import make_server
 
-from tests.support.mariadb import SEARCH_PATH
-from tests.support.port import free_port
+from strongback.testing.mariadb import SEARCH_PATH
+from strongback.testing.port import free_port
 
 START_TIMEOUT = 60
 CONFIGURATION = """

@@ -17,7 +17,7 @@ from strongback.auth.session.model import AuthSession
 from strongback.auth.session.service import SessionService
 from strongback.auth.token import AccessTokens
 from strongback.database import Base, Database
-from tests.conftest import empty
+from strongback.testing import empty
 
 PASSWORD = '"key" 12345678'
 TOKEN = "/api/v1/auth/token"

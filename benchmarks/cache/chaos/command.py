@@ -11,13 +11,13 @@ import click
 
 from benchmarks.cache.chaos import coherence, crash, lifetime, outage
 from benchmarks.http.report import machine
-from tests.support.redis import find_redis, run_redis
+from strongback.testing.redis import find_redis, run_redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from benchmarks.http.report import Aim
-    from tests.support.redis import RedisServer
+    from strongback.testing.redis import RedisServer
 
 PARTS = ("coherence", "outage", "crash", "lifetime")
 LONG = {"coherence": 60, "outage": 20, "crash": 60, "lifetime": 60}

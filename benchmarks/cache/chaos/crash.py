@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from app.core.config import Settings
 from benchmarks.http.report import Aim
 from strongback.config import Environment, LogLevel
+from strongback.testing.mariadb import run_mariadb
 from tests.support.cache_crash import ARTICLES, kill_writers, prepare
-from tests.support.mariadb import run_mariadb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.support.redis import RedisServer
+    from strongback.testing.redis import RedisServer
 
 ROUND = 3.0
 """Seconds of a round, or a little more: what the outbox waits for."""

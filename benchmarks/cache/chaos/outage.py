@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.support.redis import RedisServer
+    from strongback.testing.redis import RedisServer
 
 RATE = 100
 """Requests a second."""

@@ -8,8 +8,8 @@ import pytest
 
 from strongback.cache import LocalStorage, Manager, RedisStorage
 from strongback.redis.client import RedisClient, connect
+from strongback.testing.redis import RedisServer
 from tests.support.cache import Clock, Process, Source
-from tests.support.redis import RedisServer
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import pytest
 from strongback.cache import CacheMisuse, LocalBloom, Manager, RebuildRefused, SharedBloom
 from strongback.redis.client import RedisClient, connect
 from strongback.redis.error import RedisUnavailable
+from strongback.testing.redis import RedisServer
 from tests.support.cache import Clock, Source, eventually, word_node
-from tests.support.redis import RedisServer
 
 ABSENT = INSERTS = 100_000
 WRITERS = 4

@@ -23,8 +23,8 @@ from strongback.cache import (
 )
 from strongback.database import Database, DatabaseMisuse
 from strongback.outbox import Outbox, OutboxMessage
+from strongback.testing.redis import RedisServer
 from tests.support.cache import Process
-from tests.support.redis import RedisServer
 
 pytestmark = pytest.mark.speaks_sql
 

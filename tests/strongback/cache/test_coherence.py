@@ -17,8 +17,8 @@ import pytest
 
 from strongback.cache import Node
 from strongback.redis.listener import SILENCE
+from strongback.testing.redis import PATIENCE, RedisServer
 from tests.support.cache import Process, Source, Word, eventually, start, word_node
-from tests.support.redis import PATIENCE, RedisServer
 from tests.support.thread import run_together
 
 Make = Callable[[], Process]

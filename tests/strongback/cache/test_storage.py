@@ -19,8 +19,8 @@ from strongback.cache import (
 from strongback.cache.serializer import adapter_of
 from strongback.cache.storage import BUSY, Lease, Storage
 from strongback.redis.client import RedisClient, connect
+from strongback.testing.redis import RedisServer
 from tests.support.cache import eventually, start
-from tests.support.redis import RedisServer
 
 CODEC = JSONSerializer().codec(adapter_of(str))
 

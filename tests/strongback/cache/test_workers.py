@@ -9,7 +9,7 @@ from pathlib import Path
 
 import redis
 
-from tests.support.redis import RedisServer
+from strongback.testing.redis import RedisServer
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -9,8 +9,8 @@ import pytest
 from app.core.config import Settings
 from strongback.cache import Manager
 from strongback.migration.runner import upgrade
+from strongback.testing.redis import RedisServer
 from tests.support.api import API
-from tests.support.redis import RedisServer
 
 
 def run(api: API, *arguments: str) -> tuple[int, str]:

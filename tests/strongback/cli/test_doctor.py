@@ -16,10 +16,10 @@ from app.main import create_app
 from strongback.database import Database
 from strongback.migration.branch import FIRST_EDITION
 from strongback.migration.runner import upgrade
+from strongback.testing.mariadb import MariaDB
+from strongback.testing.port import free_port
 from tests.support.first_edition import make_first_edition
-from tests.support.mariadb import MariaDB
 from tests.support.meilisearch import MASTER_KEY, run_meilisearch
-from tests.support.port import free_port
 
 DOCTOR = f"doctor_{os.getpid()}"
 """An account of this process, whose server others use too."""

@@ -8,9 +8,9 @@ from app.core.config import Settings
 from strongback.database import (
     Database,
 )
-from tests.conftest import empty
+from strongback.testing import empty
+from strongback.testing.mariadb import MariaDB
 from tests.support.account import AccountService, Sandbox
-from tests.support.mariadb import MariaDB
 
 THREADS = 8
 

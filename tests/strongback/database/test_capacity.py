@@ -11,8 +11,8 @@ from app.core.config import ROOT, Settings
 from strongback.config import WebServer
 from strongback.database.capacity import check_capacity
 from strongback.exceptions import ConfigurationError
-from tests.support.mariadb import MariaDB
-from tests.support.port import free_port
+from strongback.testing.mariadb import MariaDB
+from strongback.testing.port import free_port
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from strongback.database import (
 )
 from strongback.database.breaker import DatabaseHangs
 from strongback.exceptions import ConfigurationError
+from strongback.testing.mariadb import OwnMariaDB
+from strongback.testing.port import free_port
 from tests.support.account import Account, AccountService
-from tests.support.mariadb import OwnMariaDB
-from tests.support.port import free_port
 
 pytestmark = pytest.mark.speaks_sql
 

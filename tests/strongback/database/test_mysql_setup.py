@@ -18,8 +18,8 @@ from strongback.cli.backup import CLIENT_TOOLS, DUMP_TOOLS, BackupError, find_to
 from strongback.cli.backup import run as run_tool
 from strongback.database import Database
 from strongback.exceptions import ConfigurationError
+from strongback.testing.mariadb import MariaDB, OwnMariaDB, run_mariadb
 from tests.support.certificate import Certificate, make_certificate
-from tests.support.mariadb import MariaDB, OwnMariaDB, run_mariadb
 
 NASTY = "p%40 $#:/@?\"'&+=%(x)s[]"
 """What an address, a format and a shell would read otherwise."""

@@ -17,7 +17,7 @@ from strongback.database import (
     is_retryable,
     is_transient,
 )
-from tests.conftest import empty
+from strongback.testing import empty
 from tests.support.account import Account, AccountService, Note, Sandbox
 from tests.support.thread import run_together
 

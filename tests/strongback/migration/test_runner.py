@@ -20,7 +20,7 @@ from strongback.database import Database
 from strongback.migration.branch import branch_of
 from strongback.migration.error import MigrationError
 from strongback.migration.runner import init_migrations, pending, upgrade
-from tests.support.mariadb import MariaDB, OwnMariaDB
+from strongback.testing.mariadb import MariaDB, OwnMariaDB
 
 pytestmark = pytest.mark.speaks_sql
 

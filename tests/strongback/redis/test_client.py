@@ -17,8 +17,8 @@ from app.core.config import Settings
 from app.main import create_app
 from strongback.redis.client import TOLERATED_FAILURES, RedisClient, connect
 from strongback.redis.error import RedisMisuse, RedisUnavailable
+from strongback.testing.redis import PATIENCE, RedisServer
 from tests.support.cache import eventually, start
-from tests.support.redis import PATIENCE, RedisServer
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 
 from strongback.redis.client import RedisClient, connect
 from strongback.redis.listener import SILENCE, RedisListener
+from strongback.testing.redis import RedisServer
 from tests.support.cache import eventually
-from tests.support.redis import RedisServer
 
 CHANNELS = ["one", "two"]
 

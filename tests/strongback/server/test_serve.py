@@ -27,7 +27,7 @@ from strongback.server.serve import (
     metrics_environment,
     warn_without_proxy,
 )
-from tests.support.port import free_port
+from strongback.testing.port import free_port
 from tests.web_fixture import Logs, logs
 
 __all__ = ["logs"]

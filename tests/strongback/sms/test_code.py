@@ -22,7 +22,7 @@ from strongback.sms.exceptions import (
     SmsUnavailable,
 )
 from strongback.sms.model import SmsQuota
-from tests.conftest import empty
+from strongback.testing import empty
 from tests.support.sms import ADDRESS, OTHER, PHONE, Desk, another
 from tests.support.thread import run_together
 

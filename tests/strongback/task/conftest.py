@@ -9,8 +9,8 @@ import pytest
 from app.core.config import Settings
 from strongback.config import Environment
 from strongback.database import Base, Database
-from tests.conftest import empty
-from tests.support.redis import RedisServer
+from strongback.testing import empty
+from strongback.testing.redis import RedisServer
 from tests.support.task import House
 from tests.support.worker import World
 

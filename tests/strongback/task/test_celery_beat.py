@@ -17,7 +17,7 @@ from sqlalchemy import event
 from strongback.task.celery_app import TaskCelery, build_celery
 from strongback.task.celery_beat import LeasedScheduler, stop_between_ticks
 from strongback.task.periodic import LEASE, LEASE_SECONDS, RENEW_INTERVAL
-from tests.support.redis import RedisServer
+from strongback.testing.redis import RedisServer
 from tests.support.worker import World, wait_until
 
 pytestmark = pytest.mark.speaks_sql

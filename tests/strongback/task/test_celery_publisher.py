@@ -9,7 +9,7 @@ import redis
 from strongback.outbox import Batch, PublishFailed
 from strongback.task.celery_app import build_celery
 from strongback.task.celery_publisher import CeleryPublisher
-from tests.support.redis import RedisServer
+from strongback.testing.redis import RedisServer
 from tests.support.worker import World
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

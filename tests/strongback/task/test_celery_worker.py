@@ -7,7 +7,7 @@ import time
 import pytest
 import redis
 
-from tests.support.redis import RedisServer
+from strongback.testing.redis import RedisServer
 from tests.support.worker import World, wait_until
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from strongback.testing.redis import RedisServer
 from tests.strongback.task.conftest import VISIBILITY
 from tests.support import chaos
 from tests.support.chaos import Finding
-from tests.support.redis import RedisServer
 from tests.support.worker import World
 
 pytestmark = pytest.mark.speaks_sql

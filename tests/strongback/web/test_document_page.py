@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from werkzeug.serving import make_server
 
 from app.core.config import Settings
-from tests.support.port import free_port
+from strongback.testing.port import free_port
 from tests.support.sign_in import PASSWORD, House, small_house
 
 __all__ = ["small_house"]

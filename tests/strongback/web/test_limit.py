@@ -15,12 +15,12 @@ from strongback.database import utc_now
 from strongback.exceptions import APIException, Unauthorized
 from strongback.redis.client import TOLERATED_FAILURES, RedisClient, connect
 from strongback.schema import Schema
+from strongback.testing.redis import PATIENCE, RedisServer
 from strongback.web import APIBlueprint, account_name, client_address, init_limits, limited, public
 from strongback.web.app import HTTPApp
 from strongback.web.limit import principal
 from strongback.web.request import Request
 from tests.support.cache import eventually
-from tests.support.redis import PATIENCE, RedisServer
 from tests.support.thread import run_together
 
 

@@ -24,9 +24,9 @@ from strongback.search.meilisearch import MeilisearchEngine
 from strongback.search.meilisearch.breaker import TOLERATED_FAILURES
 from strongback.search.meilisearch.connection import SEARCH_TIMEOUT, MeilisearchRefused
 from strongback.search.meilisearch.document import BUILD, CHARACTERS, PRIMARY, WRITTEN
+from strongback.testing.port import free_port
 from tests.strongback.search.meilisearch.conftest import ARTICLE, article
 from tests.support.meilisearch import MASTER_KEY, Meilisearch, Refusal, StoredIndex
-from tests.support.port import free_port
 
 BOUND = 10 * SEARCH_TIMEOUT
 """Seconds: a busy machine needs more than the time-out itself, and without it it is for ever."""

@@ -1,6 +1,6 @@
 """Runs a server for as long as a process of the test run is left.
 
-    python tests/support/keeper.py FOLDER COMMAND...
+    python -m strongback.testing.keeper FOLDER COMMAND...
 
 Each process that uses the server holds a lock on the folder's file `users`. The system lets go of
 it however a process ends: nobody has to count, and an interrupted run leaves no server behind.

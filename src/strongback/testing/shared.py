@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -16,10 +17,10 @@ _held: list[TextIOWrapper] = []
 
 
 @pytest.fixture(scope="session")
-def run_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of the whole run, whichever of its processes asks."""
     own = tmp_path_factory.getbasetemp()
-    return own if worker_id == "master" else own.parent
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 def shared(folder: Path, start: Callable[[Path, Sequence[str]], str]) -> str:

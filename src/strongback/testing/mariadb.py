@@ -21,8 +21,8 @@ import pymysql
 import pytest
 from sqlalchemy import URL, make_url
 
-from tests.support.port import free_port
-from tests.support.shared import shared
+from strongback.testing.port import free_port
+from strongback.testing.shared import shared
 
 SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
 START_TIMEOUT = 60
@@ -218,3 +218,23 @@ def _install(data: Path, user: list[str], environment: dict[str, str]) -> None:
     login = ["--auth-root-authentication-method=normal", "--skip-test-db"]
     command = [installer, "--no-defaults", *user, f"--datadir={data}", *login]
     subprocess.run(command, check=True, capture_output=True, env=environment)
+
+
+@pytest.fixture(scope="session")
+def mariadb_server(starts_processes: None, run_folder: Path) -> Iterator[MariaDB]:
+    """A database of this process on the server of TEST_MYSQL_URL, or on the run's own."""
+    if given := given_mysql():
+        yield given
+        given.execute(f"DROP DATABASE {given.address.database}")
+        return
+    require_mariadb()
+    yield shared_mariadb(run_folder)
+
+
+@pytest.fixture(scope="module")
+def own_mariadb(
+    starts_mariadb: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OwnMariaDB]:
+    """A MariaDB of the module's own, for tests that stop or freeze it."""
+    with run_mariadb(tmp_path_factory.mktemp("own")) as server:
+        yield server

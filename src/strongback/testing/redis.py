@@ -16,8 +16,8 @@ import pytest
 import redis
 
 from strongback.redis import client as redis_client
-from tests.support.mariadb import SEARCH_PATH
-from tests.support.port import free_port
+from strongback.testing.mariadb import SEARCH_PATH
+from strongback.testing.port import free_port
 
 START_TIMEOUT = 60
 PATIENCE = 1.0

@@ -1,0 +1,56 @@
+"""Tests of an application: a pytest plugin, and the servers that tests start themselves.
+
+The plugin is there once the extra `testing` is installed. A `conftest.py` says what is tested:
+
+    import pytest
+
+    from app.core.config import Settings
+    from app.main import create_app
+
+
+    @pytest.fixture(scope="session")
+    def settings_class():
+        return Settings
+
+
+    @pytest.fixture(scope="session")
+    def application_factory():
+        return create_app
+
+and a test asks for what it needs:
+
+    def test_a_task_is_added(client, sign_in):
+        response = client.post("/api/v1/tasks", json={"title": "Tea"}, headers=sign_in(1))
+        assert response.status_code == 201
+
+`database`, `app` and `client` are there once on SQLite and once on MariaDB. A test that asks a
+server, directly or through another fixture, has the mark `process` and that of the server:
+`pytest -m 'not process'` runs those that start nothing.
+"""
+
+from strongback.extra import lazily
+from strongback.testing.database import empty
+from strongback.testing.port import free_port
+from strongback.testing.sign_in import access_token
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "MariaDB": "strongback.testing.mariadb",
+        "OwnMariaDB": "strongback.testing.mariadb",
+        "RedisServer": "strongback.testing.redis",
+        "run_mariadb": "strongback.testing.mariadb",
+        "run_redis": "strongback.testing.redis",
+    },
+)
+
+__all__ = [
+    "MariaDB",
+    "OwnMariaDB",
+    "RedisServer",
+    "access_token",
+    "empty",
+    "free_port",
+    "run_mariadb",
+    "run_redis",
+]
