@@ -28,21 +28,11 @@ server, directly or through another fixture, has the mark `process` and that of 
 `pytest -m 'not process'` runs those that start nothing.
 """
 
-from strongback.extra import lazily
 from strongback.testing.database import empty
+from strongback.testing.mariadb import MariaDB, OwnMariaDB, run_mariadb
 from strongback.testing.port import free_port
+from strongback.testing.redis import RedisServer, run_redis
 from strongback.testing.sign_in import access_token
-
-__getattr__ = lazily(
-    __name__,
-    {
-        "MariaDB": "strongback.testing.mariadb",
-        "OwnMariaDB": "strongback.testing.mariadb",
-        "RedisServer": "strongback.testing.redis",
-        "run_mariadb": "strongback.testing.mariadb",
-        "run_redis": "strongback.testing.redis",
-    },
-)
 
 __all__ = [
     "MariaDB",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import socket
+from contextlib import ExitStack
 
-_kept: list[socket.socket] = []
+_kept = ExitStack()
+atexit.register(_kept.close)
 
 
 def free_port() -> int:
@@ -18,6 +21,6 @@ def free_port() -> int:
     keeper = socket.socket()
     keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     keeper.bind(("127.0.0.1", 0))
-    _kept.append(keeper)
+    _kept.enter_context(keeper)
     port: int = keeper.getsockname()[1]
     return port
