@@ -85,53 +85,53 @@ class ArticlePath(RequestPath):
     """Names one article."""
 
     slug: KnownSlug
-    """The article's name in addresses: letters and digits in words joined by hyphens."""
+    """Slug of the article: letters and digits, in words joined by hyphens."""
 
 
 class ArticleQuery(PageQuery):
-    """Which articles are wanted, and in which order."""
+    """Filters and order of a list of articles."""
 
     tag: Annotated[str, Field(max_length=TAG_LENGTH), BeforeValidator(_fold)] | None = None
-    """Only those with this tag."""
+    """Articles with this tag only."""
     author: Annotated[str, Name, Field(max_length=32)] | None = None
-    """Only those by this account."""
+    """Articles by this account only, by its username."""
     language: Language | None = None
-    """Only those in this language (BCP 47), such as `en` or `zh`."""
+    """Articles in this language only (BCP 47), such as `en` or `zh`."""
     sort: Sort = "-published_at"
-    """The order; a hyphen means the newest, or most, first."""
+    """Sort key; a leading hyphen sorts in descending order."""
 
 
 class TagQuery(RequestQuery):
-    """How many tags are wanted."""
+    """Size of a list of tags."""
 
     limit: Annotated[int, Field(ge=1, le=MAX_TAGS)] = 20
-    """Tags at most."""
+    """Maximum number of tags."""
 
 
 class TagList(Schema):
-    """The tags that most articles have."""
+    """The most used tags."""
 
     items: list[str]
-    """Tags, the most used first."""
+    """Tags, most used first."""
 
 
 class ArticleIn(RequestBody):
     """A new article."""
 
     title: Title
-    """Title, on one line."""
+    """Title, a single line."""
     body: Body
-    """The text in Markdown (CommonMark, tables, strikethrough, footnotes)."""
+    """Text in Markdown (CommonMark with tables, strikethrough and footnotes)."""
     summary: Summary | None = None
-    """A sentence or two of plain text; made from the first paragraph when left out."""
+    """Plain text of a sentence or two. Default: taken from the first paragraph."""
     slug: Slug | None = None
-    """Name in addresses; made from the title when left out."""
+    """Slug, unique. Default: made from the title."""
     tags: Annotated[Tags, Field(default_factory=list)]
-    """Tags; lower case, each once, whatever was sent."""
+    """Tags; stored in lower case and without duplicates."""
     language: Language = "en"
     """Language of the text (BCP 47)."""
     published: bool = False
-    """Whether readers see it at once; otherwise it is a draft."""
+    """True publishes the article at once; false keeps it as a draft."""
 
 
 def _left_out() -> Any:  # noqa: ANN401  stands for any field's value
@@ -140,66 +140,66 @@ def _left_out() -> Any:  # noqa: ANN401  stands for any field's value
 
 
 class ArticleChange(RequestBody):
-    """What is to change in an article; what is left out stays as it is."""
+    """Changes to an article; fields that are left out keep their values."""
 
     title: Title = _left_out()
-    """Title, on one line."""
+    """Title, a single line."""
     body: Body = _left_out()
-    """The text in Markdown."""
+    """Text in Markdown."""
     summary: Summary | None = _left_out()
-    """A sentence or two of plain text; null makes it from the first paragraph again."""
+    """Plain text of a sentence or two; null takes it from the first paragraph again."""
     slug: Slug = _left_out()
-    """Name in addresses; the old address ends."""
+    """New slug; the article is no longer found by the old one."""
     tags: Tags = _left_out()
-    """All tags, in place of the present ones."""
+    """Tags, replacing all current ones."""
     language: Language = _left_out()
     """Language of the text (BCP 47)."""
     published: bool = _left_out()
-    """Whether readers see it; true leaves the moment of an earlier publication."""
+    """Whether the article is published; true keeps an earlier publication date."""
 
 
 class ArticleSummary(Schema):
-    """Everything but an article's text."""
+    """An article without its text."""
 
     id: int
-    """Number of the article."""
+    """Id of the article."""
     slug: str
-    """Name in addresses."""
+    """Slug of the article."""
     title: str
     """Title."""
     summary: str
-    """A sentence or two of plain text."""
+    """Plain text of a sentence or two."""
     tags: Annotated[list[str], BeforeValidator(_as_list)]
-    """Tags, sorted."""
+    """Tags in alphabetical order."""
     language: str
     """Language of the text (BCP 47)."""
     author: str
-    """Name of the account that wrote it."""
+    """Username of the author."""
     version: int
-    """Counts the changes of the text."""
+    """Version of the text; grows with each change."""
     likes: int
-    """How many like it."""
+    """Number of likes."""
     comments: int
-    """How many comments it has."""
+    """Number of comments."""
     published_at: Timestamp | None
-    """From when on readers see it; null for a draft."""
+    """Publication date; null for a draft."""
     created_at: Timestamp
-    """When it was made."""
+    """Time of creation."""
     updated_at: Timestamp
-    """When it last changed."""
+    """Time of the last change."""
 
 
 class ArticleEntry(ArticleSummary):
-    """An article in a list, with what is not told from its state."""
+    """An article in a list."""
 
     views: int
-    """How often it was read, as of some seconds ago."""
+    """Number of views, a few seconds old at most."""
 
 
 class ArticleOut(ArticleSummary):
     """An article with its text."""
 
     body: str
-    """The Markdown as it was written."""
+    """Text in Markdown."""
     html: str
-    """The Markdown rendered and sanitised: safe to put into a page."""
+    """Text as sanitised HTML, safe to embed in a page."""

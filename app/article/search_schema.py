@@ -15,99 +15,99 @@ HIGHLIGHT_PATTERN = r"^(?:true|false|1|0|\*|(?:(?:title|tags|summary|body)(?:,|$
 
 
 class SearchQuery(RequestQuery):
-    """What is searched for."""
+    """Query of a search."""
 
     q: Annotated[str, Field(max_length=QUERY_LENGTH)] = ""
-    """Words, the last of which may be unfinished; "quoted words" follow one another. Everything
-    is found without."""
+    """Search words. The last one may be incomplete; "quoted words" match as a phrase. Without any,
+    all articles match."""
     filter: Annotated[str, Field(max_length=QUERY_LENGTH)] = ""
-    """Such as `language = zh AND tag IN [async, sql] AND published_at > 2026-01-01`."""
+    """Filter, such as `language = zh AND tag IN [async, sql] AND published_at > 2026-01-01`."""
     sort: Annotated[str, Field(max_length=QUERY_LENGTH)] = ""
-    """`published_at` or `updated_at`, with a hyphen for the newest first; several separated by
-    commas. The best first where left out."""
+    """`published_at` or `updated_at`, with a leading hyphen for descending order; several separated
+    by commas. Default: best match first."""
     highlight: Annotated[str, Field(pattern=HIGHLIGHT_PATTERN)] = "true"
-    """What is shown with the found words marked: some of title, tags, summary and body separated
-    by commas, or `true` for all of them, or `false`."""
+    """Fields to return with the matches marked: any of title, tags, summary and body, separated by
+    commas; `true` for all of them, `false` for none."""
     page: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 1
-    """Number of the page, from 1."""
+    """Page number, starting at 1."""
     page_size: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = 20
-    """Results on a page."""
+    """Results per page."""
 
     @property
     def highlighted(self) -> tuple[str, ...]:
-        """`highlight`, read."""
+        """The names in `highlight`."""
         if self.highlight in {"true", "1", "*"}:
             return HIGHLIGHTED
         return tuple(name for name in self.highlight.split(",") if name in HIGHLIGHTED)
 
 
 class SuggestQuery(RequestQuery):
-    """What somebody is typing."""
+    """Query of a suggestion."""
 
     q: Annotated[str, Field(max_length=QUERY_LENGTH)] = ""
-    """The text so far."""
+    """Text typed so far."""
 
 
 class SearchItem(Schema):
-    """An article that was found."""
+    """A search result."""
 
     id: int
-    """Number of the article."""
+    """Id of the article."""
     slug: str
-    """Name in addresses."""
+    """Slug of the article."""
     title: str
     """Title."""
     summary: str
-    """A sentence or two of plain text."""
+    """Plain text of a sentence or two."""
     tags: list[str]
-    """Tags, sorted."""
+    """Tags in alphabetical order."""
     language: str
     """Language of the text (BCP 47)."""
     author: str
-    """Name of the account that wrote it."""
+    """Username of the author."""
     version: int
-    """Counts the changes of the text."""
+    """Version of the text; grows with each change."""
     published_at: Timestamp
-    """From when on readers see it."""
+    """Publication date."""
     updated_at: Timestamp
-    """When it last changed."""
+    """Time of the last change."""
     highlight: dict[str, str]
-    """HTML by name of the field: escaped, with the words found in `<mark>`, long texts cut to
-    where most of them are."""
+    """Escaped HTML by field name, with the matches in `<mark>`; long texts are cut to the passage
+    with most of them."""
 
 
 class SearchResults(Schema):
-    """A page of what was found, best first."""
+    """A page of search results."""
 
     items: list[SearchItem]
-    """The articles."""
+    """Articles, best match first unless `sort` is given."""
     page: int
-    """Number of this page, from 1."""
+    """Page number, starting at 1."""
     page_size: int
-    """Results asked for; the last page may have fewer."""
+    """Requested results per page; the last page may have fewer."""
     total: int
-    """Articles on all pages."""
+    """Number of results on all pages."""
     took_ms: float
-    """Milliseconds that the search engine took."""
+    """Time spent by the search engine, in milliseconds."""
     facets: dict[str, dict[str, int]]
-    """How many articles have each `tag` and each `language`, over all pages."""
+    """Number of results for each `tag` and each `language`, over all pages."""
 
 
 class SuggestionItem(Schema):
-    """A title that somebody may be about to type."""
+    """A suggested title."""
 
     text: str
-    """The title."""
+    """Title of the article."""
     highlight: str
-    """The same as HTML, with the words found in `<mark>`."""
+    """Title as escaped HTML, with the matches in `<mark>`."""
     slug: str
-    """The article's name in addresses."""
+    """Slug of the article."""
     language: str
     """Language of the article (BCP 47)."""
 
 
 class Suggestions(Schema):
-    """Titles, best first."""
+    """Suggested titles."""
 
     items: list[SuggestionItem]
-    """The titles, each once."""
+    """Titles without duplicates, best match first."""

@@ -15,7 +15,7 @@ answers = inject(SearchAnswers)
 @public
 @limited("300/minute", by=caller, fail="process")
 def search_articles(query: SearchQuery) -> Response:
-    """Search published articles: typos are forgiven, and Chinese is understood."""
+    """Search published articles; tolerates typos and segments Chinese."""
     return Response.of_data(answers.find(query))
 
 
@@ -23,5 +23,5 @@ def search_articles(query: SearchQuery) -> Response:
 @public
 @limited("600/minute", by=caller, fail="process")
 def suggest_articles(query: SuggestQuery) -> Response:
-    """Suggest titles while somebody types."""
+    """Suggest titles for incomplete input."""
     return Response.of_data(answers.suggest(query))

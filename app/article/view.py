@@ -54,12 +54,12 @@ imports = inject(ArchiveImports)
 
 
 class ArchiveForm(RequestForm):
-    """Articles to import."""
+    """An archive of articles."""
 
     file: UploadedFile
-    """A zip of Markdown files; their paths in it give their slugs and languages."""
+    """Zip of Markdown files, whose paths determine their slugs and languages."""
     encoding: Encoding | None = None
-    """Encoding of file names and texts that are not UTF-8."""
+    """Encoding of file names and texts that are not in UTF-8."""
 
 
 @api.get("", responses={200: Page[ArticleEntry]})
@@ -73,7 +73,7 @@ def list_articles(query: ArticleQuery) -> Response:
 @tags_api.get("", responses={200: TagList})
 @public
 def list_tags(query: TagQuery) -> TagList:
-    """List the tags of most published articles; up to half a minute old."""
+    """List the most used tags of published articles, up to half a minute old."""
     return TagList(items=list(pages.top_tags(query.limit)))
 
 
@@ -82,7 +82,7 @@ def list_tags(query: TagQuery) -> TagList:
 @limited("60/minute", by=principal_key, fail="process", name="article")
 @idempotent
 def create_article(body: ArticleIn, principal: Principal) -> tuple[Article, int, dict[str, str]]:
-    """Write an article; it is a draft unless `published` is true."""
+    """Create an article; a draft unless `published` is true."""
     # What was left out is not written: the service makes a slug and a summary.
     fields = {"summary": None} | body.model_dump(exclude_none=True)
     article = articles.create(cast("Fields", fields), principal.username)
@@ -94,10 +94,10 @@ def create_article(body: ArticleIn, principal: Principal) -> tuple[Article, int,
 @limited("20/hour", by=principal_key, fail="process")
 @idempotent
 def import_articles(form: ArchiveForm, principal: Principal) -> tuple[JobOut, int, dict[str, str]]:
-    """Import a zip of Markdown: what changed, as one's own articles.
+    """Import a zip of Markdown files as your articles; unchanged files are skipped.
 
-    An archive that cannot be unpacked is refused at once; the task's result names the files that
-    cannot be imported, each with the reason.
+    An invalid archive is rejected at once. The result of the task lists the files that could not
+    be imported, each with the reason.
     """
     locale = current_request().locale
     record = imports.start(
@@ -117,7 +117,7 @@ def import_articles(form: ArchiveForm, principal: Principal) -> tuple[JobOut, in
 @api.get("/<slug>", responses={200: ArticleOut})
 @public
 def read_article(path: ArticlePath, principal: Principal | None) -> Article | Response:
-    """Read one article with its text; its author also reads a draft."""
+    """Get an article with its text; drafts are visible to their author."""
     if page := pages.article(path.slug):
         return cached_response(page.body, page.state, seen=views.note)
     if principal is None:
@@ -135,7 +135,7 @@ def read_article(path: ArticlePath, principal: Principal | None) -> Article | Re
 def change_article(
     path: ArticlePath, header: IfMatch, body: ArticleChange, principal: Principal
 ) -> tuple[Article, dict[str, str]]:
-    """Change an article of one's own, as it was read."""
+    """Change one of your articles, in the state named by If-Match."""
     fields = cast("Fields", body.model_dump(exclude_unset=True))
     article = articles.change(path.slug, fields, header.expected, principal)
     return article, tag_headers(article) | {"Content-Location": _address(article)}
@@ -145,7 +145,7 @@ def change_article(
 @needs(Permission.ARTICLE_WRITE)
 @limited("60/minute", by=principal_key, fail="process", name="article")
 def delete_article(path: ArticlePath, header: IfMatch, principal: Principal) -> None:
-    """Delete an article of one's own, as it was read, with its comments and likes."""
+    """Delete one of your articles with its comments and likes, in the state named by If-Match."""
     articles.delete(path.slug, header.expected, principal)
 
 
@@ -153,7 +153,7 @@ def delete_article(path: ArticlePath, header: IfMatch, principal: Principal) -> 
 @needs(Permission.LIKE_WRITE)
 @limited("120/minute", by=principal_key, fail="process", name="like")
 def like_article(path: ArticlePath, principal: Principal) -> None:
-    """Like an article; a second time changes nothing."""
+    """Like an article; repeating it has no effect."""
     articles.like(path.slug, principal.username)
 
 
@@ -161,7 +161,7 @@ def like_article(path: ArticlePath, principal: Principal) -> None:
 @needs(Permission.LIKE_WRITE)
 @limited("120/minute", by=principal_key, fail="process", name="like")
 def unlike_article(path: ArticlePath, principal: Principal) -> None:
-    """Take a like back; without one nothing changes."""
+    """Remove your like; without one it has no effect."""
     articles.unlike(path.slug, principal.username)
 
 

@@ -12,7 +12,7 @@ BODY_LENGTH = 5000
 
 
 class CommentedPath(RequestPath):
-    """Names the article that is commented."""
+    """Path of an article's comments."""
 
     # MySQL ignores spaces at the end of what it compares, SQLite does not.
     slug: Annotated[
@@ -20,31 +20,31 @@ class CommentedPath(RequestPath):
         StringConstraints(strip_whitespace=True),
         Field(max_length=120, examples=["getting-started"]),
     ]
-    """The article's name in addresses."""
+    """Slug of the article."""
 
 
 class CommentPath(RequestPath):
-    """Names one comment."""
+    """Path of a comment."""
 
     id: Annotated[int, Field(ge=1, le=MAX_ID)]
-    """Number of the comment."""
+    """Id of the comment."""
 
 
 class NewComment(RequestBody):
     """A new comment."""
 
     body: Annotated[str, Field(min_length=1, max_length=BODY_LENGTH, pattern=r"\S")]
-    """Plain text; a page that shows it must escape it."""
+    """Plain text; escape it before embedding it in a page."""
 
 
 class CommentOut(Schema):
     """A comment."""
 
     id: int
-    """Number of the comment."""
+    """Id of the comment."""
     author: str
-    """Name of the account that wrote it."""
+    """Username of the author."""
     body: str
-    """Plain text."""
+    """Plain text; escape it before embedding it in a page."""
     created_at: Timestamp
-    """When it was written."""
+    """Time of creation."""

@@ -43,7 +43,7 @@ def list_comments(path: CommentedPath, query: PageQuery) -> Response | Window[Co
 def create_comment(
     path: CommentedPath, body: NewComment, principal: Principal
 ) -> tuple[Comment, int, dict[str, str]]:
-    """Comment an article."""
+    """Comment on an article."""
     comment = comments.create(path.slug, body.body, principal.username)
     return comment, 201, {"Location": f"{api.url_prefix}/comments/{comment.id}"}
 
@@ -59,5 +59,5 @@ def read_comment(path: CommentPath) -> Comment:
 @needs(Permission.COMMENT_WRITE)
 @limited("30/minute", by=principal_key, fail="process", name="comment")
 def delete_comment(path: CommentPath, principal: Principal) -> None:
-    """Delete a comment of one's own."""
+    """Delete one of your comments; administrators may delete any."""
     comments.delete(path.id, principal)

@@ -10,7 +10,7 @@ from strongback.task.permission import TaskPermission
 
 
 class Role(StrEnum):
-    """What an account is trusted with."""
+    """Role of an account."""
 
     ADMIN = "admin"
     AUTHOR = "author"
@@ -20,17 +20,17 @@ class Role(StrEnum):
 class Permission(permission.Permission):
     """What the slices ask for."""
 
-    PROFILE_READ = ("profile:read", "See one's own account and sessions.")
-    PROFILE_WRITE = ("profile:write", "Change one's own account, password and sessions.")
-    COMMENT_WRITE = ("comment:write", "Comment, and delete one's own comments.")
+    PROFILE_READ = ("profile:read", "View your account and sessions.")
+    PROFILE_WRITE = ("profile:write", "Change your account, password and sessions.")
+    COMMENT_WRITE = ("comment:write", "Write comments, and delete your own.")
     LIKE_WRITE = ("like:write", "Like articles.")
     FOLLOW_WRITE = ("follow:write", "Follow authors.")
-    NOTIFICATION_READ = ("notification:read", "See one's own notifications.")
-    NOTIFICATION_WRITE = ("notification:write", "Mark one's own notifications as read.")
-    ARTICLE_WRITE = ("article:write", "Write articles, and change one's own.")
-    ARTICLE_MANAGE = ("article:manage", "Change anybody's articles.")
-    COMMENT_MANAGE = ("comment:manage", "Delete anybody's comments.")
-    USER_MANAGE = ("user:manage", "See roles, give them, disable accounts, and end sessions.")
+    NOTIFICATION_READ = ("notification:read", "View your notifications.")
+    NOTIFICATION_WRITE = ("notification:write", "Mark your notifications as read.")
+    ARTICLE_WRITE = ("article:write", "Write articles, and change your own.")
+    ARTICLE_MANAGE = ("article:manage", "Change any article.")
+    COMMENT_MANAGE = ("comment:manage", "Delete any comment.")
+    USER_MANAGE = ("user:manage", "View and set roles, disable accounts, and end sessions.")
 
 
 _USER: frozenset[permission.Permission] = frozenset(

@@ -12,14 +12,14 @@ MARKED_AT_ONCE = 100
 
 
 class NotificationQuery(PageQuery):
-    """Which of one's notifications are wanted."""
+    """Filters of the list of notifications."""
 
     unread: bool = False
-    """Only those that are not read."""
+    """Unread notifications only."""
 
 
 class ReadRequest(RequestBody):
-    """Which notifications are read now: some by their numbers, or all."""
+    """Notifications to mark as read: either `ids` or `all`."""
 
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": ["ids"]}, {"required": ["all"]}]}
@@ -29,9 +29,9 @@ class ReadRequest(RequestBody):
         list[Annotated[int, Field(ge=1, le=MAX_ID)]],
         Field(min_length=1, max_length=MARKED_AT_ONCE, default_factory=list),
     ]
-    """Numbers of notifications; those of others and unknown ones are passed over."""
+    """Ids of notifications; unknown ids and those of other accounts are ignored."""
     all: Annotated[Literal[True], Field(default_factory=lambda: None)]
-    """All that there are at this moment."""
+    """True marks all current notifications."""
 
     @model_validator(mode="after")
     def _is_one_of_both(self) -> Self:
@@ -41,19 +41,19 @@ class ReadRequest(RequestBody):
 
 
 class NotificationOut(Schema):
-    """One thing that an account is told of."""
+    """A notification."""
 
     id: int
-    """Number of the notification; later ones have higher numbers."""
+    """Id of the notification; later ones have higher ids."""
     kind: str
-    """What happened: `article:published`."""
+    """Kind of event, such as `article:published`."""
     actor: str
-    """Name of the account whose doing it is."""
+    """Username of the account that caused it."""
     subject: str
-    """What it is about: `article:7`."""
+    """Subject of the event, such as `article:7`."""
     data: dict[str, Any]
-    """What to show, as it was then; of an article its `slug` and `title`."""
+    """Details at the time of the event: `slug` and `title` of an article."""
     created_at: Timestamp
-    """When it was told."""
+    """Time of creation."""
     read_at: Timestamp | None
-    """When it was marked as read; null if it was not."""
+    """Time at which it was marked as read; null if unread."""

@@ -18,14 +18,14 @@ notifications = inject(NotificationService)
 @api.get("", responses={200: Page[NotificationOut]})
 @needs(Permission.NOTIFICATION_READ)
 def list_notifications(query: NotificationQuery, principal: Principal) -> Window[Notification]:
-    """List one's own notifications, the latest first."""
+    """List your notifications, latest first."""
     return notifications.list(principal.username, query)
 
 
 @api.post("/read", responses={204: None})
 @needs(Permission.NOTIFICATION_WRITE)
 def mark_read(body: ReadRequest, principal: Principal) -> None:
-    """Mark notifications as read, some or all; what is read already stays as it is."""
+    """Mark some or all of your notifications as read; those already read keep their time."""
     if body.all:
         notifications.mark_all_read(principal.username)
     else:

@@ -56,149 +56,148 @@ Email = Annotated[
 
 
 class UserPath(RequestPath):
-    """Names one account."""
+    """Path of an account."""
 
     username: Username
-    """The account's name, in lower case."""
+    """Username, in lower case."""
 
 
 class SessionPath(RequestPath):
-    """Names one session."""
+    """Path of a session."""
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,22}$")]
-    """The session's id."""
+    """Id of the session."""
 
 
 class UserSessionPath(UserPath):
-    """Names one session of an account."""
+    """Path of a session of an account."""
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,22}$")]
-    """The session's id."""
+    """Id of the session."""
 
 
 class SessionQuery(RequestQuery):
-    """Which page of the sessions is wanted."""
+    """Page of a list of sessions."""
 
     page: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = 1
-    """Number of the page, from 1."""
+    """Page number, starting at 1."""
     page_size: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = 20
-    """Entries on a page."""
+    """Entries per page."""
 
 
 class UserIn(RequestBody):
     """A new account."""
 
     username: NewUsername
-    """3 to 32 of a-z, 0-9, hyphen and underscore; capitals are folded."""
+    """Username: 3 to 32 of a-z, 0-9, hyphen and underscore. Capitals become lower case."""
     password: NewPassword
-    """8 to 128 characters, and not a common one."""
+    """Password of 8 to 128 characters; common ones are rejected."""
     email: Email | None = None
-    """An address; nobody else sees it."""
+    """E-mail address, visible to the owner only."""
     phone: Phone | None = None
-    """A number with its country; nobody else sees it."""
+    """Telephone number with country code, visible to the owner only."""
 
 
 class ProfileIn(RequestBody):
-    """What changes of one's own account; what is left out stays as it is."""
+    """Changes to your account; fields that are left out keep their values."""
 
     email: Email | None = None
-    """An address; null removes it."""
+    """E-mail address; null removes it."""
     phone: Phone | None = None
-    """A number with its country; null removes it."""
+    """Telephone number with country code; null removes it."""
     current_password: Password | None = None
-    """The password, unless the sign-in was in the last five minutes."""
+    """Current password; optional within five minutes after signing in."""
 
 
 class PasswordIn(RequestBody):
     """A change of password."""
 
     current_password: Password | None = None
-    """The password until now; may be left out in the first five minutes after signing in."""
+    """Current password; optional within five minutes after signing in."""
     new_password: NewPassword
-    """The password from now on: 8 to 128 characters, and not a common one."""
+    """New password of 8 to 128 characters; common ones are rejected."""
 
 
 class PhoneIn(RequestBody):
-    """A number and the proof that it is one's own."""
+    """A telephone number, and the code that verifies it."""
 
     phone: Phone
-    """The number, in place of the one until now."""
+    """Telephone number with country code; replaces the current one."""
     code: Annotated[str, Field(pattern=r"^[0-9]{6}$", examples=["123456"])]
-    """What `/auth/sms-codes` sent to it."""
+    """Code from the text message."""
     handle: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-    """What `/auth/sms-codes` answered, asked with `"purpose": "phone"`."""
+    """`handle` in the response of `/auth/sms-codes` with `"purpose": "phone"`."""
     current_password: Password | None = None
-    """The password, since the number will sign in to the account as well; may be left out in the
-    first five minutes after signing in."""
+    """Current password; optional within five minutes after signing in."""
 
 
 class RolesIn(RequestBody):
-    """What an account is to be trusted with."""
+    """Roles of an account."""
 
     roles: Annotated[list[Annotated[Role, Field(strict=False)]], Field(max_length=len(Role))]
-    """All its roles; those it has and are not named are taken away."""
+    """Roles, replacing all current ones."""
 
 
 class AccountChange(RequestBody):
-    """What an administrator changes of an account."""
+    """Changes to an account by an administrator."""
 
     disabled: bool
-    """Whether it is closed: nobody can sign in, and every session of it ends."""
+    """True disables the account: nobody can sign in, and all its sessions end."""
 
 
 class UserOut(Schema):
-    """An account as everybody sees it."""
+    """An account, as visible to everybody."""
 
     id: int
-    """Number of the account."""
+    """Id of the account."""
     username: str
-    """Name of the account."""
+    """Username of the account."""
     created_at: Timestamp
-    """When it was registered."""
+    """Time of registration."""
 
 
 class ProfileOut(UserOut):
-    """An account as its owner sees it."""
+    """An account, as visible to its owner."""
 
     roles: list[Role]
-    """What it is trusted with."""
+    """Roles of the account."""
     email: str | None
-    """The address given, unproven."""
+    """E-mail address, unverified."""
     phone: str | None
-    """The number given."""
+    """Telephone number."""
     phone_proven: bool
-    """Whether a code has proven it, so that it can be signed in with."""
+    """Whether the number was verified by a code; if so, it can be used to sign in."""
     password_changed_at: Timestamp | None
-    """When the password was last replaced; null if never."""
+    """Time of the last change of password; null if never changed."""
 
 
 class AccountOut(UserOut):
-    """An account as administrators see it."""
+    """An account, as visible to administrators."""
 
     roles: list[Role]
-    """What it is trusted with."""
+    """Roles of the account."""
     disabled: bool
-    """Whether it is closed."""
+    """Whether the account is disabled."""
 
 
 class SessionOut(Schema):
-    """A device that is signed in."""
+    """A session: one device that is signed in."""
 
     id: str
-    """The session's id."""
+    """Id of the session."""
     client_id: str
-    """The application that it was opened with."""
+    """Client id of the application."""
     scope: list[str] | None
-    """Permissions that it is narrowed to; null for everything that the account may do."""
+    """Permissions that the session is limited to; null for all of the account's."""
     user_agent: str
-    """What the device said it is when it signed in."""
+    """User-Agent header at sign-in."""
     address: str
-    """Where it last got a token from."""
+    """IP address of the last token request."""
     created_at: Timestamp
-    """When it signed in."""
+    """Time of the sign-in."""
     last_used_at: Timestamp
-    """When it last got a token."""
+    """Time of the last token request."""
     expires_at: Timestamp
-    """When it ends unless it gets a new token before."""
+    """Expiry time; each token request extends it."""
     current: bool = False
-    """Whether it is the one that is asking."""
+    """Whether it is the session of this request."""

@@ -62,7 +62,7 @@ _as_account, _as_accounts = shaper_of(AccountOut), shaper_of(Page[AccountOut])
 @api.get("", responses={200: Page[UserOut]})
 @public
 def list_users(query: PageQuery, principal: Principal | None) -> Window[User] | Response:
-    """List accounts, oldest first; with `user:manage`, each with its roles and `disabled`."""
+    """List accounts, oldest first; `user:manage` adds roles and `disabled`."""
     window = users.list(query)
     if principal is not None and principal.may(Permission.USER_MANAGE):
         return cast("Response", _as_accounts(window))
@@ -76,9 +76,9 @@ def list_users(query: PageQuery, principal: Principal | None) -> Window[User] | 
 def register_user(body: UserIn) -> tuple[User, int, dict[str, str]]:
     """Register an account.
 
-    Whether a username is taken cannot be kept secret here. Whether an address or a number is
-    known is: neither is looked up. From where it is registered it can be signed in to, whatever
-    was guessed for its name before.
+    The response tells whether a username is taken, but nothing about the e-mail address or the
+    telephone number, which are not looked up. Earlier failed sign-ins under this username do not
+    count against the network that registers it.
     """
     user = users.create(
         body.username, body.password, [Role.USER], email=body.email, phone=body.phone
@@ -90,7 +90,7 @@ def register_user(body: UserIn) -> tuple[User, int, dict[str, str]]:
 @api.get("/me", responses={200: ProfileOut})
 @needs(Permission.PROFILE_READ)
 def read_profile(principal: Principal) -> User | Response:
-    """Read one's own account."""
+    """Get your account."""
     return conditional(
         lambda: accounts.own(principal), validators=lambda: accounts.own(principal).validators
     )
@@ -103,7 +103,7 @@ def read_profile(principal: Principal) -> User | Response:
 def change_profile(
     header: OptionalIfMatch, body: ProfileIn, principal: Principal
 ) -> tuple[User, dict[str, str]]:
-    """Change one's own account, with the password or after signing in just now."""
+    """Change your account; needs the current password or a recent sign-in."""
     changes = body.model_dump(exclude_unset=True, exclude={"current_password"})
     user = accounts.change_profile(principal, changes, body.current_password, header.expected)
     return user, tag_headers(user)
@@ -114,7 +114,7 @@ def change_profile(
 @limited("10/minute", by=principal_key, fail="closed", counts=WrongPassword)
 @guess_limited(by=own_name, counts=WrongPassword)
 def change_password(body: PasswordIn, principal: Principal) -> None:
-    """Replace one's own password, and sign out everywhere else."""
+    """Change your password, and sign out all other devices."""
     accounts.change_password(principal, body.current_password, body.new_password)
 
 
@@ -123,7 +123,7 @@ def change_password(body: PasswordIn, principal: Principal) -> None:
 @limited("10/minute", by=principal_key, fail="closed", counts=(WrongPassword, WrongCode))
 @guess_limited(by=own_name, counts=WrongPassword)
 def prove_phone(body: PhoneIn, principal: Principal) -> User:
-    """Prove one's own number by a code, and sign in by it from now on."""
+    """Verify your telephone number by a code; afterwards it can be used to sign in."""
     return accounts.prove_phone(
         principal, body.phone, body.handle, body.code, body.current_password
     )
@@ -132,7 +132,7 @@ def prove_phone(body: PhoneIn, principal: Principal) -> User:
 @api.get("/me/sessions", responses={200: Page[SessionOut]})
 @needs(Permission.PROFILE_READ)
 def list_sessions(query: SessionQuery, principal: Principal) -> Window[SessionOut]:
-    """List the devices that are signed in, the last used first."""
+    """List your sessions, most recently used first."""
     return _sessions_of(principal.user_id, query, principal)
 
 
@@ -151,21 +151,21 @@ def _session_out(session: AuthSession, principal: Principal) -> SessionOut:
 @api.delete("/me/sessions", responses={204: None})
 @needs(Permission.PROFILE_WRITE)
 def end_other_sessions(principal: Principal) -> None:
-    """Sign out every other device, after signing in just now."""
+    """Sign out all other devices; needs a recent sign-in."""
     accounts.end_other_sessions(principal)
 
 
 @api.delete("/me/sessions/<id>", responses={204: None})
 @needs(Permission.PROFILE_WRITE)
 def end_session(path: SessionPath, principal: Principal) -> None:
-    """Sign out this device, or another one after signing in just now."""
+    """Sign out a device; for any but this one, needs a recent sign-in."""
     accounts.end_session(principal, path.id)
 
 
 @api.get("/<username>", responses={200: UserOut})
 @public
 def read_user(path: UserPath, principal: Principal | None) -> Response:
-    """Read one account; with `user:manage`, with its roles and `disabled`."""
+    """Get an account; `user:manage` adds roles and `disabled`."""
     if principal is not None and principal.may(Permission.USER_MANAGE):
         return cast("Response", _as_account(users.get(path.username)))
     if body := pages.user(path.username):
@@ -176,7 +176,7 @@ def read_user(path: UserPath, principal: Principal | None) -> Response:
 @api.patch("/<username>", responses={200: AccountOut})
 @needs(Permission.USER_MANAGE)
 def change_account(path: UserPath, body: AccountChange, principal: Principal) -> User:
-    """Disable an account, or enable it again; enabling also forgets its wrong passwords."""
+    """Disable or enable an account; enabling also resets its failed sign-ins."""
     user = accounts.set_disabled(principal, path.username, disabled=body.disabled)
     if not user.disabled:
         forgive(user.username)
@@ -187,7 +187,7 @@ def change_account(path: UserPath, body: AccountChange, principal: Principal) ->
 @needs(Permission.FOLLOW_WRITE)
 @limited("60/minute", by=principal_key, fail="process", name="follow")
 def follow_user(path: UserPath, principal: Principal) -> None:
-    """Follow an account, so as to be notified of what it publishes; twice changes nothing."""
+    """Follow an account to be notified of its articles; repeating it has no effect."""
     follows.follow(principal.username, path.username)
 
 
@@ -195,14 +195,14 @@ def follow_user(path: UserPath, principal: Principal) -> None:
 @needs(Permission.FOLLOW_WRITE)
 @limited("60/minute", by=principal_key, fail="process", name="follow")
 def unfollow_user(path: UserPath, principal: Principal) -> None:
-    """Follow an account no longer; without following it nothing changes."""
+    """Stop following an account; without following it, this has no effect."""
     follows.unfollow(principal.username, path.username)
 
 
 @api.put("/<username>/roles", responses={200: AccountOut})
 @needs(Permission.USER_MANAGE)
 def change_roles(path: UserPath, body: RolesIn, principal: Principal) -> User:
-    """Give an account its roles."""
+    """Set the roles of an account."""
     return accounts.set_roles(principal, path.username, body.roles)
 
 
@@ -211,19 +211,19 @@ def change_roles(path: UserPath, body: RolesIn, principal: Principal) -> User:
 def list_user_sessions(
     path: UserPath, query: SessionQuery, principal: Principal
 ) -> Window[SessionOut]:
-    """List the devices that an account is signed in on, the last used first."""
+    """List the sessions of an account, most recently used first."""
     return _sessions_of(users.get(path.username).id, query, principal)
 
 
 @api.delete("/<username>/sessions", responses={204: None})
 @needs(Permission.USER_MANAGE)
 def end_user_sessions(path: UserPath, principal: Principal) -> None:
-    """Sign an account out on all its devices."""
+    """Sign out all devices of an account."""
     accounts.end_sessions(principal, path.username, None)
 
 
 @api.delete("/<username>/sessions/<id>", responses={204: None})
 @needs(Permission.USER_MANAGE)
 def end_user_session(path: UserSessionPath, principal: Principal) -> None:
-    """Sign an account out on one of its devices."""
+    """Sign out one device of an account."""
     accounts.end_sessions(principal, path.username, path.id)

@@ -1,4 +1,4 @@
-"""Base classes for what comes in and what goes out, and the types that both share."""
+"""Base classes of requests and responses, and the types that both share."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ PRINTED = AfterValidator(_refuse_controls)
 
 
 class Schema(BaseModel):
-    """An answer: filled from a mapping, a dataclass or a database row."""
+    """A response: filled from a mapping, a dataclass or a database row."""
 
     model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
 
 
 class RequestBody(BaseModel):
-    """A JSON body. Types are not coerced, and a field that is not declared is refused."""
+    """A JSON body. Types are not coerced, and undeclared fields are rejected."""
 
     model_config = ConfigDict(
         strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
@@ -71,44 +71,43 @@ class RequestBody(BaseModel):
 
 
 class RequestForm(BaseModel):
-    """A form, whose values are text until a field's type says otherwise."""
+    """A form: values are text, converted to the types of the fields."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class RequestQuery(BaseModel):
-    """A query string. A name that is not declared is refused, so that a typo is not ignored."""
+    """A query string. Undeclared parameters are rejected, so that a typo is not ignored."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class RequestPath(BaseModel):
-    """The variable parts of a path."""
+    """The parameters of a path."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """What tells one state of a resource from another (RFC 9110, section 8.8)."""
+    """Validators of a resource's state (RFC 9110, section 8.8)."""
 
     etag: str
-    """Changes whenever the representation does; no quotes, `W/` or commas in it."""
+    """Opaque tag, different for each representation; without quotes, `W/` or commas."""
     modified: datetime
-    """The last change, aware."""
+    """Time of the last change, timezone-aware."""
 
 
 class PageQuery(RequestQuery):
-    """Which part of a list is wanted: a page by its number, or what follows a cursor."""
+    """Part of a list: a page by its number, or what follows a cursor."""
 
     page: Annotated[int, Field(ge=1, le=MAX_ID)] = 1
-    """Number of the page, from 1. The last page is the one with the entry 10,000; who wants more
-    reads by cursor."""
+    """Page number, starting at 1. Pages end at entry 10,000; use `cursor` to read further."""
     page_size: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = 20
-    """Entries on a page."""
+    """Entries per page."""
     cursor: Annotated[str, Field(max_length=512)] | None = None
-    """The `next_cursor` of an earlier answer; empty for the first page. Stays fast at any depth
-    and skips or repeats nothing while entries are added. Takes the place of `page`."""
+    """`next_cursor` of the previous response; empty for the first page. Replaces `page`: fast at
+    any depth, and stable while entries are added."""
 
 
 ItemT = TypeVar("ItemT")
@@ -123,24 +122,24 @@ def _is_false(value: object) -> bool:
 
 
 class Page(Schema, Generic[ItemT]):
-    """Part of a list. By number it has `page` and `total`; by cursor, `next_cursor`.
+    """Part of a list: with `page` and `total` by page number, with `next_cursor` by cursor.
 
-    Where several filters leave few of many entries, a part by cursor may have fewer entries than
-    were asked for, even none, before the list's end.
+    With several filters, a part by cursor may have fewer entries than `page_size`, even none,
+    before the end of the list. The list ends where `next_cursor` is absent.
     """
 
     items: list[ItemT]
-    """The entries."""
+    """Entries of this part."""
     page: Annotated[int | None, Field(exclude_if=_is_none)] = None
-    """Number of this page, from 1."""
+    """Page number, starting at 1."""
     page_size: int
-    """Entries asked for; the last page may have fewer."""
+    """Requested entries per page; the last page may have fewer."""
     total: Annotated[int | None, Field(exclude_if=_is_none)] = None
-    """Entries in the whole list, as far as they are counted: at most 10,000."""
+    """Number of entries in the list, counted up to 10,000."""
     total_is_bounded: Annotated[bool, Field(exclude_if=_is_false)] = False
-    """True where the list has more entries than `total`; absent where that is all."""
+    """True if the list has more than `total` entries; otherwise absent."""
     next_cursor: Annotated[str | None, Field(exclude_if=_is_none)] = None
-    """Give it back as `cursor` for what follows; absent at the end."""
+    """Value of `cursor` for the next part; absent at the end."""
 
     @classmethod
     def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
@@ -149,28 +148,28 @@ class Page(Schema, Generic[ItemT]):
 
 
 class FieldProblem(Schema):
-    """One wrong field of a request."""
+    """An invalid field of a request."""
 
     field: str
-    """Where it is, location first, such as `body.title`."""
+    """Location and name of the field, such as `body.title`."""
     message: str
-    """What is wrong, in the language asked for."""
+    """Explanation in the requested language."""
     type: str
-    """What is wrong, for a program."""
+    """Machine-readable kind of error."""
 
 
 class Problem(Schema):
-    """The one shape of every error."""
+    """An error."""
 
     code: int
-    """The HTTP status."""
+    """HTTP status code."""
     error_code: int
-    """The number in the error catalogue; stable, unlike the message."""
+    """Number in the error catalogue; stable, unlike the message."""
     message: str
-    """What happened, in the language asked for."""
+    """Explanation in the requested language."""
     request_id: str
-    """Quote it when asking for help: every log entry of this request carries it."""
+    """Id of the request, also in its log entries; quote it when reporting a problem."""
     errors: Annotated[list[FieldProblem] | None, Field(exclude_if=_is_none)] = None
-    """The wrong fields, where there are any; at most 20."""
+    """Invalid fields, at most 20."""
     errors_total: Annotated[int | None, Field(exclude_if=_is_none)] = None
-    """How many fields are wrong, where not all of them are listed."""
+    """Number of invalid fields; only if not all of them are listed."""

@@ -13,7 +13,7 @@ class Permission(StrEnum):
     A part, and the application, declare theirs as members of a subclass:
 
         class TaskPermission(Permission):
-            READ = ("task:read", "See and cancel one's own tasks.")
+            READ = ("task:read", "View and cancel your tasks.")
     """
 
     description: str

@@ -32,7 +32,7 @@ Value = Annotated[str, Field(max_length=4096)]
 
 
 class OAuthForm(RequestForm):
-    """A form whose unknown fields are ignored (RFC 6749, section 3.2), but may not be repeated."""
+    """A form: unknown fields are ignored, repeated fields rejected (RFC 6749, section 3.2)."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[
@@ -40,49 +40,48 @@ class OAuthForm(RequestForm):
     ]  # pyright: ignore[reportIncompatibleVariableOverride]  # as pydantic documents it
 
     client_id: Value = FIRST_PARTY
-    """The application that asks; this project's own if left out."""
+    """Client id of the application. Default: the first-party client."""
 
     @property
     def parameters(self) -> dict[str, str]:
-        """All of them by name."""
+        """The submitted parameters by name."""
         return self.model_dump(exclude_unset=True)
 
 
 class TokenForm(OAuthForm):
-    """A request for tokens. Which fields it needs depends on the grant type."""
+    """A request for tokens. The required fields depend on the grant type."""
 
     grant_type: Annotated[Value, Field(examples=["password", "refresh_token"])]
-    """`password`, `refresh_token`, or `urn:strongback:params:oauth:grant-type:sms-code`."""
+    """`password`, `refresh_token` or `urn:strongback:params:oauth:grant-type:sms-code`."""
     username: Value = ""
-    """Grant `password`: the account's name."""
+    """Grant `password`: username of the account."""
     password: Annotated[Value, Field(json_schema_extra={"format": "password"})] = ""
-    """Grant `password`: the account's password."""
+    """Grant `password`: password of the account."""
     refresh_token: Value = ""
-    """Grant `refresh_token`: the token from the last response. Its first use spends it; sent again
-    within `AUTH_REFRESH_GRACE` seconds (10), it gets the same successor, while that is
+    """Grant `refresh_token`: token of the last response, good for one use. Sent again within 10
+    seconds (`AUTH_REFRESH_GRACE`), it gets the same response as long as the token in that is
     unused."""
     phone: Annotated[Value, Field(examples=["+8613800138000"])] = ""
-    """Grant `sms-code`: the number that the account has proven."""
+    """Grant `sms-code`: verified telephone number of the account."""
     code: Annotated[Value, Field(examples=["123456"])] = ""
-    """Grant `sms-code`: what `/auth/sms-codes` sent to it. It is good once."""
+    """Grant `sms-code`: code from the text message, good for one use."""
     handle: Value = ""
-    """Grant `sms-code`: what `/auth/sms-codes` answered; the code is good with it alone."""
+    """Grant `sms-code`: `handle` in the response of `/auth/sms-codes`."""
     scope: Value = ""
-    """Permissions that are enough, separated by spaces; everything the account may do if left
-    out."""
+    """Requested permissions, separated by spaces. Default: all permissions of the account."""
 
 
 class TokenOut(Schema):
     """Tokens (RFC 6749, section 5.1)."""
 
     access_token: str
-    """Goes into `Authorization: Bearer …`."""
+    """Token for the header `Authorization: Bearer …`."""
     token_type: str
     """Always `Bearer`."""
     expires_in: int
-    """Seconds that the access token is good for."""
+    """Lifetime of the access token in seconds."""
     refresh_token: str
-    """Fetches the next tokens. Any later use than a repeated request ends the session."""
+    """Token for the next token request, good for one use. Using it again later ends the session."""
     scope: str
     """Permissions of the access token, separated by spaces."""
 
@@ -91,34 +90,34 @@ class RevokeForm(OAuthForm):
     """A request to end a session."""
 
     token: Value
-    """A refresh or an access token of the session."""
+    """Refresh token or access token of the session."""
     token_type_hint: Value = ""
-    """`access_token` or `refresh_token`; makes no difference here."""
+    """`access_token` or `refresh_token`; ignored."""
 
 
 class RevokeOut(Schema):
-    """Nothing: the session is over, or never was."""
+    """An empty object: the session has ended, or the token is unknown."""
 
 
 class Metadata(Schema):
-    """What a client needs to know of this server (RFC 8414, section 2)."""
+    """Metadata of the authorization server (RFC 8414, section 2)."""
 
     issuer: str
-    """The server's name, which is its address."""
+    """Issuer identifier: the address of the server."""
     token_endpoint: str
-    """Where tokens are had."""
+    """Token endpoint."""
     revocation_endpoint: str
-    """Where sessions are ended."""
+    """Revocation endpoint."""
     scopes_supported: list[str]
-    """Permissions that a token can be narrowed to."""
+    """Scopes: the permissions that a token can be limited to."""
     grant_types_supported: list[str]
-    """Ways to get a token."""
+    """Supported grant types."""
     response_types_supported: list[str]
-    """None: there is no authorization endpoint."""
+    """Empty: there is no authorization endpoint."""
     token_endpoint_auth_methods_supported: list[str]
-    """How clients prove who they are: not at all, they are public."""
+    """`none`: clients are public."""
     revocation_endpoint_auth_methods_supported: list[str]
-    """The same."""
+    """`none`: clients are public."""
 
 
 def guessed_name(request: Request) -> str | None:
@@ -131,16 +130,16 @@ def guessed_name(request: Request) -> str | None:
 @limited("60/minute", by=client_address, fail="closed", counts=InvalidGrant)
 @guess_limited(by=guessed_name, counts=InvalidGrant)
 def issue_token(form: TokenForm) -> tuple[dict[str, Any], dict[str, str]]:
-    """Sign in, or exchange a refresh token."""
+    """Sign in, or refresh the tokens."""
     return server.token(_parameters(form), device()), NO_STORE
 
 
 @api.post("/revoke", responses={200: RevokeOut})
 @public
 def revoke_token(form: RevokeForm) -> tuple[dict[str, Any], dict[str, str]]:
-    """Sign out: end the session that a token belongs to.
+    """Sign out: end the session of a token.
 
-    The answer is the same for a token that is not known.
+    The response is the same if the token is unknown.
     """
     server.revoke(_parameters(form), device())
     return {}, NO_STORE
@@ -149,7 +148,7 @@ def revoke_token(form: RevokeForm) -> tuple[dict[str, Any], dict[str, str]]:
 @well_known.get("/oauth-authorization-server", responses={200: Metadata})
 @public
 def read_metadata() -> dict[str, Any]:
-    """Tell clients where the endpoints are and what they can do."""
+    """Get the metadata of the authorization server."""
     issuer = server.tokens.issuer
     return {
         "issuer": issuer,

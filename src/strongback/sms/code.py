@@ -47,7 +47,7 @@ _PURPOSE = b"strongback sms code 1"
 
 
 class Purpose(StrEnum):
-    """What a code is asked for, and good for."""
+    """Purpose of a code."""
 
     SIGN_IN = "sign-in"
     PHONE = "phone"

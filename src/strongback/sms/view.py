@@ -1,4 +1,4 @@
-"""The route that has a code sent to a telephone."""
+"""Route that sends a code by text message."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ sessions = inject(SessionService)
 
 
 class SmsCodeIn(RequestBody):
-    """A request for a code."""
+    """A request for a code by text message."""
 
     phone: Phone
-    """Whom it is for."""
+    """Telephone number with country code."""
     purpose: Annotated[Purpose, Field(strict=False)] = Purpose.SIGN_IN
-    """What it is to be good for: `sign-in`, or `phone` to prove a number to be one's own."""
+    """Purpose of the code: `sign-in`, or `phone` to verify your telephone number."""
 
 
 class SmsCodeOut(Schema):
-    """A code is on its way, if the number can be reached."""
+    """A code that is being sent."""
 
     handle: str
-    """To be sent with the code, which is good with it alone."""
+    """Handle to send together with the code."""
     expires_in: int
-    """Seconds that it is good for."""
+    """Lifetime of the code in seconds."""
     retry_after: int
-    """Seconds until the number may be sent another one."""
+    """Seconds until the number can get another code."""
 
 
 @api.post("/sms-codes", responses={202: SmsCodeOut})
 @public
 @limited("30/minute", by=client_address, fail="closed")
 def send_sms_code(body: SmsCodeIn) -> tuple[dict[str, str | int], int]:
-    """Send a code to a telephone, for signing in or for proving one's number.
+    """Send a code by text message, to sign in or to verify a telephone number.
 
-    The answer is the same whether or not anybody has registered the number: it is not looked up.
+    The response does not tell whether an account has this number.
     """
     network = client_address(current_request())
     handle = codes.request(

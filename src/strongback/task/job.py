@@ -36,7 +36,7 @@ MESSAGE_LENGTH = 200
 
 
 class JobState(StrEnum):
-    """How far a job is."""
+    """State of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"

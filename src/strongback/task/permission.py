@@ -8,5 +8,5 @@ from strongback.auth.permission import Permission
 class TaskPermission(Permission):
     """What may be done with tasks."""
 
-    READ = ("task:read", "See and cancel one's own tasks.")
-    MANAGE = ("task:manage", "See and cancel anybody's tasks.")
+    READ = ("task:read", "View and cancel your tasks.")
+    MANAGE = ("task:manage", "View and cancel any task.")

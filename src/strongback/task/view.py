@@ -26,53 +26,53 @@ log = get_logger(__name__)
 
 
 class TaskPath(RequestPath):
-    """Which task."""
+    """Path of a task."""
 
     id: Annotated[str, Field(max_length=36)]
-    """Its number, as the answer that started it gave."""
+    """Id of the task, from the response that started it."""
 
 
 class JobProgress(Schema):
-    """How far a task is."""
+    """Progress of a task."""
 
     done: int
-    """Steps that are done."""
+    """Number of completed steps."""
     total: int | None
-    """Steps in all; null while that is not known."""
+    """Number of all steps; null while unknown."""
     message: str
-    """What is being done."""
+    """Current step."""
 
 
 class JobError(Schema):
-    """Why a task has failed, or its last attempt did."""
+    """Error of a failed task or attempt."""
 
     type: str
-    """The kind of error."""
+    """Kind of error."""
     message: str
-    """What happened."""
+    """Explanation of the error."""
 
 
 class JobOut(Schema):
-    """A task that somebody started."""
+    """A background task."""
 
     id: str
-    """Its number."""
+    """Id of the task."""
     name: str
-    """What it does, such as `article:import`."""
+    """Name of the task, such as `article:import`."""
     state: JobState
-    """How it stands."""
+    """State of the task."""
     progress: JobProgress
-    """How far it is."""
+    """Progress of the current attempt."""
     result: Any
-    """What it has achieved; null until it has succeeded."""
+    """Result of the task; null until it has succeeded."""
     error: JobError | None
     """Why it has failed, or its last attempt did."""
     created_at: Timestamp
-    """When it was started."""
+    """Time at which the task was created."""
     started_at: Timestamp | None
-    """When its last attempt began."""
+    """Start of the last attempt."""
     finished_at: Timestamp | None
-    """When it ended, whichever way."""
+    """End of the task, successful or not."""
 
 
 def job_out(record: TaskRecord, locale: str) -> JobOut:
@@ -98,14 +98,14 @@ def job_out(record: TaskRecord, locale: str) -> JobOut:
 @api.get("/<id>", responses={200: JobOut})
 @needs(TaskPermission.READ)
 def read_task(path: TaskPath, principal: Principal) -> JobOut:
-    """See how far a task of one's own is; administrators see everybody's."""
+    """Get one of your tasks; administrators can get any."""
     return job_out(jobs.get(path.id, _whose(principal)), current_request().locale)
 
 
 @api.delete("/<id>", responses={204: None})
 @needs(TaskPermission.READ)
 def cancel_task(path: TaskPath, principal: Principal) -> None:
-    """Cancel a task: before it begins, or where it next says how far it is."""
+    """Cancel a task, before it begins or at its next progress report."""
     jobs.cancel(path.id, _whose(principal))
 
 

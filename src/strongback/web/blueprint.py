@@ -66,6 +66,9 @@ class APIBlueprint(OpenAPIBlueprint):
         # builds JSON schemas on every request and reads forms through json.loads; ours is
         # prepared here, once.
         requirement = requirement_of(func)
+        if body := _description_of(func):  # else it is the docstring with <br/> for line ends
+            options["summary"] = options.get("summary") or _summary_of(func)
+            options["description"] = options.get("description") or body
         if not requirement.is_public:
             options["security"] = [{SECURITY_SCHEME: [str(requirement.permission)]}]
         models = super()._collect_openapi_info(rule, func, **options)
@@ -84,6 +87,14 @@ class APIBlueprint(OpenAPIBlueprint):
         path = self.paths[parse_rule(rule, url_prefix=self.url_prefix)]
         operation = getattr(path, method.lower())
         operation.parameters = [*(operation.parameters or ()), PARAMETER]
+
+
+def _summary_of(view: View) -> str:
+    return (inspect.getdoc(view) or "").partition("\n")[0]
+
+
+def _description_of(view: View) -> str:
+    return (inspect.getdoc(view) or "").partition("\n")[2].strip()
 
 
 def _schemas_of(declared: dict[str, Any], responses: dict[Any, Any]) -> set[type]:

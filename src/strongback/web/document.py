@@ -50,19 +50,19 @@ PAGE = """<!doctype html>
 """
 _HEADERS: dict[str, Any] = {
     "X-Request-ID": {
-        "description": "The request's id: the one sent, if it was well formed, or a new one.",
+        "description": "Id of the request: the one sent, if well formed, or a new one.",
         "schema": {"type": "string"},
     },
 }
 _READ_HEADERS: dict[str, Any] = {
     "ETag": {
-        "description": "The version; as `If-None-Match` it spares an unchanged body.",
+        "description": "Version of the resource, for `If-None-Match` and `If-Match`.",
         "schema": {"type": "string"},
     },
 }
 _LIST_HEADERS: dict[str, Any] = {
     "Link": {
-        "description": "The list's neighbouring parts (RFC 8288).",
+        "description": "Links to the first, previous, next and last part of the list (RFC 8288).",
         "schema": {"type": "string"},
     },
 }
@@ -195,7 +195,7 @@ def _relocate(node: Any) -> Any:  # noqa: ANN401  any part of a JSON document
 def _problem_response() -> dict[str, Any]:
     shape = {"$ref": "#/components/schemas/Problem"}
     return {
-        "description": "An error, in the one shape of all errors.",
+        "description": "An error; all errors have this shape.",
         "headers": _HEADERS,
         "content": {
             "application/json": {"schema": shape},
@@ -210,7 +210,7 @@ def _security_scheme(token_url: str, permissions: Collection[Permission]) -> dic
     flow = {"tokenUrl": token_url, "refreshUrl": token_url, "scopes": scopes}
     return {
         "type": "oauth2",
-        "description": "Sign in with an account's name and password. No client secret is needed.",
+        "description": "Sign in with username and password; no client secret is needed.",
         "flows": {"password": flow},
     }
 
@@ -239,5 +239,5 @@ def _complete_operation(operation: dict[str, Any], method: str) -> None:
             ):
                 response["headers"] |= _LIST_HEADERS
     if method == "get" and "200" in responses:
-        responses["304"] = {"description": "The client's copy is the current one."}
+        responses["304"] = {"description": "Not modified: the client's copy is current."}
     responses["default"] = {"$ref": "#/components/responses/Problem"}

@@ -25,29 +25,29 @@ What it returns is reported if it is a `dict` of figures."""
 
 
 class Liveness(Schema):
-    """The process answers."""
+    """The process is alive."""
 
     status: Literal["ok"] = "ok"
 
 
 class ServiceState(Schema):
-    """One backing service."""
+    """State of a backing service."""
 
     status: Literal["ok", "unavailable"]
-    """Whether it answered."""
+    """Whether the service responded."""
     latency_ms: float
-    """Milliseconds until it answered or was given up."""
+    """Time until the response or the time-out, in milliseconds."""
     figures: dict[str, float] = Field(default_factory=dict)
-    """What else it says of itself."""
+    """Further figures of the service, by name."""
 
 
 class Readiness(Schema):
-    """The whole, and each backing service."""
+    """State of the process and its backing services."""
 
     status: Literal["ok", "unavailable"]
-    """`ok` if every service is that this process cannot work without."""
+    """`ok` if all required services are available."""
     services: dict[str, ServiceState]
-    """By name."""
+    """Services by name."""
 
 
 def init_health(
@@ -66,13 +66,13 @@ def init_health(
     @api.get("/livez", responses={200: Liveness})
     @public
     def check_liveness() -> tuple[Liveness, dict[str, str]]:
-        """Is the process alive? Touches no service: a restart would not mend those."""
+        """Check whether the process is alive; asks no backing service."""
         return Liveness(), {"Cache-Control": "no-store"}
 
     @api.get("/readyz", responses={200: Readiness, 503: Readiness})
     @public
     def check_readiness() -> tuple[Readiness, int, dict[str, str]]:
-        """Can this process do its work? Asks each backing service."""
+        """Check whether the process can serve requests; asks each backing service."""
         reported = checks | (optional or {})  # parts add theirs until the application is whole
         services = {name: _ask(name, check) for name, check in reported.items()}
         ready = all(services[name].status == "ok" for name in checks)

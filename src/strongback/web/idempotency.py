@@ -35,8 +35,9 @@ PARAMETER = Parameter.model_validate(
         "name": HEADER,
         "in": "header",
         "required": False,
-        "description": "Chosen by the client, new for each intention, such as a UUID. The same"
-        " request with the same key has one effect and gets the first answer again, for 24 hours.",
+        "description": "Key chosen by the client, such as a UUID, a new one for each operation."
+        " Repeating the request with its key within 24 hours has no further effect and returns the"
+        " first response.",
         "schema": {"type": "string", "minLength": 1, "maxLength": KEY_LENGTH},
     }
 )

@@ -25,8 +25,7 @@ class IfMatch(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True, validate_by_name=True)
 
     if_match: Annotated[str, Field(alias="If-Match", examples=['"12-3-0-0"'])]
-    """The `ETag` of the state to change, or `*` for whatever it is now. Another state is 412, a
-    missing header 428."""
+    """`ETag` of the state to change, or `*` for any. Another state is 412, a missing header 428."""
 
     @model_validator(mode="before")
     @classmethod
@@ -47,7 +46,7 @@ class OptionalIfMatch(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True, validate_by_name=True)
 
     if_match: Annotated[str | None, Field(alias="If-Match", examples=['"12-20260101"'])] = None
-    """The `ETag` of the state to change. Another state is 412."""
+    """`ETag` of the state to change. Another state is 412."""
 
     @property
     def expected(self) -> Expected:
