@@ -114,7 +114,7 @@ def test_a_frozen_database_stops_no_sign_of_life_and_is_soon_answered_for(
         is_over.set()
         watcher.join()
     assert set(signs) == {200}
-    assert "database_hangs" in server.log.read_text()
+    assert "circuit_opened" in server.log.read_text()
 
 
 def test_readiness_finds_out_by_a_ping_that_a_database_is_frozen(

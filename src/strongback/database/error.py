@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 import sqlite3
 
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 
-from strongback.database.breaker import DatabaseHangs
 from strongback.exceptions import StrongbackError
 
 MYSQL_RETRYABLE = frozenset(
@@ -97,6 +96,20 @@ _QUOTED_VALUE = re.compile(
 
 class DatabaseMisuse(StrongbackError):
     """The code uses the database against its rules; the message tells the remedy."""
+
+
+class DatabaseHangs(SQLAlchemyError):
+    """The database is known not to answer, so that it was not asked."""
+
+
+def is_hang(error: BaseException) -> bool:
+    """Whether a driver has waited in vain, and did not merely meet a server that is gone."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, TimeoutError):
+            return True
+        cause = getattr(cause, "orig", None) or cause.__cause__ or cause.__context__
+    return False
 
 
 def is_retryable(error: BaseException) -> bool:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakSet
 
 from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import ORMExecuteState, Session, sessionmaker
 
-from strongback.database.breaker import Breaker, is_hang
+from strongback.circuit_breaker import CircuitBreaker
 from strongback.database.engine import WRITES, Limits, build_engine, limit_statement
-from strongback.database.error import DatabaseMisuse, is_retryable
+from strongback.database.error import DatabaseHangs, DatabaseMisuse, is_hang, is_retryable
 from strongback.database.transaction import Transaction, retry, roll_back
 from strongback.database.write_lock import WriteLock
 
@@ -82,7 +83,7 @@ class Database:
             settings,
             Limits(connect=PING_TIMEOUT, lock=1, statement=PING_TIMEOUT - 1, pool_size=1),
         )
-        self._breaker = Breaker(self._ask)
+        self._breaker = self._new_breaker()
         self._write_lock = self._new_write_lock()
         self._touch_listeners: list[Callable[[object, frozenset[str]], object]] = []
         self.retries = 0
@@ -130,7 +131,7 @@ class Database:
         """
         scope = self._required()
         if scope.session is None:
-            self._breaker.check()
+            self._refuse_to_hang()
             scope.session = self._sessions()
         return scope.session
 
@@ -141,7 +142,7 @@ class Database:
         A transaction sees the rows as they were when it began to read. What is read for others
         must not be older than the moment in which they ask for it.
         """
-        self._breaker.check()
+        self._refuse_to_hang()
         scope = self._current()
         if scope is not None and scope.session is not None and scope.transaction is None:
             scope.session.commit()  # gives its connection back, so that one is enough
@@ -357,7 +358,11 @@ class Database:
         # The server has undone the transaction: going on would commit its second half alone.
         error, scope = context.sqlalchemy_exception, self._current()
         if is_hang(context.original_exception):
-            self._breaker.suspect(is_certain=context.is_pre_ping or context.connection is None)
+            # Not even a ping or a new connection was answered; else it may be one slow statement.
+            if context.is_pre_ping or context.connection is None:
+                self._breaker.note_failure("it hangs")
+            else:
+                self._breaker.suspect()
         if error and scope and scope.transaction and is_retryable(error):
             scope.transaction.failure = error
 
@@ -383,8 +388,23 @@ class Database:
             DatabaseHangs: It is known not to answer.
             sqlalchemy.exc.DBAPIError: The database is down, or frozen for `PING_TIMEOUT`.
         """
-        self._breaker.check()
+        self._refuse_to_hang()
         return self._ask()
+
+    def _new_breaker(self) -> CircuitBreaker:
+        return CircuitBreaker("database", self._answers, tolerated=1)
+
+    def _refuse_to_hang(self) -> None:
+        if self._breaker.is_open:
+            raise DatabaseHangs("the database hangs; it is pinged in the background")
+
+    def _answers(self) -> bool:
+        try:
+            self._ask()
+        except DBAPIError as error:
+            # A server that refuses at once (it restarts, say) does not hang: each may find out.
+            return not is_hang(error)
+        return True
 
     def _ask(self) -> float:
         start = time.monotonic()
@@ -413,7 +433,7 @@ class Database:
         self.engine.dispose(close=False)
         self._ping_engine.dispose(close=False)
         self._scope.set(None)
-        self._breaker = Breaker(self._ask)  # the thread that asked is the parent's
+        self._breaker = self._new_breaker()  # the thread that pinged is the parent's
         self._write_lock = self._new_write_lock()  # a lost thread may hold it
 
 

@@ -14,8 +14,6 @@ few failures in a row `RedisClient` opens its circuit: calls fail at once until 
 from __future__ import annotations
 
 import os
-import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
@@ -26,19 +24,15 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
-from strongback.log.setup import get_logger
+from strongback.circuit_breaker import CircuitBreaker
 from strongback.redis.error import RedisMisuse, RedisUnavailable
-
-log = get_logger(__name__)
 
 ResultT = TypeVar("ResultT")
 
 TIMEOUT = 0.2
 """Seconds for connecting, for a response, and for a free connection; each at most."""
-TOLERATED_FAILURES = 3
-"""Failures in a row before Redis counts as gone. One may be a connection that had gone stale."""
 PING_INTERVAL = 0.5
-"""Seconds between the watcher's pings."""
+"""Seconds between pings while Redis is away."""
 KEPT = 4
 """Connections that are kept out of the pool, which takes a third of the time of a `GET` to lend
 one and take it back."""
@@ -87,11 +81,6 @@ class RedisClient:
         _require_bounded(server)
         self.server = server
         """The redis-py client, for subscriptions and scripts; commands go through `call`."""
-        self._lock = threading.Lock()
-        self._failures = 0
-        self._gone_since: float | None = None
-        self._watcher: threading.Thread | None = None
-        self._closed = threading.Event()
         self.reset_after_fork()
         _clients.add(self)
 
@@ -107,7 +96,7 @@ class RedisClient:
     @property
     def is_available(self) -> bool:
         """Whether Redis answered when it was last asked, as far as is known."""
-        return self._gone_since is None
+        return not self._breaker.is_open
 
     def call(self, command: Callable[[Redis], ResultT]) -> ResultT:
         """Run a command.
@@ -119,15 +108,15 @@ class RedisClient:
         Raises:
             RedisUnavailable: Redis did not answer; raised at once where that is known already.
         """
-        if self._gone_since is not None:
-            self._watch()
+        if self._breaker.is_open:
             raise RedisUnavailable("Redis has not answered for a while.")
         try:
             result = self._run(command)
         except RedisError as error:
-            self._note_failure(error)
-            raise RedisUnavailable(f"Redis: {type(error).__name__}: {error}") from error
-        self._failures = 0
+            reason = f"{type(error).__name__}: {error}"
+            self._breaker.note_failure(reason)
+            raise RedisUnavailable(f"Redis: {reason}") from error
+        self._breaker.note_success()
         return result
 
     def _run(self, command: Callable[[Redis], ResultT]) -> ResultT:
@@ -153,51 +142,23 @@ class RedisClient:
         self.server.ping()
 
     def close(self) -> None:
-        """Close every connection, and end the watcher."""
-        self._closed.set()
-        if self._watcher and self._watcher.is_alive():
-            self._watcher.join()
+        """Close every connection, and end the breaker's thread."""
+        self._breaker.close()
         self._kept.clear()
         self.server.close()
 
     def reset_after_fork(self) -> None:
-        """Leave the parent's connections behind; also sets up the first ones."""
+        """Leave the parent's connections and threads behind; also sets up the first state."""
         kept = min(KEPT, self.server.connection_pool.max_connections // 2)
         self._kept: deque[Redis | None] = deque([None] * kept)
+        self._breaker = CircuitBreaker("redis", self._answers, pause=PING_INTERVAL)
 
-    def _note_failure(self, error: RedisError) -> None:
-        with self._lock:
-            self._failures += 1
-            if self._failures < TOLERATED_FAILURES or self._gone_since is not None:
-                return
-            self._gone_since = time.monotonic()
-        log.warning("redis_unavailable", error=type(error).__name__, reason=str(error))
-        self._watch()
-
-    def _watch(self) -> None:
-        # A forked child inherits the state and not the thread, so its being alive is asked.
-        if self._watcher and self._watcher.is_alive():
-            return
-        with self._lock:
-            if self._closed.is_set() or (self._watcher and self._watcher.is_alive()):
-                return
-            self._watcher = threading.Thread(target=self._await_answer, name="redis", daemon=True)
-            self._watcher.start()
-
-    def _await_answer(self) -> None:
-        while not self._closed.wait(PING_INTERVAL):
-            try:
-                self.ping()
-            except RedisError:
-                continue
-            self._note_recovery()
-            return
-
-    def _note_recovery(self) -> None:
-        with self._lock:
-            since, self._gone_since, self._failures = self._gone_since, None, 0
-        if since is not None:
-            log.warning("redis_recovered", seconds=round(time.monotonic() - since, 1))
+    def _answers(self) -> bool:
+        try:
+            self.ping()
+        except RedisError:
+            return False
+        return True
 
 
 def _require_bounded(server: object) -> None:

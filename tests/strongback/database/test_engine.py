@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, func, inspect, select, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
@@ -17,7 +17,7 @@ from strongback.database import (
     is_retryable,
     is_transient,
 )
-from strongback.database.breaker import DatabaseHangs
+from strongback.database.error import DatabaseHangs, is_hang
 from strongback.exceptions import ConfigurationError
 from strongback.testing.mariadb import OwnMariaDB
 from strongback.testing.port import free_port
@@ -287,3 +287,14 @@ class TestEngine:
 
     def test_ping_needs_no_scope(self, database):
         assert 0 < database.ping() < BOUND
+
+
+def test_a_hang_is_told_by_the_time_out_beneath_the_drivers_error():
+    lost = OSError(2013, "Lost connection")
+    assert not is_hang(OperationalError("SELECT", None, lost))
+    lost.__context__ = TimeoutError()  # as PyMySQL's has
+    assert is_hang(OperationalError("SELECT", None, lost))
+
+
+def test_a_database_that_hangs_may_answer_later():
+    assert is_transient(DatabaseHangs("it hangs"))

@@ -15,7 +15,8 @@ from structlog.testing import capture_logs
 
 from app.core.config import Settings
 from app.main import create_app
-from strongback.redis.client import TOLERATED_FAILURES, RedisClient, connect
+from strongback.circuit_breaker import TOLERATED_FAILURES
+from strongback.redis.client import RedisClient, connect
 from strongback.redis.error import RedisMisuse, RedisUnavailable
 from strongback.testing.redis import PATIENCE, RedisServer
 from tests.support.cache import eventually, start
@@ -221,7 +222,7 @@ def test_an_outage_is_logged_once(client: RedisClient, redis_server: RedisServer
         await_recovery(client)
         client.close()  # ends the thread that logs
 
-    assert [event["event"] for event in events] == ["redis_unavailable", "redis_recovered"]
+    assert [event["event"] for event in events] == ["circuit_opened", "circuit_closed"]
 
 
 def test_a_closed_client_leaves_no_thread(client: RedisClient, redis_server: RedisServer) -> None:
@@ -229,10 +230,11 @@ def test_a_closed_client_leaves_no_thread(client: RedisClient, redis_server: Red
     for _ in range(TOLERATED_FAILURES):
         ask(client)
 
+    assert "redis-breaker" in [thread.name for thread in threading.enumerate()]
+
     client.close()
 
-    assert client._watcher is not None
-    assert not client._watcher.is_alive()
+    assert "redis-breaker" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_readiness_asks_it(settings: Settings, redis_server: RedisServer) -> None:

@@ -11,9 +11,10 @@ from werkzeug.test import TestResponse
 
 from app.core.config import Settings
 from strongback.auth.principal import Principal
+from strongback.circuit_breaker import TOLERATED_FAILURES
 from strongback.database import utc_now
 from strongback.exceptions import APIException, Unauthorized
-from strongback.redis.client import TOLERATED_FAILURES, RedisClient, connect
+from strongback.redis.client import RedisClient, connect
 from strongback.schema import Schema
 from strongback.testing.redis import PATIENCE, RedisServer
 from strongback.web import APIBlueprint, account_name, client_address, init_limits, limited, public

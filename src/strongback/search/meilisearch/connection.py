@@ -20,10 +20,10 @@ from meilisearch.models.task import TaskInfo
 from pydantic import ValidationError
 from requests import RequestException, Timeout
 
+from strongback.circuit_breaker import CircuitBreaker
 from strongback.exceptions import StrongbackError
 from strongback.log.setup import get_logger
 from strongback.search.exceptions import SearchUnavailable
-from strongback.search.meilisearch.breaker import Breaker
 
 log = get_logger(__name__)
 
@@ -35,6 +35,8 @@ WRITE_TIMEOUT = 60
 """The same for taking in a batch of documents."""
 FIRST_POLL, LAST_POLL = 0.005, 0.25
 """Seconds between looks at a task; they grow from one to the other."""
+PING_INTERVAL = 2.0
+"""Seconds between pings while Meilisearch is away."""
 REPEAT_WARNING = 60.0
 """Seconds without the same refusal after which it is logged again."""
 SPARE = "__"
@@ -85,7 +87,7 @@ class Connection:
         self._master_key = master_key
         self._task_timeout = task_timeout
         self._keys: dict[tuple[Role, str], str] = {}
-        self._breaker = Breaker()
+        self._breaker = CircuitBreaker("meilisearch", self._answers, pause=PING_INTERVAL)
         self._warned = ("", float("-inf"))
 
     def ask(
@@ -107,7 +109,8 @@ class Connection:
             SearchUnavailable: Meilisearch does not answer, has no such index, or lets us not in.
             MeilisearchRefused: It takes the question for a wrong one.
         """
-        self._breaker.admit()
+        if self._breaker.is_open:
+            raise SearchUnavailable
         try:
             answer = self._ask(role, uid, question, timeout)
         except MeilisearchApiError as error:
@@ -163,6 +166,17 @@ class Connection:
             self._client(None, SEARCH_TIMEOUT).health()
         except (MeilisearchError, RequestException) as error:
             raise SearchUnavailable from error
+
+    def close(self) -> None:
+        """End the breaker's thread."""
+        self._breaker.close()
+
+    def _answers(self) -> bool:
+        try:
+            self.ping()
+        except SearchUnavailable:
+            return False
+        return True
 
     def _finish(
         self, role: Role, uid: str, number: int, deadline: float, tolerated: str | None
@@ -228,7 +242,7 @@ class Connection:
         return client.get_key(name).key  # another process was faster
 
     def _explain(self, error: MeilisearchApiError) -> StrongbackError:
-        """Say what an answer with an error means; Meilisearch is alive, so the fuse stays."""
+        """Say what an answer with an error means; Meilisearch is alive, so the circuit stays."""
         status = error.status_code
         is_ours = status in {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
         # A search asks for nothing that the index does not declare: somebody has changed settings.

@@ -144,7 +144,8 @@ class MeilisearchEngine:
         self._connection.ping()
 
     def close(self) -> None:
-        """Nothing is kept open: each request has a connection of its own."""
+        """End the connection's threads."""
+        self._connection.close()
 
     def _ask(
         self,

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
+from strongback.circuit_breaker import TOLERATED_FAILURES
 from strongback.search import (
     Attribute,
     Document,
@@ -21,7 +22,6 @@ from strongback.search import (
     parse_filter,
 )
 from strongback.search.meilisearch import MeilisearchEngine
-from strongback.search.meilisearch.breaker import TOLERATED_FAILURES
 from strongback.search.meilisearch.connection import SEARCH_TIMEOUT, MeilisearchRefused
 from strongback.search.meilisearch.document import BUILD, CHARACTERS, PRIMARY, WRITTEN
 from strongback.testing.port import free_port
@@ -737,14 +737,14 @@ class TestFailing:
             assert len(server.asked("POST", SEARCH)) < TOLERATED_FAILURES + 2
             deadline = time.monotonic() + 20
             server.refusals = []
-            while "search_recovered" not in [one["event"] for one in logs]:
+            while "circuit_closed" not in [one["event"] for one in logs]:
                 assert time.monotonic() < deadline
                 with suppress(SearchUnavailable):
                     prepared.search(ARTICLE, Query("x"))
                 time.sleep(0.05)
 
         events = [one["event"] for one in logs]
-        assert events.count("search_unavailable") == events.count("search_recovered") == 1
+        assert events.count("circuit_opened") == events.count("circuit_closed") == 1
 
     def test_what_meilisearch_takes_for_our_mistake_is_no_outage(
         self, prepared: MeilisearchEngine, server: Meilisearch
