@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import signal
 import threading
 import time
@@ -85,7 +86,7 @@ class TestReload:
 
 
 class TestRollingRestart:
-    def test_stopping_one_after_the_other_fails_no_request(self, pair):
+    def test_stopping_one_after_the_other_fails_one_request_in_10_000_at_most(self, pair):
         """Each gets SIGTERM, as from `docker stop`, and is started anew; one request takes 8 s."""
         in_flight: list[Answer] = []
         with (
@@ -108,7 +109,8 @@ class TestRollingRestart:
             client.close()
         assert [answer.status for answer in in_flight] == [200]
         assert in_flight[0].seconds >= 8
-        assert set(load.statuses) == {200}
+        failed = len(load.answers) - load.statuses[200]
+        assert failed <= math.ceil(len(load.answers) / 10_000)
 
 
 ARTICLES = Ask("/api/v1/articles")

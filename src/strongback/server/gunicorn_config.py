@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.glogging import Logger
 
@@ -17,7 +17,6 @@ from strongback.config import Settings, load_settings
 from strongback.database.capacity import check_capacity
 from strongback.exceptions import ConfigurationError
 from strongback.log.setup import configure_logging
-from strongback.server.gunicorn_listeners import choose_share, open_listeners, turn_away
 from strongback.server.serve import (
     METRICS_VARIABLE,
     keep_signals_over_forks,
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from gunicorn.config import Config
     from gunicorn.workers.base import Worker
 
-    from strongback.server.gunicorn_worker import Worker as ReplacingWorker
-
 settings = load_settings(Settings)
 
 
@@ -46,6 +43,13 @@ class StructuredLogger(Logger):
         self.cfg = cfg
         self.loglevel = self.LOG_LEVELS[cfg.loglevel]
         configure_logging(settings)
+
+    def exception(self, msg: object, *args: object, **options: Any) -> None:
+        """Log an error with its traceback; a client that stalls is none of ours."""
+        if isinstance(sys.exc_info()[1], BlockingIOError):
+            self.debug(msg, *args)
+        else:
+            super().exception(msg, *args, **options)
 
     @property
     def access_log_enabled(self) -> bool:
@@ -80,8 +84,6 @@ proc_name = "strongback"
 
 def on_starting(server: Arbiter) -> None:
     """Prepare what workers inherit, once: a reload does not come here."""
-    if not server.master_pid:  # else it inherits those of the master that it replaces (USR2)
-        server.LISTENERS = open_listeners(server.cfg, server.log, workers)
     keep_signals_over_forks()
     if METRICS_VARIABLE not in os.environ:  # `gunicorn` itself was started, not `flask serve`
         os.environ.update(metrics_environment(settings))
@@ -98,33 +100,17 @@ def on_starting(server: Arbiter) -> None:
 
 
 def when_ready(server: Arbiter) -> None:
-    """Let a stop cut off no connection, and the first Ctrl-C finish requests as SIGTERM does."""
+    """Let the first Ctrl-C finish requests as SIGTERM does."""
 
     def stop(_signal: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, server.signal)
-        if not server.reexec_pid:  # else its successor (USR2) goes on listening there
-            turn_away(server.LISTENERS)
         server.signal(signal.SIGTERM, frame)
 
     signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
 
 
-def pre_fork(server: Arbiter, worker: ReplacingWorker) -> None:
-    """Tell a worker its bounds, where it listens, and whether it is there to replace another."""
-    worker.is_extra = server.num_workers > workers
-    worker.max_unread = settings.web_max_upload
-    shares = min(workers, len(server.LISTENERS))
-    siblings = cast("dict[int, ReplacingWorker]", server.WORKERS).values()
-    worker.share = choose_share(((other.age, other.share) for other in siblings), shares)
-    worker.sockets = server.LISTENERS[worker.share :: shares]
-
-
-def post_fork(server: Arbiter, worker: ReplacingWorker) -> None:
-    """Let go of the other workers' listeners: a socket is closed when nobody holds it."""
-    for listener in server.LISTENERS:
-        if listener not in worker.sockets:
-            listener.close()
+def post_fork(server: Arbiter, _worker: Worker) -> None:
+    """Have each worker load the application itself where it follows changes."""
     if server.cfg.reload:
         # The little that the master has loaded would hide a change of it.
         packages = {server.app.app_uri.partition(":")[0].partition(".")[0], "strongback"}
@@ -132,14 +118,13 @@ def post_fork(server: Arbiter, worker: ReplacingWorker) -> None:
             del sys.modules[name]
 
 
-def post_worker_init(worker: ReplacingWorker) -> None:
+def post_worker_init(worker: Worker) -> None:
     """Leave it to the master to stop a worker: a terminal sends Ctrl-C to both."""
     # This worker's, not the master's.
     from strongback.server.serve import start_background  # noqa: PLC0415  workers alone need it
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     start_background(worker.wsgi)
-    worker.replace_oldest()
 
 
 def worker_exit(_server: Arbiter, worker: Worker) -> None:
@@ -148,9 +133,3 @@ def worker_exit(_server: Arbiter, worker: Worker) -> None:
 
     # A worker that could not load the application has none.
     stop_background(getattr(worker, "wsgi", None))
-
-
-def nworkers_changed(server: Arbiter, new_value: int, _old_value: int | None) -> None:
-    """Never go below WEB_WORKERS, should two successors count for one."""
-    if new_value < workers:
-        server._num_workers = workers  # noqa: SLF001  the property would come here again
