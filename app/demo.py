@@ -1,17 +1,15 @@
-"""What a fresh clone shows: three accounts, and the project's own documentation as articles."""
+"""What a fresh clone shows: an account for each role, and what slices add to it."""
 
 from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypedDict
 
 import click
 
-from app.article.cli import import_path
-from app.article.index import ARTICLE
-from app.core.config import ROOT
 from app.core.permission import Role
 from app.user.service import UserService
 from strongback.app import Strongback
@@ -20,24 +18,24 @@ from strongback.cli.serve import start
 from strongback.config import Settings
 from strongback.exceptions import ConfigurationError
 from strongback.migration.runner import upgrade
-from strongback.search import Search
 from strongback.server.serve import check_start
 
-DOCS = ROOT / "docs"
+Samples = Callable[[Strongback, str], None]
+"""Adds what a slice shows, as far as it is not there already; by the name of an author."""
 
 
-def register(app: Strongback) -> None:
+def register(app: Strongback, *samples: Samples) -> None:
     """Add `flask demo`, and the option `--demo` to `flask serve`."""
 
     @app.cli.command("demo")
     def demo_command() -> None:
-        """Make the demo accounts and import docs/, as `make run` does. Refused in production."""
+        """Make the demo accounts and samples, as `make run` does. Refused in production."""
         refuse_in_production(app.settings)
         require_schema()
-        announce(app.settings, prepare(app))
+        announce(app.settings, prepare(app, samples))
 
     @app.cli.command("serve")  # in place of the framework's
-    @click.option("--demo", is_flag=True, help="First migrate, make demo accounts, import docs/.")
+    @click.option("--demo", is_flag=True, help="First migrate, make demo accounts and samples.")
     def serve_command(demo: bool) -> None:  # noqa: FBT001  click calls it by name
         """Start the web server that WEB_SERVER names, in place of this process."""
         if demo:
@@ -45,7 +43,7 @@ def register(app: Strongback) -> None:
         check_start(app.settings)
         if demo:
             upgrade(app)
-            announce(app.settings, prepare(app))
+            announce(app.settings, prepare(app, samples))
         start()
 
 
@@ -68,8 +66,8 @@ def refuse_in_production(settings: Settings) -> None:
         )
 
 
-def prepare(app: Strongback) -> dict[str, Account]:
-    """Make the accounts, import and index the articles, as far as they are not there already.
+def prepare(app: Strongback, samples: Iterable[Samples]) -> dict[str, Account]:
+    """Make the accounts and the samples, as far as they are not there already.
 
     Raises:
         ConfigurationError: This is production.
@@ -79,8 +77,8 @@ def prepare(app: Strongback) -> dict[str, Account]:
         accounts = ensure_accounts(
             app.services[UserService], app.settings.app_var_dir / "demo.json"
         )
-        import_path(DOCS, author=accounts["author"]["username"], label="Importing docs/")
-        app.services[Search].maintain(ARTICLE.name)
+        for add in samples:
+            add(app, accounts[Role.AUTHOR]["username"])
     return accounts
 
 
@@ -111,7 +109,6 @@ def announce(settings: Settings, accounts: dict[str, Account]) -> None:
     base = settings.address
     rows = [
         ("API document", f"{base}/docs"),
-        ("Articles", f"{base}/api/v1/articles"),
         ("Health", f"{base}/readyz"),
         ("Metrics", f"{base}/metrics"),
         *(

@@ -44,5 +44,5 @@ def create_app(settings: Settings | None = None) -> Strongback:
     )
     # pyright does not see that a column's attribute gives its value.
     notification.register(app, cast("Articles", articles), audiences)
-    demo.register(app)
+    demo.register(app, article.add_samples)
     return app.checked()

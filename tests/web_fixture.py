@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,6 @@ import structlog
 from flask.testing import FlaskClient
 from sqlalchemy import event
 
-from app.article.content import Draft
-from app.article.service import ArticleService
-from app.comment.model import Comment
 from app.core.config import Settings
 from app.core.permission import Role
 from app.main import create_app
@@ -37,7 +33,6 @@ LIMIT = re.compile(
     r"SET STATEMENT max_statement_time=[0-9.]+ FOR |/\*\+ MAX_EXECUTION_TIME\(\d+\) \*/"
 )
 """What MariaDB and MySQL are told of how long a statement of a request may take."""
-LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -116,7 +111,7 @@ def client(app: HTTPApp) -> FlaskClient:
 
 @dataclass(frozen=True)
 class Library:
-    """Writes what a test reads, by the services themselves."""
+    """Writes accounts by the services themselves, and runs commands."""
 
     app: HTTPApp
 
@@ -128,25 +123,6 @@ class Library:
     def add_user(self, name: str = "ada", *roles: Role) -> None:
         with self.database.scope():
             self.app.services[UserService].create(name, None, roles or [Role.AUTHOR])
-
-    def ensure_user(self, name: str = "ada") -> None:
-        with self.database.scope():
-            self.app.services[UserService].ensure_system_account(name)
-
-    def add_article(self, slug: str = "first", body: str = "Text.", **facts: Any) -> None:
-        """Add an article, or change the one with this slug."""
-        values: dict[str, Any] = {"language": "en", "author": "ada", "published_at": LONG_AGO}
-        draft = Draft(slug=slug, body=body, **(values | facts))
-        self.ensure_user(draft.author)
-        articles: ArticleService = self.app.services[ArticleService]
-        with self.database.scope():
-            articles.put(draft)
-
-    def add_comment(self, slug: str, body: str, author: str = "ada") -> None:
-        articles: ArticleService = self.app.services[ArticleService]
-        with self.database.scope():
-            comment = Comment(article_id=articles.locate(slug), author=author, body=body)
-            self.database.transact(lambda session: session.add(comment))
 
     def run(self, *arguments: str) -> tuple[int, str]:
         """Run a command as a shell would; returns its exit status and everything it printed."""

@@ -8,6 +8,7 @@ from app.article.index import ArticleSearch, ArticleSource
 from app.article.model import Article
 from app.article.node import ArticleNode, ArticlePages
 from app.article.removal import ArticleRemoval
+from app.article.sample import add_samples
 from app.article.search_node import SearchAnswers
 from app.article.service import Accounts, ArticleService
 from app.article.tag import TagCounts
@@ -18,6 +19,8 @@ from strongback.search import Search
 from strongback.task import Jobs, TaskRegistry
 from strongback.upload import Uploads
 from strongback.web.translation import translate
+
+__all__ = ["add_samples", "register"]
 
 
 def register(app: Strongback, users: Accounts) -> ArticleService:

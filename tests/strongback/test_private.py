@@ -30,8 +30,11 @@ def start(settings: Settings) -> None:
     app = create_app(settings)
     upgrade(app)
     with app.app_context():
-        app.services[Search].maintain("article")
-        app.services[Search].engine.close()
+        search = app.services[Search]
+        for name in search.sources:
+            search.maintain(name)
+        search.engine.ping()
+        search.engine.close()
     app.services[Database].close()
 
 

@@ -8,7 +8,7 @@ from app.core.config import Settings
 from benchmarks.http.report import Aim
 from strongback.config import Environment, LogLevel
 from strongback.testing.mariadb import run_mariadb
-from tests.support.cache_crash import ARTICLES, kill_writers, prepare
+from tests.app.whole.cache_crash import ARTICLES, kill_writers, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,9 +13,9 @@ from app.article.task import BUILDING
 from strongback.database import utc_now
 from strongback.search import Search, SearchUnavailable
 from strongback.task import Leases
+from tests.app.article_library import LONG_AGO, ArticleLibrary
 from tests.support.api import API
 from tests.support.work import make_due, messages, tick, work
-from tests.web_fixture import LONG_AGO, Library
 
 pytestmark = pytest.mark.speaks_sql
 
@@ -29,8 +29,8 @@ def search(api: API) -> Search:
 
 
 @pytest.fixture
-def library(api: API) -> Library:
-    return Library(api.app)
+def library(api: API) -> ArticleLibrary:
+    return ArticleLibrary(api.app)
 
 
 def found(api: API, query: str) -> list[str]:

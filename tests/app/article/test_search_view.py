@@ -9,14 +9,14 @@ import pytest
 
 from app.article.index import ARTICLE
 from strongback.search import Search
+from tests.app.article_library import ArticleLibrary
 from tests.support.api import API
-from tests.web_fixture import Library
 
 
 @pytest.fixture
 def shelf(api: API) -> API:
     """The application with a few articles, indexed."""
-    library = Library(api.app)
+    library = ArticleLibrary(api.app)
     articles = [
         ("async-guide", "# Async guide\n\nWriting async code.", "en", ("async", "python"), 2),
         ("sql-guide", "# SQL guide\n\nAsk a database with <b>joins</b>.", "en", ("sql",), 3),

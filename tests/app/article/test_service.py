@@ -10,7 +10,7 @@ from app.article.exceptions import ArticleNotFound, SlugTaken
 from app.article.schema import ArticleQuery
 from app.article.service import ArticleService
 from strongback.database import utc_now
-from tests.web_fixture import LONG_AGO
+from tests.app.article_library import LONG_AGO
 
 pytestmark = pytest.mark.speaks_sql
 

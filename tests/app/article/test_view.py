@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from strongback.database import utc_now
-from tests.web_fixture import LONG_AGO
+from tests.app.article_library import LONG_AGO
 
 URL = "/api/v1/articles"
 SUMMARY = {

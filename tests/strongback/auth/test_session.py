@@ -143,7 +143,7 @@ class TestState:
         house.account("ada")
         token = house.sign_in("ada")["access_token"]
         house.sessions.cache = StateCache(lambda: 0.0)  # a slow machine must not outlast it
-        path = "/articles?page_size=1"
+        path = "/users/ada"
         house.call("GET", path, token)
         statements: list[str] = []
         event.listen(

@@ -124,7 +124,7 @@ class TestDocument:
     def test_an_error_answers_as_it_says(self, client, document):
         schema = {"$ref": "#/components/schemas/Problem", "components": document["components"]}
         validator = jsonschema_rs.validator_for(schema)
-        for path in ("/nowhere", "/api/v1/articles?page=0", "/api/v1/articles/unknown"):
+        for path in ("/nowhere", "/api/v1/users?page_size=0", "/api/v1/users/unknown"):
             validator.validate(client.get(path).json)
 
 

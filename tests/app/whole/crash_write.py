@@ -1,6 +1,6 @@
 """Kills a process at every point of a write with an Idempotency-Key, and sends the request again.
 
-Run as `python -m tests.support.crash_write <database address> <folder>`; prints one JSON line per
+Run as `python -m tests.app.whole.crash_write <database address> <folder>`; prints one JSON line per
 point: where, how the process ended, and what the second request found and left.
 """
 

@@ -7,7 +7,7 @@ from strongback.database import Base, Database
 from strongback.testing import empty
 from strongback.testing.mariadb import MariaDB
 from strongback.testing.redis import RedisServer
-from tests.support.cache_crash import ARTICLES, kill_writers, prepare
+from tests.app.whole.cache_crash import ARTICLES, kill_writers, prepare
 
 SECONDS = 30
 """Less than any lifetime in Redis; on a machine at rest it takes four."""

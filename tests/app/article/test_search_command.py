@@ -11,8 +11,8 @@ from strongback.database import Database
 from strongback.search import Document, Search
 from strongback.search.meilisearch import MeilisearchEngine
 from strongback.search.sqlite import SQLiteEngine
+from tests.app.article_library import ArticleLibrary
 from tests.support.meilisearch import MASTER_KEY, Meilisearch, run_meilisearch
-from tests.web_fixture import Library
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def search(app: Strongback) -> Search:
 
 
 @pytest.fixture
-def full(library: Library) -> Library:
+def full(library: ArticleLibrary) -> ArticleLibrary:
     for number in range(3):
         library.add_article(f"tea-{number}", f"# Tea {number}")
     return library
@@ -118,7 +118,7 @@ def test_an_engine_that_is_gone_is_said_in_one_line(full, command, settings):
 
 
 @pytest.fixture
-def meilisearch(full: Library, search: Search) -> Iterator[Meilisearch]:
+def meilisearch(full: ArticleLibrary, search: Search) -> Iterator[Meilisearch]:
     """The application's index in a Meilisearch, as declared."""
     with run_meilisearch() as server:
         search.engine = MeilisearchEngine(server.url, MASTER_KEY)

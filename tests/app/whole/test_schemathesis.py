@@ -14,7 +14,8 @@ from schemathesis.engine.recorder import ScenarioRecorder
 
 from strongback.app import Strongback
 from strongback.paging import DEPTH
-from tests.web_fixture import Library, logs, small_app
+from tests.app.article_library import ArticleLibrary
+from tests.web_fixture import logs, small_app
 
 __all__ = ["logs", "small_app"]
 
@@ -77,7 +78,7 @@ def _is_beyond_a_schema(check: str, case: Any) -> bool:
 @pytest.fixture
 def full_app(small_app: Strongback) -> Strongback:
     """An application that has something to read under the names of the document's examples."""
-    library = Library(small_app)
+    library = ArticleLibrary(small_app)
     for slug in ("getting-started", "second", "third"):
         library.add_article(slug, tags=("x",))
         library.add_comment(slug, "A comment.")

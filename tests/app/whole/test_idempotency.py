@@ -352,7 +352,7 @@ def test_document_names_the_header(api):
 def test_crash_at_any_point_leaves_no_second_effect(api, database_url, tmp_path):
     """A process is killed after each statement, before and after the commit."""
     api.article()
-    command = [sys.executable, "-m", "tests.support.crash_write", database_url, str(tmp_path)]
+    command = [sys.executable, "-m", "tests.app.whole.crash_write", database_url, str(tmp_path)]
     run = subprocess.run(
         command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=240
     )

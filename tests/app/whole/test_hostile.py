@@ -27,8 +27,9 @@ from strongback.schema import (
     Schema,
 )
 from strongback.web import APIBlueprint, public
+from tests.app.article_library import ArticleLibrary
 from tests.live import LiveServer, serving
-from tests.web_fixture import Library, logs, small_app
+from tests.web_fixture import logs, small_app
 
 __all__ = ["logs", "small_app"]
 
@@ -589,7 +590,7 @@ def check_answer(status: int, headers: dict[str, str], body: bytes, request_id: 
 def hostile_app(small_app: Strongback) -> Strongback:
     """The whole application with something to read in it, and the probes."""
     declare_probes(small_app)
-    library = Library(small_app)
+    library = ArticleLibrary(small_app)
     for number, slug in enumerate(("first", "second", "third")):
         library.add_article(slug, tags=("a", "b")[: number + 1])
         library.add_comment(slug, "A comment.")

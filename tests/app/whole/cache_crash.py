@@ -143,7 +143,7 @@ def _worker(settings: Settings) -> Iterator[None]:
 @contextmanager
 def _writers(settings: Settings) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.crash_cache"],
+        [sys.executable, "-m", "tests.app.whole.crash_cache"],
         cwd=ROOT,
         env=environment(settings) | {"LOG_LEVEL": "ERROR"},  # its output is read
         stdin=subprocess.PIPE,

@@ -1,0 +1,15 @@
+"""What a fresh clone shows: the project's own documentation as articles."""
+
+from __future__ import annotations
+
+from app.article.cli import import_path
+from app.article.index import ARTICLE
+from app.core.config import ROOT
+from strongback.app import Strongback
+from strongback.search import Search
+
+
+def add_samples(app: Strongback, author: str) -> None:
+    """Import and index docs/, as far as that is not done already."""
+    import_path(ROOT / "docs", author=author, label="Importing docs/")
+    app.services[Search].maintain(ARTICLE.name)
