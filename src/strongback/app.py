@@ -178,9 +178,8 @@ class Strongback(HTTPApp):
         """
         if self.redis is None:
             return
-        known = caching.SharedBloom(self.redis, name, capacity=KNOWN_NAMES)
-        self.cache.guard(node, known)
-        self.changes.guard_on(model, known, lambda row: [key(row)])
+        known = caching.BloomFilter(self.redis, name, capacity=KNOWN_NAMES)
+        self.changes.guard(node, model, known, key)
         self.cache_maintenance.filters[name] = lambda: known.rebuild(all_keys())
 
     def before_start(self, step: Callable[[], object]) -> None:

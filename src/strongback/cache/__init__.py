@@ -36,7 +36,7 @@ from strongback.cache.stats import Stats
 from strongback.cache.storage import MISSING, Item, SharedStorage, Storage
 
 if TYPE_CHECKING:
-    from strongback.cache.bloom import LocalBloom, SharedBloom
+    from strongback.cache.bloom_filter import BloomFilter
     from strongback.cache.redis_storage import RedisStorage
 else:
     from strongback.extra import lazily
@@ -44,9 +44,8 @@ else:
     __getattr__ = lazily(
         __name__,
         {
-            "LocalBloom": "strongback.cache.bloom",
+            "BloomFilter": "strongback.cache.bloom_filter",
             "RedisStorage": "strongback.cache.redis_storage",
-            "SharedBloom": "strongback.cache.bloom",
         },
         extra="redis",
     )
@@ -54,6 +53,7 @@ else:
 __all__ = [
     "MISSING",
     "OUTDATED",
+    "BloomFilter",
     "CacheMaintenance",
     "CacheMisuse",
     "CacheUnavailable",
@@ -63,7 +63,6 @@ __all__ = [
     "CompactSerializer",
     "Item",
     "JSONSerializer",
-    "LocalBloom",
     "LocalStorage",
     "Manager",
     "NoStorage",
@@ -71,7 +70,6 @@ __all__ = [
     "RebuildRefused",
     "RedisStorage",
     "Serializer",
-    "SharedBloom",
     "SharedStorage",
     "Stats",
     "Storage",

@@ -32,12 +32,11 @@ from strongback.exceptions import StrongbackError
 from strongback.outbox import Outbox
 
 if TYPE_CHECKING:
-    from strongback.cache.bloom import LocalBloom, SharedBloom
+    from strongback.cache.bloom_filter import BloomFilter
 
 M = TypeVar("M", bound=DeclarativeBase)
 Outdated = Node[Any] | str
 """What is to be removed: a node, or a key as lists name them."""
-Keys = Callable[[Any], Iterable[str]]
 
 OUTDATED = "cache:outdated"
 """The topic of what a transaction has made outdated."""
@@ -78,7 +77,7 @@ class Changes:
         self._cache = cache
         self._outbox = outbox
         self._rules: list[_Rule] = []
-        self._guards: list[tuple[type[DeclarativeBase], SharedBloom | LocalBloom, Keys]] = []
+        self._guards: list[tuple[type[DeclarativeBase], BloomFilter, Callable[[Any], str]]] = []
         self._removed: deque[tuple[float, str]] = deque(maxlen=MOST_REMOVED)
         database.listen("after_flush", self._note_flush)
         database.listen("persistent_to_deleted", self._note_deleted)
@@ -122,11 +121,19 @@ class Changes:
 
         self._rules.append(_Rule(model, outdated))
 
-    def guard_on(
-        self, model: type[M], known: SharedBloom | LocalBloom, keys: Callable[[M], Iterable[str]]
+    def guard(
+        self, kind: type[Node[Any]], model: type[M], known: BloomFilter, key: Callable[[M], str]
     ) -> None:
-        """Add the keys of rows to a filter, before the commit and once more after it."""
-        self._guards.append((model, known, keys))
+        """Answer for keys that a filter does not know without touching storages or database.
+
+        Args:
+            kind: Nodes of these keys.
+            model: Rows that the nodes show.
+            known: Learns the keys of rows before the commit and once more after it.
+            key: Returns the key of a row.
+        """
+        self._cache.guard(kind, known)
+        self._guards.append((model, known, key))
 
     def remove(self, *outdated: Outdated) -> None:
         """Forget these once the transaction that is running is committed.
@@ -158,9 +165,9 @@ class Changes:
             columns = frozenset(state.mapper.attrs.keys()) - state.unmodified
             self._note_row(row, columns)
             self._note_row(row, columns, former=True)
-        for model, known, keys_of in self._guards:
-            rows = [row for row in (*session.new, *session.dirty) if isinstance(row, model)]
-            keys = [key for row in rows for key in keys_of(row)]
+        for model, known, key_of in self._guards:
+            rows = [*session.new, *session.dirty]
+            keys = [key_of(row) for row in rows if isinstance(row, model)]
             if keys:
                 known.add(keys)
                 self._database.after_commit(lambda known=known, keys=keys: known.add(keys))  # type: ignore[misc]  # a lambda's defaults have no types

@@ -22,7 +22,7 @@ from strongback.cache.storage import Item, SharedStorage, Storage
 
 
 class Filter(Protocol):
-    """Knows which keys may exist; see `strongback.cache.bloom`."""
+    """Knows which keys may exist; see `BloomFilter`."""
 
     def may_contain(self, keys: Sequence[str]) -> list[bool]:
         """For each key False if there is certainly no value, True if there may be one."""

@@ -13,16 +13,17 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from strongback.cache import (
     OUTDATED,
+    BloomFilter,
     CachedList,
     CacheUnavailable,
     Changes,
-    LocalBloom,
     LocalStorage,
     Manager,
     Node,
 )
 from strongback.database import Database, DatabaseMisuse
 from strongback.outbox import Outbox, OutboxMessage
+from strongback.redis.client import RedisClient
 from strongback.testing.redis import RedisServer
 from tests.support.cache import Process
 
@@ -372,11 +373,11 @@ def test_a_loader_does_not_see_what_its_scope_has_seen_before(
 
 
 def test_new_names_are_added_to_a_filter_before_they_are_real(
-    database: Database, changes: Changes
+    database: Database, changes: Changes, client: RedisClient
 ) -> None:
-    known = LocalBloom(100)
+    known = BloomFilter(client, "tea", capacity=100)
     known.rebuild(["sencha"])
-    changes.guard_on(Tea, known, lambda tea: [tea.name])
+    changes.guard(TeaNode, Tea, known, lambda tea: tea.name)
 
     def add(session: Any) -> None:
         session.add(Tea(id=2, name="oolong", colour="blue"))

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from strongback.cache import CacheMisuse, LocalBloom, Manager, RebuildRefused, SharedBloom
+from strongback.cache import BloomFilter, CacheMisuse, Manager, RebuildRefused
 from strongback.redis.client import RedisClient, connect
 from strongback.redis.error import RedisUnavailable
 from strongback.testing.redis import RedisServer
@@ -17,22 +17,19 @@ from tests.support.cache import Clock, Source, eventually, word_node
 
 ABSENT = INSERTS = 100_000
 WRITERS = 4
-Make = Callable[..., LocalBloom | SharedBloom]
+Make = Callable[..., BloomFilter]
 
 
-@pytest.fixture(params=["local", pytest.param("redis_server", id="shared")])
-def make(request: pytest.FixtureRequest) -> Make:
-    if request.param == "local":
-        return LocalBloom
-    client: RedisClient = request.getfixturevalue("client")
-    return lambda capacity, **options: SharedBloom(client, "test", capacity=capacity, **options)
+@pytest.fixture
+def make(client: RedisClient) -> Make:
+    return lambda capacity, **options: BloomFilter(client, "test", capacity=capacity, **options)
 
 
-def has(known: LocalBloom | SharedBloom, *keys: str) -> bool:
+def has(known: BloomFilter, *keys: str) -> bool:
     return all(known.may_contain(list(keys)))
 
 
-class TestEveryFilter:
+class TestKeys:
     def test_says_maybe_until_it_is_built(self, make: Make) -> None:
         known = make(100)
         known.add(["a"])
@@ -207,10 +204,10 @@ class TestEveryFilter:
             make(capacity)
 
 
-class TestSharedBloom:
+class TestSeveralProcesses:
     def test_processes_know_what_any_of_them_adds(self, redis_server: RedisServer) -> None:
         clients = [RedisClient(connect(redis_server.url, connections=4)) for _ in range(2)]
-        one, two = (SharedBloom(client, "test", capacity=100) for client in clients)
+        one, two = (BloomFilter(client, "test", capacity=100) for client in clients)
         one.rebuild([])
 
         one.add(["a"])
@@ -220,7 +217,7 @@ class TestSharedBloom:
             client.close()
 
     def test_one_rebuilds_at_a_time(self, client: RedisClient) -> None:
-        one, two = (SharedBloom(client, "test", capacity=100) for _ in range(2))
+        one, two = (BloomFilter(client, "test", capacity=100) for _ in range(2))
 
         def keys() -> Iterator[str]:
             yield "a"
@@ -232,7 +229,7 @@ class TestSharedBloom:
     def test_says_maybe_once_its_memory_is_lost(
         self, client: RedisClient, redis_server: RedisServer
     ) -> None:
-        known = SharedBloom(client, "test", capacity=100)
+        known = BloomFilter(client, "test", capacity=100)
         known.rebuild(["a"])
 
         redis_server.flush()
@@ -243,7 +240,7 @@ class TestSharedBloom:
     def test_memory_that_is_lost_while_it_is_rebuilt_is_noticed(
         self, client: RedisClient, redis_server: RedisServer
     ) -> None:
-        known = SharedBloom(client, "test", capacity=100)
+        known = BloomFilter(client, "test", capacity=100)
 
         def keys() -> Iterator[str]:
             yield "a"
@@ -259,7 +256,7 @@ class TestSharedBloom:
         self, client: RedisClient, redis_server: RedisServer
     ) -> None:
         clock = Clock()
-        known = SharedBloom(client, "test", capacity=100, clock=clock)
+        known = BloomFilter(client, "test", capacity=100, clock=clock)
         known.rebuild(["a"])
 
         with redis_server.frozen():

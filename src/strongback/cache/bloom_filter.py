@@ -1,16 +1,16 @@
-"""Bloom filters: what certainly does not exist is not looked for.
+"""A Bloom filter: what certainly does not exist is not looked for.
 
-A filter may take a key for known that is not (at its error rate), never the other way round. It
-says "maybe" to everything until it was built, and after its memory was lost.
+It may take a key for known that is not (at its error rate), never the other way round. It says
+"maybe" to everything until it was built, and after its memory was lost.
 
-    known = SharedBloom(client, "article", capacity=1_000_000)
-    cache.guard(ArticleNode, known)
+    known = BloomFilter(client, "article", capacity=1_000_000)
+    invalidator.guard(ArticleNode, Article, known, lambda article: article.slug)
     known.rebuild(slugs)                 # at first, and now and then: deleted keys only go this way
-    known.add(["new-slug"])              # before the commit that makes it real, and after it
 
-Adding before the commit leaves no moment in which the key is real and not known. A rebuild may
-begin just then and read the source before the commit, so it takes over what was added since the
-one before it began; adding once more after the commit serves a transaction that outlasts even that.
+Keys are added before the commit that makes them real, which leaves no moment in which a key is real
+and not known. A rebuild may begin just then and read the source before the commit, so it takes over
+what was added since the one before it began; adding once more after the commit serves a transaction
+that outlasts even that.
 """
 
 from __future__ import annotations
@@ -21,10 +21,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from operator import index
 from typing import TYPE_CHECKING, Any
 
-from rbloom import Bloom
 from xxhash import xxh3_128_intdigest
 
 from strongback.cache.error import CacheMisuse, RebuildRefused, require_count
@@ -49,84 +47,16 @@ STEP = 10_000
 """Keys that a rebuild reads between two signs of life."""
 
 
-class LocalBloom:
-    """A filter in this process, for sources that only this process adds to.
+class BloomFilter:
+    """Knows, in Redis, which keys may exist.
 
     Args:
-        capacity: Keys that it is made for; with more it errs more often.
-        error_rate: Part of unknown keys that it takes for known, when full.
-
-    Raises:
-        CacheMisuse: An argument is out of range.
-    """
-
-    def __init__(self, capacity: int, *, error_rate: float = ERROR_RATE) -> None:
-        _check(capacity, error_rate)
-        self.capacity, self.error_rate = capacity, error_rate
-        self._filter: Bloom | None = None
-        self._next: Bloom | None = None
-        self._recent = self._new_filter()
-        # Of every look and every write: rbloom refuses to be used by two threads at once.
-        self._lock = threading.Lock()
-        self._rebuilding = threading.Lock()
-
-    def add(self, keys: Iterable[str]) -> None:
-        """Know these keys from now on, whatever is being rebuilt."""
-        hashes = [_signed_hash(key) for key in keys]
-        with self._lock:
-            for known in (self._filter, self._next, self._recent):
-                if known is not None:
-                    known.update(hashes)
-
-    def may_contain(self, keys: Sequence[str]) -> list[bool]:
-        """For each key False if it certainly was never added, True if it may have been."""
-        hashes = [_signed_hash(key) for key in keys]
-        with self._lock:
-            known = self._filter
-            return [known is None or each in known for each in hashes]
-
-    def rebuild(self, keys: Iterable[str]) -> int:
-        """Know exactly these keys, and those that are added meanwhile; return their number.
-
-        What was added since the rebuild before began is known as well.
-
-        Args:
-            keys: Read while the filter goes on answering. A generator, unless nothing is added
-                meanwhile: what was read before this call lacks what was added since.
-        """
-        with self._rebuilding:
-            with self._lock:
-                earlier, self._recent = self._recent, self._new_filter()
-                self._next = earlier.copy()
-            count = 0
-            try:
-                for part in batched(keys, STEP):
-                    count += len(part)
-                    hashes = [_signed_hash(key) for key in part]
-                    with self._lock:
-                        self._next.update(hashes)
-            except BaseException:
-                with self._lock:
-                    self._next = None
-                    self._recent.update(earlier)
-                raise
-            with self._lock:
-                self._filter, self._next = self._next, None
-        _warn_if_full("local", count, self.capacity)
-        return count
-
-    def _new_filter(self) -> Bloom:
-        return Bloom(self.capacity, self.error_rate, index)
-
-
-class SharedBloom:
-    """A filter in Redis, for sources that several processes add to.
-
-    Args:
-        client: The connection.
+        client: As for `RedisStorage`.
         name: Tells it from other filters.
-        capacity: Keys that it is made for; part of its name, so that a change starts a new one.
+        capacity: Keys that it is made for; with more it errs more often. Part of its name in Redis,
+            so that a change starts a new filter.
         error_rate: Part of unknown keys that it takes for known, when full; the same goes for it.
+        clock: Seconds that never go back.
 
     Raises:
         CacheMisuse: An argument is out of range.
@@ -141,7 +71,9 @@ class SharedBloom:
         error_rate: float = ERROR_RATE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        _check(capacity, error_rate)
+        require_count("capacity", capacity)
+        if not 0 < error_rate < 1:
+            raise CacheMisuse(f"error_rate is {error_rate!r}; give a part of one, such as 0.01")
         self.name, self.capacity = name, capacity
         self.bits = math.ceil(-capacity * math.log(error_rate) / math.log(2) ** 2)
         self.hashes = max(1, round(self.bits / capacity * math.log(2)))
@@ -174,7 +106,7 @@ class SharedBloom:
                 self._note_absence()
 
     def may_contain(self, keys: Sequence[str]) -> list[bool]:
-        """For each key False if it certainly was never added, True if it may have been."""
+        """Tell for each key False if it certainly was never added, True if it may have been."""
         if self._owed:
             self.add(self._owed.copy())
         positions: list[tuple[str, int | str]]
@@ -221,7 +153,8 @@ class SharedBloom:
             with suppress(RedisUnavailable):  # then it runs out by itself
                 self._run(self._give_up_script, [self._turn], [token])
             raise
-        _warn_if_full(self.name, count, self.capacity)
+        if count > self.capacity:
+            log.warning("bloom_filter_full", filter=self.name, keys=count, capacity=self.capacity)
         return count
 
     def _finish(self, token: str, bitmap: bytearray) -> None:
@@ -240,7 +173,7 @@ class SharedBloom:
 
     def _positions(self, key: str) -> list[int]:
         # Two halves of one hash stand for as many as are needed (Kirsch and Mitzenmacher, 2006).
-        digest = _hash(key)
+        digest = xxh3_128_intdigest(key.encode("utf-8", "surrogatepass"))
         first, step = digest >> 64, digest & 0xFFFFFFFFFFFFFFFF | 1
         return [(first + number * step) % self.bits for number in range(self.hashes)]
 
@@ -278,23 +211,3 @@ _GIVE_UP = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1
 """
-
-
-def _hash(key: str) -> int:
-    return xxh3_128_intdigest(key.encode("utf-8", "surrogatepass"))
-
-
-def _signed_hash(key: str) -> int:
-    # Python's own differs from process to process, and rbloom wants 128 bits with a sign.
-    return _hash(key) - 2**127
-
-
-def _check(capacity: int, error_rate: float) -> None:
-    require_count("capacity", capacity)
-    if not 0 < error_rate < 1:
-        raise CacheMisuse(f"error_rate is {error_rate!r}; give a part of one, such as 0.01")
-
-
-def _warn_if_full(name: str, count: int, capacity: int) -> None:
-    if count > capacity:
-        log.warning("bloom_filter_full", filter=name, keys=count, capacity=capacity)
