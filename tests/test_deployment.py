@@ -113,7 +113,7 @@ class TestRollingRestart:
         assert failed <= math.ceil(len(load.answers) / 10_000)
 
 
-ARTICLES = Ask("/api/v1/articles")
+USERS = Ask("/api/v1/users")
 
 
 def check_documented(load: Load, *statuses: int) -> None:
@@ -136,7 +136,7 @@ class TestDatabaseRestart:
         with (
             serving(tmp_path, **variables) as server,
             run_front([server.port]) as front,
-            under_load(front.port, [ARTICLES], rate=RATE) as load,
+            under_load(front.port, [USERS], rate=RATE) as load,
         ):
             time.sleep(1)
             own_mariadb.stop()
@@ -153,7 +153,7 @@ class TestRedisRestart:
         with (
             serving(tmp_path, REDIS_URL=redis_server.url, WEB_PROXIES="1") as server,
             run_front([server.port]) as front,
-            under_load(front.port, [ARTICLES], rate=RATE) as load,
+            under_load(front.port, [USERS], rate=RATE) as load,
         ):
             time.sleep(1)
             redis_server.kill()

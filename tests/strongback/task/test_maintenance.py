@@ -77,8 +77,6 @@ def test_beat_is_told_of_every_one(api):
     registry: TaskRegistry = api.app.services[TaskRegistry]
     periodic = {task.name for task in registry if task.kind is Kind.PERIODIC}
     assert periodic >= {
-        "article:views",
-        "notification:clean",
         "maintenance:idempotency-keys",
         "maintenance:inbox",
         "maintenance:sessions",

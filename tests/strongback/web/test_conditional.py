@@ -301,29 +301,3 @@ class TestCost:
     def test_a_plain_read_asks_for_no_validators(self, probe, shelf):
         read(probe)
         assert shelf.asked == ["text"]
-
-    def test_an_article_in_the_cache_is_confirmed_without_a_statement(
-        self, client, library, statements
-    ):
-        library.add_article("first")
-        tag = client.get("/api/v1/articles/first").headers["ETag"]
-        statements.clear()
-        response = client.get("/api/v1/articles/first", headers={"If-None-Match": tag})
-        assert response.status_code == 304
-        assert statements == []
-
-    def test_an_article_is_read_by_two_statements(self, client, library, statements):
-        """One for the article with its text, one for its tags."""
-        library.add_article("first", tags=("a", "b"))
-        statements.clear()
-        client.get("/api/v1/articles/first")
-        assert len(statements) == 2
-
-    def test_a_list_loads_no_text_and_no_tags_one_by_one(self, client, library, statements):
-        for number in range(5):
-            library.add_article(f"article-{number}", tags=("a",))
-        statements.clear()
-        assert len(client.get("/api/v1/articles").json["items"]) == 5
-        # The next publication, count, ids out of an index, the articles of these ids, their tags.
-        assert len(statements) == 5
-        assert not any(re.search(r"\b(body|html)\b", statement) for statement in statements)
