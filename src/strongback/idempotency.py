@@ -1,4 +1,4 @@
-"""Idempotency keys: a request that is sent twice has one effect, and both get its answer.
+"""Idempotency keys: a request that is sent twice has one effect, and both get its response.
 
 A key is a row in the effect's own transaction. Whatever happens in between, either both are there
 or neither is, and there is nothing to clean up after a crash. The transaction begins with the
@@ -40,14 +40,14 @@ ROUNDS = 3
 RETRY_AFTER = "1"
 KEY_LENGTH = 255
 LOCKED = frozenset({1205, 3572})
-"""What NOWAIT answers at a locked row: MariaDB's number, MySQL's."""
+"""Error codes of NOWAIT at a locked row: MariaDB's and MySQL's."""
 
 # MySQL's BLOB ends at 64 KiB, its MEDIUMBLOB at 16 MiB.
 LongBinary = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql")
 
 
 class RequestInFlight(Conflict):
-    """A request with this `Idempotency-Key` is still being answered; `Retry-After` says when."""
+    """A request with this `Idempotency-Key` is still being processed; see `Retry-After`."""
 
     error_code = 10030
     message = "A request with this Idempotency-Key is still being processed."
@@ -61,7 +61,7 @@ class IdempotencyKeyReused(ValidationFailed):
 
 
 class IdempotencyKey(Identified, Base):
-    """A key, the request that it was used for, and the answer."""
+    """A key, the request that it was used for, and the response."""
 
     __tablename__ = "sb_idempotency_key"
     __table_args__ = (UniqueConstraint("caller", "key"),)
@@ -87,12 +87,12 @@ class Claim:
     key: str
     operation: str
     fingerprints: tuple[str, ...]
-    """Of the request, as each of the application's secrets gives it; the present one's first."""
+    """Hashes of the request, keyed by each of the application's secrets, the current one first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What was answered, as far as it is repeated."""
+class RecordedResponse:
+    """The part of a response that is repeated."""
 
     status: int
     headers: list[list[str]]
@@ -110,31 +110,31 @@ class Idempotency:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    def run(self, claim: Claim, act: Callable[[], Answer]) -> Answer:
-        """Act and remember the answer, or repeat the one that is remembered.
+    def run(self, claim: Claim, act: Callable[[], RecordedResponse]) -> RecordedResponse:
+        """Act and record the response, or repeat the recorded one.
 
-        The act's writes are in the key's transaction, and what it does before them is not. If it
-        raises, both are undone and the key is free. Of two that act at once, the one that writes
-        last finds the key taken and repeats the other's answer.
+        The writes of `act` are part of the key's transaction; its work before the first write is
+        not. If it raises, both are rolled back and the key is free. Of two that act at once, the
+        second one to write finds the key taken and repeats the response of the first.
 
         Args:
-            claim: The request.
-            act: Does the work and says what to answer. It may run again, as all transactions do.
+            claim: The key and its request.
+            act: Does the work and returns the response. It may run again, like any transaction.
 
         Raises:
             IdempotencyKeyReused: The key belongs to another request.
-            RequestInFlight: A request with this key is being answered at this moment.
+            RequestInFlight: Another request with this key is in progress.
         """
         for _ in range(ROUNDS):
-            if answer := self._recall(claim):
-                return answer
+            if recorded := self._recall(claim):
+                return recorded
             try:
                 return self._perform(claim, act)
             except _Taken:
                 continue
         raise RequestInFlight(headers={"Retry-After": RETRY_AFTER})
 
-    def _recall(self, claim: Claim) -> Answer | None:
+    def _recall(self, claim: Claim) -> RecordedResponse | None:
         row = self._find(claim)
         if row is None:
             return None
@@ -143,11 +143,11 @@ class Idempotency:
             return None
         if row.fingerprint not in claim.fingerprints:
             raise IdempotencyKeyReused
-        return Answer(row.status, row.headers, row.body, is_replayed=True)
+        return RecordedResponse(row.status, row.headers, row.body, is_replayed=True)
 
     def _find(self, claim: Claim) -> IdempotencyKey | None:
         session = self.database.session
-        session.rollback()  # what another transaction has committed meanwhile is to be seen
+        session.rollback()  # to see what other transactions have committed meanwhile
         row = session.scalar(_by_key(claim))
         if row is not None or self.database.engine.dialect.name == "sqlite":
             return row  # SQLite's writers queue, so that nobody sees a request in flight
@@ -158,7 +158,7 @@ class Idempotency:
                 raise RequestInFlight(headers={"Retry-After": RETRY_AFTER}) from None
             raise
 
-    def _perform(self, claim: Claim, act: Callable[[], Answer]) -> Answer:
+    def _perform(self, claim: Claim, act: Callable[[], RecordedResponse]) -> RecordedResponse:
         row: IdempotencyKey
         is_claiming = False
 
@@ -168,8 +168,8 @@ class Idempotency:
             _write_claim(session, row)
             is_claiming = False
 
-        def keep(answer: Answer) -> None:
-            row.status, row.headers, row.body = answer.status, answer.headers, answer.body
+        def keep(response: RecordedResponse) -> None:
+            row.status, row.headers, row.body = response.status, response.headers, response.body
 
         try:
             return self.database.transact_late(act, first=take_key, last=keep)
@@ -182,7 +182,7 @@ class Idempotency:
 
     @transactional
     def _forget(self, claim: Claim) -> None:
-        """Give an old key free that nobody has cleaned away yet."""
+        """Delete an expired key that is not cleaned up yet."""
         query = delete(IdempotencyKey).where(
             IdempotencyKey.caller == claim.caller,
             IdempotencyKey.key == claim.key,
@@ -191,7 +191,7 @@ class Idempotency:
         self.database.session.execute(query)
 
     def clean(self) -> int:
-        """Delete the keys that are no longer remembered, and return how many there were."""
+        """Delete expired keys; returns their number."""
         old = IdempotencyKey.created_at < utc_now() - KEPT
         return delete_in_batches(self.database, IdempotencyKey.id, old)
 
@@ -212,7 +212,7 @@ def _row_of(claim: Claim) -> IdempotencyKey:
 
 
 def _write_claim(session: Session, row: IdempotencyKey) -> None:
-    """Take the key; whoever comes second waits here until it is known what became of the first."""
+    """Insert the key; a second request waits here for the transaction of the first."""
     session.add(row)
     try:
         session.flush()

@@ -23,7 +23,7 @@ from strongback.oauth.request import Client, TokenRequest
 
 log = get_logger(__name__)
 
-Answer = tuple[int, dict[str, Any], Any]
+TokenResponse = tuple[int, dict[str, Any], Any]
 """Status, body and headers, as Authlib hands them on."""
 
 
@@ -39,7 +39,7 @@ class Issuer(Protocol):
         """What a token gets of what was asked for; None, everything, if nothing was asked for."""
         ...
 
-    def answer(self, grant: Grant, scope: frozenset[str] | None) -> dict[str, Any]:
+    def token_response(self, grant: Grant, scope: frozenset[str] | None) -> dict[str, Any]:
         """Write a successful answer."""
         ...
 
@@ -68,7 +68,7 @@ class SignIn(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # the same
             self._refuse("credentials")
         self.request.user = account
 
-    def create_token_response(self) -> Answer:
+    def create_token_response(self) -> TokenResponse:
         """Open the session."""
         account: Account = self.request.user
         scope = self.server.narrow(self.request.payload.scope, account)
@@ -84,7 +84,7 @@ class SignIn(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # the same
             grant=self.GRANT_TYPE,
             address=self.request.device.address,
         )
-        return 200, self.server.answer(grant, scope), self.TOKEN_RESPONSE_HEADER
+        return 200, self.server.token_response(grant, scope), self.TOKEN_RESPONSE_HEADER
 
     def _required(self, name: str) -> str:
         if name not in self.request.form:
@@ -134,7 +134,7 @@ class RotatingRefreshGrant(RefreshTokenGrant):  # type: ignore[misc]  # Authlib 
         if wanted and issued[1] is not None and not issued[1].issuperset(wanted.split()):
             raise InvalidScopeError
 
-    def create_token_response(self) -> Answer:
+    def create_token_response(self) -> TokenResponse:
         """Exchange the token."""
         # Authlib's own way issues the new token before it spends the old one, so that two
         # requests at once both succeed.
@@ -143,7 +143,7 @@ class RotatingRefreshGrant(RefreshTokenGrant):  # type: ignore[misc]  # Authlib 
             raise InvalidGrant
         scope = self.request.payload.scope
         narrowed = self.server.narrow(scope, grant.account) if scope else grant.scope
-        return 200, self.server.answer(grant, narrowed), self.TOKEN_RESPONSE_HEADER
+        return 200, self.server.token_response(grant, narrowed), self.TOKEN_RESPONSE_HEADER
 
 
 class Revocation(RevocationEndpoint):  # type: ignore[misc]  # the same

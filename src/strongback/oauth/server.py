@@ -109,7 +109,7 @@ class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # the same
             raise InvalidScope
         return frozenset(str(item) for item in granted)
 
-    def answer(self, grant: Grant, scope: frozenset[str] | None) -> dict[str, Any]:
+    def token_response(self, grant: Grant, scope: frozenset[str] | None) -> dict[str, Any]:
         """Write a successful answer (RFC 6749, section 5.1)."""
         allowed = grant.account.permissions
         token = self.tokens.issue(

@@ -212,7 +212,7 @@ def _read_basic(encoded: str) -> tuple[str, str]:
 
 @api.errorhandler(ValidationFailed)
 @api.errorhandler(UnsupportedMediaType)
-def _answer_malformed(
+def _respond_to_malformed(
     error: ValidationFailed | UnsupportedMediaType,
 ) -> Any:  # noqa: ANN401  as Flask makes of an error
     """RFC 6749, section 5.2 has one name for every malformed request."""

@@ -25,4 +25,4 @@ def access_token(app: Strongback, user_id: int) -> str:
         grant = server.sessions.open(account, FIRST_PARTY, None, Device("tests", "127.0.0.1"))
     if grant is None:
         raise LookupError(f"The account {user_id} is disabled")
-    return str(server.answer(grant, None)["access_token"])
+    return str(server.token_response(grant, None)["access_token"])

@@ -1,4 +1,4 @@
-"""A Flask whose views return data, with everything that each response needs."""
+"""A Flask application whose views return data."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _SCALARS = (str, int, float, bool, bytes)
 
 
 class HTTPApp(OpenAPI):
-    """Views return data, errors have one shape, every response is accounted for.
+    """An application whose views return data and whose errors have one shape.
 
     Args:
-        import_name: The package that the application belongs to.
-        settings: Proxies, limits, and whether tracebacks may be shown.
-        title: The API's name in its document.
-        version: The API's version in its document.
-        roles: What each role allows; none where nobody signs in.
+        import_name: The package of the application.
+        settings: Settings of the application.
+        title: Title of the API.
+        version: Version of the API.
+        roles: Permissions of each role; None if nobody can sign in.
     """
 
     request_class = Request
@@ -85,10 +85,10 @@ class HTTPApp(OpenAPI):
             )
 
     def provide(self, *services: object) -> None:
-        """Make instances available to views and commands by `inject(Class)`.
+        """Register services for `inject(Class)`.
 
         Raises:
-            ConfigurationError: There is one of this class already.
+            ConfigurationError: A service of this class is registered already.
         """
         self.services.add(*services)
 
@@ -122,18 +122,18 @@ class HTTPApp(OpenAPI):
         super().register_blueprint(blueprint, **options)
 
     def register_error_source(self, kind: type[Exception], converter: Converter) -> None:
-        """Answer exceptions of a third party by one of ours."""
+        """Respond to exceptions of a library by errors of the API."""
         self.errors.register(kind, converter)
 
     def make_response(self, rv: Any) -> Response:  # noqa: ANN401  whatever a view returned
-        """Turn what a view returned into a response: the one place where data become bytes.
+        """Turn the return value of a view into a response.
 
         Args:
             rv: Data, an exception, None (204), a response, or a tuple of one of these with a
                 status, headers, or both.
 
         Raises:
-            TypeError: Nothing is known about this type.
+            TypeError: The type is not supported.
         """
         if type(rv) is tuple:
             body, status, headers = _unpack(rv)
@@ -171,9 +171,9 @@ def _unpack(rv: tuple[Any, ...]) -> tuple[Any, Any, Any]:
 
 
 def to_json(value: object) -> bytes | None:
-    """Write data as JSON, or None where the value is not data.
+    """Write data as JSON; returns None if the value is not data.
 
-    A scalar is wrapped: a bare `"text"` at the top of an answer leaves no room to add anything.
+    A scalar is wrapped: a bare `"text"` at the top level could never be extended.
     """
     if isinstance(value, BaseModel):
         return value.__pydantic_serializer__.to_json(value, by_alias=True)

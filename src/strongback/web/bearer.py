@@ -13,7 +13,7 @@ _REJECTED = f'{CHALLENGE}, error="invalid_token", error_description="{{reason}}"
 
 
 def bearer(authenticator: Authenticator) -> Authenticate:
-    """The function that finds out who sends an Authorization header."""
+    """Return the function that authenticates an Authorization header."""
 
     def authenticate(header: str) -> Principal:
         scheme, _, token = header.partition(" ")
@@ -22,7 +22,7 @@ def bearer(authenticator: Authenticator) -> Authenticate:
         try:
             return authenticator.principal_of(token.strip(" "))
         except InvalidToken as error:
-            # The same words whatever is wrong: a forger learns nothing from them.
+            # The same message for every reason: a forger learns nothing from it.
             raise _rejected() from error
 
     return authenticate

@@ -1,4 +1,4 @@
-"""APIBlueprint: declares a slice's routes, and binds each view to what it declares."""
+"""APIBlueprint: declares the routes of a slice, and binds each view to its declarations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from strongback.auth.principal import Principal
 from strongback.paging import Window
 from strongback.web.document import SECURITY_SCHEME, field_types, named_types
 from strongback.web.guard import Authenticate, Requirement, authorize, requirement_of
-from strongback.web.idempotency import PARAMETER, answer_once, claim_of, is_idempotent
+from strongback.web.idempotency import PARAMETER, claim_of, is_idempotent, respond_once
 from strongback.web.limit import early_limits, spent_early
 from strongback.web.linking import link_header
 from strongback.web.request import Request, Response, current_request
@@ -30,7 +30,7 @@ _LOCATIONS = ("header", "cookie", "path", "query", "form", "body")
 
 
 def name_operation(*, name: str, **_: object) -> str:
-    """An operation is called as its view is; client generators make a method of it."""
+    """Name an operation after its view; client generators name a method after it."""
     return name
 
 
@@ -55,16 +55,15 @@ class APIBlueprint(OpenAPIBlueprint):
             operation_id_callback=name_operation,
         )
         self.operations: list[View] = []
-        """The views, whose names are those of operations in the document."""
+        """The views, which name the operations in the document."""
         self.schemas: set[type] = set()
-        """What the document has under a name of its own."""
+        """The types that have a name in the document."""
 
     def _collect_openapi_info(
         self, rule: str, func: Any, **options: Any  # noqa: ANN401  the library's own
     ) -> Any:  # noqa: ANN401  the same
-        # flask-openapi takes `func.view` in place of its own wrapper where it is set. Its wrapper
-        # builds JSON schemas on every request and reads forms through json.loads; ours is
-        # prepared here, once.
+        # flask-openapi uses `func.view`, if set, instead of its own wrapper, which builds JSON
+        # schemas on every request and reads forms through json.loads.
         requirement = requirement_of(func)
         if body := _description_of(func):  # else it is the docstring with <br/> for line ends
             options["summary"] = options.get("summary") or _summary_of(func)
@@ -76,7 +75,7 @@ class APIBlueprint(OpenAPIBlueprint):
         self.operations.append(func)
         self.schemas |= _schemas_of(declared, options.get("responses") or {})
         readers = [(where, reader_of(where, model)) for where, model in declared.items() if model]
-        view = bind(func, requirement, readers, answer_model(options.get("responses") or {}))
+        view = bind(func, requirement, readers, response_model(options.get("responses") or {}))
         form = declared["form"]
         func.view = with_files(view) if form and file_fields(form) else view
         if is_idempotent(func):
@@ -98,14 +97,14 @@ def _description_of(view: View) -> str:
 
 
 def _schemas_of(declared: dict[str, Any], responses: dict[Any, Any]) -> set[type]:
-    # Of the other parameters the document shows the fields, and a name for what is in these.
+    # Of the other parameters the document has the fields, and names for types in these.
     bodies = [model for where, model in declared.items() if where in {"form", "body"}]
     fields = [field_types(model) for model in declared.values() if model]
     return named_types(*bodies, *responses.values(), *chain.from_iterable(fields))
 
 
-def answer_model(responses: dict[Any, Any]) -> type[BaseModel] | None:
-    """The model of the successful answer, if the route declares one."""
+def response_model(responses: dict[Any, Any]) -> type[BaseModel] | None:
+    """The model of the successful response, if the route declares one."""
     for status, model in responses.items():
         if 200 <= int(status) < 300 and inspect.isclass(model):  # noqa: PLR2004  2xx
             return cast("type[BaseModel]", model)
@@ -118,7 +117,7 @@ def bind(
     readers: list[tuple[str, Reader]],
     model: type[BaseModel] | None,
 ) -> View:
-    """Wrap a view: authorize its caller, read its parameters, give its answer the declared shape.
+    """Wrap a view: authorize the caller, read the parameters, shape the response.
 
     Raises:
         TypeError: It is a coroutine function, which a WSGI thread would only wait for.
@@ -136,22 +135,22 @@ def bind(
         request = current_request()
         principal = authorize(request, requirement, _authenticate)
         with spent_early(limits, request) if limits else nullcontext():
-            return answer(request, principal)
+            return respond(request, principal)
 
-    def answer(request: Request, principal: Principal | None) -> object:
+    def respond(request: Request, principal: Principal | None) -> object:
         claim = claim_of(request) if takes_key else None
         values: dict[str, Any] = read(request, readers)
         if takes_principal:
             values["principal"] = principal
         if claim is not None:
-            return answer_once(claim, lambda: shape(view(**values)))
+            return respond_once(claim, lambda: shape(view(**values)))
         return shape(view(**values))
 
     return bound
 
 
 def with_files(view: View) -> View:
-    """Let the body of a view that takes files be larger than others, and close them after it."""
+    """Allow larger bodies for a view that takes files, and close the files after it."""
 
     @functools.wraps(view)
     def bound(**arguments: object) -> object:
@@ -171,7 +170,7 @@ def _authenticate(header: str) -> Principal:
 
 
 def shaper_of(model: type[BaseModel] | None) -> Callable[[Any], Any]:
-    """The function that turns a row, a window of rows or a mapping into the declared answer."""
+    """Return the function that turns a row, a window of rows or a mapping into the response."""
     if model is None:
         return lambda result: result
     validate = model.__pydantic_validator__.validate_python

@@ -73,7 +73,7 @@ class CacheFigures:
 def init_cache_metrics(
     lifecycle: RequestLifecycle, look_up: Callable[[], Mapping[str, Stats]]
 ) -> Callable[[], None]:
-    """Publish the counts while requests are answered; returns what does so at a scrape."""
+    """Publish the counts after requests; returns the function that does so at a scrape."""
     figures = CacheFigures(look_up)
     lifecycle.observe(figures.publish_if_due)
     return figures.publish

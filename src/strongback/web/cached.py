@@ -1,4 +1,4 @@
-"""Answers that were written before: from the cache to the client without a model in between."""
+"""Responses from cached JSON, which is sent without building models."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from strongback.web.request import Response, current_request
 def cached_response(
     body: bytes, validators: Validators, *, seen: Callable[[Any], object] | None = None
 ) -> Response:
-    """Answer with JSON that shows a resource; it becomes a 304 where the client has this state.
+    """Respond with the JSON of a resource, or with a 304 if the client has this state.
 
     Args:
         body: The JSON.
-        validators: Of the state that it shows.
-        seen: Is given the validators of what a GET is answered.
+        validators: Validators of the state that the JSON shows.
+        seen: Called with the validators when a GET gets a 200 or a 304.
     """
     request = current_request()
     request.validators = validators
@@ -29,11 +29,11 @@ def cached_response(
 
 
 def cached_page(body: bytes, window: Window[Any]) -> Response:
-    """Answer with JSON that shows a part of a list.
+    """Respond with the JSON of a part of a list.
 
     Args:
         body: The JSON.
-        window: Which part it is; its items are not looked at.
+        window: Position of the part; its items are ignored.
     """
     response = Response.of_data(body)
     response.common = [("Link", link_header(window))]

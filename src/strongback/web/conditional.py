@@ -1,4 +1,4 @@
-"""Conditional requests (RFC 9110, section 13): tags, 304, 412, and versions known beforehand."""
+"""Conditional requests (RFC 9110, section 13): entity tags, 304 and 412."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _NOT_STORED = [("Cache-Control", "no-store")]
 
 
 class Resource(Protocol):
-    """A resource that knows its state."""
+    """A resource with validators."""
 
     @property
     def validators(self) -> Validators:
-        """What tells this state from another."""
+        """Validators of its current state."""
         ...
 
 
@@ -37,15 +37,15 @@ def conditional(
     validators: Callable[[], Validators | None],
     seen: Callable[[Any], object] | None = None,
 ) -> ResourceT | Response:
-    """Answer 304 from the validators alone where the client has this state, else load.
+    """Respond with a 304 if the client has the current state, or load the resource.
 
     Args:
-        load: Reads the whole resource.
-        validators: Reads only its validators, cheaply; None if there is no such resource.
-        seen: Is given the validators of what a GET is answered, with a 200 or a 304.
+        load: Loads the whole resource.
+        validators: Loads its validators only, cheaply; None if there is no such resource.
+        seen: Called with the validators when a GET gets a 200 or a 304.
 
     Returns:
-        The resource, its validators noted for the answer; or the 304.
+        The resource, or the 304. The response to the resource gets its validators.
     """
     request = current_request()
     if "HTTP_IF_NONE_MATCH" in request.environ or "HTTP_IF_MODIFIED_SINCE" in request.environ:
@@ -53,14 +53,14 @@ def conditional(
         if known is not None and _is_not_modified(request, known.etag, known.modified):
             note_shown(request, known, seen)
             return not_modified(request, known.etag, known.modified)
-    resource = load()  # says better than we could that there is none
+    resource = load()  # raises the right error if there is none
     request.validators = resource.validators
     note_shown(request, request.validators, seen)
     return resource
 
 
 def note_shown(request: Request, known: Validators, seen: Callable[[Any], object] | None) -> None:
-    """Tell whoever counts readers what a GET is answered, be it with a 200 or a 304."""
+    """Call `seen` if a GET gets a 200 or a 304."""
     if seen is None or request.method != "GET":
         return
     if is_expected(request, known.etag, known.modified):
@@ -68,10 +68,10 @@ def note_shown(request: Request, known: Validators, seen: Callable[[Any], object
 
 
 def evaluate(request: Request, response: Response) -> Response:
-    """Tag a successful read; 304 where the client has exactly this, 412 where it wants another.
+    """Tag a successful read; turn it into a 304 or a 412 if the conditions say so.
 
-    The tag is the resource's own where the view knew it, else a hash of the body. An answer that
-    decided on its caching is left as it is.
+    The tag is that of the resource if the view has set it, else a hash of the body. A response
+    with caching headers of its own is left unchanged.
     """
     if not response.is_taggable or response.status_code != OK or request.method not in _READS:
         return _keep_private(request, response)
@@ -95,9 +95,9 @@ def _keep_private(request: Request, response: Response) -> Response:
 
 
 def is_expected(request: Request, tag: str, modified: datetime | None) -> bool:
-    """Whether this state is one that the client asks for by `If-Match` or its date.
+    """Whether this state fulfils `If-Match` and `If-Unmodified-Since`.
 
-    Only a read is decided here: a write compares inside its transaction, see `precondition`.
+    For reads only: a write compares inside its transaction, see `precondition`.
     """
     given = request.environ.get("HTTP_IF_MATCH")
     if given is not None:
@@ -107,7 +107,7 @@ def is_expected(request: Request, tag: str, modified: datetime | None) -> bool:
 
 
 def is_fresh(request: Request, tag: str, modified: datetime | None) -> bool:
-    """Whether the client's copy is this one; a tag takes precedence over a date."""
+    """Whether the client's copy has this state; a tag takes precedence over a date."""
     given = request.environ.get("HTTP_IF_NONE_MATCH")
     if given is not None:
         return _names(given, tag)
@@ -124,17 +124,17 @@ def _names(header: str, tag: str) -> bool:
 
 
 def _date_of(header: str | None) -> datetime | None:
-    """The moment that a header names; None where it is absent, absurd or cannot be read."""
+    """The date of a header; None if it is missing, invalid or out of range."""
     try:
         date = parse_date(header)
-        # One at the edge of the calendar cannot be compared once its zone is taken off.
+        # A date at the edge of the calendar overflows in another time zone.
         return date and date.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
 
 def tags_of(header: str) -> set[str]:
-    """The version tokens that an `If-Match` or `If-None-Match` lists."""
+    """The entity tags in `If-Match` or `If-None-Match`."""
     # A proxy that compresses marks a tag as weak, so `W/` does not count (RFC 9110, 8.8.3.2).
     return {part.strip().removeprefix("W/").strip('"') for part in header.split(",")}
 
@@ -148,8 +148,8 @@ def not_modified(request: Request, tag: str, modified: datetime | None) -> Respo
 
 
 def _headers(request: Request, tag: str, modified: datetime | None) -> list[tuple[str, str]]:
-    # Kept by caches, and asked about each time: a 304 is cheap, a stale answer is not. What one
-    # caller may see, a cache that others share must not keep.
+    # Caches may store it, and revalidate it each time: a 304 is cheap, a stale response is not.
+    # Shared caches must not store what depends on the caller.
     caching = "no-cache" if request.principal is None else "private, no-cache"
     headers = [("ETag", f'"{tag}"'), ("Cache-Control", caching), ("Vary", "Authorization")]
     return [*headers, ("Last-Modified", http_date(modified))] if modified else headers

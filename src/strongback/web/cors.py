@@ -1,11 +1,11 @@
 """Cross-origin requests, by the Fetch standard, from the origins of `WEB_CORS_ORIGINS`.
 
-There are no credentials: callers are known by their bearer token, and there is no cookie that a
-foreign page could ride on. An origin that is not on the list gets no header, and its browser
-refuses. With an empty list nothing is installed and nothing is paid.
+No credentials are allowed: callers are identified by bearer tokens, and there is no cookie that a
+foreign page could use. An origin that is not listed gets no headers, so its browser blocks the
+response. With an empty list nothing is installed.
 
-Headers are added outside of Flask, on the way to the server, because every answer needs them: a
-browser does not let a page read a 304, 401 or 500 without them.
+The headers are added by a WSGI middleware, because every response needs them: without them a
+browser does not let a page read a 304, 401 or 500.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ EXPOSED_HEADERS = (
     "Allow, Content-Location, ETag, Idempotency-Replayed, Link, Location, RateLimit,"
     " RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-ID"
 )
-"""Every header of an answer that the guide names for clients, but for those that any page may read
-(Fetch, 4.5)."""
+"""Headers of responses that the guide documents, without those that any page may read (Fetch,
+4.5)."""
 MAX_AGE = "7200"
 """Seconds for which a browser remembers a preflight; Chromium keeps none longer."""
 _RESOURCE_POLICY = "cross-origin-resource-policy"
@@ -43,8 +43,8 @@ def init_cors(app: Flask, origins: Sequence[str]) -> None:
     """Let pages of these origins call the application.
 
     Args:
-        app: Where.
-        origins: As browsers send them, or `*` for all.
+        app: The application.
+        origins: Allowed origins as browsers send them, or `*` for all.
     """
     if not origins:
         return
@@ -54,11 +54,11 @@ def init_cors(app: Flask, origins: Sequence[str]) -> None:
 
 
 class CORS:
-    """Adds the headers to every answer, and completes those to preflights.
+    """Adds the headers to every response, and further ones to preflight responses.
 
     Args:
-        wsgi_app: What answers everything else.
-        origins: The allowed ones.
+        wsgi_app: The wrapped application.
+        origins: Allowed origins.
     """
 
     def __init__(self, wsgi_app: WSGIApp, origins: Sequence[str]) -> None:
@@ -66,7 +66,7 @@ class CORS:
         self._origins = frozenset(origins)
 
     def __call__(self, environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
-        """Answer a request."""
+        """Call the application, adding the headers."""
         allowed = self._allow(environ.get("HTTP_ORIGIN"))
 
         def start(status: str, headers: list[Header], exc_info: object = None) -> object:
@@ -78,7 +78,7 @@ class CORS:
         return self._wsgi_app(environ, start)
 
     def complete_preflight(self, response: FlaskResponse) -> FlaskResponse:
-        """Say which methods and headers the route takes (Fetch, section 3.3.5)."""
+        """Tell a preflight which methods and headers the route accepts (Fetch, section 3.3.5)."""
         request = current_request()
         environ = request.environ
         if request.method != "OPTIONS" or "HTTP_ACCESS_CONTROL_REQUEST_METHOD" not in environ:
@@ -93,7 +93,7 @@ class CORS:
         return response
 
     def _allow(self, origin: str | None) -> str | None:
-        """The value of Access-Control-Allow-Origin, if there is to be one."""
+        """The value of Access-Control-Allow-Origin, if any."""
         if origin is None:
             return None
         if ANY_ORIGIN in self._origins:
@@ -102,7 +102,7 @@ class CORS:
 
 
 def _vary(headers: list[Header]) -> list[Header]:
-    # On answers without CORS headers too, or a cache would hand those to an allowed origin.
+    # Also without CORS headers, or a cache would serve the response to an allowed origin.
     for index, (name, value) in enumerate(headers):
         if name.lower() == "vary":
             varied = [*headers]

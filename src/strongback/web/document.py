@@ -67,9 +67,9 @@ _LIST_HEADERS: dict[str, Any] = {
     },
 }
 SECURITY_SCHEME = "oauth2"
-"""The name that operations refer to."""
+"""The security scheme that operations refer to."""
 TOKEN_ENDPOINT = "sb_auth.issue_token"  # noqa: S105  a name
-"""The view that the page's Authorize button sends names and passwords to."""
+"""Endpoint of the view that the page's Authorize button signs in by."""
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -81,9 +81,9 @@ def init_document(
     Args:
         app: The application.
         title: Title of the page.
-        address: Where clients reach the server. What a request claims in its `Host` must not
-            decide to whom the page's Authorize button sends a password.
-        permissions: What a token can be narrowed to.
+        address: Public address of the server. The `Host` of a request must not decide to whom
+            the page's Authorize button sends a password.
+        permissions: Scopes of tokens.
     """
     app.openapi_version = "3.1.0"
 
@@ -98,7 +98,7 @@ def init_document(
         return Response.of_data(written())
 
     def docs() -> Response:
-        """The page that shows the document."""
+        """The page that renders the document."""
         page = PAGE.format(title=escape(title))
         return Response(
             page, mimetype="text/html", headers={"Content-Security-Policy": PAGE_POLICY}
@@ -112,7 +112,7 @@ def init_document(
 
 def _folder(folder: Path) -> Any:  # noqa: ANN401  a view
     def serve(name: str) -> Any:  # noqa: ANN401  Flask's own response
-        # Werkzeug's own conditions fail on absurd dates, and answer 412 with the file.
+        # Werkzeug's own conditions fail on absurd dates, and send the file with a 412.
         response = send_from_directory(folder, name, max_age=3600, conditional=False)
         tag, _ = response.get_etag()
         request = current_request()
@@ -150,12 +150,12 @@ def field_types(kind: type) -> Iterator[object]:
 def complete(
     document: dict[str, Any], token_url: str | None, permissions: Collection[Permission]
 ) -> dict[str, Any]:
-    """Add to the generated document what every operation of this application has.
+    """Add what all operations have in common to the generated document.
 
     Args:
-        document: As generated from the routes.
-        token_url: Where a password is exchanged for a token; None where nobody signs in.
-        permissions: What a token can be narrowed to.
+        document: The document, generated from the routes.
+        token_url: Token endpoint; None if nobody can sign in.
+        permissions: Scopes of tokens.
     """
     schemas = document["components"]["schemas"]
     _add_schema(schemas, "Problem", Problem.model_json_schema(mode="serialization"))
@@ -205,7 +205,7 @@ def _problem_response() -> dict[str, Any]:
 
 
 def _security_scheme(token_url: str, permissions: Collection[Permission]) -> dict[str, Any]:
-    """How the page's Authorize button signs in."""
+    """The security scheme of the page's Authorize button."""
     scopes = {str(item): item.description for item in permissions}
     flow = {"tokenUrl": token_url, "refreshUrl": token_url, "scopes": scopes}
     return {

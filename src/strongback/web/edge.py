@@ -1,8 +1,7 @@
-"""What a request must be before anything of it is believed: its `Host`, its body, its client.
+"""Checks of a request that servers leave out: its `Host`, its body, the address of its client.
 
-Servers differ in what they let through (Gunicorn takes any `Host`, Granian hands over a body that
-was cut short as if it were whole), and a proxy writes down an address in more than one form. Here
-all of that becomes one.
+Servers differ in what they accept (Gunicorn takes any `Host`, Granian passes on a truncated body as
+if it were complete), and proxies write addresses in several forms.
 """
 
 from __future__ import annotations
@@ -22,18 +21,18 @@ HOST = re.compile(
     rf"({_LABEL}(?:\.{_LABEL})*|\[[0-9a-f.]*:[0-9a-f:.]+\])(?::([0-9]{{0,5}}))?",
     re.ASCII | re.IGNORECASE,
 )
-"""A name of hosts (RFC 1123, 2.1) or an address, and a port. No dot at the end, which would be a
-second spelling. No comma: so do servers join two headers."""
+"""A host name (RFC 1123, 2.1) or an address, and a port. No trailing dot, which would be a second
+spelling. No comma, by which servers join two headers."""
 MAX_NAME = 253
 MAX_PORT = 65535
 
 
 def check_request(environ: Environ) -> None:
-    """Refuse a request whose `Host` is missing or wrong, and make its body tell when it is cut.
+    """Refuse a request with an invalid `Host`, and detect a truncated body.
 
     Raises:
-        BadRequest: The `Host` is missing or wrong (RFC 9112, 3.2), or the body comes in a form
-            of which this server cannot tell whether it is complete.
+        BadRequest: The `Host` is missing or invalid (RFC 9112, 3.2), or this server cannot tell
+            whether the body is complete.
     """
     _check_host(environ)
     if "HTTP_TRANSFER_ENCODING" in environ:
@@ -41,7 +40,7 @@ def check_request(environ: Environ) -> None:
             raise BadRequest("This server takes no chunked body; send it with a Content-Length.")
         environ["wsgi.input"] = ChunkedBody(environ["wsgi.input"])
     elif environ.get("CONTENT_LENGTH"):
-        # Then Werkzeug counts, and refuses what ends before it is complete.
+        # Then Werkzeug counts, and refuses a body that is shorter than announced.
         environ.pop("wsgi.input_terminated", None)
 
 
@@ -59,7 +58,7 @@ def _check_host(environ: Environ) -> None:
 
 
 def is_host(value: str) -> bool:
-    """Whether it names one host, with or without a port."""
+    """Whether a value is one host, with or without a port."""
     match = HOST.fullmatch(value)
     if match is None or len(match[1]) > MAX_NAME:
         return False
@@ -71,7 +70,7 @@ def is_host(value: str) -> bool:
 
 
 class ChunkedBody:
-    """A chunked body whose faults are the client's, whatever the server raises for them.
+    """A chunked body whose errors are 400, whatever the server raises for them.
 
     Args:
         body: The server's `wsgi.input`.
@@ -81,7 +80,7 @@ class ChunkedBody:
         self._body = body
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes; none at the end.
+        """Read bytes; none at the end.
 
         Raises:
             BadRequest: The chunks are malformed, or end before the last (RFC 9112, 7.1).
@@ -92,11 +91,11 @@ class ChunkedBody:
             raise BadRequest("The chunked body is malformed or incomplete.") from error
 
 
-# The client, as a proxy names it
+# The address of the client, as proxies write it
 
 
 def plain_client(wsgi_app: WSGIApp) -> WSGIApp:
-    """Hand over the client's address without a port; goes between ProxyFix and the application."""
+    """Remove the port from the client's address; wraps the application inside ProxyFix."""
 
     def plain(environ: Environ, start_response: object) -> Iterable[bytes]:
         sent = environ["werkzeug.proxy_fix.orig"]
@@ -110,10 +109,9 @@ def plain_client(wsgi_app: WSGIApp) -> WSGIApp:
 
 
 def address_of(node: str) -> str | None:
-    """The address in what a proxy writes of its client, with a port or without (RFC 7239, 6).
+    """The address of a client as a proxy writes it, without the port (RFC 7239, 6).
 
-    That of an IPv4 client is written as one, also by a proxy that listens for both kinds. None
-    where there is none, as in `unknown`.
+    An IPv4-mapped address becomes IPv4. None if there is no address, as in `unknown`.
     """
     host = node.strip().strip('"')
     if host.startswith("["):

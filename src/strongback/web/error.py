@@ -1,4 +1,4 @@
-"""Turns every exception into the one shape of error, in the form and language asked for."""
+"""Turns every exception into an error response, in the requested form and language."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from strongback.web.translation import translate
 log = get_logger(__name__)
 
 MAX_ACCEPT = 1024
-"""Characters of an Accept header that are looked at."""
+"""Longest Accept header that is parsed."""
 PROBLEM_JSON = "application/problem+json"
 Converter = Callable[[Any], APIException | None]
-"""Gives the error to answer with, or None where the exception is a defect after all."""
+"""Returns the error to respond with, or None if the exception is a defect."""
 
-# A status that no class of ours stands for keeps the number of its family.
+# A status without a class of its own gets the number of its family.
 _FAMILY = {4: 10001, 5: 10000}
 _BY_STATUS = {cls.code: cls for cls in reversed(CATALOGUE.values())}
 
 
 class ErrorRegistry:
-    """Which exceptions of third parties are answers, and which."""
+    """Maps exceptions of libraries to errors of the API."""
 
     def __init__(self) -> None:
         self._converters: dict[type[Exception], Converter] = {
@@ -47,7 +47,7 @@ class ErrorRegistry:
         self._converters[kind] = converter
 
     def convert(self, error: Exception) -> APIException | None:
-        """The answer for this exception, or None if it is a defect."""
+        """The error to respond with, or None if the exception is a defect."""
         for kind in type(error).__mro__:
             if converter := self._converters.get(kind):
                 return converter(error)
@@ -55,7 +55,7 @@ class ErrorRegistry:
 
 
 def init_errors(app: Flask) -> ErrorRegistry:
-    """Answer every exception of the application; third parties' by the registry."""
+    """Respond to every exception of the application, to those of libraries by the registry."""
     app.extensions["errors"] = registry = ErrorRegistry()
     app.register_error_handler(Exception, respond)
     return registry
@@ -79,7 +79,7 @@ def _respond_to_own(error: APIException) -> Response:
 def _respond_to_http(error: HTTPException) -> Response | HTTPException:
     """Keep the headers of an error that Werkzeug or Flask raised: `Allow`, and so on."""
     if error.code is None or error.code < HTTPStatus.BAD_REQUEST or error.response is not None:
-        return error  # a redirect, or a ready-made response in an exception's clothes
+        return error  # a redirect, or an exception that carries a response
     headers = {
         name: value
         for name, value in error.get_headers()
@@ -93,24 +93,24 @@ def _respond_to_http(error: HTTPException) -> Response | HTTPException:
 
 
 def _respond_to_other(error: Exception) -> Response:
-    """Let nothing leak of what nobody foresaw; the log has the whole traceback."""
+    """Log an unexpected exception with its traceback, and tell the client nothing about it."""
     registry: ErrorRegistry = current_app.extensions["errors"]
     if known := registry.convert(error):
-        # Of a database's error what the driver says: SQLAlchemy adds the statement to it.
+        # The driver's own message: SQLAlchemy adds the statement to it.
         reason = str(getattr(error, "orig", None) or error)
-        kind, answer = type(error).__name__, type(known).__name__
-        log.warning("dependency_failed", error=kind, reason=reason, answer=answer)
+        kind, response = type(error).__name__, type(known).__name__
+        log.warning("dependency_failed", error=kind, reason=reason, response=response)
         return render(known)
     log.error("unhandled_exception", exc_info=error)
     return render(APIException(), traceback.format_exception(error) if current_app.debug else None)
 
 
 def render(error: APIException, trace: list[str] | None = None) -> Response:
-    """Write an error in the one shape, or as RFC 9457 where the client asks for that.
+    """Write an error as JSON, or as RFC 9457 if the client prefers that.
 
     Args:
-        error: What to say; its message and those of its fields are translated.
-        trace: The traceback's lines, for a developer's eyes.
+        error: The error; its messages are translated.
+        trace: Lines of the traceback, to be shown in development.
     """
     request = current_request()
     facts = _facts(error, request) | ({"traceback": trace} if trace else {})
@@ -145,8 +145,8 @@ def _say(text: str, error: APIException, request: Request) -> str:
 
 
 def wants_problem(request: Request) -> bool:
-    """Whether the client prefers RFC 9457 over plain JSON; not from a list beyond all need."""
-    # Werkzeug looks for the ends of blanks in the square of their number.
+    """Whether the client prefers RFC 9457 to plain JSON; an overlong list is ignored."""
+    # Werkzeug's parser takes quadratic time in the number of blanks.
     if len(request.environ.get("HTTP_ACCEPT", "")) > MAX_ACCEPT:
         return False
     accepted = request.accept_mimetypes
@@ -154,11 +154,11 @@ def wants_problem(request: Request) -> bool:
 
 
 def _phrase(code: int) -> str:
-    return HTTP_STATUS_CODES.get(code, "Error")  # somebody's own status has no phrase
+    return HTTP_STATUS_CODES.get(code, "Error")  # a custom status has no phrase
 
 
 def _problem(facts: dict[str, Any]) -> dict[str, Any]:
-    """RFC 9457's own members, then ours as extensions."""
+    """The members of RFC 9457, and the others as extensions."""
     code, text = facts.pop("code"), facts.pop("message")
     return {
         "type": f"urn:strongback:error:{facts['error_code']}",

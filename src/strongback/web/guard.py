@@ -1,10 +1,10 @@
-"""What a route needs of its caller, declared on the view and checked before anything is read.
+"""The permission that a route requires, declared on the view and checked first.
 
     @api.post("", responses={201: ArticleOut})
     @needs(Permission.ARTICLE_WRITE)
     def create_article(body: ArticleIn, principal: Principal) -> ...:
 
-A view that takes a `principal` gets it; on a `@public` route it is None for a stranger.
+A view with the parameter `principal` gets the caller; on a `@public` route it may be None.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from strongback.web.request import Request
 
 ViewT = TypeVar("ViewT", bound=Callable[..., object])
 Authenticate = Callable[[str], Principal]
-"""Reads an Authorization header; raises Unauthorized if it proves nothing."""
+"""Returns the principal of an Authorization header, or raises Unauthorized."""
 
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """What a route needs: nothing, a permission."""
+    """The permission that a route requires, or none."""
 
     permission: Permission | None
 
     @property
     def is_public(self) -> bool:
-        """Whether strangers are served."""
+        """Whether anybody may call the route."""
         return self.permission is None
 
 
@@ -45,7 +45,7 @@ def public(view: ViewT) -> ViewT:
 
 
 def needs(permission: Permission) -> Callable[[ViewT], ViewT]:
-    """Declare the permission that callers of this route need."""
+    """Declare the permission that this route requires."""
 
     def declare(view: ViewT) -> ViewT:
         view.__requirement__ = Requirement(permission)  # type: ignore[attr-defined]  # read by requirement_of
@@ -55,10 +55,10 @@ def needs(permission: Permission) -> Callable[[ViewT], ViewT]:
 
 
 def requirement_of(view: Callable[..., object]) -> Requirement:
-    """What a view declares.
+    """The requirement that a view declares.
 
     Raises:
-        TypeError: It declares nothing; silence must not mean public.
+        TypeError: It declares none; that must not mean public.
     """
     requirement = getattr(view, "__requirement__", None)
     if requirement is None:
@@ -70,11 +70,11 @@ def requirement_of(view: Callable[..., object]) -> Requirement:
 def authorize(
     request: Request, requirement: Requirement, authenticate: Authenticate
 ) -> Principal | None:
-    """Find out who asks, and refuse those who may not (RFC 6750, section 3).
+    """Authenticate the caller and check the requirement (RFC 6750, section 3).
 
     Raises:
-        Unauthorized: The route is not public and no token came, or the token is not good.
-        Forbidden: The account or the token's scope does not allow it.
+        Unauthorized: The token is invalid, or missing on a route that is not public.
+        Forbidden: The account or the scope of the token lacks the permission.
     """
     header = request.environ.get("HTTP_AUTHORIZATION")
     if header is None:

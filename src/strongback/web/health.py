@@ -1,4 +1,4 @@
-"""Probes: is the process alive, and can it do its work?"""
+"""Health checks: liveness and readiness."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from strongback.web.guard import public
 log = get_logger(__name__)
 
 Check = Callable[[], object]
-"""Raises if the service cannot be used; must give up by itself within a few seconds.
+"""Raises if the service is unavailable; must time out within a few seconds.
 
-What it returns is reported if it is a `dict` of figures."""
+A returned `dict` of figures is part of the report."""
 
 
 class Liveness(Schema):
@@ -56,10 +56,10 @@ def init_health(
     """Serve `/livez` and `/readyz`.
 
     Args:
-        app: Where.
-        checks: What readiness depends on, by name.
-        optional: What is reported too, but can be done without: if it counted, every process would
-            be taken out of service at once for the loss of something that each survives.
+        app: The application.
+        checks: Checks of required services, by name.
+        optional: Checks that are reported and do not count: otherwise the loss of a service that
+            every process survives would take all of them out of rotation.
     """
     api = APIBlueprint("sb_operations", __name__, url_prefix="", tag="operations")
 
@@ -73,7 +73,7 @@ def init_health(
     @public
     def check_readiness() -> tuple[Readiness, int, dict[str, str]]:
         """Check whether the process can serve requests; asks each backing service."""
-        reported = checks | (optional or {})  # parts add theirs until the application is whole
+        reported = checks | (optional or {})  # parts add theirs later
         services = {name: _ask(name, check) for name, check in reported.items()}
         ready = all(services[name].status == "ok" for name in checks)
         report = Readiness(status="ok" if ready else "unavailable", services=services)
@@ -89,8 +89,8 @@ def _ask(name: str, check: Check) -> ServiceState:
     figures: object = None
     try:
         figures = check()
-    except Exception as error:  # noqa: BLE001  whatever a driver raises means: not usable
-        # What we raise ourselves tells the remedy; what a driver says may have a password in it.
+    except Exception as error:  # noqa: BLE001  whatever a driver raises
+        # Our own errors tell the remedy; the message of a driver may contain a password.
         reason = {"reason": str(error)} if isinstance(error, StrongbackError) else {}
         log.warning("service_unavailable", service=name, error=type(error).__name__, **reason)
         status = "unavailable"

@@ -1,12 +1,12 @@
-"""`Idempotency-Key`: a client that has heard nothing may send its POST again without fear.
+"""`Idempotency-Key`: a client that got no response can safely send its POST again.
 
     @api.post("", responses={201: ArticleOut})
     @needs(Permission.ARTICLE_WRITE)
     @idempotent
     def create_article(body: ArticleIn, principal: Principal) -> ...:
 
-The same key with the same request gets the first answer again, with `Idempotency-Replayed: true`.
-What was refused is not remembered: after the cause is gone, the same key may try again.
+The same request with the same key gets the first response again, with `Idempotency-Replayed: true`.
+Errors are not recorded: once their cause is gone, the same key may try again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from flask import current_app
 from flask_openapi.models.parameter import Parameter
 
 from strongback.exceptions import BadRequest
-from strongback.idempotency import KEY_LENGTH, Answer, Claim, Idempotency
+from strongback.idempotency import KEY_LENGTH, Claim, Idempotency, RecordedResponse
 from strongback.web.injection import inject
 from strongback.web.request import Request, Response
 from strongback.web.validation import FORM_TYPES
@@ -48,7 +48,7 @@ keys = inject(Idempotency)
 
 
 class _Refused(Exception):
-    """An answer that is an error: it is sent, and neither its effect nor its key is kept."""
+    """An error response: it is sent, and neither its effect nor its key is kept."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(response.status)
@@ -56,18 +56,18 @@ class _Refused(Exception):
 
 
 def idempotent(view: ViewT) -> ViewT:
-    """Declare that a route takes an `Idempotency-Key`."""
+    """Declare that a route accepts an `Idempotency-Key`."""
     view.__idempotent__ = True  # type: ignore[attr-defined]  # read by is_idempotent
     return view
 
 
 def is_idempotent(view: Callable[..., object]) -> bool:
-    """Whether a view declares it."""
+    """Whether a view accepts an `Idempotency-Key`."""
     return getattr(view, "__idempotent__", False)
 
 
 def claim_of(request: Request) -> Claim | None:
-    """What the request claims; None if it has no key. To be called before its body is read.
+    """The claim of a request, or None without a key; to be called before its body is read.
 
     Raises:
         BadRequest: The key is empty, too long, or has other characters than visible ASCII.
@@ -83,31 +83,33 @@ def claim_of(request: Request) -> Claim | None:
     return Claim(_caller(request), key, operation, _fingerprints(request))
 
 
-def answer_once(claim: Claim, act: Callable[[], Any]) -> Response:
-    """Call the view and record its answer in its transaction, or repeat a recorded one.
+def respond_once(claim: Claim, act: Callable[[], Any]) -> Response:
+    """Call the view and record its response in its transaction, or repeat a recorded one.
 
     Args:
-        claim: What the request claims.
+        claim: The key and its request.
         act: Calls the view; returns anything that a view may return.
     """
     try:
-        answer = keys.run(claim, lambda: _record(act))
+        recorded = keys.run(claim, lambda: _record(act))
     except _Refused as refused:
         return refused.response
-    headers = [(name, value) for name, value in answer.headers]
-    if answer.is_replayed:
+    headers = [(name, value) for name, value in recorded.headers]
+    if recorded.is_replayed:
         headers.append((REPLAYED, "true"))
-    return Response(answer.body, answer.status, headers)
+    return Response(recorded.body, recorded.status, headers)
 
 
-def _record(act: Callable[[], Any]) -> Answer:
+def _record(act: Callable[[], Any]) -> RecordedResponse:
     result = act()
     if isinstance(result, Exception):
         raise result  # returning an error and raising it are the same to a client
     response: Any = current_app.make_response(result)
     if response.status_code >= _BAD_REQUEST:
         raise _Refused(response)
-    return Answer(response.status_code, [[*item] for item in response.headers], response.get_data())
+    return RecordedResponse(
+        response.status_code, [[*item] for item in response.headers], response.get_data()
+    )
 
 
 def _caller(request: Request) -> str:
@@ -117,10 +119,10 @@ def _caller(request: Request) -> str:
 
 
 def _fingerprints(request: Request) -> tuple[str, ...]:
-    """Hashes of method, address and body: by the present secret, then by earlier ones.
+    """Hashes of method, address and body, keyed by the current secret and by earlier ones.
 
-    They are keyed, because a body may hold what must not be guessed from a stored hash: a
-    password. The earlier secrets let a retry pass that comes after a change of secrets.
+    Keyed, because a body may hold a password, which must not be guessed from a stored hash. By
+    earlier secrets, so that a retry after a change of secrets is recognised.
     """
     parts = (request.method.encode(), request.full_path.encode(), *_body_parts(request))
     config = current_app.config
@@ -130,7 +132,7 @@ def _fingerprints(request: Request) -> tuple[str, ...]:
 def _digest(secret: str, parts: Iterable[bytes]) -> str:
     key = blake2b(secret.encode(), person=b"idempotency").digest()
     digest = blake2b(key=key, digest_size=32)
-    for part in parts:  # each with its length, so that it begins where it began
+    for part in parts:  # each with its length, so that the boundaries count
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
     return digest.hexdigest()
@@ -140,7 +142,7 @@ def _body_parts(request: Request) -> Iterator[bytes]:
     if request.mimetype not in FORM_TYPES:
         yield request.get_data()
         return
-    # Not the bytes: a client that sends a form again separates its parts by another boundary.
+    # Not the raw bytes: a client that repeats a form chooses another multipart boundary.
     for name, value in request.form.items(multi=True):
         yield name.encode("utf-8", "surrogatepass")
         yield value.encode("utf-8", "surrogatepass")
@@ -150,12 +152,9 @@ def _body_parts(request: Request) -> Iterator[bytes]:
 
 
 def _digest_of(file: IO[bytes]) -> bytes:
-    """The hash of a file, which may be too large to be read at once."""
+    """The hash of a file, read in pieces."""
     digest = blake2b()
     while data := file.read(_PIECE):
         digest.update(data)
     file.seek(0)
     return digest.digest()
-
-
-# Cleaning up

@@ -1,4 +1,4 @@
-"""How views, commands and tasks get at services."""
+"""Injection of services into views, commands and tasks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ServiceT = TypeVar("ServiceT")
 
 
 class Injected(LocalProxy[Any]):
-    """A proxy for a service of the application in use."""
+    """A proxy for a service of the current application."""
 
     __slots__ = ("_kind",)
 
@@ -23,19 +23,19 @@ class Injected(LocalProxy[Any]):
 
 
 def inject(kind: type[ServiceT]) -> ServiceT:
-    """Return a proxy for the application's one instance of a class, looked up at each use.
+    """Return a proxy for the current application's service of a class, looked up at each use.
 
-    A view module names the service that it needs once, at its top:
+    A module declares the services that it needs at its top:
 
         articles = inject(ArticleService)
 
-    `Strongback.checked` refuses an application that does not provide it.
+    `Strongback.checked` refuses an application that lacks the service.
     """
     return cast("ServiceT", Injected(kind))
 
 
 def injected(module: str) -> Iterator[type]:
-    """The classes whose instances a module asks for."""
+    """The classes of the services that a module injects."""
     for value in vars(sys.modules[module]).values():
         if type(value) is Injected:  # not isinstance: that would ask the service
             yield object.__getattribute__(value, "_kind")

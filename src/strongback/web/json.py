@@ -1,4 +1,4 @@
-"""JSON by orjson, for every type that a view may return."""
+"""JSON by orjson, for all types that a view may return."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from strongback.schema import utc
 
-# Instants are handed to `encode`, because orjson would keep an offset that is not UTC.
+# Datetimes are passed to `encode`: orjson would keep offsets other than UTC.
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
@@ -38,10 +38,10 @@ _ENCODERS: tuple[tuple[tuple[type, ...], Callable[[Any], Any]], ...] = (
 
 
 def encode(value: object) -> Any:  # noqa: ANN401  whatever JSON type fits the value
-    """Turn a value that JSON does not know into one that it does.
+    """Convert a value to a type of JSON.
 
     Raises:
-        TypeError: Nothing fits.
+        TypeError: The type is not supported.
     """
     for kinds, encoder in _ENCODERS:
         if isinstance(value, kinds):
@@ -60,13 +60,13 @@ def dump(value: object) -> bytes:
     try:
         return orjson.dumps(value, encode, _OPTIONS)
     except TypeError:
-        # orjson stops at 64-bit integers and at strings with lone surrogates; the standard
-        # library writes both, at a tenth of the speed.
+        # orjson supports neither integers above 64 bits nor lone surrogates; the standard library
+        # does, at a tenth of the speed.
         return json.dumps(_plain(value), separators=(",", ":"), allow_nan=False).encode()
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  any value, and whatever JSON type fits it
-    """Do for the standard library what orjson does by itself: keys, and numbers that are none."""
+    """Convert keys and non-finite numbers for the standard library, as orjson does by itself."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, str | int):

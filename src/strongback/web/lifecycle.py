@@ -1,4 +1,4 @@
-"""What happens around every request: its id, its headers, its metrics and its one log entry."""
+"""Begin and end of every request: its id, headers, metrics and log entry."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from strongback.web.request import Request, Response, current_request
 
 log = get_logger(__name__)
 
-# The OWASP REST Security Cheat Sheet's list. Nothing here is a page, so nothing may be loaded by
-# it or framed around it; the documentation page replaces the policy by its own.
+# The list of OWASP's REST Security Cheat Sheet. Responses are no pages, so nothing may be loaded
+# or framed; the documentation page has a policy of its own.
 SECURITY_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
     ("X-Frame-Options", "DENY"),
@@ -30,7 +30,7 @@ SECURITY_HEADERS = (
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
 )
 STRICT_TRANSPORT_SECURITY = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
-# A probe every few seconds would bury what people did; the metrics still count it.
+# Probes every few seconds would bury everything else; the metrics still count them.
 UNLOGGED_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 
 
@@ -39,7 +39,7 @@ class RequestLifecycle:
 
     Args:
         app: The application.
-        settings: Whether this is production, where browsers are told to stay with https.
+        settings: In production, browsers are told to use https only.
     """
 
     def __init__(self, app: Flask, settings: Settings) -> None:
@@ -51,14 +51,14 @@ class RequestLifecycle:
         app.after_request(self.finish)
 
     def observe(self, observer: Callable[[], object]) -> None:
-        """Call this after each answer; what it raises is logged and breaks no answer."""
+        """Call this after each response; an exception is logged and has no other effect."""
         self._observers.append(observer)
 
     def begin(self) -> None:
-        """Make the request's id part of every log entry until this thread's next request.
+        """Bind the request's id to all log entries until this thread's next request.
 
         Raises:
-            BadRequest: The request is none that could be answered.
+            BadRequest: The Host header or the framing of the body is invalid.
         """
         request = current_request()
         clear_contextvars()
@@ -74,12 +74,12 @@ class RequestLifecycle:
         if response.is_sequence:
             self._account_safely(request, response)
         else:
-            # A streamed answer is over when its last byte is, not when its first is ready.
+            # A streamed response ends with its last byte.
             response.call_on_close(partial(self._account_safely, request, response))
         return response
 
     def _account_safely(self, request: Request, response: Response) -> None:
-        # The answer is made: whatever fails from here on is not its fault.
+        # The response is complete: a failure from here on must not affect it.
         try:
             _account(request, response)
             for observer in self._observers:

@@ -1,4 +1,4 @@
-"""The Link header of a list (RFC 8288): where its neighbours are."""
+"""The Link header of a list (RFC 8288)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from strongback.web.request import current_request
 
 
 def link_header(window: Window[Any]) -> str:
-    """Links to the first, previous, next and last part, as far as they exist."""
+    """Links to the first, previous, next and last part, if they exist."""
     request = current_request()
     kept = [
         (name, value)

@@ -23,12 +23,12 @@ from prometheus_client.registry import Collector
 from strongback.web.request import Response
 from strongback.web.shared_metrics import SharedMetrics
 
-# A client may invent methods; each would be a time series of its own.
+# A client may send any method; each would be a time series of its own.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 REQUESTS = Histogram(
     "http_request_duration_seconds",
-    "Time to answer a request; its count is the number of requests.",
+    "Duration of a request in seconds.",
     ("method", "route", "status"),
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
@@ -36,13 +36,13 @@ REQUESTS = Histogram(
 
 LIMITS_WITHOUT_REDIS = Counter(
     "rate_limit_without_redis_total",
-    "Rate limits checked while Redis was gone: refused (closed) or counted by process (process).",
+    "Rate limits checked without Redis: refused (closed) or counted by process (process).",
     ("policy",),
 )
 
 
 CHANGED = threading.Event()
-"""That a request was counted since the others were last told."""
+"""Set when a request was counted since the figures were last written."""
 
 
 @cache
@@ -52,37 +52,37 @@ def _series(method: str, route: str, status: int) -> Histogram:
 
 
 def observe_request(method: str, route: str, status: int, seconds: float) -> None:
-    """Count one answered request."""
+    """Count one request."""
     _series(method if method in _METHODS else "other", route, status).observe(seconds)
     if not CHANGED.is_set():
         CHANGED.set()
 
 
 def count_limit_without_redis(policy: str) -> None:
-    """Count one rate limit that Redis could not be asked about."""
+    """Count one rate limit that was checked without Redis."""
     LIMITS_WITHOUT_REDIS.labels(policy).inc()
 
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """A figure that is the same for all processes, and is looked up when it is asked for."""
+    """A figure of the whole application, looked up at each scrape."""
 
     name: str
-    """With its unit, as Prometheus names things: `outbox_lag_seconds`."""
+    """Name with the unit, as in Prometheus: `outbox_lag_seconds`."""
     help: str
-    """What it says."""
+    """Description."""
     value: float | dict[str, float]
-    """The figure, or one for each state."""
+    """The value, or one for each state."""
 
 
 class _Gauges(Collector):
-    """Looks the figures up at each scrape."""
+    """Looks up the gauges at each scrape."""
 
     def __init__(self, look_up: Callable[[], Iterable[Gauge]]) -> None:
         self._look_up = look_up
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """The figures, as Prometheus wants them."""
+        """The gauges as Prometheus metrics."""
         for gauge in self._look_up():
             if isinstance(gauge.value, dict):
                 family = GaugeMetricFamily(gauge.name, gauge.help, labels=("state",))
@@ -101,13 +101,14 @@ def init_metrics(
 ) -> SharedMetrics | None:
     """Serve `/metrics`.
 
-    Returns what shares this worker's figures with the others, to be started with the process.
-
     Args:
-        app: Where.
-        folder: Where the workers keep their figures; None for this process's alone.
-        gauges: Looks up figures that no process counts by itself; none while it cannot.
-        publish: Hands on what this process has counted by other means.
+        app: The application.
+        folder: Folder that the workers share; None to serve the metrics of this process alone.
+        gauges: Looks up the gauges; none if that is not possible at the moment.
+        publish: Called before each scrape to update counters that are kept elsewhere.
+
+    Returns:
+        The background part that shares this worker's metrics, to be started with the process.
     """
     looked_up = CollectorRegistry()
     looked_up.register(_Gauges(gauges))

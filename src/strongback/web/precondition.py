@@ -2,7 +2,7 @@
 
 @api.patch("/<slug>", responses={200: ArticleOut})
 @needs(Permission.ARTICLE_WRITE)
-def change_article(path: ArticlePath, header: IfMatch, ...) -> Answer:
+def change_article(path: ArticlePath, header: IfMatch, ...) -> ...:
     article = articles.change(path.slug, ..., header.expected)
     return article, tag_headers(article)
 """
@@ -20,7 +20,7 @@ from strongback.web.conditional import Resource, tags_of
 
 
 class IfMatch(BaseModel):
-    """Declared by a view whose resource is versioned: a write must name what it has read."""
+    """Header of a write to a versioned resource: it must name the state that was read."""
 
     model_config = ConfigDict(use_attribute_docstrings=True, validate_by_name=True)
 
@@ -36,12 +36,12 @@ class IfMatch(BaseModel):
 
     @property
     def expected(self) -> Expected:
-        """The states that the write is meant for."""
+        """The states that the write applies to."""
         return _expected(self.if_match)
 
 
 class OptionalIfMatch(BaseModel):
-    """Declared by a view whose resource has one writer: a named state counts, none is needed."""
+    """Header of a write to a resource with one writer: the state may be named."""
 
     model_config = ConfigDict(use_attribute_docstrings=True, validate_by_name=True)
 
@@ -50,7 +50,7 @@ class OptionalIfMatch(BaseModel):
 
     @property
     def expected(self) -> Expected:
-        """The states that the write is meant for."""
+        """The states that the write applies to."""
         return ANY if self.if_match is None else _expected(self.if_match)
 
 
@@ -59,6 +59,6 @@ def _expected(header: str) -> Expected:
 
 
 def tag_headers(resource: Resource) -> dict[str, str]:
-    """The headers of an answer to a write that shows the resource as it is now."""
+    """The headers of a response to a write that shows the new state of the resource."""
     known = resource.validators
     return {"ETag": f'"{known.etag}"', "Last-Modified": http_date(known.modified)}

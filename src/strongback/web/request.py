@@ -1,4 +1,4 @@
-"""The request and the response, with what every one of them carries."""
+"""The request and response classes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
 class Request(FlaskRequest):
-    """A request that knows its id, its start and its caller's language."""
+    """A request with its id, start time, caller and language."""
 
     def __init__(
         self, environ: dict[str, Any], *args: Any, **kwargs: Any  # noqa: ANN401  Werkzeug's own
@@ -36,45 +36,45 @@ class Request(FlaskRequest):
         self.validators: Validators | None = None
         self.principal: Principal | None = None
         given = environ.get("HTTP_X_REQUEST_ID")
-        # An id from outside reaches logs and headers, so only harmless characters are taken over.
+        # It is written to logs and headers, so only harmless characters are accepted.
         self.id = given if given and _SAFE_ID.fullmatch(given) else secrets.token_hex(16)
 
     @cached_property
     def locale(self) -> str:
-        """The language of this request's messages: `en` or `zh`."""
+        """Language of messages: `en` or `zh`."""
         return choose_locale(self.accept_languages)
 
     @property
     def route(self) -> str:
-        """The matched route's pattern, or `unmatched`: few values, unlike the path."""
+        """Pattern of the matched route, or `unmatched`."""
         if self.url_rule is not None:
             return self.url_rule.rule
         error, adapter = self.routing_exception, current_app.create_url_adapter(self)
         if adapter and isinstance(error, MethodNotAllowed) and error.valid_methods:
-            # The path is known, so it counts for its route and not as a stranger's.
+            # The path is that of a route, though not with this method.
             rule, _ = adapter.match(method=next(iter(error.valid_methods)), return_rule=True)
             return rule.rule
         return "unmatched"
 
 
 class Response(FlaskResponse):
-    """A response that is JSON unless something else is said.
+    """A response, JSON by default.
 
-    Werkzeug copies and searches a response's headers several times on their way out. An answer
-    that is nothing but data (`of_data`) is sent without that, which halves its cost.
+    Werkzeug copies and searches the headers of a response several times. A response of plain data
+    (`of_data`) skips that, which halves its cost.
     """
 
     default_mimetype = "application/json"
     common: Sequence[tuple[str, str]] = ()
-    """Headers that every answer gets, unless it has its own of that name; added on the way out."""
+    """Headers added at the end, unless the response has its own of the same name."""
     is_data = False
-    """Whether it is a body of bytes, and has no headers but type and length."""
+    """Whether the body is bytes, and type and length are the only headers."""
     is_taggable = False
-    """Whether it may get an entity tag: data whose caching nobody has decided otherwise."""
+    """Whether the response may get an entity tag."""
 
     @classmethod
     def of_data(cls, body: bytes) -> Self:
-        """A 200 of ready JSON."""
+        """A 200 with a body of JSON."""
         response = cls(body, 200, content_type=cls.default_mimetype)
         response.is_data = response.is_taggable = True
         return response
@@ -82,7 +82,7 @@ class Response(FlaskResponse):
     def get_wsgi_response(
         self, environ: WSGIEnvironment
     ) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
-        """What the server is handed: body, status line and headers."""
+        """Body, status line and headers for the WSGI server."""
         if self.is_data:
             body = () if environ["REQUEST_METHOD"] == "HEAD" else self.response
             return body, self.status, [*self.headers.to_wsgi_list(), *self.common]  # type: ignore[return-value]  # bytes, as of_data was given
@@ -93,9 +93,9 @@ class Response(FlaskResponse):
 
 
 def current_request() -> Request:
-    """The request being answered.
+    """The current request.
 
     Raises:
-        RuntimeError: No request is being answered.
+        RuntimeError: There is no current request.
     """
     return flask_request._get_current_object()  # type: ignore[attr-defined,no-any-return]  # flask declares the request itself

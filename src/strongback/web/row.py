@@ -1,9 +1,8 @@
-"""Writes rows as their response type says.
+"""Writes rows as JSON, in the shape of their response model.
 
-A row's values were checked when they were written, and its columns have types, so they are not
-validated once more on their way out: for a list of 50 that is half of the whole request. Only
-plain fields allow it, so a type with validators, serialisers, aliases or nested models is given
-to pydantic as before.
+The values of a row were validated when they were written, and its columns have types. Validating
+them again costs half of the time of a list of 50. This works for plain fields only: models with
+validators, serializers, aliases or nested models are left to pydantic.
 """
 
 from __future__ import annotations
@@ -31,15 +30,15 @@ _PLAIN = (str, int, float, bool, NoneType, datetime, Enum)
 
 @dataclass(frozen=True, slots=True)
 class RowWriter:
-    """Writes rows of one response type."""
+    """Writes rows in the shape of one response model."""
 
     names: tuple[str, ...]
     values: Callable[[Any], tuple[Any, ...]]
     instants: tuple[int, ...]
-    """Positions of the instants: orjson writes `Z` for UTC alone."""
+    """Positions of datetimes: orjson writes `Z` for UTC only."""
 
     def one(self, row: object) -> bytes | None:
-        """Write a row, or nothing where it is not one, or an instant in it is not UTC."""
+        """Write a row; None if it is no row, or has a datetime that is not UTC."""
         kind: Any = type(row)
         if not is_row_type(kind):
             return None
@@ -47,7 +46,7 @@ class RowWriter:
         return _dump(self._named(values)) if self._is_utc([values]) else None
 
     def window(self, window: Window[Any]) -> bytes | None:
-        """Write a part of a list as `Page` does, or nothing where that is not possible."""
+        """Write a part of a list in the shape of `Page`; None if that is not possible."""
         if not all(map(is_row_type, set(map(type, window.items)))):
             return None
         rows = list(map(self.values, window.items))
@@ -67,7 +66,7 @@ class RowWriter:
         return dict(zip(self.names, values))  # noqa: B905  as many, by construction
 
     def _is_utc(self, rows: Sequence[tuple[Any, ...]]) -> bool:
-        # Plain loops: a generator expression would cost as much as all else in here.
+        # Plain loops: a generator expression would cost as much as everything else here.
         for position in self.instants:
             for values in rows:
                 instant = values[position]
@@ -77,7 +76,7 @@ class RowWriter:
 
 
 def writer_of(model: type[BaseModel]) -> RowWriter | None:
-    """The writer for a response type, or for a page of one; None if a field is not plain."""
+    """The writer for a response model or a page of it; None if a field is not plain."""
     if issubclass(model, Page):
         (model,) = get_args(model.model_fields["items"].annotation)
     fields = model.model_fields
@@ -93,7 +92,7 @@ def writer_of(model: type[BaseModel]) -> RowWriter | None:
 
 @cache
 def is_row_type(kind: type[object]) -> bool:
-    """Whether these are rows of the database, or dataclasses, which stand for them."""
+    """Whether a type is a model of the database or a dataclass."""
     return issubclass(kind, DeclarativeBase) or is_dataclass(kind)
 
 
@@ -117,7 +116,7 @@ def _is_plain_type(annotation: Any) -> bool:  # noqa: ANN401  any annotation
 
 
 def _is_constraint(metadata: object) -> bool:
-    # A constraint was kept when the value was stored; anything else would change the value.
+    # A constraint was checked when the value was stored; anything else may change the value.
     kinds = (annotated_types.BaseMetadata, FieldInfo, str)
     return metadata is TO_UTC or isinstance(metadata, kinds)
 

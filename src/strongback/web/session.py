@@ -1,4 +1,4 @@
-"""No cookies: callers are known by their token, so opening a session would be wasted work."""
+"""No cookie sessions: callers are identified by their token."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from flask.sessions import NullSession, SessionInterface, SessionMixin
 
 
 class NoSession(SessionInterface):
-    """Gives every request the same session, which refuses to be written."""
+    """Gives every request the same read-only session."""
 
     _null = NullSession()
 
     def open_session(
         self, app: Flask, request: FlaskRequest  # noqa: ARG002  Flask's own
     ) -> SessionMixin:
-        """The session that cannot be written; using it says so."""
+        """The read-only session."""
         return self._null
 
     def save_session(self, app: Flask, session: SessionMixin, response: FlaskResponse) -> None:
-        """Nothing was written, so nothing is kept."""
+        """Do nothing."""

@@ -1,4 +1,4 @@
-"""Messages in the caller's language: English as written, Chinese from a gettext catalogue."""
+"""Messages in the caller's language: English in the code, Chinese in a gettext catalogue."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ LOCALES = (DEFAULT_LOCALE, "zh")
 def choose_locale(accepted: LanguageAccept) -> str:
     """The best locale for an `Accept-Language` header.
 
-    A regional tag stands for its language, as in RFC 4647's lookup: `zh-CN` is served by `zh`.
+    A regional tag falls back to its language, as in RFC 4647's lookup: `zh-CN` gets `zh`.
     """
-    for tag, quality in accepted:  # the most wanted first
+    for tag, quality in accepted:  # by descending quality
         language = tag.split("-")[0].lower()
         if quality > 0 and language in LOCALES:
             return language
@@ -31,5 +31,5 @@ def _catalogue(locale: str) -> gettext.NullTranslations:
 
 
 def translate(message: str, locale: str) -> str:
-    """The message in the locale, or as it stands where nobody has translated it."""
+    """The message in the locale, or in English if there is no translation."""
     return _catalogue(locale).gettext(message) if message else message

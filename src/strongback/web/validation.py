@@ -1,7 +1,7 @@
-"""Reads a view's declared parameters from the request, and refuses what does not fit.
+"""Reads the declared parameters of a view from the request, and validates them.
 
 A parameter named `path`, `query`, `header`, `form` or `body` and annotated with a pydantic model
-is filled from that part of the request. Wrong fields are reported with their locations.
+is filled from that part of the request. Invalid fields are reported with their locations.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from strongback.web.translation import translate
 Model = type[BaseModel]
 Reader = Callable[[Request], BaseModel]
 MAX_ERRORS = 20
-"""Wrong fields that an answer lists; it counts all of them."""
+"""Invalid fields listed in a response; all of them are counted."""
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
@@ -30,20 +30,20 @@ class UploadedFile(OpenAPIFile):
 
     @classmethod
     def validate(cls, value: object, *_args: object, **_options: object) -> FileStorage:
-        """Refuse what came several times, of which a view would not know which is meant."""
+        """Refuse a field that was sent several times."""
         if not isinstance(value, FileStorage):
             raise ValueError("Send exactly one file.")  # noqa: TRY004  pydantic takes this one
         return value
 
 
 def reader_of(location: str, model: Model) -> Reader:
-    """The function that fills the model from one part of a request.
+    """Return the function that fills a model from one part of a request.
 
-    Everything that can be known from the model is worked out here, once, at registration.
+    Called once for each route, at registration.
 
     Args:
         location: `path`, `query`, `header`, `form` or `body`.
-        model: What the view declares.
+        model: The declared model.
     """
     make = {
         "path": _path_reader,
@@ -56,13 +56,12 @@ def reader_of(location: str, model: Model) -> Reader:
 
 
 def read(request: Request, readers: Iterable[tuple[str, Reader]]) -> dict[str, BaseModel]:
-    """Fill every declared parameter.
+    """Fill all declared parameters.
 
     Raises:
-        ValidationFailed: Fields are wrong; the first are listed, whatever their location, and all
-            are counted.
+        ValidationFailed: Fields are invalid; the first ones are listed, all are counted.
         BadRequest: The body is not JSON.
-        UnsupportedMediaType: The body's type is not one that the view reads.
+        UnsupportedMediaType: The view does not accept the content type of the body.
     """
     values: dict[str, BaseModel] = {}
     errors: list[FieldError] = []
@@ -122,12 +121,12 @@ def _header_reader(model: Model) -> Reader:
 def _form_reader(model: Model) -> Reader:
     validate, many = model.__pydantic_validator__.validate_python, _list_fields(model)
     files = file_fields(model)
-    # What is not multipart holds no files.
+    # Only multipart can hold files.
     accepted = FORM_TYPES[1:] if files else FORM_TYPES
 
     def reader(request: Request) -> BaseModel:
         _require_type(request, accepted)
-        # What should be a file and came as text counts as missing.
+        # Text in place of a file counts as missing.
         texts = {
             name: text for name, text in _flatten(request.form, many).items() if name not in files
         }
@@ -148,7 +147,7 @@ def _body_reader(model: Model) -> Reader:
         try:
             return validate(raw)  # type: ignore[no-any-return]  # the same
         except ValidationError as error:
-            if error.error_count() == 1:  # the list of all may be long
+            if error.error_count() == 1:  # the list of errors may be long
                 first = error.errors(include_url=False, include_input=False)[0]
                 if first["type"] == "json_invalid":
                     raise _not_json(first.get("ctx", {})["error"]) from None
@@ -160,7 +159,7 @@ def _body_reader(model: Model) -> Reader:
 def _require_type(request: Request, accepted: tuple[str, ...]) -> None:
     environ = request.environ
     if environ.get("HTTP_CONTENT_ENCODING", "").strip().lower() not in {"", "identity"}:
-        # RFC 9110, section 15.5.16: an encoding that is not read is 415 with Accept-Encoding.
+        # RFC 9110, section 15.5.16: an unsupported encoding is 415 with Accept-Encoding.
         raise UnsupportedMediaType(headers={"Accept-Encoding": "identity"})
     if environ.get("CONTENT_TYPE") not in accepted and request.mimetype not in accepted:
         message = "The Content-Type must be {accepted}."
@@ -172,7 +171,7 @@ def _require_type(request: Request, accepted: tuple[str, ...]) -> None:
 
 
 def _refuse_non_finite(raw: bytes) -> None:
-    # RFC 8259 knows neither NaN nor Infinity; pydantic's parser takes both, this one does not.
+    # RFC 8259 has neither NaN nor Infinity; pydantic's parser accepts both, orjson refuses them.
     try:
         orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -184,7 +183,7 @@ def _not_json(reason: str) -> BadRequest:
 
 
 def _list_fields(model: Model) -> frozenset[str]:
-    """The names, as sent, of fields that hold several values."""
+    """Names, as sent, of fields with several values."""
     return frozenset(
         field.alias or name
         for name, field in model.model_fields.items()
@@ -193,7 +192,7 @@ def _list_fields(model: Model) -> frozenset[str]:
 
 
 def file_fields(model: Model) -> frozenset[str]:
-    """The names, as sent, of fields that hold uploaded files."""
+    """Names, as sent, of fields with uploaded files."""
     return frozenset(
         field.alias or name
         for name, field in model.model_fields.items()
@@ -209,7 +208,7 @@ def _is_list(annotation: object) -> bool:
 
 
 def _flatten(values: MultiDict[str, Any], many: frozenset[str]) -> dict[str, Any]:
-    # A single field that is sent twice stays a list: ambiguous, and refused as a wrong type.
+    # A single field that is sent twice stays a list, which is refused as a wrong type.
     return {
         name: found if name in many or len(found) > 1 else found[0]
         for name, found in values.lists()
@@ -230,15 +229,15 @@ def _field_errors(
 
 
 def _printable(part: int | str) -> str:
-    # The name of an unknown field is the client's own text: a lone surrogate in it cannot be
-    # written as UTF-8, and a long one is not worth echoing.
+    # The client may send any name: a lone surrogate cannot be written as UTF-8, and a long name is
+    # not worth repeating.
     return str(part)[:100].encode("utf-8", "replace").decode()
 
 
 def _message(kind: str, english: str, context: dict[str, Any], locale: str) -> str:
     if kind == "value_error":
         return translate(english.removeprefix("Value error, "), locale)
-    # pydantic writes English itself; the catalogue has other languages' templates by error type.
+    # pydantic's messages are English; the catalogue has templates in other languages by type.
     name = f"pydantic.{kind}"
     template = translate(name, locale)
     return english if template == name else template.format_map(context)

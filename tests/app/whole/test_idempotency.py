@@ -19,10 +19,10 @@ from app.core.config import ROOT
 from strongback.database import utc_now
 from strongback.exceptions import Conflict
 from strongback.idempotency import (
-    Answer,
     Claim,
     Idempotency,
     IdempotencyKey,
+    RecordedResponse,
     RequestInFlight,
 )
 from strongback.migration.runner import upgrade
@@ -249,17 +249,17 @@ class TestLockTimeOut:
         keys, claim = api.app.services[Idempotency], Claim("user:1", "k", "POST /", ("f",))
         holds, go_on = threading.Event(), threading.Event()
 
-        def act() -> Answer:
+        def act() -> RecordedResponse:
             api.database.transact(hold)
-            return Answer(204, [], b"")
+            return RecordedResponse(204, [], b"")
 
         def hold(_: object) -> None:
             holds.set()
             go_on.wait(20)
 
-        def write() -> Answer:
+        def write() -> RecordedResponse:
             api.database.transact(lambda _: pytest.fail("it wrote"))
-            return Answer(204, [], b"")
+            return RecordedResponse(204, [], b"")
 
         def second() -> None:
             holds.wait(10)

@@ -50,7 +50,7 @@ class TestRetry:
             answers = [house.refresh(token).json for _ in range(3)]
         assert len({answer["refresh_token"] for answer in answers}) == 1
         assert [house.status(answer["access_token"]) for answer in answers] == [200] * 3
-        assert [entry["event"] for entry in logs] == ["refresh_token_answered_again"] * 2
+        assert [entry["event"] for entry in logs] == ["refresh_token_repeated"] * 2
         assert house.refresh(answers[0]["refresh_token"]).status_code == 200
 
     @pytest.mark.parametrize("seconds, status", [(9.9, 200), (10, 400), (-9.9, 200), (-3600, 400)])

@@ -189,7 +189,7 @@ class SessionService:
         session, account = found
         if is_first:
             return self._grant(session, account, successor)
-        log.info("refresh_token_answered_again", session=session.id)
+        log.info("refresh_token_repeated", session=session.id)
         return _grant_of(session, account, successor)
 
     def _unused_successor(self, refresh_token: str, now: datetime) -> str | None:
