@@ -28,12 +28,13 @@ from zipfile import ZipFile
 import httpx
 import pytest
 
-from app.article.model import BODY_LENGTH
 from app.core.config import ROOT
 from tests.support.example import Checkout, Command, commands
 from tests.support.load import Ask, Load, under_load
 
 MEGABYTE = 10**6
+BODY_LENGTH = 100_000
+"""Characters that an article may have."""
 ARTICLES = Ask("/api/v1/articles")
 USERS = Ask("/api/v1/users")
 """Not cached: each of these asks the database."""

@@ -19,10 +19,9 @@ import pytest
 
 from strongback.testing.mariadb import OwnMariaDB
 from strongback.testing.redis import RedisServer
-from tests.app.whole.test_front import slow_bodies
 from tests.live import serving
 from tests.strongback.server.test_serve import DEADLINE, Server, running, wait_until
-from tests.support.front import run_front
+from tests.support.front import run_front, slow_bodies
 from tests.support.load import Answer, Ask, Client, Load, under_load
 
 pytestmark = pytest.mark.usefixtures("nginx")

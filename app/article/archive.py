@@ -9,6 +9,7 @@ from app.article.importing import Importer, Outcome, Report
 from app.article.service import ArticleService
 from app.article.source import Encoding
 from app.article.zip_source import documents_in_zip
+from app.core.permission import Permission
 from strongback.auth.principal import Principal
 from strongback.exceptions import Forbidden
 from strongback.task import Jobs, TaskCancelled, TaskRecord
@@ -125,7 +126,7 @@ class ArchiveImports:
         return _result(report)
 
     def _require_right(self, author: str) -> None:
-        if not self._articles.accounts.may_write(author):
+        if not self._articles.accounts.may(author, Permission.ARTICLE_WRITE):
             raise Forbidden("This account may not write articles any longer.")
 
 

@@ -46,8 +46,8 @@ class Accounts(Protocol):
         """Whether an account has this name."""
         ...
 
-    def may_write(self, username: str) -> bool:
-        """Whether the account of this name may write articles now."""
+    def may(self, username: str, permission: Permission) -> bool:
+        """Whether the account of this name is allowed something now."""
         ...
 
     def ensure_system_account(self, username: str) -> None:

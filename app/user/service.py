@@ -55,8 +55,8 @@ class UserService:
         """Whether an account has this name."""
         return self.find(username) is not None
 
-    def may_write(self, username: str) -> bool:
-        """Whether the account of this name may write articles now."""
+    def may(self, username: str, permission: Permission) -> bool:
+        """Whether the account of this name is allowed something now."""
         # An import asks at each file, so that this is no more than the two columns.
         query = select(User.roles, User.disabled)
         row = self.database.session.execute(
@@ -64,7 +64,7 @@ class UserService:
         ).one_or_none()
         if row is None or row.disabled:
             return False
-        return Permission.ARTICLE_WRITE in allowed(row.roles)
+        return permission in allowed(row.roles)
 
     def list(self, wanted: PageQuery) -> Window[User]:
         """A part of all accounts, oldest first."""

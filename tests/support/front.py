@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -99,3 +100,17 @@ def run_front(upstream: Sequence[int], **variables: str) -> Iterator[Front]:
         finally:
             process.terminate()
             process.wait(STOP_TIMEOUT)
+
+
+@contextmanager
+def slow_bodies(front: Front, count: int) -> Iterator[list[socket.socket]]:
+    """Uploads that have begun and do not go on."""
+    head = b"POST /api/v1/users HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
+    clients = [socket.create_connection(("127.0.0.1", front.port), 5) for _ in range(count)]
+    for client in clients:
+        client.sendall(head + b"{")
+    try:
+        yield clients
+    finally:
+        for client in clients:
+            client.close()

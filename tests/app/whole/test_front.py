@@ -25,7 +25,7 @@ import pytest
 
 from app.core.config import ROOT
 from tests.live import LiveServer, serving
-from tests.support.front import Front, run_front
+from tests.support.front import Front, run_front, slow_bodies
 
 pytestmark = pytest.mark.usefixtures("nginx")
 PASSWORD = "correct horse battery staple"
@@ -436,17 +436,3 @@ class TestWebSocket:
     def test_without_such_a_server_is_an_error_of_the_one_shape(self, server):
         with run_front([server.port], NGINX_REALTIME="127.0.0.1:1") as front:
             check_error(httpx.get(f"{front.address}/ws"), 502, 10017)
-
-
-@contextmanager
-def slow_bodies(front: Front, count: int) -> Iterator[list[socket.socket]]:
-    """Uploads that have begun and do not go on."""
-    head = b"POST /api/v1/users HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
-    clients = [socket.create_connection(("127.0.0.1", front.port), 5) for _ in range(count)]
-    for client in clients:
-        client.sendall(head + b"{")
-    try:
-        yield clients
-    finally:
-        for client in clients:
-            client.close()
