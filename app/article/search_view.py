@@ -13,7 +13,7 @@ answers = inject(SearchAnswers)
 
 @api.get("", responses={200: SearchResults})
 @public
-@limited("300/minute", by=caller, fail="process")
+@limited("300/minute", key=caller, on_outage="process")
 def search_articles(query: SearchQuery) -> Response:
     """Search published articles; tolerates typos and segments Chinese."""
     return Response.of_data(answers.find(query))
@@ -21,7 +21,7 @@ def search_articles(query: SearchQuery) -> Response:
 
 @api.get("/suggest", responses={200: Suggestions})
 @public
-@limited("600/minute", by=caller, fail="process")
+@limited("600/minute", key=caller, on_outage="process")
 def suggest_articles(query: SuggestQuery) -> Response:
     """Suggest titles for incomplete input."""
     return Response.of_data(answers.suggest(query))

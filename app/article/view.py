@@ -79,7 +79,7 @@ def list_tags(query: TagQuery) -> TagList:
 
 @api.post("", responses={201: ArticleOut})
 @needs(Permission.ARTICLE_WRITE)
-@limited("60/minute", by=principal_key, fail="process", name="article")
+@limited("60/minute", key=principal_key, on_outage="process", name="article")
 @idempotent
 def create_article(body: ArticleIn, principal: Principal) -> tuple[Article, int, dict[str, str]]:
     """Create an article; a draft unless `published` is true."""
@@ -91,7 +91,7 @@ def create_article(body: ArticleIn, principal: Principal) -> tuple[Article, int,
 
 @api.post("/import", responses={202: JobOut})
 @needs(Permission.ARTICLE_WRITE)
-@limited("20/hour", by=principal_key, fail="process")
+@limited("20/hour", key=principal_key, on_outage="process")
 @idempotent
 def import_articles(form: ArchiveForm, principal: Principal) -> tuple[JobOut, int, dict[str, str]]:
     """Import a zip of Markdown files as your articles; unchanged files are skipped.
@@ -131,7 +131,7 @@ def read_article(path: ArticlePath, principal: Principal | None) -> Article | Re
 
 @api.patch("/<slug>", responses={200: ArticleOut})
 @needs(Permission.ARTICLE_WRITE)
-@limited("60/minute", by=principal_key, fail="process", name="article")
+@limited("60/minute", key=principal_key, on_outage="process", name="article")
 def change_article(
     path: ArticlePath, header: IfMatch, body: ArticleChange, principal: Principal
 ) -> tuple[Article, dict[str, str]]:
@@ -143,7 +143,7 @@ def change_article(
 
 @api.delete("/<slug>", responses={204: None})
 @needs(Permission.ARTICLE_WRITE)
-@limited("60/minute", by=principal_key, fail="process", name="article")
+@limited("60/minute", key=principal_key, on_outage="process", name="article")
 def delete_article(path: ArticlePath, header: IfMatch, principal: Principal) -> None:
     """Delete one of your articles with its comments and likes, in the state named by If-Match."""
     articles.delete(path.slug, header.expected, principal)
@@ -151,7 +151,7 @@ def delete_article(path: ArticlePath, header: IfMatch, principal: Principal) -> 
 
 @api.put("/<slug>/like", responses={204: None})
 @needs(Permission.LIKE_WRITE)
-@limited("120/minute", by=principal_key, fail="process", name="like")
+@limited("120/minute", key=principal_key, on_outage="process", name="like")
 def like_article(path: ArticlePath, principal: Principal) -> None:
     """Like an article; repeating it has no effect."""
     articles.like(path.slug, principal.username)
@@ -159,7 +159,7 @@ def like_article(path: ArticlePath, principal: Principal) -> None:
 
 @api.delete("/<slug>/like", responses={204: None})
 @needs(Permission.LIKE_WRITE)
-@limited("120/minute", by=principal_key, fail="process", name="like")
+@limited("120/minute", key=principal_key, on_outage="process", name="like")
 def unlike_article(path: ArticlePath, principal: Principal) -> None:
     """Remove your like; without one it has no effect."""
     articles.unlike(path.slug, principal.username)

@@ -38,7 +38,7 @@ def list_comments(path: CommentedPath, query: PageQuery) -> Response | Window[Co
 
 @api.post("/articles/<slug>/comments", responses={201: CommentOut})
 @needs(Permission.COMMENT_WRITE)
-@limited("30/minute", by=principal_key, fail="process", name="comment")
+@limited("30/minute", key=principal_key, on_outage="process", name="comment")
 @idempotent
 def create_comment(
     path: CommentedPath, body: NewComment, principal: Principal
@@ -57,7 +57,7 @@ def read_comment(path: CommentPath) -> Comment:
 
 @api.delete("/comments/<id>", responses={204: None})
 @needs(Permission.COMMENT_WRITE)
-@limited("30/minute", by=principal_key, fail="process", name="comment")
+@limited("30/minute", key=principal_key, on_outage="process", name="comment")
 def delete_comment(path: CommentPath, principal: Principal) -> None:
     """Delete one of your comments; administrators may delete any."""
     comments.delete(path.id, principal)

@@ -71,7 +71,7 @@ def list_users(query: PageQuery, principal: Principal | None) -> Window[User] | 
 
 @api.post("", responses={201: ProfileOut})
 @public
-@limited("100/hour", by=client_address, fail="process")
+@limited("100/hour", key=client_address, on_outage="process")
 @idempotent
 def register_user(body: UserIn) -> tuple[User, int, dict[str, str]]:
     """Register an account.
@@ -98,8 +98,8 @@ def read_profile(principal: Principal) -> User | Response:
 
 @api.patch("/me", responses={200: ProfileOut})
 @needs(Permission.PROFILE_WRITE)
-@limited("10/minute", by=principal_key, fail="closed", counts=WrongPassword)
-@guess_limited(by=own_name, counts=WrongPassword)
+@limited("10/minute", key=principal_key, on_outage="closed", counts=WrongPassword)
+@guess_limited(key=own_name, counts=WrongPassword)
 def change_profile(
     header: OptionalIfMatch, body: ProfileIn, principal: Principal
 ) -> tuple[User, dict[str, str]]:
@@ -111,8 +111,8 @@ def change_profile(
 
 @api.put("/me/password", responses={204: None})
 @needs(Permission.PROFILE_WRITE)
-@limited("10/minute", by=principal_key, fail="closed", counts=WrongPassword)
-@guess_limited(by=own_name, counts=WrongPassword)
+@limited("10/minute", key=principal_key, on_outage="closed", counts=WrongPassword)
+@guess_limited(key=own_name, counts=WrongPassword)
 def change_password(body: PasswordIn, principal: Principal) -> None:
     """Change your password, and sign out all other devices."""
     accounts.change_password(principal, body.current_password, body.new_password)
@@ -120,8 +120,8 @@ def change_password(body: PasswordIn, principal: Principal) -> None:
 
 @api.put("/me/phone", responses={200: ProfileOut})
 @needs(Permission.PROFILE_WRITE)
-@limited("10/minute", by=principal_key, fail="closed", counts=(WrongPassword, WrongCode))
-@guess_limited(by=own_name, counts=WrongPassword)
+@limited("10/minute", key=principal_key, on_outage="closed", counts=(WrongPassword, WrongCode))
+@guess_limited(key=own_name, counts=WrongPassword)
 def prove_phone(body: PhoneIn, principal: Principal) -> User:
     """Verify your telephone number by a code; afterwards it can be used to sign in."""
     return accounts.prove_phone(
@@ -185,7 +185,7 @@ def change_account(path: UserPath, body: AccountChange, principal: Principal) ->
 
 @api.put("/<username>/follow", responses={204: None})
 @needs(Permission.FOLLOW_WRITE)
-@limited("60/minute", by=principal_key, fail="process", name="follow")
+@limited("60/minute", key=principal_key, on_outage="process", name="follow")
 def follow_user(path: UserPath, principal: Principal) -> None:
     """Follow an account to be notified of its articles; repeating it has no effect."""
     follows.follow(principal.username, path.username)
@@ -193,7 +193,7 @@ def follow_user(path: UserPath, principal: Principal) -> None:
 
 @api.delete("/<username>/follow", responses={204: None})
 @needs(Permission.FOLLOW_WRITE)
-@limited("60/minute", by=principal_key, fail="process", name="follow")
+@limited("60/minute", key=principal_key, on_outage="process", name="follow")
 def unfollow_user(path: UserPath, principal: Principal) -> None:
     """Stop following an account; without following it, this has no effect."""
     follows.unfollow(principal.username, path.username)

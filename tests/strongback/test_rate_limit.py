@@ -9,8 +9,8 @@ import pytest
 import redis
 
 from app.core.config import ROOT
-from strongback.rate_limit import Backoff, MemoryWindows, Quota, Rate, Windows
-from strongback.rate_limit.shared import RedisWindows
+from strongback.rate_limit import Backoff, MemoryRateLimitStore, Quota, Rate, RateLimitStore
+from strongback.rate_limit.shared import RedisRateLimitStore
 from strongback.redis.client import RedisClient, connect
 from strongback.testing.redis import RedisServer
 from tests.support.thread import run_together
@@ -19,70 +19,70 @@ RATE = Rate(3, 60)
 
 
 @pytest.fixture
-def shared(redis_server: RedisServer) -> Iterator[RedisWindows]:
+def shared(redis_server: RedisServer) -> Iterator[RedisRateLimitStore]:
     client = RedisClient(connect(redis_server.url, connections=20))
-    yield RedisWindows(client)
+    yield RedisRateLimitStore(client)
     client.close()
 
 
 @pytest.fixture(params=["memory", pytest.param("redis_server", id="redis")])
-def windows(request: pytest.FixtureRequest) -> Windows:
+def store(request: pytest.FixtureRequest) -> RateLimitStore:
     if request.param == "memory":
-        return MemoryWindows()
-    windows: Windows = request.getfixturevalue("shared")
-    return windows
+        return MemoryRateLimitStore()
+    store: RateLimitStore = request.getfixturevalue("shared")
+    return store
 
 
-class TestWindows:
+class TestRateLimitStore:
     """What holds for every kind."""
 
-    def test_grants_the_amount_and_no_more(self, windows: Windows) -> None:
-        quotas = [windows.take("key", RATE) for _ in range(5)]
+    def test_grants_the_amount_and_no_more(self, store: RateLimitStore) -> None:
+        quotas = [store.take("key", RATE) for _ in range(5)]
 
         assert [quota.is_granted for quota in quotas] == [True, True, True, False, False]
         assert [quota.remaining for quota in quotas] == [2, 1, 0, 0, 0]
 
-    def test_tells_when_there_will_be_room(self, windows: Windows) -> None:
+    def test_tells_when_there_will_be_room(self, store: RateLimitStore) -> None:
         started = time.time()
-        quota = [windows.take("key", RATE) for _ in range(4)][-1]
+        quota = [store.take("key", RATE) for _ in range(4)][-1]
 
         # The scripts round times to tenths of a millisecond.
         assert 59.999 - (time.time() - started) < quota.reset <= 60
 
-    def test_grants_again_once_the_window_has_moved(self, windows: Windows) -> None:
+    def test_grants_again_once_the_window_has_moved(self, store: RateLimitStore) -> None:
         rate = Rate(2, 3)
-        refused = [windows.take("key", rate) for _ in range(3)][-1]
+        refused = [store.take("key", rate) for _ in range(3)][-1]
 
         wait(refused)
 
-        assert windows.take("key", rate).is_granted
+        assert store.take("key", rate).is_granted
 
-    def test_refused_events_do_not_lengthen_the_wait(self, windows: Windows) -> None:
-        refused = [windows.take("key", RATE) for _ in range(50)][-1]
+    def test_refused_events_do_not_lengthen_the_wait(self, store: RateLimitStore) -> None:
+        refused = [store.take("key", RATE) for _ in range(50)][-1]
 
         assert refused.reset <= 60
 
-    def test_keeps_keys_apart(self, windows: Windows) -> None:
+    def test_keeps_keys_apart(self, store: RateLimitStore) -> None:
         for _ in range(4):
-            windows.take("one", RATE)
+            store.take("one", RATE)
 
-        assert windows.take("other", RATE).is_granted
+        assert store.take("other", RATE).is_granted
 
-    def test_gives_back(self, windows: Windows) -> None:
+    def test_gives_back(self, store: RateLimitStore) -> None:
         for _ in range(3):
-            windows.take("key", RATE)
+            store.take("key", RATE)
 
-        windows.give_back("key")
+        store.give_back("key")
 
-        assert [windows.take("key", RATE).is_granted for _ in range(2)] == [True, False]
+        assert [store.take("key", RATE).is_granted for _ in range(2)] == [True, False]
 
-    def test_giving_back_what_was_never_taken_changes_nothing(self, windows: Windows) -> None:
-        windows.give_back("key")
+    def test_giving_back_what_was_never_taken_changes_nothing(self, store: RateLimitStore) -> None:
+        store.give_back("key")
 
-        assert [windows.take("key", RATE).remaining for _ in range(2)] == [2, 1]
+        assert [store.take("key", RATE).remaining for _ in range(2)] == [2, 1]
 
-    def test_threads_together_get_the_amount(self, windows: Windows) -> None:
-        quotas = run_together(*[lambda: windows.take("key", Rate(7, 60))] * 16)
+    def test_threads_together_get_the_amount(self, store: RateLimitStore) -> None:
+        quotas = run_together(*[lambda: store.take("key", Rate(7, 60))] * 16)
 
         assert sum(quota.is_granted for quota in quotas) == 7
 
@@ -92,28 +92,30 @@ def wait(refused: Quota) -> None:
     time.sleep(refused.reset + 0.01)
 
 
-class TestMemoryWindows:
+class TestMemoryRateLimitStore:
     def test_moves_with_the_clock(self) -> None:
         now = [0.0]
-        windows = MemoryWindows(clock=lambda: now[0])
+        store = MemoryRateLimitStore(clock=lambda: now[0])
 
         for now[0] in (0.0, 10.0, 20.0):
-            windows.take("key", RATE)
+            store.take("key", RATE)
         now[0] = 59.9
-        assert not windows.take("key", RATE).is_granted
+        assert not store.take("key", RATE).is_granted
         now[0] = 60.0
-        assert windows.take("key", RATE) == Quota(is_granted=True, remaining=0, reset=10.0)
+        assert store.take("key", RATE) == Quota(is_granted=True, remaining=0, reset=10.0)
 
     def test_forgets_the_key_unused_for_longest(self) -> None:
-        windows = MemoryWindows(size=2)
+        store = MemoryRateLimitStore(size=2)
         for key in ("old", "busy", "busy", "busy", "new"):
-            windows.take(key, RATE)
+            store.take(key, RATE)
 
-        assert windows.take("old", RATE).remaining == 2
+        assert store.take("old", RATE).remaining == 2
 
 
-class TestRedisWindows:
-    def test_processes_share_a_count(self, shared: RedisWindows, redis_server: RedisServer) -> None:
+class TestRedisRateLimitStore:
+    def test_processes_share_a_count(
+        self, shared: RedisRateLimitStore, redis_server: RedisServer
+    ) -> None:
         taken = [shared.take("key", RATE).is_granted for _ in range(2)]
 
         others = [take_in_a_process(redis_server.url) for _ in range(2)]
@@ -121,7 +123,7 @@ class TestRedisWindows:
         assert (taken, others) == ([True, True], [True, False])
 
     def test_outlives_a_new_server_that_knows_no_script(
-        self, shared: RedisWindows, redis_server: RedisServer
+        self, shared: RedisRateLimitStore, redis_server: RedisServer
     ) -> None:
         shared.take("key", RATE)
 
@@ -130,7 +132,7 @@ class TestRedisWindows:
 
         assert shared.take("key", RATE).remaining == 2
 
-    def test_keys_expire(self, shared: RedisWindows, redis_server: RedisServer) -> None:
+    def test_keys_expire(self, shared: RedisRateLimitStore, redis_server: RedisServer) -> None:
         shared.take("key", RATE)
 
         assert redis_server.lifetimes() == [("limit:key", 60)]
@@ -139,10 +141,10 @@ class TestRedisWindows:
 def take_in_a_process(url: str) -> bool:
     code = (
         "from strongback.rate_limit import Rate\n"
-        "from strongback.rate_limit.shared import RedisWindows\n"
+        "from strongback.rate_limit.shared import RedisRateLimitStore\n"
         "from strongback.redis.client import RedisClient, connect\n"
-        f"windows = RedisWindows(RedisClient(connect({url!r})))\n"
-        "print(windows.take('key', Rate(3, 60)).is_granted)"
+        f"store = RedisRateLimitStore(RedisClient(connect({url!r})))\n"
+        "print(store.take('key', Rate(3, 60)).is_granted)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
@@ -170,52 +172,52 @@ BACKOFF = Backoff(free=3, first=60, longest=200, most=6, memory=1000)
 class TestFailures:
     """What holds for every kind."""
 
-    def test_some_are_free_and_then_one_has_to_wait(self, windows: Windows) -> None:
-        quotas = [windows.attempt("key", BACKOFF) for _ in range(5)]
+    def test_some_are_free_and_then_one_has_to_wait(self, store: RateLimitStore) -> None:
+        quotas = [store.attempt("key", BACKOFF) for _ in range(5)]
 
         assert [quota.is_granted for quota in quotas] == [True, True, True, False, False]
         assert [quota.remaining for quota in quotas] == [2, 1, 0, 0, 0]
         assert 50 < quotas[-1].reset <= 60
 
-    def test_what_is_given_back_does_not_count(self, windows: Windows) -> None:
+    def test_what_is_given_back_does_not_count(self, store: RateLimitStore) -> None:
         for _ in range(10):
-            assert windows.attempt("key", BACKOFF).is_granted
-            windows.give_back("key")
+            assert store.attempt("key", BACKOFF).is_granted
+            store.give_back("key")
 
-    def test_tries_at_once_get_what_is_free(self, windows: Windows) -> None:
-        quotas = run_together(*[lambda: windows.attempt("key", BACKOFF)] * 16)
+    def test_tries_at_once_get_what_is_free(self, store: RateLimitStore) -> None:
+        quotas = run_together(*[lambda: store.attempt("key", BACKOFF)] * 16)
 
         assert sum(quota.is_granted for quota in quotas) == 3
 
     def test_after_the_last_nothing_is_granted_until_it_is_forgotten(
-        self, windows: Windows
+        self, store: RateLimitStore
     ) -> None:
         last = Backoff(free=3, first=60, longest=200, most=3, memory=1000)
-        refused = [windows.attempt("key", last) for _ in range(4)][-1]
+        refused = [store.attempt("key", last) for _ in range(4)][-1]
 
         assert (refused.is_granted, refused.reset) == (False, 200)
-        windows.forget("key")
-        assert windows.attempt("key", last).is_granted
+        store.forget("key")
+        assert store.attempt("key", last).is_granted
 
-    def test_keys_are_remembered_apart(self, windows: Windows) -> None:
-        windows.remember("key", 60)
+    def test_keys_are_remembered_apart(self, store: RateLimitStore) -> None:
+        store.remember("key", 60)
 
-        assert windows.remembers("key")
-        assert not windows.remembers("other")
+        assert store.remembers("key")
+        assert not store.remembers("other")
 
-    def test_what_is_remembered_is_no_failure(self, windows: Windows) -> None:
-        windows.remember("key", 60)
-        windows.forget("key")
+    def test_what_is_remembered_is_no_failure(self, store: RateLimitStore) -> None:
+        store.remember("key", 60)
+        store.forget("key")
 
-        assert windows.attempt("key", BACKOFF).remaining == 2
+        assert store.attempt("key", BACKOFF).remaining == 2
 
 
 class TestBackoff:
     def test_the_wait_doubles_up_to_the_longest(self) -> None:
         now = [0.0]
-        windows, waits = MemoryWindows(clock=lambda: now[0]), []
+        store, waits = MemoryRateLimitStore(clock=lambda: now[0]), []
         for _ in range(5):
-            while not (quota := windows.attempt("key", BACKOFF)).is_granted:
+            while not (quota := store.attempt("key", BACKOFF)).is_granted:
                 waits.append(quota.reset)
                 now[0] += quota.reset
 
@@ -224,13 +226,13 @@ class TestBackoff:
 
     def test_failures_of_long_ago_are_forgotten(self) -> None:
         now = [0.0]
-        windows = MemoryWindows(clock=lambda: now[0])
+        store = MemoryRateLimitStore(clock=lambda: now[0])
         for _ in range(3):
-            windows.attempt("key", BACKOFF)
+            store.attempt("key", BACKOFF)
 
         now[0] += BACKOFF.memory
 
-        assert windows.attempt("key", BACKOFF).remaining == 2
+        assert store.attempt("key", BACKOFF).remaining == 2
 
     def test_its_sum_cannot_overflow(self) -> None:
         assert Backoff(0, 60, 3600, 10**6, 60).wait(10**5) == 3600
@@ -240,7 +242,7 @@ class TestClockSetBack:
     """What was counted in a future that has gone must not keep anybody out."""
 
     def test_a_window_of_the_future_is_void(
-        self, shared: RedisWindows, monkeypatch: pytest.MonkeyPatch
+        self, shared: RedisRateLimitStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         real = time.time
         monkeypatch.setattr(time, "time", lambda: real() + 3600)
@@ -251,7 +253,7 @@ class TestClockSetBack:
         assert shared.take("key", RATE).is_granted
 
     def test_a_step_shorter_than_the_window_makes_nobody_wait_longer(
-        self, shared: RedisWindows, monkeypatch: pytest.MonkeyPatch
+        self, shared: RedisRateLimitStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         real = time.time
         monkeypatch.setattr(time, "time", lambda: real() + 30)
@@ -262,7 +264,7 @@ class TestClockSetBack:
         assert 0 <= shared.take("key", RATE).reset <= 60
 
     def test_a_failure_of_the_future_counts_as_one_of_now(
-        self, shared: RedisWindows, redis_server: RedisServer
+        self, shared: RedisRateLimitStore, redis_server: RedisServer
     ) -> None:
         with redis.Redis.from_url(redis_server.url) as server:
             server.rpush("limit:key", *[f"{time.time() + 3600:.6f}"] * 3)
@@ -272,7 +274,7 @@ class TestClockSetBack:
         assert not refused.is_granted
         assert 50 < refused.reset <= 60
 
-    def test_failures_expire(self, shared: RedisWindows, redis_server: RedisServer) -> None:
+    def test_failures_expire(self, shared: RedisRateLimitStore, redis_server: RedisServer) -> None:
         shared.attempt("key", BACKOFF)
         shared.remember("key", 60)
 

@@ -127,8 +127,8 @@ def guessed_name(request: Request) -> str | None:
 
 @api.post("/token", responses={200: TokenOut})
 @public
-@limited("60/minute", by=client_address, fail="closed", counts=InvalidGrant)
-@guess_limited(by=guessed_name, counts=InvalidGrant)
+@limited("60/minute", key=client_address, on_outage="closed", counts=InvalidGrant)
+@guess_limited(key=guessed_name, counts=InvalidGrant)
 def issue_token(form: TokenForm) -> tuple[dict[str, Any], dict[str, str]]:
     """Sign in, or refresh the tokens."""
     return server.token(_parameters(form), device()), NO_STORE

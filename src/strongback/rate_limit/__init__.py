@@ -1,10 +1,9 @@
-"""How often something may happen: a moving window, in this process or shared through Redis.
+"""Rate limits by a moving window, in this process or shared through Redis.
 
-Any span of the rate's length holds at most the rate's amount of events. The cheaper sliding
-counter keeps two numbers instead of the events' times and guesses that the earlier window's
-events were spread evenly; where a limit stands against guessing passwords, a burst at the wrong
-moment should not pass, and `Retry-After` should be true. The limits here are small (5 to 100), so
-exact costs a few hundred bytes a key and no more time (measured: 49 µs to 45 on Redis).
+Any period of the rate's length has at most the rate's number of events. The cheaper sliding counter
+keeps two numbers instead of times, and assumes that earlier events were spread evenly; against
+guessed passwords a burst must not pass, and `Retry-After` should be exact. The limits are small (5
+to 100), so this costs a few hundred bytes a key and no more time (49 µs to 45 on Redis).
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import limits
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many events in so many seconds."""
+    """A number of events in a number of seconds."""
 
     amount: int
     seconds: int
@@ -31,7 +30,7 @@ class Rate:
         """Read `20/minute`, `5 per 15 minutes`, `100/day`.
 
         Raises:
-            ValueError: It is not of this form, or allows nothing.
+            ValueError: The text is invalid, or allows nothing.
         """
         item = limits.parse(text)
         if item.amount < 1 or item.get_expiry() < 1:
@@ -41,47 +40,47 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """Where a key stands after it asked."""
+    """State of a key after an event."""
 
     is_granted: bool
-    """Whether the event may happen; if so, it has been counted."""
+    """Whether the event is allowed; if so, it was counted."""
     remaining: int
-    """How many more may happen now."""
+    """Number of further events that are allowed now."""
     reset: float
-    """Seconds until the oldest counted event leaves the window, which makes room for one."""
+    """Seconds until the oldest event leaves the window."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """So many failures are free; each further one doubles the wait, and some number is the last."""
+    """Some failures are free; each further one doubles the wait, up to a last one."""
 
     free: int
     first: int
     """Seconds to wait after the last free failure."""
     longest: int
-    """Seconds to wait at most."""
+    """Maximum wait in seconds."""
     most: int
-    """Failures after which nothing is granted until the key is forgotten."""
+    """Number of failures after which all attempts are refused until the key is forgotten."""
     memory: int
-    """Seconds after the latest failure until all are forgotten."""
+    """Seconds after the last failure until all are forgotten."""
 
     def wait(self, failures: int) -> int:
-        """Seconds that must pass after the latest of so many failures."""
+        """Seconds to wait after a number of failures."""
         if failures < self.free:
             return 0
         return int(min(self.longest, self.first * 2 ** min(failures - self.free, 30)))
 
     def granted(self, failures: int) -> Quota:
-        """Where a key stands whose try was counted beforehand, should it fail."""
+        """State of a key whose current attempt is counted as a failure."""
         reset = self.wait(failures) or self.first
         return Quota(is_granted=True, remaining=max(0, self.free - failures), reset=reset)
 
     def quota(self, failures: int, passed: float) -> Quota:
-        """Where a key stands.
+        """State of a key.
 
         Args:
-            failures: How many there were.
-            passed: Seconds since the latest.
+            failures: Number of failures.
+            passed: Seconds since the last one.
         """
         if failures >= self.most:
             return Quota(is_granted=False, remaining=0, reset=self.longest)
@@ -89,43 +88,43 @@ class Backoff:
         return Quota(wait <= 0, max(0, self.free - failures), max(wait, 0))
 
 
-class Windows(Protocol):
-    """The events of every key."""
+class RateLimitStore(Protocol):
+    """Stores the events of all keys."""
 
     def take(self, key: str, rate: Rate) -> Quota:
-        """Count one event, if the rate allows it; a refused one is not counted."""
+        """Count one event if the rate allows it; a refused one is not counted."""
         ...
 
     def give_back(self, key: str) -> None:
-        """Forget the key's latest event: it turned out not to count."""
+        """Remove the last event of the key."""
         ...
 
     def attempt(self, key: str, backoff: Backoff) -> Quota:
-        """Count one failure beforehand, if the earlier ones allow to try; see `give_back`."""
+        """Count an attempt as a failure, if earlier ones allow it; see `give_back`."""
         ...
 
     def forget(self, key: str) -> None:
-        """Forget everything of the key."""
+        """Remove all events of the key."""
         ...
 
     def remember(self, key: str, seconds: int) -> None:
-        """Keep in mind, for so long, that the key was seen."""
+        """Remember the key for some seconds."""
         ...
 
     def remembers(self, key: str) -> bool:
-        """Whether the key was seen lately."""
+        """Whether the key is remembered."""
         ...
 
 
-class MemoryWindows:
-    """In this process.
+class MemoryRateLimitStore:
+    """Stores events in this process.
 
-    The library's own storage is not used: it never forgets a key and walks through all of them
-    in a thread of its own, 100 times a second while requests come.
+    The storage of `limits` never forgets a key, and a thread of its own walks through all of them
+    100 times a second.
 
     Args:
-        size: The most keys to keep; the one unused for longest makes room.
-        clock: Seconds, from any start.
+        size: Maximum number of keys; the least recently used one is dropped.
+        clock: Monotonic time in seconds.
     """
 
     def __init__(self, size: int = 50_000, clock: Callable[[], float] = time.monotonic) -> None:
@@ -136,7 +135,7 @@ class MemoryWindows:
         self._seen: OrderedDict[str, float] = OrderedDict()
 
     def take(self, key: str, rate: Rate) -> Quota:
-        """Count one event, if the rate allows it."""
+        """Count one event if the rate allows it."""
         with self._lock:
             now, events = self._clock(), self._touch(key)
             while events and events[0] <= now - rate.seconds:
@@ -146,13 +145,13 @@ class MemoryWindows:
             return Quota(is_granted, rate.amount - len(events), events[0] + rate.seconds - now)
 
     def give_back(self, key: str) -> None:
-        """Forget the key's latest event."""
+        """Remove the last event of the key."""
         with self._lock:
             if events := self._events.get(key):
                 del events[-1]
 
     def attempt(self, key: str, backoff: Backoff) -> Quota:
-        """Count one failure beforehand, if the earlier ones allow to try."""
+        """Count an attempt as a failure, if earlier ones allow it."""
         with self._lock:
             now, events = self._clock(), self._touch(key)
             if events and events[-1] <= now - backoff.memory:
@@ -164,12 +163,12 @@ class MemoryWindows:
             return backoff.granted(len(events))
 
     def forget(self, key: str) -> None:
-        """Forget everything of the key."""
+        """Remove all events of the key."""
         with self._lock:
             self._events.pop(key, None)
 
     def remember(self, key: str, seconds: int) -> None:
-        """Keep in mind, for so long, that the key was seen."""
+        """Remember the key for some seconds."""
         with self._lock:
             self._seen[key] = self._clock() + seconds
             self._seen.move_to_end(key)
@@ -177,7 +176,7 @@ class MemoryWindows:
                 self._seen.popitem(last=False)
 
     def remembers(self, key: str) -> bool:
-        """Whether the key was seen lately."""
+        """Whether the key is remembered."""
         with self._lock:
             return self._seen.get(key, 0.0) > self._clock()
 

@@ -13,11 +13,10 @@ from strongback.rate_limit import Backoff, Quota, Rate
 from strongback.redis.client import RedisClient
 
 PREFIX = "limit:"
-"""What every key in Redis begins with."""
+"""Prefix of the keys in Redis."""
 
-# The times of a key's failures, the latest first. The server's clock is the one that all share;
-# where it was set back, the latest failure is taken for one of now, so that nobody waits longer
-# than they were told.
+# The times of a key's failures, the last one first, by the server's clock, which all share. If it
+# was set back, the last failure counts as one of now, so that nobody waits longer than announced.
 _ATTEMPT = """
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
@@ -40,13 +39,13 @@ return {1, failures + 1, '0'}
 """
 
 
-class RedisWindows:
-    """Shared by every process that uses the same Redis, by the library's two scripts.
+class RedisRateLimitStore:
+    """Stores events in Redis, by the two scripts of `limits`.
 
-    Both go in one message, which spares a round trip: 69 µs instead of 113.
+    Both are sent in one message, which saves a round trip: 69 µs instead of 113.
 
     Args:
-        client: Where. Each method raises RedisUnavailable while it does not answer.
+        client: Redis. Each method raises RedisUnavailable while it does not respond.
     """
 
     def __init__(self, client: RedisClient) -> None:
@@ -55,15 +54,15 @@ class RedisWindows:
         self._scripts = (storage.lua_acquire_moving_window, storage.lua_moving_window)
 
     def take(self, key: str, rate: Rate) -> Quota:
-        """Count one event, if the rate allows it."""
+        """Count one event if the rate allows it."""
         return self._client.call(lambda server: self._take(server, PREFIX + key, rate))
 
     def give_back(self, key: str) -> None:
-        """Forget the key's latest event."""
+        """Remove the last event of the key."""
         self._client.call(lambda server: server.lpop(PREFIX + key))
 
     def attempt(self, key: str, backoff: Backoff) -> Quota:
-        """Count one failure beforehand, if the earlier ones allow to try."""
+        """Count an attempt as a failure, if earlier ones allow it."""
         limits = (backoff.free, backoff.first, backoff.longest, backoff.most, backoff.memory)
         granted, failures, passed = self._client.call(
             lambda server: cast("Any", server.eval(_ATTEMPT, 1, PREFIX + key, *limits))
@@ -75,22 +74,22 @@ class RedisWindows:
         )
 
     def forget(self, key: str) -> None:
-        """Forget everything of the key."""
+        """Remove all events of the key."""
         self._client.call(lambda server: server.delete(PREFIX + key))
 
     def remember(self, key: str, seconds: int) -> None:
-        """Keep in mind, for so long, that the key was seen."""
+        """Remember the key for some seconds."""
         self._client.call(lambda server: server.set(f"{PREFIX}{key}:seen", "1", ex=seconds))
 
     def remembers(self, key: str) -> bool:
-        """Whether the key was seen lately."""
+        """Whether the key is remembered."""
         return bool(self._client.call(lambda server: server.exists(f"{PREFIX}{key}:seen")))
 
     def _take(self, server: Redis, key: str, rate: Rate) -> Quota:
         now = time.time()
         granted, window = self._run(server, key, rate, now)
         if not granted and window and float(window[0]) > now + rate.seconds:
-            # A clock was set back since: what it counted lies further ahead than a window is long.
+            # A clock was set back: its events lie further ahead than the window is long.
             server.delete(key)
             granted, window = self._run(server, key, rate, now)
         oldest, count = (float(window[0]), int(window[1])) if window else (now, 0)

@@ -44,7 +44,7 @@ class SmsCodeOut(Schema):
 
 @api.post("/sms-codes", responses={202: SmsCodeOut})
 @public
-@limited("30/minute", by=client_address, fail="closed")
+@limited("30/minute", key=client_address, on_outage="closed")
 def send_sms_code(body: SmsCodeIn) -> tuple[dict[str, str | int], int]:
     """Send a code by text message, to sign in or to verify a telephone number.
 

@@ -1,16 +1,16 @@
-"""Rate limits of routes, declared on the view; a route without one pays nothing.
+"""Rate limits of routes, declared on the view; routes without one have no cost.
 
     @api.post("/token")
     @public
-    @limited("100/minute", by=client_address, fail="closed")
-    @limited("10/minute", by=account_name, fail="closed", counts=WrongPassword)
+    @limited("100/minute", key=client_address, on_outage="closed")
+    @limited("10/minute", key=account_name, on_outage="closed", counts=WrongPassword)
     def create_token(...) -> ...:
 
-A limit is checked once its caller is admitted, before the body is read, since reading is a part of
-what it bounds; what counts by something in the body (`account_name`, `guess_limited`) is checked
-when the parameters are known. Several are checked from the top down, and the
-first that is used up answers 429 with `Retry-After`. Every answer of the route says where the
-caller stands (draft-ietf-httpapi-ratelimit-headers).
+A limit is checked after authorization and before the body is read, since reading is part of the
+cost; a limit whose key is in the body (`account_name`, `guess_limited`) is checked once the
+parameters are known. Several limits are checked from the top down, and the first exceeded one
+responds with 429 and `Retry-After`. Every response of the route has the state of its limits
+(draft-ietf-httpapi-ratelimit-headers).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from flask import Flask, Response, after_this_request, current_app
 
 from strongback.config import Settings
 from strongback.exceptions import ServiceUnavailable, TooManyRequests
-from strongback.rate_limit import Backoff, MemoryWindows, Quota, Rate, Windows
+from strongback.rate_limit import Backoff, MemoryRateLimitStore, Quota, Rate, RateLimitStore
 from strongback.redis.error import RedisUnavailable
 from strongback.text import normalize
 from strongback.web.metrics import count_limit_without_redis
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 ResponseT = TypeVar("ResponseT", bound=Response)
 Key = Callable[[Request], str | None]
-"""Tells callers apart; None where the limit does not apply to this request."""
-Failure = Literal["closed", "process"]
-"""With Redis gone: refuse with 503, or go on with a count of this process's own."""
+"""Returns what a request is counted by; None if the limit does not apply to it."""
+OnOutage = Literal["closed", "process"]
+"""Without Redis: refuse with 503, or count in each process."""
 Counts = type[Exception] | tuple[type[Exception], ...]
 
 RETRY_AFTER_OUTAGE = "2"
@@ -51,19 +51,18 @@ _SPENDINGS = "strongback.limits"
 _SPENT = "strongback.limits.spent"
 
 
-# What a limit counts by
+# Keys
 
 
 def client_address(request: Request) -> str:
-    """The client's network, as far as `WEB_PROXIES` are trusted to tell."""
+    """The network of the client, with `X-Forwarded-For` from `WEB_PROXIES` proxies."""
     return network_of(request.remote_addr or "")
 
 
 def network_of(text: str) -> str:
-    """What an address counts as.
+    """The network that an address is counted as: itself, or its /64 network for IPv6.
 
-    An IPv6 customer has a network of at least 64 bits to choose addresses from, so that counts as
-    one (RFC 6177).
+    IPv6 customers can choose any address of a /64 network (RFC 6177).
     """
     try:
         address = ip_address(text)
@@ -77,66 +76,66 @@ def network_of(text: str) -> str:
 
 
 def account_name(request: Request) -> str | None:
-    """The account that a sign-in form names, whether or not it exists.
+    """The username in a sign-in form, whether or not the account exists.
 
-    Spellings that a database may take for the same name count as one: they differ in case, or by
-    accents, spaces and characters that cannot be seen.
+    Spellings that a database may treat as equal count as one: they differ in case, accents, spaces
+    or invisible characters.
     """
     return fold_name(request.form.get("username", "")) or None
 
 
 def fold_name(text: str) -> str:
-    """The one spelling that a name is counted by."""
+    """The spelling that a name is counted by."""
     letters = normalize("NFKD", text)
     name = "".join(letter for letter in letters if unicodedata.category(letter)[0] not in "MCZ")
     return name.casefold()
 
 
 def own_name(request: Request) -> str | None:
-    """The name of the account behind the token."""
+    """The username of the caller."""
     return fold_name(request.principal.username) if request.principal else None
 
 
 def principal(request: Request) -> str:
-    """The account behind the token; a stranger's address where the route serves strangers."""
+    """The account of the caller, or the network of an anonymous one."""
     if request.principal is None:
         return client_address(request)
     return f"user:{request.principal.user_id}"
 
 
-# The limit
+# Limits
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One declared limit."""
+    """A declared limit."""
 
     name: str
     rate: Rate
     scope: str
-    """Whatever shares it shares the count."""
-    by: Key
-    fail: Failure
+    """Limits of one scope share their counts."""
+    key: Key
+    on_outage: OnOutage
     counts: Counts | None
     backoff: Backoff | None = None
-    """In place of the rate, where each failure is to make the next try wait longer."""
+    """Replaces the rate if each failure lengthens the wait."""
 
 
 @dataclass(slots=True)
 class Spending:
-    """One event that was asked of a limit, for the answer's headers and for giving it back."""
+    """One counted request, for the headers of the response and for a refund."""
 
     limit: Limit
     key: str
-    windows: Windows
+    store: RateLimitStore
     quota: Quota
 
     def give_back(self) -> None:
-        """Undo it."""
+        """Take the count back."""
         try:
-            self.windows.give_back(self.key)
+            self.store.give_back(self.key)
         except RedisUnavailable:
-            return  # it stays counted until the window has passed, which refuses nobody at once
+            return  # it stays counted until the window has passed
         granted = self.quota.remaining + 1
         self.quota = Quota(is_granted=True, remaining=granted, reset=self.quota.reset)
 
@@ -144,8 +143,8 @@ class Spending:
 def limited(
     rate: str,
     *,
-    by: Key,
-    fail: Failure,
+    key: Key,
+    on_outage: OnOutage,
     name: str | None = None,
     counts: Counts | None = None,
 ) -> Callable[[ViewT], ViewT]:
@@ -153,23 +152,23 @@ def limited(
 
     Args:
         rate: `20/minute`, `5 per 15 minutes`.
-        by: What is counted together.
-        fail: With Redis gone, `closed` answers 503, for what must not be tried without a count;
-            `process` lets each process count by itself.
-        name: Names the limit in the headers; views that give the same name share one count. By
-            default the name is that of `by`, and the count the view's own.
-        counts: Count only calls in which the view raised this. Each call is counted while it
-            runs, so that guesses in parallel gain nothing, and forgotten if it did not raise.
+        key: Returns what requests are counted by.
+        on_outage: Without Redis, `closed` responds with 503, for what must not be tried without
+            a count; `process` counts in each process.
+        name: Name of the limit in the headers; views with the same name share their counts.
+            Default: the name of `key`, with counts of the view's own.
+        counts: Count only calls in which the view raises one of these exceptions. Each call is
+            counted while it runs, so that parallel guesses gain nothing.
 
     Raises:
-        ValueError: The rate cannot be read.
+        ValueError: The rate is invalid.
     """
     parsed = Rate.parse(rate)
-    title = name or getattr(by, "__name__", "limit").replace("_", "-")
+    title = name or getattr(key, "__name__", "limit").replace("_", "-")
 
     def declare(view: ViewT) -> ViewT:
         scope = name or f"{view.__module__}.{view.__qualname__}"
-        limit = Limit(title, parsed, f"{scope}/{title}/{rate}", by, fail, counts)
+        limit = Limit(title, parsed, f"{scope}/{title}/{rate}", key, on_outage, counts)
 
         @functools.wraps(view)
         def within(*args: object, **kwargs: object) -> object:
@@ -180,7 +179,7 @@ def limited(
             early.pop(limit, None)
             return _call_counting(counts, spending, lambda: view(*args, **kwargs))
 
-        if by is not account_name:
+        if key is not account_name:
             within.__early__ = (limit, *early_limits(view))  # type: ignore[attr-defined]  # functions take attributes
         return cast("ViewT", within)
 
@@ -188,19 +187,19 @@ def limited(
 
 
 def early_limits(view: Callable[..., Any]) -> tuple[Limit, ...]:
-    """The limits of a view that need not know its parameters, from the top down."""
+    """The limits of a view that are checked before its parameters are known, from the top down."""
     return getattr(view, "__early__", ())
 
 
 @contextmanager
 def spent_early(limits: tuple[Limit, ...], request: Request) -> Iterator[None]:
-    """Count a request whose body has not been read.
+    """Count a request before its body is read.
 
-    What counts failures of the view is given back where the view was never called.
+    A count of failures is taken back if the view was never called.
 
     Raises:
-        TooManyRequests: A limit is used up.
-        ServiceUnavailable: Redis is gone, and a limit does not go without.
+        TooManyRequests: A limit is exceeded.
+        ServiceUnavailable: Redis is unavailable, and a limit has `on_outage="closed"`.
     """
     spent: dict[Limit, Spending | None] = {}
     request.environ[_SPENT] = spent
@@ -216,38 +215,38 @@ def spent_early(limits: tuple[Limit, ...], request: Request) -> Iterator[None]:
 
 def _call_counting(counts: Counts, spending: Refundable, view: Callable[[], object]) -> object:
     try:
-        answer = view()
+        result = view()
     except counts:
         raise
     except BaseException:
         spending.give_back()
         raise
     spending.give_back()
-    return answer
+    return result
 
 
-# Guessing
+# Guesses
 
 A_MONTH = 30 * 24 * 3600
 NEAR = Backoff(free=10, first=60, longest=3600, most=100, memory=A_MONTH)
-"""Wrong passwords for one name from one network."""
+"""Failed guesses at one username from one network."""
 FAR = Backoff(free=100, first=3600, longest=3600, most=100, memory=A_MONTH)
-"""Wrong passwords for one name from all networks that have not signed in to it: NIST SP 800-63B-4,
-section 3.2.2, allows 100 in a row."""
+"""Failed guesses at one username from all networks that have not signed in to it before: NIST SP
+800-63B-4, section 3.2.2, allows 100 in a row."""
 
 
-def guess_limited(*, by: Key, counts: Counts) -> Callable[[ViewT], ViewT]:
-    """Declare that a view compares a password: guesses at one name count, whatever view they reach.
+def guess_limited(*, key: Key, counts: Counts) -> Callable[[ViewT], ViewT]:
+    """Declare that a view verifies a password: failed guesses count, over all such views.
 
-    They are counted by name and network, so that nobody keeps an owner elsewhere from signing in,
-    and each makes the next wait longer. All networks together have a number that ends it, which
-    networks that have signed in to the account before do not share.
+    They are counted by username and network, so that nobody can lock the owner out elsewhere, and
+    each lengthens the wait. A second count limits all networks together; those that have signed
+    in to the account before are exempt from it.
 
     Args:
-        by: The name, in its one spelling; None where no password is compared.
-        counts: What the view raises at a wrong password.
+        key: Returns the username in its counted spelling; None if no password is verified.
+        counts: Exceptions that the view raises at a wrong password.
     """
-    near = Limit("account-name", Rate(NEAR.free, NEAR.first), "guess", by, "closed", counts, NEAR)
+    near = Limit("account-name", Rate(NEAR.free, NEAR.first), "guess", key, "closed", counts, NEAR)
 
     def declare(view: ViewT) -> ViewT:
         @functools.wraps(view)
@@ -264,79 +263,79 @@ def guess_limited(*, by: Key, counts: Counts) -> Callable[[ViewT], ViewT]:
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """What one try at a password was counted as."""
+    """The counts of one attempt at a password."""
 
     spendings: list[Spending]
 
     def give_back(self) -> None:
-        """Undo it: the password was right, or none was compared."""
+        """Take the counts back: the password was right, or none was verified."""
         for spending in self.spendings:
             spending.give_back()
 
 
 class Refundable(Protocol):
-    """Something counted that may turn out not to count."""
+    """A count that can be taken back."""
 
     def give_back(self) -> None:
-        """Undo it."""
+        """Take the count back."""
         ...
 
 
 def welcome(username: str) -> None:
-    """Forget the wrong passwords of an account that was signed in to, and know its network."""
+    """Reset the failed guesses at an account after a sign-in, and remember the network."""
     if limiter := _limiter():
         limiter.welcome(fold_name(username), client_address(current_request()))
 
 
 def forgive(username: str) -> None:
-    """Forget the wrong passwords that have closed an account to networks it does not know."""
+    """Reset the failed guesses at an account from unknown networks."""
     if limiter := _limiter():
         limiter.forgive(fold_name(username))
 
 
-# Keeping count
+# Counting
 
 
 class Limiter:
-    """Counts for every limit of an application.
+    """Counts for all limits of an application.
 
     Args:
-        secret: Keys the hashes by which callers are told apart: no name or address is stored.
-        redis: Where processes share their counts; None to count in this process.
+        secret: Key of the hashes under which counts are stored: no name or address is.
+        redis: Redis that processes share; None to count in this process.
     """
 
     def __init__(self, secret: str, redis: RedisClient | None) -> None:
         self._secret = blake2b(secret.encode(), person=b"rate limit").digest()
-        self._process = MemoryWindows()
+        self._process = MemoryRateLimitStore()
         self._shared = _share(redis) if redis else None
 
     def spend(self, limit: Limit, request: Request) -> Spending | None:
-        """Count this request, or None where the limit does not apply to it.
+        """Count a request; None if the limit does not apply to it.
 
         Raises:
-            TooManyRequests: The limit is used up.
-            ServiceUnavailable: Redis is gone, and the limit does not go without.
+            TooManyRequests: The limit is exceeded.
+            ServiceUnavailable: Redis is unavailable, and the limit has `on_outage="closed"`.
         """
-        who = limit.by(request)
+        who = limit.key(request)
         return None if who is None else self._spend(limit, who, request)
 
     def guess(self, limit: Limit, request: Request) -> Guess | None:
-        """Count a try at a password beforehand; None where none is compared.
+        """Count an attempt at a password beforehand; None if none is verified.
 
         Raises:
-            TooManyRequests: There were too many wrong ones.
-            ServiceUnavailable: Redis is gone.
+            TooManyRequests: Too many attempts have failed.
+            ServiceUnavailable: Redis is unavailable.
         """
-        name = limit.by(request)
+        name = limit.key(request)
         if name is None:
             return None
         network = client_address(request)
         near = self._spend(limit, f"{name}\0{network}", request)
         far = replace(limit, scope="guess/all", backoff=FAR)
         key = self._key(far, name)
-        if self._known(near.windows, name, network):
+        if self._known(near.store, name, network):
             return Guess([near])
-        quota = near.windows.attempt(key, FAR)
+        quota = near.store.attempt(key, FAR)
         if not quota.is_granted:
             near.give_back()
             raise TooManyRequests(
@@ -344,35 +343,35 @@ class Limiter:
                 " before, or ask an administrator.",
                 headers={"Retry-After": str(_whole(quota.reset))},
             )
-        return Guess([near, Spending(far, key, near.windows, quota)])
+        return Guess([near, Spending(far, key, near.store, quota)])
 
     def welcome(self, name: str, network: str) -> None:
-        """Forget the wrong passwords of a name, and know the network that signed in to it."""
-        windows = self._shared or self._process
+        """Reset the failed guesses at a username, and remember the network that has signed in."""
+        store = self._shared or self._process
         who = f"{name}\0{network}"
         with suppress(RedisUnavailable):
             for scope, text in (("guess", who), ("guess/all", name)):
-                windows.forget(self._digest(scope, text))
-            windows.remember(self._digest("known", who), A_MONTH)
+                store.forget(self._digest(scope, text))
+            store.remember(self._digest("known", who), A_MONTH)
 
     def forgive(self, name: str) -> None:
-        """Forget the wrong passwords of a name from everywhere.
+        """Reset the failed guesses at a username from all networks.
 
         Raises:
-            ServiceUnavailable: Redis is gone.
+            ServiceUnavailable: Redis is unavailable.
         """
         try:
             (self._shared or self._process).forget(self._digest("guess/all", name))
         except RedisUnavailable:
             raise ServiceUnavailable(headers={"Retry-After": RETRY_AFTER_OUTAGE}) from None
 
-    def _known(self, windows: Windows, name: str, network: str) -> bool:
-        return windows.remembers(self._digest("known", f"{name}\0{network}"))
+    def _known(self, store: RateLimitStore, name: str, network: str) -> bool:
+        return store.remembers(self._digest("known", f"{name}\0{network}"))
 
     def _spend(self, limit: Limit, who: str, request: Request) -> Spending:
         key = self._key(limit, who)
-        windows, quota = self._take(limit, key)
-        spending = Spending(limit, key, windows, quota)
+        store, quota = self._take(limit, key)
+        spending = Spending(limit, key, store, quota)
         _announce(request, spending)
         if not quota.is_granted:
             raise TooManyRequests(headers={"Retry-After": str(_whole(quota.reset))})
@@ -385,37 +384,37 @@ class Limiter:
         text = f"{scope}\0{who}".encode("utf-8", "surrogatepass")
         return blake2b(text, key=self._secret, digest_size=16).hexdigest()
 
-    def _take(self, limit: Limit, key: str) -> tuple[Windows, Quota]:
+    def _take(self, limit: Limit, key: str) -> tuple[RateLimitStore, Quota]:
         if self._shared is None:
             return self._process, _count(self._process, key, limit)
         try:
             return self._shared, _count(self._shared, key, limit)
         except RedisUnavailable:
-            count_limit_without_redis(limit.fail)
-            if limit.fail == "closed":
+            count_limit_without_redis(limit.on_outage)
+            if limit.on_outage == "closed":
                 raise ServiceUnavailable(headers={"Retry-After": RETRY_AFTER_OUTAGE}) from None
             return self._process, _count(self._process, key, limit)
 
 
-def _share(redis: RedisClient) -> Windows:
-    from strongback.rate_limit.shared import RedisWindows  # noqa: PLC0415  an extra of its own
+def _share(redis: RedisClient) -> RateLimitStore:
+    from strongback.rate_limit import shared  # noqa: PLC0415  needs the extra redis
 
-    return RedisWindows(redis)
+    return shared.RedisRateLimitStore(redis)
 
 
-def _count(windows: Windows, key: str, limit: Limit) -> Quota:
+def _count(store: RateLimitStore, key: str, limit: Limit) -> Quota:
     if limit.backoff is not None:
-        return windows.attempt(key, limit.backoff)
-    return windows.take(key, limit.rate)
+        return store.attempt(key, limit.backoff)
+    return store.take(key, limit.rate)
 
 
 def init_limits(app: Flask, settings: Settings, redis: RedisClient | None) -> None:
-    """Keep count for the views of this application that declare limits.
+    """Set up the counts for the limits of an application.
 
     Args:
-        app: Where.
-        settings: Whether limits are on, and the application's secret.
-        redis: Where processes share their counts; None to count in this process.
+        app: The application.
+        settings: Whether limits are on, and the secret.
+        redis: Redis that processes share; None to count in this process.
     """
     limiter = Limiter(settings.app_secret_key.get_secret_value(), redis)
     app.extensions["limiter"] = limiter if settings.web_rate_limits else None

@@ -39,7 +39,7 @@ class Login(Schema):
 def add_guarded(api: APIBlueprint) -> None:
     @api.post("/guarded")
     @public
-    @limited("2/minute", by=client_address, fail="closed", counts=WrongPassword)
+    @limited("2/minute", key=client_address, on_outage="closed", counts=WrongPassword)
     def guard(form: Login) -> dict[str, str]:
         if form.password != "right":
             raise WrongPassword
@@ -57,13 +57,13 @@ def probe_routes() -> APIBlueprint:
 
     @api.get("/general")
     @public
-    @limited("3/minute", by=client_address, fail="process")
+    @limited("3/minute", key=client_address, on_outage="process")
     def read_general() -> dict[str, int]:
         return {}
 
     @api.get("/short")
     @public
-    @limited("2/3 seconds", by=client_address, fail="process")
+    @limited("2/3 seconds", key=client_address, on_outage="process")
     def read_short() -> dict[str, int]:
         return {}
 
@@ -71,8 +71,8 @@ def probe_routes() -> APIBlueprint:
 
     @api.post("/token")
     @public
-    @limited("30/minute", by=client_address, fail="closed")
-    @limited("5/4 seconds", by=account_name, fail="closed", counts=WrongPassword)
+    @limited("30/minute", key=client_address, on_outage="closed")
+    @limited("5/4 seconds", key=account_name, on_outage="closed", counts=WrongPassword)
     def create_token(form: Login) -> dict[str, str]:
         if form.password == "broken":
             raise RuntimeError
@@ -83,14 +83,14 @@ def probe_routes() -> APIBlueprint:
 
     @api.post("/written")
     @public
-    @limited("2/minute", by=client_address, fail="process")
-    @limited("3/minute", by=principal, fail="process")
+    @limited("2/minute", key=client_address, on_outage="process")
+    @limited("3/minute", key=principal, on_outage="process")
     def write(form: Login) -> dict[str, int]:
         return {}
 
     @api.get("/mine")
     @public
-    @limited("2/minute", by=principal, fail="process")
+    @limited("2/minute", key=principal, on_outage="process")
     def read_mine() -> dict[str, int]:
         return {}
 
@@ -102,7 +102,7 @@ def probe_routes() -> APIBlueprint:
 def pair(path: str):
     """Two views with one count, because their limit has one name."""
 
-    @limited("3/minute", by=client_address, fail="process", name="pair")
+    @limited("3/minute", key=client_address, on_outage="process", name="pair")
     def view() -> dict[str, int]:
         return {}
 
@@ -404,4 +404,4 @@ def degraded() -> dict[str, float]:
 
 def test_a_wrong_rate_is_an_error_where_it_is_declared() -> None:
     with pytest.raises(ValueError, match="couldn't parse"):
-        limited("sometimes", by=client_address, fail="process")
+        limited("sometimes", key=client_address, on_outage="process")
