@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 import re
 import tomllib
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ MIN_TYPO = 5
 SUMMARY = 160
 """Characters of a summary."""
 _LATIN = re.compile(r"[A-Za-z]+")
-_HAN = re.compile(r"[\u4e00-\u9fff]{2,4}")
-_WORD = re.compile(r"[A-Za-z]{3,14}")
+_SENTENCE = re.compile(r"[^\n.!?。！？]+[\n.!?。！？]*")
+_COMMON = re.compile(r"[a-z]{4,}|[\u4e00-\u9fff]{2}")
+_TAGS = ("async", "sql", "http", "cache", "search", "auth", "test")
 _START = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -38,13 +40,23 @@ class Expected:
     language: str
 
 
-def read_articles(folder: Path) -> list[Document]:
+@dataclass(frozen=True, slots=True)
+class Articles:
+    """What a folder of Markdown has."""
+
+    documents: list[Document]
+    bytes: int
+    """What a database keeps of them: Markdown and HTML."""
+
+
+def read_articles(folder: Path) -> Articles:
     """Markdown files, from a folder for each language (`en/`, `zh/`) or by suffix (`x.zh.md`)."""
-    documents = [_read(folder, path) for path in sorted(folder.rglob("*.md"))]
-    return [document | {"id": number} for number, document in enumerate(documents)]
+    read = [_read(folder, path) for path in sorted(folder.rglob("*.md"))]
+    documents = [document | {"id": number} for number, (document, _) in enumerate(read)]
+    return Articles(documents, sum(size for _, size in read))
 
 
-def _read(folder: Path, path: Path) -> Document:
+def _read(folder: Path, path: Path) -> tuple[Document, int]:
     place = path.relative_to(folder).with_suffix("")
     if len(place.parts) > 1 and len(place.parts[0]) == 2:
         language, *parts = place.parts
@@ -52,26 +64,21 @@ def _read(folder: Path, path: Path) -> Document:
     else:
         name, _, suffix = str(place).partition(".")
         language = suffix or "en"
-    rendered = render(path.read_text())
-    title = rendered.title or name
-    return _document(
-        f"{language}/{name}", title, rendered.summary, plain_text(rendered.html), language
-    )
-
-
-def _document(slug: str, title: str, summary: str, body: str, language: str) -> Document:
-    return {
-        "slug": slug,
-        "title": title,
+    text = path.read_text()
+    rendered = render(text)
+    document = {
+        "slug": f"{language}/{name}",
+        "title": rendered.title or name,
         "tags": [],
-        "summary": shorten(summary, SUMMARY),
-        "body": body,
+        "summary": shorten(rendered.summary, SUMMARY),
+        "body": plain_text(rendered.html),
         "language": language,
         "author": "benchmark",
         "published_at": _START,
         "updated_at": _START,
         "version": 1,
     }
+    return document, len(text.encode()) + len(rendered.html.encode())
 
 
 def read_queries(documents: list[Document], name: str) -> list[Expected]:
@@ -108,44 +115,39 @@ def with_typos(text: str) -> list[str]:
     return [text.replace(word, one) for one in dict.fromkeys(wrong) if one != word]
 
 
-def generate(count: int, seed: int = 7) -> list[Document]:
-    """Articles of random words, half of them English and half Chinese, as often as in life.
+def vary(documents: list[Document], count: int, seed: int = 7) -> Iterator[Document]:
+    """Many articles as long as these: sentences in another order, some of others, and new words.
 
-    The words are those of the project's documentation, and endings added to them so that there
-    are some 20,000; each is as frequent as Zipf's law has it.
+    New words are what makes a vocabulary grow: each article has five names of its own.
     """
     chance = random.Random(seed)
-    vocabularies = [_vocabulary("*.md", _WORD, " "), _vocabulary("*.zh.md", _HAN, "")]
-    return [_article(number, chance, *vocabularies[number % 2]) for number in range(count)]
+    sentences = [_SENTENCE.findall(document["body"]) for document in documents]
+    for number in range(count):
+        at = number % len(documents)
+        own, others = sentences[at], chance.choice(sentences)
+        cut, start = chance.randrange(len(own) + 1), chance.randrange(len(others) + 1)
+        some = others[start : start + len(others) // 10 + 1]
+        names = [_name(chance) for _ in range(5)]
+        yield documents[at] | {
+            "id": number,
+            "slug": f"varied-{number}",
+            "title": f"{documents[at]['title']} {names[0]}",
+            "tags": chance.sample(_TAGS, 2),
+            "body": "".join([*own[cut:], *own[:cut], *some]) + " ".join(names),
+            "published_at": _START + timedelta(minutes=number),
+        }
 
 
-Vocabulary = tuple[list[str], list[float], str]
+def _name(chance: random.Random) -> str:
+    return "".join(
+        chance.choice("bcdfghklmnprstvw") + chance.choice("aeiou")
+        for _ in range(chance.randint(2, 4))
+    )
 
 
-def _vocabulary(pattern: str, form: re.Pattern[str], space: str) -> Vocabulary:
-    docs = Path(__file__).resolve().parents[2] / "docs"
-    text = " ".join(path.read_text() for path in sorted(docs.rglob(pattern)))
-    stems = sorted(set(form.findall(text)), key=lambda word: (len(word), word))
-    endings = ["", "a", "or", "ex", "ium", "ette"] if space else ["", "器", "法", "度", "性"]
-    words = [stem + ending for ending in endings for stem in stems][:20_000]
-    chances = list(accumulate(1 / (rank + 3) for rank in range(len(words))))
-    return words, chances, space
-
-
-def _article(
-    number: int, chance: random.Random, words: list[str], chances: list[float], space: str
-) -> Document:
-    def draw(count: int) -> str:
-        return space.join(chance.choices(words, cum_weights=chances, k=count))
-
-    # A title has words that are less common than those of a text.
-    title = space.join(chance.choices(words, k=chance.randint(3, 7))).capitalize()
-    paragraphs = [draw(chance.randint(8, 30)) for _ in range(5)]
-    body = ("\n\n" if space else "。\n\n").join(paragraphs)
-    language = "en" if space else "zh"
-    document = _document(f"generated-{number}", title, paragraphs[0], body, language)
-    return document | {
-        "id": number,
-        "tags": chance.sample(["async", "sql", "http", "cache", "search", "auth", "test"], 2),
-        "published_at": _START + timedelta(minutes=number),
-    }
+def common_words(documents: list[Document], count: int) -> list[str]:
+    """The words that most documents have."""
+    found: Counter[str] = Counter()
+    for document in documents:
+        found.update(set(_COMMON.findall(document["body"].lower())))
+    return [word for word, _ in found.most_common(count)]

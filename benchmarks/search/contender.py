@@ -1,10 +1,11 @@
-"""The SQLite engine, and what people search a MySQL with, behind one interface."""
+"""The embedded engine, and what people search a MySQL with, behind one interface."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, create_engine, text
 from app.article.index import ARTICLE
 from benchmarks.search.collection import Document
 from strongback.search import Query
-from strongback.search.sqlite import SQLiteEngine
+from strongback.search.tantivy import TantivyEngine
 
 BATCH = 1_000
 TABLE = "strongback_search_benchmark"
@@ -25,24 +26,26 @@ class Contender(Protocol):
 
     title: str
 
-    def fill(self, documents: list[Document]) -> None: ...
+    def fill(self, documents: Iterable[Document]) -> None: ...
 
     def find(self, typed: str, size: int) -> list[str]: ...
 
 
-def in_batches(documents: list[Document]) -> Iterator[list[Document]]:
-    return (documents[at : at + BATCH] for at in range(0, len(documents), BATCH))
+def in_batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    rest = iter(documents)
+    while batch := list(islice(rest, BATCH)):
+        yield batch
 
 
-class SQLite:
+class Tantivy:
     """Ours."""
 
-    title = "Strongback on SQLite"
+    title = "Strongback on tantivy"
 
     def __init__(self, folder: Path) -> None:
-        self.engine = SQLiteEngine(folder / "search.db")
+        self.engine = TantivyEngine(folder / "search")
 
-    def fill(self, documents: list[Document]) -> None:
+    def fill(self, documents: Iterable[Document]) -> None:
         self.engine.rebuild(ARTICLE, in_batches(documents))
 
     def find(self, typed: str, size: int) -> list[str]:
@@ -60,7 +63,7 @@ class MySQL:
         self.server = "MySQL" if self.has_ngrams else "MariaDB"
         self.server += f" {version.partition('-')[0]}"
 
-    def fill(self, documents: list[Document]) -> None:
+    def fill(self, documents: Iterable[Document]) -> None:
         parser = " WITH PARSER ngram" if self.has_ngrams else ""
         self._execute(f"DROP TABLE IF EXISTS {TABLE}")
         self._execute(
@@ -92,7 +95,7 @@ class Like:
         self.mysql = mysql
         self.title = f"{mysql.server}, LIKE"
 
-    def fill(self, documents: list[Document]) -> None:
+    def fill(self, documents: Iterable[Document]) -> None:
         """The table is there already."""
 
     def find(self, typed: str, size: int) -> list[str]:
@@ -114,7 +117,7 @@ class FullText:
         parser = "ngram" if mysql.has_ngrams else "no ngram parser"
         self.title = f"{mysql.server}, FULLTEXT ({parser})"
 
-    def fill(self, documents: list[Document]) -> None:
+    def fill(self, documents: Iterable[Document]) -> None:
         self.mysql.fill(documents)
 
     def find(self, typed: str, size: int) -> list[str]:

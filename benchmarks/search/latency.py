@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from itertools import cycle
 from statistics import median, quantiles
 
 from app.article.index import ARTICLE
-from benchmarks.search.collection import Document, generate, with_typos
+from benchmarks.search.collection import Document, with_typos
 from benchmarks.search.contender import Contender, in_batches
-from strongback.search import Query
-from strongback.search.sqlite import SQLiteEngine
+from strongback.search import Query, parse_filter
+from strongback.search.tantivy import TantivyEngine
 
-PAGE = 10
-SUGGESTIONS = 5
-PROBE = "language"
+PAGE = 20
+SUGGESTIONS = 8
+FILTER = "language IN [en, zh] AND tag NOT IN [async]"
 
 
 @dataclass
 class Times:
-    """Milliseconds of single calls, by the clock and of this process's CPU."""
+    """Milliseconds of single calls, by the clock and of this thread's CPU."""
 
     ms: list[float] = field(default_factory=list)
     cpu_ms: list[float] = field(default_factory=list)
@@ -76,7 +76,7 @@ def beginnings(documents: list[Document], count: int, seed: int = 13) -> list[st
     return typed[:count]
 
 
-def time_calls(call: Callable[[str], object], texts: list[str]) -> Times:
+def time_calls(call: Callable[[str], object], texts: Iterable[str]) -> Times:
     times = Times()
     for text in texts:
         started, began = time.perf_counter(), time.thread_time()
@@ -90,54 +90,57 @@ def time_contender(contender: Contender, texts: list[str]) -> Times:
     return time_calls(lambda text: contender.find(text, PAGE), texts)
 
 
-def time_as_api(engine: SQLiteEngine, texts: list[str]) -> Times:
-    """With all that a page of results shows: marked words, and documents counted by value."""
-    facets = ("tags", "language")
+def time_as_api(engine: TantivyEngine, texts: list[str]) -> Times:
+    """With a filter and all that a page of results shows: marked words, and facets."""
+    condition = parse_filter(ARTICLE, FILTER)
+    highlight, facets = ("title", "tags", "summary", "body"), ("tags", "language")
     return time_calls(
         lambda text: engine.search(
-            ARTICLE, Query(text, page_size=PAGE, highlight=("title", "body"), facets=facets)
+            ARTICLE,
+            Query(text, condition, page_size=PAGE, highlight=highlight, facets=facets),
         ),
         texts,
     )
 
 
-def time_typing(engine: SQLiteEngine, texts: list[str]) -> Times:
+def time_suggesting(engine: TantivyEngine, texts: list[str]) -> Times:
     return time_calls(lambda text: engine.suggest(ARTICLE, text, SUGGESTIONS), texts)
 
 
-def search_while_rebuilding(path: Path, count: int, texts: list[str]) -> Rebuild:
-    """Build the index anew in another process, and search meanwhile."""
-    context = multiprocessing.get_context("spawn")
-    done = context.Event()
-    builder = context.Process(target=_rebuild, args=(path, count, done), daemon=True)
-    engine, times = SQLiteEngine(path), Times()
-    failed = half = 0
+def search_while_rebuilding(
+    engine: TantivyEngine, documents: Iterable[Document], count: int, texts: list[str]
+) -> Rebuild:
+    """Build the index anew in a thread of this process, as a server does, and search meanwhile."""
     started = time.perf_counter()
+    builder = threading.Thread(target=engine.rebuild, args=(ARTICLE, in_batches(documents)))
     builder.start()
-    for text in _round_and_round(texts):
-        began = time.perf_counter()
+    failed = half = 0
+
+    def search(text: str) -> None:
+        nonlocal failed, half
         try:
             engine.search(ARTICLE, Query(text, page_size=PAGE))
             half += engine.search(ARTICLE, Query(page_size=1)).total != count
         except Exception:  # noqa: BLE001  whatever it is, it is counted
             failed += 1
-        times.ms.append((time.perf_counter() - began) * 1000)
-        if done.is_set() or not builder.is_alive():
-            break
+
+    times = time_calls(search, _while_alive(builder, texts))
     builder.join()
-    engine.close()
-    if builder.exitcode:
-        raise RuntimeError("The index could not be built anew.")
     return Rebuild(time.perf_counter() - started, times, failed, half)
 
 
-def _round_and_round(texts: list[str]) -> Iterator[str]:
-    while True:
-        yield from texts
+def time_alone(engine: TantivyEngine, texts: list[str]) -> Times:
+    """The same searches with nothing beside them."""
+
+    def search(text: str) -> None:
+        engine.search(ARTICLE, Query(text, page_size=PAGE))
+        engine.search(ARTICLE, Query(page_size=1))
+
+    return time_calls(search, texts)
 
 
-def _rebuild(path: Path, count: int, done: Callable[[], None]) -> None:
-    engine = SQLiteEngine(path)
-    engine.rebuild(ARTICLE, in_batches(generate(count, seed=8)))
-    engine.close()
-    done.set()  # type: ignore[attr-defined]  # an event of multiprocessing
+def _while_alive(thread: threading.Thread, texts: list[str]) -> Iterator[str]:
+    for text in cycle(texts):
+        if not thread.is_alive():
+            return
+        yield text

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-import sqlite3
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -18,8 +18,8 @@ BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 """Between these a page is written by `--docs`."""
 PAGES = {"en": "search.md", "zh": "search.zh.md"}
 _CHINESE = {
-    "{date}, {cores} cores, load {load} on average, CPython {python}, SQLite {sqlite}.": (
-        "{date}，{cores} 核，平均负载 {load}，CPython {python}，SQLite {sqlite}。"
+    "{date}, {cores} cores, load {load} on average, CPython {python}, tantivy {tantivy}.": (
+        "{date}，{cores} 核，平均负载 {load}，CPython {python}，tantivy {tantivy}。"
     ),
     "Quality: right document in the first three, %": "质量：正确文档在前三位的百分比",
     "Latency: milliseconds a search, {count} documents": "延迟：每次搜索的毫秒数，{count} 篇文档",
@@ -36,19 +36,24 @@ _CHINESE = {
     "reached": "达到",
     "NOT reached": "未达到",
     "no ngram parser": "无 ngram 解析器",
-    "Strongback on SQLite": "SQLite 上的 Strongback",
-    "with marks and facets": "带高亮与分面",
-    "as you type": "输入时建议",
-    "during a rebuild": "重建期间",
+    "Strongback on tantivy": "tantivy 上的 Strongback",
+    "common words, as the API answers": "常见词，与 API 的响应相同",
+    "as you type, as the API answers": "输入时搜索，与 API 的响应相同",
+    "suggestions": "搜索建议",
+    "two searches": "两次搜索",
+    "the same during a rebuild": "重建期间的两次搜索",
     "right document in the first 3, English": "正确文档在前三位，英文",
     "right document in the first 3, English, one typo": "正确文档在前三位，英文，有一处拼写错误",
     "right document in the first 3, Chinese": "正确文档在前三位，中文",
     "right document in the first 3, Chinese, one typo": "正确文档在前三位，中文，有一处拼写错误",
     "Chinese words of two characters found": "能找到两个字的中文词",
-    "search, p50": "搜索，p50",
-    "search, p99": "搜索，p99",
-    "search as you type, p50": "输入时建议，p50",
-    "documents indexed a second": "每秒索引文档数",
+    "common words, p50": "常见词，p50",
+    "common words, p99": "常见词，p99",
+    "search as you type, p50": "输入时搜索，p50",
+    "search as you type, p99": "输入时搜索，p99",
+    "100,000 documents indexed": "索引 100,000 篇文档",
+    "index, of Markdown and HTML": "索引占 Markdown 与 HTML 的比例",
+    "search during a rebuild, p50, of that without": "重建期间的搜索，p50，与平时之比",
     "searches that failed during a rebuild": "重建期间失败的搜索",
     "searches that saw half an index": "看到半个索引的搜索",
 }
@@ -90,12 +95,12 @@ def _figures(
     words: _Words, quality: list[Quality], latency: dict[str, Times], count: int, aims: list[Aim]
 ) -> Iterable[str]:
     yield words(
-        "{date}, {cores} cores, load {load} on average, CPython {python}, SQLite {sqlite}.",
+        "{date}, {cores} cores, load {load} on average, CPython {python}, tantivy {tantivy}.",
         date=f"{datetime.now(UTC):%Y-%m-%d}",
         cores=os.cpu_count(),
         load=f"{os.getloadavg()[1]:.1f}",
         python=platform.python_version(),
-        sqlite=sqlite3.sqlite_version,
+        tantivy=version("tantivy"),
     )
     if quality:
         yield "### " + words("Quality: right document in the first three, %")

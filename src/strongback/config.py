@@ -290,7 +290,7 @@ class Settings(BaseSettings):
 
     meili_url: HttpURL | None = None
     """Meilisearch 1.36 or later that serves searches, such as `http://meilisearch:7700`. Without:
-    SQLite, in `search.db` of `APP_VAR_DIR`, whatever the database is."""
+    tantivy, in the folder `search` of `APP_VAR_DIR`."""
     meili_master_key: Annotated[SecretStr, AfterValidator(_in_a_header)] = SecretStr("")
     """Master key of `MEILI_URL`. It only makes keys, three for each index."""
     meili_prefix: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{0,40}$")] = ""

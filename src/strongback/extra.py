@@ -18,7 +18,7 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "redis": ("redis",),
     "celery": ("celery", "redis"),
     "meilisearch": ("meilisearch",),
-    "search": ("rjieba",),
+    "search": ("rjieba", "tantivy"),
     "sms": ("tencentcloud", "phonenumbers"),
     "granian": ("granian",),
 }

@@ -12,6 +12,11 @@ from typing import Literal
 _TAG = re.compile(r"""<(?:[^"'<>]++|"[^"]*+"|'[^']*+')*+>""")
 MAX_MARKS = 30
 """Marks on one letter that count (Unicode, annex 15, section 13); no language needs as many."""
+MAYBE_MARKED = re.compile(
+    "[\u0300-\u1fff\u20d0-\u20ff\u2c00-\u2fff\u302a-\u309a\ua600-\uabff\ufb1e\ufe20-\ufe2f"
+    "\uff9e-\uff9f\U00010000-\U0001efff]"
+)
+"""Blocks of characters that all marks are among."""
 
 # Nothing is seen of them, or they turn round what is written after them: controls, marks of
 # direction, zero-width letters and selectors, fillers, what Unicode keeps for private use or has
@@ -60,7 +65,10 @@ def normalize(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
     Marks on a letter are sorted, which takes the square of their number: what follows the first
     thirty is left out.
     """
-    return text if text.isascii() else unicodedata.normalize(form, _excess().sub(r"\1", text))
+    # To look for too many marks takes forty times as long as to see that there is none.
+    if MAYBE_MARKED.search(text):
+        text = _excess().sub(r"\1", text)
+    return unicodedata.normalize(form, text)
 
 
 @cache

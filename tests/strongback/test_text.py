@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import doctest
+import sys
 import unicodedata
 
 import pytest
 
 from strongback import text
-from strongback.text import MAX_MARKS, normalize, shorten, slugify
+from strongback.text import MAX_MARKS, MAYBE_MARKED, normalize, shorten, slugify
 
 
 def test_examples_are_true():
@@ -24,6 +25,10 @@ class TestNormalize:
 
     def test_leaves_out_marks_that_no_letter_has(self):
         assert normalize("NFC", "x" + "\u0316" * 1_000 + "y") == "x" + "\u0316" * MAX_MARKS + "y"
+
+    def test_every_mark_is_in_the_blocks_where_marks_are_looked_for(self):
+        marks = [chr(i) for i in range(sys.maxunicode + 1) if unicodedata.combining(chr(i))]
+        assert [mark for mark in marks if not MAYBE_MARKED.match(mark)] == []
 
 
 class TestSlugify:

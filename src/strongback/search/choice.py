@@ -8,7 +8,7 @@ from strongback.search.engine import Engine
 
 
 def build_engine(settings: Settings) -> Engine:
-    """Meilisearch where `MEILI_URL` names one, else SQLite in `APP_VAR_DIR`, not yet connected.
+    """Meilisearch where `MEILI_URL` names one, else tantivy in `APP_VAR_DIR`, not yet opened.
 
     Raises:
         ConfigurationError: The extra `search` is not installed, and Meilisearch not configured.
@@ -20,6 +20,6 @@ def build_engine(settings: Settings) -> Engine:
         key = settings.meili_master_key.get_secret_value()
         return MeilisearchEngine(settings.meili_url, key, prefix=settings.meili_prefix)
     require_extra("search", "The embedded search")
-    from strongback.search.sqlite import SQLiteEngine  # noqa: PLC0415  above
+    from strongback.search.tantivy import TantivyEngine  # noqa: PLC0415  above
 
-    return SQLiteEngine(settings.app_var_dir / "search.db")
+    return TantivyEngine(settings.app_var_dir / "search")

@@ -1,4 +1,4 @@
-"""What a search engine does; `sqlite` and `meilisearch` do it alike."""
+"""What a search engine does; `tantivy` and `meilisearch` do it alike."""
 
 from __future__ import annotations
 
@@ -53,9 +53,8 @@ class Engine(Protocol):
     def rebuild(self, index: Index, batches: Iterable[Sequence[Document]]) -> int:
         """Build the index anew beside the old one, then put it in its place at once.
 
-        Until then searches find the old one, whole. A document that is added or deleted meanwhile
-        is newer than what the batches say of it, and stays so. If the batches raise, the old
-        index stays.
+        Until then searches find the old one, whole. If the batches raise, the old index stays. What
+        is added or deleted meanwhile goes to the old one: `Search.reindex` repairs the new one.
 
         Returns:
             How many documents the new index has.

@@ -7,8 +7,8 @@
 Operators are `=`, `!=`, `<`, `<=`, `>`, `>=`, `IN`, `NOT IN`, `EXISTS`, `NOT EXISTS` and `TO`,
 which includes both ends; they are joined by `AND`, `OR`, `NOT` and parentheses, where `AND` binds
 more tightly than `OR`. A value that is not one plain word is quoted, by either kind of quotation
-mark, with a backslash before one inside. Text is compared without regard to case; a moment without
-an offset is in UTC. What is absent differs from every value: `!=` and `NOT` find it.
+mark, with a backslash before one inside. Text is compared without regard to case; a datetime
+without an offset is in UTC. What is absent differs from every value: `!=` and `NOT` find it.
 
 Nothing of what a client sends reaches an engine but through this tree.
 """
@@ -36,11 +36,11 @@ MAX_CONDITIONS = 20
 """Conditions of a filter, a list of values being one: each looks at every document found."""
 MAX_VALUES = 100
 """Values of a filter, those of its lists together."""
-MAX_INTEGER = 2**63 - 1  # of SQLite; Meilisearch has the same
+MAX_INTEGER = 2**63 - 1  # of tantivy; Meilisearch has the same
 _SHOWN = 40
 
 Value = str | int | float | bool | datetime
-"""As the attribute's kind says; a moment is aware and in UTC."""
+"""As the attribute's kind says; a datetime is aware and in UTC."""
 
 
 class Operator(StrEnum):
@@ -337,7 +337,7 @@ def _read_boolean(text: str) -> bool:
     return text.lower() == "true"
 
 
-def _read_moment(text: str) -> datetime:
+def _read_datetime(text: str) -> datetime:
     return utc(datetime.fromisoformat(text))
 
 
@@ -346,15 +346,15 @@ _READERS: dict[Kind, Callable[[str], Value]] = {
     Kind.INTEGER: _read_integer,
     Kind.NUMBER: _read_number,
     Kind.BOOLEAN: _read_boolean,
-    Kind.MOMENT: _read_moment,
+    Kind.DATETIME: _read_datetime,
 }
 _NOT_A = {
     Kind.TEXT: "",  # every text is one
     Kind.INTEGER: "Filter, character {position}: {name} is an integer, and {value} is none.",
     Kind.NUMBER: "Filter, character {position}: {name} is a number, and {value} is none.",
     Kind.BOOLEAN: "Filter, character {position}: {name} is true or false, not {value}.",
-    Kind.MOMENT: (
-        "Filter, character {position}: {name} is a moment such as 2026-01-31 or"
+    Kind.DATETIME: (
+        "Filter, character {position}: {name} is a date such as 2026-01-31 or"
         " 2026-01-31T09:30:00Z, not {value}."
     ),
 }

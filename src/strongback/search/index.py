@@ -6,10 +6,10 @@ ARTICLE = Index(
     attributes=(
         Attribute("id", Kind.INTEGER),
         Attribute("title", weight=10),
-        Attribute("tags", weight=5, many=True, filterable=True, facet=True, alias="tag"),
+        Attribute("tags", weight=5, multi_valued=True, filterable=True, facet=True, alias="tag"),
         Attribute("body", weight=1, shown=False),
         Attribute("language", filterable=True, facet=True),
-        Attribute("published_at", Kind.MOMENT, filterable=True, sortable=True),
+        Attribute("published_at", Kind.DATETIME, filterable=True, sortable=True),
     ),
     suggests="title",
     ranking=("-published_at",),
@@ -31,7 +31,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 Key = int | str
 """What tells one document from another."""
 Document = Mapping[str, Any]
-"""A document: values by attribute. A moment is an aware datetime; what is None is absent."""
+"""A document: values by attribute. A datetime is aware; what is None is absent."""
 
 
 class Kind(StrEnum):
@@ -41,12 +41,12 @@ class Kind(StrEnum):
     INTEGER = "integer"
     NUMBER = "number"
     BOOLEAN = "boolean"
-    MOMENT = "moment"
+    DATETIME = "datetime"
 
     @property
     def is_ordered(self) -> bool:
         """Whether a filter may ask for less and more; order of text differs by language."""
-        return self in {Kind.INTEGER, Kind.NUMBER, Kind.MOMENT}
+        return self in {Kind.INTEGER, Kind.NUMBER, Kind.DATETIME}
 
 
 TYPES: dict[Kind, tuple[type, ...]] = {
@@ -54,7 +54,7 @@ TYPES: dict[Kind, tuple[type, ...]] = {
     Kind.INTEGER: (int,),
     Kind.NUMBER: (int, float),
     Kind.BOOLEAN: (bool,),
-    Kind.MOMENT: (datetime,),
+    Kind.DATETIME: (datetime,),
 }
 """What a document's value may be."""
 
@@ -69,7 +69,7 @@ class Attribute:
     """What its values are."""
     weight: float = 0
     """How much a word found here counts; 0 for what is not searched. Text only."""
-    many: bool = False
+    multi_valued: bool = False
     """Whether it is a list. A filter asks whether any of the values fits."""
     filterable: bool = False
     """Whether filters may ask for it."""
@@ -207,6 +207,6 @@ def _contradictions(attribute: Attribute) -> list[str]:
         problems.append("a weight is not negative")
     if attribute.weight and attribute.kind is not Kind.TEXT:
         problems.append("only text has a weight")
-    if attribute.many and attribute.sortable:
+    if attribute.multi_valued and attribute.sortable:
         problems.append("nothing is sorted by a list")
     return problems

@@ -26,15 +26,15 @@ def _check_value(
     if value is None:
         return
     is_list = isinstance(value, list | tuple)
-    if is_list != attribute.many or not all(
+    if is_list != attribute.multi_valued or not all(
         _fits(attribute, item) for item in (value if is_list else (value,))
     ):
-        wanted = f"a list of {attribute.kind}" if attribute.many else attribute.kind
+        wanted = f"a list of {attribute.kind}" if attribute.multi_valued else attribute.kind
         raise SearchMisuse(f"{attribute.name} of {index.name} is {wanted}, not {value!r:.40}")
 
 
 def _fits(attribute: Attribute, item: Any) -> bool:  # noqa: ANN401  the same
     # By its very type: a boolean is an integer to Python, and to nobody who filters.
     return type(item) in TYPES[attribute.kind] and (
-        attribute.kind is not Kind.MOMENT or item.tzinfo is not None
+        attribute.kind is not Kind.DATETIME or item.tzinfo is not None
     )

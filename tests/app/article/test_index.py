@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 
 import pytest
@@ -94,15 +95,16 @@ class TestKeepingUp:
         assert found(api, "tea") == ["tea"]
 
     def test_writes_go_on_while_the_engine_is_gone_and_the_index_catches_up(self, api):
-        path = api.app.settings.app_var_dir / "search.db"
-        path.mkdir(parents=True)  # a folder where the engine's file should be
+        path = api.app.settings.app_var_dir / "search"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("a file where the engine's folder should be")
         api.article(slug="tea")
         work(api.app)
         answer = api.call("GET", "/search?q=tea")
         assert answer.status_code == 503
         assert answer.get_json()["error_code"] == 13001
         assert int(answer.headers["Retry-After"]) > 0
-        path.rmdir()
+        path.unlink()
         assert len(messages(api.app, "article:index")) == 1
         make_due(api.app)
         work(api.app)
@@ -111,8 +113,7 @@ class TestKeepingUp:
     def test_what_is_lost_is_built_anew_by_itself(self, api, search):
         api.article(slug="tea")
         work(api.app)
-        for file in api.app.settings.app_var_dir.glob("search*"):
-            file.unlink()
+        shutil.rmtree(api.app.settings.app_var_dir / "search")
         tick(api.app, "article:index-build")
         assert found(api, "tea") == ["tea"]
 

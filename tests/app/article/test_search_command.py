@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Iterator
 
 import pytest
 
-from app.article.index import ARTICLE, ArticleSource
+from app.article.index import ARTICLE
 from strongback.app import Strongback
-from strongback.database import Database
-from strongback.search import Document, Search
+from strongback.search import Search
 from strongback.search.meilisearch import MeilisearchEngine
-from strongback.search.sqlite import SQLiteEngine
+from strongback.search.tantivy.folder import IndexFolder
 from tests.app.article_library import ArticleLibrary
 from tests.support.meilisearch import MASTER_KEY, Meilisearch, run_meilisearch
 
@@ -31,7 +29,7 @@ def full(library: ArticleLibrary) -> ArticleLibrary:
 def test_an_index_that_was_never_made_is_said_with_the_remedy(full):
     status, output = full.run("search", "status")
     assert status == 1
-    assert "engine: sqlite\narticle: was never made" in output
+    assert "engine: tantivy\narticle: was never made" in output
     assert "search reindex" in output
 
 
@@ -70,7 +68,8 @@ def test_check_lists_what_differs_and_repair_mends_it(full, search):
 @pytest.mark.parametrize("state", ["never made", "damaged"])
 def test_repair_builds_what_cannot_be_compared(full, state, settings):
     if state == "damaged":
-        (settings.app_var_dir / "search.db").write_bytes(b"no database" * 1000)
+        full.run("search", "reindex")
+        next((settings.app_var_dir / "search" / "article").glob("*/meta.json")).write_text("{")
     status, output = full.run("search", "check")
     assert status == 1
     assert "article: has to be built anew" in output
@@ -87,33 +86,20 @@ def test_an_index_that_nobody_declared_is_said(full, command):
     assert "no index is called shop; there are: article" in output
 
 
-class Overtaken(ArticleSource):
-    """Articles, while whose reading another process builds the index."""
-
-    def __init__(self, app: Strongback) -> None:
-        super().__init__(app.services[Database])
-        self._path = app.settings.app_var_dir / "search.db"
-
-    def batches(self, size: int) -> Iterator[Sequence[Document]]:
-        yield from super().batches(size)
-        with closing(SQLiteEngine(self._path)) as other:
-            other.rebuild(ARTICLE, [])
-
-
-def test_a_build_that_another_one_overtakes_says_so(full, search):
-    search.sources[ARTICLE.name] = Overtaken(full.app)
-    status, output = full.run("search", "reindex")
+def test_a_build_while_another_process_builds_says_so(full, settings):
+    with IndexFolder(settings.app_var_dir / "search" / "article").building(ARTICLE):
+        status, output = full.run("search", "reindex")
     assert status == 1
-    assert "Another process has begun to build this index. See how it stands" in output
+    assert "Another process is building this index. See how it stands" in output
     assert "MEILI_URL" not in output
 
 
 @pytest.mark.parametrize("command", ["reindex", "status", "sync-settings", "check"])
 def test_an_engine_that_is_gone_is_said_in_one_line(full, command, settings):
-    (settings.app_var_dir / "search.db").mkdir()
+    (settings.app_var_dir / "search").write_text("a file")
     status, output = full.run("search", command)
     assert status == 1
-    assert "The search engine sqlite does not answer" in output
+    assert "cannot be used: [Errno 20] Not a directory" in output.splitlines()[-1]
     assert "Traceback" not in output
 
 

@@ -47,8 +47,8 @@ from strongback.log import mask as log_mask
 from strongback.search import parse_filter, parse_sort
 from strongback.search.meilisearch.highlight import to_html
 from strongback.search.meilisearch.request import plain
-from strongback.search.sqlite.highlight import Marker
-from strongback.search.sqlite.word import split, split_query
+from strongback.search.tantivy.highlight import Marker
+from strongback.search.tantivy.word import split, split_query
 from strongback.sms.phone import parse_phone
 from strongback.text import normalize, plain_text, slugify, without_controls
 from strongback.web.bearer import bearer

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from strongback.search import Attribute, Engine, Index, Kind
-from strongback.search.sqlite import SQLiteEngine
+from strongback.search.tantivy import TantivyEngine
 from tests.support.meilisearch_server import URL, real_engine
 
 # The header of the test run says whether there is a Meilisearch, so that nothing is skipped.
-ENGINES = [pytest.param("sqlite_engine", id="sqlite")]
+ENGINES = [pytest.param("tantivy_engine", id="tantivy")]
 if URL:
     ENGINES.append(pytest.param("meilisearch_engine", id="meilisearch"))
 
@@ -24,13 +24,13 @@ BOOK = Index(
     attributes=(
         Attribute("id", Kind.INTEGER),
         Attribute("title", weight=10),
-        Attribute("tags", weight=5, many=True, facet=True, alias="tag"),
+        Attribute("tags", weight=5, multi_valued=True, facet=True, alias="tag"),
         Attribute("text", weight=1, shown=False),
         Attribute("language", facet=True),
         Attribute("pages", Kind.INTEGER, filterable=True, sortable=True),
         Attribute("price", Kind.NUMBER, filterable=True, sortable=True),
         Attribute("lent", Kind.BOOLEAN, filterable=True),
-        Attribute("published_at", Kind.MOMENT, filterable=True, sortable=True),
+        Attribute("published_at", Kind.DATETIME, filterable=True, sortable=True),
         Attribute("version", Kind.INTEGER),
     ),
     suggests="title",
@@ -56,9 +56,9 @@ def book(number: int, title: str = "Untitled", text: str = "", **values: Any) ->
 
 
 @pytest.fixture
-def sqlite_engine(tmp_path: Path) -> Iterator[SQLiteEngine]:
-    """The engine that needs nothing."""
-    engine = SQLiteEngine(tmp_path / "var" / "search.db")
+def tantivy_engine(tmp_path: Path) -> Iterator[TantivyEngine]:
+    """The engine that needs no server."""
+    engine = TantivyEngine(tmp_path / "var" / "search")
     yield engine
     engine.close()
 

@@ -431,20 +431,6 @@ class TestRebuilding:
         assert seen == [(20, True)] * 4
         assert not shelf.status(BOOK).is_building
 
-    def test_what_is_written_meanwhile_is_kept(self, shelf):
-        shelf.add(BOOK, [book(1, "Tea"), book(2, "Tea"), book(3, "Tea")])
-
-        def batches():
-            yield [book(1, "Tea")]
-            shelf.add(BOOK, [book(1, "Coffee"), book(4, "Coffee")])
-            shelf.add(BOOK, [book(2, "Coffee")])
-            shelf.delete(BOOK, [3])
-            yield [book(2, "Tea"), book(3, "Tea")]
-
-        shelf.rebuild(BOOK, batches())
-        assert sorted(find(shelf, "coffee")) == [1, 2, 4]
-        assert find(shelf, "tea") == []
-
     def test_if_it_fails_the_old_index_stays(self, shelf):
         shelf.add(BOOK, [book(1, "Tea")])
 

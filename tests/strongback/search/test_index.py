@@ -19,7 +19,7 @@ ID, TITLE = Attribute("id", Kind.INTEGER), Attribute("title", weight=1)
         ((ID, TITLE), {"ranking": ("likes",)}, "likes is not an attribute"),
         ((Attribute("id", Kind.INTEGER, weight=1), TITLE), {}, "only text has a weight"),
         ((ID, Attribute("title", weight=-1)), {}, "not negative"),
-        ((ID, TITLE, Attribute("tags", many=True, sortable=True)), {}, "sorted by a list"),
+        ((ID, TITLE, Attribute("tags", multi_valued=True, sortable=True)), {}, "sorted by a list"),
         ((ID, TITLE, Attribute("tags", alias="title")), {}, "alias title is taken"),
         ((ID, TITLE, Attribute("drop table")), {}, "is not a name"),
     ],
@@ -37,7 +37,7 @@ def test_what_is_not_declared_is_a_defect_of_the_code():
 
 
 def test_an_attribute_is_found_by_its_name_and_its_alias():
-    tags = Attribute("tags", many=True, facet=True, alias="tag")
+    tags = Attribute("tags", multi_valued=True, facet=True, alias="tag")
     index = Index("book", key="id", attributes=(ID, TITLE, tags))
     assert index.find("tag") is index.find("tags") is tags
     assert tags.label == "tag"

@@ -58,7 +58,7 @@ def differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str
 
 def fingerprint(index: Index) -> str:
     """Tell apart declarations that need documents of another form; settings do not count."""
-    form = [index.key, CHARACTERS, [(a.name, a.kind, a.many) for a in index.attributes]]
+    form = [index.key, CHARACTERS, [(a.name, a.kind, a.multi_valued) for a in index.attributes]]
     return hashlib.sha256(json.dumps(form).encode()).hexdigest()[:16]
 
 

@@ -54,9 +54,9 @@ def encode_value(value: Any) -> Any:  # noqa: ANN401  any value of a document
 
 def decode_value(attribute: Attribute, value: Any) -> Any:  # noqa: ANN401  the same
     """Turn microseconds back into a moment."""
-    if attribute.kind is not Kind.MOMENT or value is None:
+    if attribute.kind is not Kind.DATETIME or value is None:
         return value
-    if attribute.many:
+    if attribute.multi_valued:
         return [_EPOCH + one * _MICROSECOND for one in value]
     return _EPOCH + value * _MICROSECOND
 
@@ -73,7 +73,7 @@ def encode(index: Index, document: Document) -> dict[str, Any]:
         value = document.get(attribute.name)
         if value is None:
             continue
-        if attribute.many:
+        if attribute.multi_valued:
             encoded[attribute.name] = [encode_value(one) for one in value]
         else:
             encoded[attribute.name] = encode_value(value)

@@ -32,7 +32,7 @@ def compile_filter(node: Filter) -> str:
             return " OR ".join(f"({compile_filter(operand)})" for operand in operands)
         case Not(operand):
             return f"NOT ({compile_filter(operand)})"
-        case Existence(attribute, negated) if attribute.many:
+        case Existence(attribute, negated) if attribute.multi_valued:
             # For Meilisearch, an empty list exists.
             name = attribute.name
             return f"{_not(negated)}({name} EXISTS AND {name} IS NOT EMPTY)"

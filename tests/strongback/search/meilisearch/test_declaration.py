@@ -57,7 +57,9 @@ def test_a_word_more_among_the_synonyms_is_a_difference() -> None:
     [
         replace(ARTICLE, key="version"),
         replace(ARTICLE, attributes=(*ARTICLE.attributes, Attribute("summary"))),
-        replace(ARTICLE, attributes=(*ARTICLE.attributes[:-1], Attribute("version", Kind.MOMENT))),
+        replace(
+            ARTICLE, attributes=(*ARTICLE.attributes[:-1], Attribute("version", Kind.DATETIME))
+        ),
     ],
 )
 def test_documents_of_another_form_have_another_fingerprint(changed) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from strongback.search.query import MARK
-from strongback.search.sqlite.word import LETTER, fold
+from strongback.search.tantivy.word import LETTER, fold
 from strongback.text import normalize
 
 _EACH = 40

@@ -1,8 +1,8 @@
 """Words of a text: what is indexed, and what is looked for.
 
-Scripts that put spaces between words are cut at them. Chinese is cut by a dictionary, finely, so
-that a word inside a longer one is found as well; and since no dictionary knows every word, its
-characters are indexed too, one by one, so that any sequence of them is found.
+Scripts that put spaces between words are cut at them. Of a script without, such as Chinese, each
+character is a word, so that any sequence of them is found as a phrase; and those that a dictionary
+knows are words as well, because they are found faster and tell more than their characters.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -39,9 +39,9 @@ LETTER = rf"(?:[^\W_{UNSPACED}]|[{_MARKS}])"
 """One character of such a word, as a pattern."""
 _EITHER = re.compile(rf"[{UNSPACED}]+|{LETTER}+")
 # ASCII, Han and the punctuation of Chinese: nothing is spelled in two ways but by case.
-_PLAIN = re.compile(
-    "[\0-\x7f\u2010-\u2027\u3000-\u3004\u3008-\u3020\u4e00-\u9fff\uff01-\uff0f\uff1a-\uff20]*"
-)
+_PLAIN = "\0-\x7f\u2010-\u2027\u3000-\u3004\u3008-\u3020\u4e00-\u9fff\uff01-\uff0f\uff1a-\uff20"
+# With what stands before: a mark belongs to its letter.
+_UNUSUAL = re.compile(f".?[^{_PLAIN}]+", re.DOTALL)
 # Signs that are letters to Unicode's compatibility forms, and would become part of a word.
 _SIGNS = str.maketrans(
     {sign: " " for sign in SEPARATORS if any(map(str.isalnum, unicodedata.normalize("NFKC", sign)))}
@@ -52,8 +52,11 @@ _ACCENTS = re.compile("[\u0300-\u036f]+")
 
 def fold(text: str) -> str:
     """Make spellings alike that people take for the same: case, accents, full width."""
-    if _PLAIN.fullmatch(text):
-        return text.lower()
+    return _UNUSUAL.sub(lambda part: _fold_unusual(part[0]), text.lower())
+
+
+@lru_cache(4_096)
+def _fold_unusual(text: str) -> str:
     text = normalize("NFKC", text.translate(_SIGNS)).casefold()
     if _ACCENTED.search(text):
         bare = _ACCENTS.sub("", normalize("NFD", text))
@@ -70,23 +73,32 @@ def split(text: str) -> tuple[list[str], list[str]]:
     """Cut a text for the index.
 
     Returns:
-        Its words, of one script after those of the other; and its runs, each whole.
+        Its words as they follow one another, with each character of scripts without spaces; and
+        the words that the dictionary finds in these scripts.
     """
     text = fold(text)
-    if text.isascii():
-        return SPACED.findall(text.replace("_", " ")), []
-    runs = RUN.findall(text)
+    runs = [] if text.isascii() else RUN.findall(text)
     if not runs:
         return SPACED.findall(text.replace("_", " ")), []
-    words = SPACED.findall(RUN.sub(" ", text).replace("_", " "))
+    spread = RUN.sub(lambda run: f" {' '.join(run[0])} ", text)
     # One call for all: a line break is a word of its own, and nothing is cut across it.
-    words += [word for word in _dictionary().cut_for_search("\n".join(runs)) if word != "\n"]
-    return words, runs
+    found = _dictionary().cut_for_search("\n".join(runs))
+    return SPACED.findall(spread.replace("_", " ")), [word for word in found if len(word) > 1]
 
 
 def split_query(text: str) -> list[str]:
     """Cut a text that somebody looks for: words in their order, and runs, each whole."""
     return [match[0] for match in _EITHER.finditer(fold(text))]
+
+
+def cut(run: str) -> list[str]:
+    """Cut a run of characters into the words of the dictionary."""
+    return _dictionary().cut(run)
+
+
+def cut_finely(run: str) -> list[str]:
+    """Cut a run of characters into words of two characters, where the dictionary has such."""
+    return [word for word in _dictionary().cut_for_search(run) if len(word) <= 2]  # noqa: PLR2004
 
 
 @cache

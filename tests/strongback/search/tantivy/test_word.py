@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from app.core.config import ROOT
-from strongback.search.sqlite.english import forms
-from strongback.search.sqlite.highlight import Marker
-from strongback.search.sqlite.word import fold, split, split_query
+from strongback.search.tantivy.english import forms
+from strongback.search.tantivy.highlight import Marker
+from strongback.search.tantivy.word import cut_finely, fold, split, split_query
 
 
 @pytest.mark.parametrize(
@@ -29,20 +29,24 @@ def test_spellings_that_people_take_for_the_same_are(text, expected):
 
 
 @pytest.mark.parametrize(
-    "text, words, runs",
+    "text, written, found",
     [
         ("snake_case, kebab-case; don't", ["snake", "case", "kebab", "case", "don", "t"], []),
         ("", [], []),
         ("\0\ud800", [], []),
         ("हिन्दी भाषा", ["हिन्दी", "भाषा"], []),
-        ("使用FastAPI框架", ["fastapi", "使用", "框架"], ["使用", "框架"]),
-        ("数据库", ["数据", "据库", "数据库"], ["数据库"]),
+        ("使用FastAPI框架", ["使", "用", "fastapi", "框", "架"], ["使用", "框架"]),
+        ("数据库。数据", ["数", "据", "库", "数", "据"], ["数据", "数据库", "数据"]),
     ],
 )
-def test_a_text_is_cut_into_words_and_runs(text, words, runs):
-    found, found_runs = split(text)
-    assert found_runs == runs
-    assert set(words) - {"据库"} <= set(found) <= set(words)
+def test_a_text_is_cut_into_what_is_written_and_the_words_of_the_dictionary(text, written, found):
+    words, more = split(text)
+    assert words == written
+    assert [word for word in more if word != "据库"] == found
+
+
+def test_a_long_word_is_cut_into_those_within():
+    assert cut_finely("全文搜索") == ["全文", "搜索"]
 
 
 def test_a_query_keeps_its_order():
@@ -84,7 +88,7 @@ def test_marks_survive_letters_that_fold_to_more():
 def test_english_needs_no_dictionary():
     """It takes a second and 60 MB, which a process without Chinese texts is spared."""
     code = (
-        "import sys; from strongback.search.sqlite.word import split;"
+        "import sys; from strongback.search.tantivy.word import split;"
         " split('green tea'); assert 'rjieba' not in sys.modules;"
         " split('绿茶'); assert 'rjieba' in sys.modules"
     )

@@ -1,0 +1,247 @@
+"""Finds documents: those that have every word, or else those that have most of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import tantivy
+from tantivy import DocAddress, Searcher
+
+from strongback.search.index import Attribute, Index, Kind, Order
+from strongback.search.query import MAX_FACET_VALUES, MAX_TEXT, MAX_WORDS, Query
+from strongback.search.tantivy.condition import compile_filter
+from strongback.search.tantivy.ranking import QueryBuilder
+from strongback.search.tantivy.schema import count_field, decode, value_field
+from strongback.search.tantivy.typed import Word, read_words, widen
+from strongback.search.tantivy.vocabulary import ONE_TYPO, Vocabulary, allowed_typos
+from strongback.search.tantivy.word import fold, is_run, split_query
+
+ENOUGH = 10
+"""Documents from which on nobody looks for similar words."""
+SCARCE = 3
+"""Documents from which on nobody looks for what lacks a word."""
+FEW = 4
+"""Words up to which one may be lacking anywhere."""
+TITLED = 6
+"""Words up to which one may be lacking in the heaviest attribute."""
+WINDOW = 120
+"""Documents that are the best: among them, the index's `ranking` decides between equals."""
+STAGE = 100.0
+"""More than any score: what an earlier way to read a query finds stands before the rest."""
+
+
+Hit = tuple[Any, DocAddress]
+"""A score or value, and a document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a query finds."""
+
+    addresses: Sequence[DocAddress] = ()
+    """Of the documents of the page, in order."""
+    total: int = 0
+    words: Sequence[Word] = ()
+    """What was looked for, for highlighting."""
+    facets: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One way to read a query, and how many documents that finds."""
+
+    query: tantivy.Query
+    words: Sequence[Word]
+    total: int
+
+
+class Finder:
+    """One search.
+
+    Args:
+        searcher: One state of the index.
+        schema: Its schema.
+        index: Its declaration.
+        query: What is looked for.
+        within: The attribute that is suggested, to look at nothing else.
+    """
+
+    def __init__(
+        self,
+        searcher: Searcher,
+        schema: tantivy.Schema,
+        index: Index,
+        query: Query,
+        within: Attribute | None = None,
+    ) -> None:
+        self._searcher = searcher
+        self._index = index
+        self._query = query
+        self._within = within
+        self._vocabulary = Vocabulary(searcher, schema)
+        self._builder = QueryBuilder(schema, index, within)
+        condition = query.filter
+        self._condition = compile_filter(schema, condition) if condition else None
+
+    def run(self) -> Found:
+        """Find."""
+        words = read_words(self._index, self._vocabulary, self._query.text)
+        if not words and self._query.text.strip():
+            return self._nothing()
+        if not words:
+            every = self._builder.narrowed(tantivy.Query.all_query(), self._condition)
+            stage = Stage(every, [], self._count(every))
+            return self._found(stage, self._sorted(stage))
+        stages = self._strict(words)
+        if not stages or stages[-1].total < SCARCE:
+            stages += self._loose(words, has_some=bool(stages))
+        if not stages:
+            return self._nothing(words)
+        if self._query.sort:
+            return self._found(stages[0], self._sorted(stages[0]))
+        return self._found(stages[-1], self._ranked(stages))
+
+    def _nothing(self, words: Sequence[Word] = ()) -> Found:
+        return Found(words=words, facets={a.label: {} for a in self._counted})
+
+    def _found(self, stage: Stage, addresses: Sequence[DocAddress]) -> Found:
+        return Found(addresses, stage.total, stage.words, self._facets(stage.query))
+
+    # Stages
+
+    def _strict(self, words: list[Word]) -> list[Stage]:
+        """What has all words; if that is little, also what has similar ones."""
+        words = [widen(self._vocabulary, w) if self._is_mistyped(w) else w for w in words]
+        stage = self._complete(words)
+        if stage.total >= ENOUGH:
+            return [stage]
+        wide = self._widened(words)
+        wider = self._complete(wide) if wide != words else stage
+        stages = [stage, wider] if wider.total > stage.total else [stage]
+        return [stage for stage in stages if stage.total]
+
+    def _complete(self, words: Sequence[Word]) -> Stage:
+        """What has all words, or lacks one that the title does not need."""
+        found = self._builder.has_all(words)
+        if not self._within and 2 < len(words) <= TITLED:  # noqa: PLR2004  one of two is too little
+            found = self._builder.any_of([found, self._builder.has_most_in_title(words)])
+        return self._stage(found, words)
+
+    def _loose(self, words: list[Word], *, has_some: bool) -> list[Stage]:
+        """What lacks one word; or has any, if nothing else has been found."""
+        wide = self._widened(words)
+        choices = []
+        if 2 < len(words) <= FEW:  # noqa: PLR2004  one less than two is any
+            choices.append(len(words) - 1)
+        if len(words) > 1 and not has_some:
+            choices.append(1)
+        for least in choices:
+            stage = self._stage(self._builder.has_most(wide, least), wide)
+            if stage.total:
+                return [stage]
+        return []
+
+    def _stage(self, found: tantivy.Query, words: Sequence[Word]) -> Stage:
+        query = self._builder.narrowed(found, self._condition)
+        return Stage(query, words, self._count(query))
+
+    def _is_mistyped(self, word: Word) -> bool:
+        """Whether no document has the word, so that it must mean another."""
+        if word.phrases or is_run(word.text) or not allowed_typos(word.text):
+            return False
+        has_beginning = word.is_begun and self._vocabulary.has_beginning(word.text)
+        return not has_beginning and not self._vocabulary.known(word.forms)
+
+    def _widened(self, words: Sequence[Word]) -> list[Word]:
+        return [widen(self._vocabulary, w) if len(w.text) != ONE_TYPO - 1 else w for w in words]
+
+    def _count(self, query: tantivy.Query) -> int:
+        found: Any = self._searcher.search(query, limit=1)  # its types do not know the count
+        return int(found.count)
+
+    # Orders
+
+    @property
+    def _offset(self) -> int:
+        return (self._query.page - 1) * self._query.page_size
+
+    @property
+    def _end(self) -> int:
+        return self._offset + self._query.page_size
+
+    def _ranked(self, stages: Sequence[Stage]) -> list[DocAddress]:
+        last, pieces = stages[-1], split_query(self._query.text[:MAX_TEXT])[:MAX_WORDS]
+        query = self._builder.ranked(last.query, last.words, pieces)
+        for stage in stages[:-1]:
+            earlier = tantivy.Query.const_score_query(stage.query, STAGE)
+            query = tantivy.Query.boolean_query(
+                [(tantivy.Occur.Must, query), (tantivy.Occur.Should, earlier)]
+            )
+        limit = max(self._end, WINDOW)
+        hits = self._searcher.search(query, limit=limit, count=False).hits
+        best = self._arranged(hits[:WINDOW], self._index.tie_breakers)
+        best.sort(key=lambda hit: -round(hit[0], 4))
+        return [address for _, address in [*best, *hits[WINDOW:]][self._offset : self._end]]
+
+    def _sorted(self, stage: Stage) -> list[DocAddress]:
+        """The page in an order that attributes decide."""
+        orders = self._query.sort or self._index.tie_breakers
+        if not orders or not stage.total:
+            hits = self._searcher.search(stage.query, limit=self._end, count=False).hits
+            return [address for _, address in hits[self._offset :]]
+        first = orders[0]
+        limit = self._end
+        while True:
+            hits = self._searcher.search(
+                stage.query,
+                limit=limit,
+                count=False,
+                order_by_field=value_field(self._index[first.attribute]),
+                order=tantivy.Order.Desc if first.descending else tantivy.Order.Asc,
+            ).hits
+            # What equals the last of the page has to be there too: other orders decide then.
+            is_cut = len(hits) == limit and hits[-1][0] == hits[self._end - 1][0]
+            if len(orders) == 1 or not is_cut:
+                break
+            limit *= 4
+        arranged = self._arranged(hits, orders)
+        return [address for _, address in arranged[self._offset : self._end]]
+
+    def _arranged(self, hits: list[Hit], orders: Sequence[Order]) -> list[Hit]:
+        """The hits, sorted; what has no value comes last, either way."""
+        at = list(range(len(hits)))
+        for order in reversed(orders):
+            values = self._values(self._index[order.attribute], [address for _, address in hits])
+            last = not order.descending
+            keys = [(last, 0) if value is None else (not last, value) for value in values]
+            at.sort(key=keys.__getitem__, reverse=order.descending)
+        return [hits[i] for i in at]
+
+    def _values(self, attribute: Attribute, addresses: list[DocAddress]) -> list[Any]:
+        if attribute.kind is not Kind.TEXT:
+            return self._searcher.fast_field_values(value_field(attribute), addresses)
+        documents = (decode(self._index, self._searcher.doc(address)) for address in addresses)
+        return [fold(document[attribute.name] or "") or None for document in documents]
+
+    # Facets
+
+    @property
+    def _counted(self) -> list[Attribute]:
+        return [self._index[name] for name in self._query.facets]
+
+    def _facets(self, query: tantivy.Query) -> dict[str, dict[str, int]]:
+        if not self._counted:
+            return {}
+        wanted = {
+            a.label: {"terms": {"field": count_field(a), "size": MAX_FACET_VALUES}}
+            for a in self._counted
+        }
+        found = self._searcher.aggregate(query, wanted)
+        return {label: _most_first(found[label]["buckets"]) for label in wanted}
+
+
+def _most_first(buckets: list[dict[str, Any]]) -> dict[str, int]:
+    counts = {bucket["key"]: int(bucket["doc_count"]) for bucket in buckets}
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

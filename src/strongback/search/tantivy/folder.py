@@ -1,0 +1,303 @@
+"""The folder of an index, shared by the threads and processes of one machine.
+
+live        says which of the folders beside it is searched, and for which structure it was built
+write.lock  is held by whoever changes the index, and build.lock by whoever builds it anew
+damaged     is there once a process could not read the index, for the process that maintains it
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from itertools import chain
+from pathlib import Path
+
+import tantivy
+
+from strongback.log.setup import get_logger
+from strongback.private import make_private_folder
+from strongback.search.exceptions import SearchUnavailable
+from strongback.search.index import Document, Index, Key
+from strongback.search.tantivy.schema import (
+    KEY,
+    DocumentEncoder,
+    build_schema,
+    encode_key,
+    structure_of,
+)
+
+log = get_logger(__name__)
+
+PATIENCE = 5.0
+"""Seconds to wait for another thread or process that writes."""
+PAUSE = 0.005
+"""Seconds between two looks at a lock."""
+HEAP, BUILD_HEAP = 15_000_000, 100_000_000
+"""Bytes of words that a write, and a build, keep in memory before they go to the disk."""
+_LIVE, _DAMAGED, _WRITE_LOCK, _BUILD_LOCK = "live", "damaged", "write.lock", "build.lock"
+_OF_SYSTEM = re.compile(r"os error \d|Os \{")
+
+
+@contextmanager
+def explained(folder: Path, *, is_writing: bool = False) -> Iterator[None]:
+    """Turn errors of files and of tantivy into SearchUnavailable.
+
+    tantivy tells of everything by ValueError; and of what it takes for impossible by a panic, which
+    is no Exception and has no type that could be imported.
+
+    Args:
+        folder: Of the index.
+        is_writing: Whether nothing is read, so that no error means damage.
+    """
+    try:
+        yield
+    except BaseException as error:
+        is_panic = type(error).__name__ == "PanicException"
+        if not (is_panic or isinstance(error, OSError | ValueError)):
+            raise
+        text = str(error)
+        is_of_system = isinstance(error, OSError) or _OF_SYSTEM.search(text) is not None
+        # Who is told of the cause below says more of it.
+        log.error("search_index_failed", path=str(folder), reason=text)  # noqa: TRY400  as above
+        if is_writing or is_of_system:
+            reason = (
+                f"The search index in {folder} cannot be used: {text}. See that the disk has room"
+                " and that the process may write there."
+            )
+            raise SearchUnavailable(reason=reason) from error
+        with suppress(OSError):  # whoever maintains the index may be another process
+            (folder / _DAMAGED).touch()
+        raise SearchUnavailable(is_damage=True) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """Which folder is searched, and what it was built for."""
+
+    folder: str
+    structure: str
+
+
+class Generation:
+    """One built state of an index. Safe to share between threads.
+
+    Args:
+        path: Its folder.
+        index: Its declaration, which it was built for.
+        is_new: Whether to make it.
+    """
+
+    def __init__(self, path: Path, index: Index, *, is_new: bool = False) -> None:
+        self.path = path
+        self.schema = build_schema(index)
+        self._declaration = index
+        if is_new:
+            path.mkdir()
+            self._index = tantivy.Index(self.schema, path=str(path))
+        else:
+            self._index = tantivy.Index.open(str(path))
+        self._index.config_reader("manual")  # otherwise a thread would look for changes
+        self._lock = threading.Lock()
+        self._state = self._read_state()
+
+    def searcher(self) -> tantivy.Searcher:
+        """The state that was written last, by whichever process."""
+        with self._lock:
+            state = self._read_state()
+            if state != self._state:
+                self._index.reload()
+                self._state = state
+            return self._index.searcher()
+
+    def write(self, documents: Iterable[tantivy.Document], keys: Iterable[Key]) -> None:
+        """Delete what has these keys, then add documents; all of it or nothing."""
+        with self._writer(HEAP) as writer, explained(self._folder, is_writing=True):
+            for key in keys:
+                writer.delete_documents_by_term(KEY, encode_key(key))
+            for document in documents:
+                writer.add_document(document)
+            writer.commit()
+
+    def fill(self, batches: Iterable[Sequence[Document]]) -> int:
+        """Add many documents, the last of those with one key; returns how many there are."""
+        encoder, seen = DocumentEncoder(self._declaration), set()
+        with self._writer(BUILD_HEAP) as writer:
+            for document in chain.from_iterable(batches):
+                encoded = encoder.encode(document)
+                key = encode_key(document[self._declaration.key])
+                with explained(self._folder, is_writing=True):
+                    if key in seen:
+                        writer.delete_documents_by_term(KEY, key)
+                    writer.add_document(encoded)
+                seen.add(key)
+            with explained(self._folder, is_writing=True):
+                writer.commit()
+        return len(seen)
+
+    def size(self) -> int:
+        """Bytes that it takes on disk."""
+        return sum(file.stat().st_size for file in self.path.iterdir())
+
+    @property
+    def _folder(self) -> Path:
+        return self.path.parent
+
+    @contextmanager
+    def _writer(self, heap: int) -> Iterator[tantivy.IndexWriter]:
+        with explained(self._folder, is_writing=True):
+            writer = self._index.writer(heap, 1)
+        try:
+            yield writer
+        finally:
+            with explained(self._folder, is_writing=True):
+                writer.wait_merging_threads()
+
+    def _read_state(self) -> tuple[int, int]:
+        found = (self.path / "meta.json").stat()
+        return found.st_ino, found.st_mtime_ns
+
+
+class IndexFolder:
+    """The folder of one index. Readers never wait; writers wait for one another.
+
+    Args:
+        path: Where; it is made when it is missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._opened: Generation | None = None
+        self._process = os.getpid()
+
+    # Reading
+
+    def live(self) -> Live | None:
+        """What is searched; None where the index was never made."""
+        try:
+            return Live(**json.loads((self.path / _LIVE).read_bytes()))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError):  # not by us
+            return Live("", "")
+
+    def read(self, index: Index) -> tuple[Generation, tantivy.Searcher] | None:
+        """What is searched; None where it was never made, or for another structure."""
+        while True:
+            live = self.live()
+            if live is None or live.structure != structure_of(index):
+                return None
+            try:
+                generation = self._open(live, index)
+                return generation, generation.searcher()
+            except (OSError, ValueError):
+                if self.live() == live:  # or else it was replaced and deleted at this moment
+                    raise
+
+    @property
+    def is_building(self) -> bool:
+        """Whether somebody builds the index anew."""
+        try:
+            with (self.path / _BUILD_LOCK).open() as file:
+                return not _try_lock(file.fileno())
+        except FileNotFoundError:
+            return False
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether a process has met damage since the index was built."""
+        return (self.path / _DAMAGED).exists()
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        with self._lock:
+            self._opened = None
+
+    def _open(self, live: Live, index: Index) -> Generation:
+        path = self.path / live.folder
+        with self._lock:
+            if self._opened is None or self._opened.path != path or self._process != os.getpid():
+                self._opened, self._process = Generation(path, index), os.getpid()
+            return self._opened
+
+    # Writing
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the only one who changes the index.
+
+        Raises:
+            SearchUnavailable: Another process writes for too long, or the disk cannot be written.
+        """
+        with self._locked(_WRITE_LOCK, PATIENCE) as is_mine:
+            if not is_mine:
+                raise SearchUnavailable(reason=f"Another process writes to {self.path} for long.")
+            yield
+
+    @contextmanager
+    def building(self, index: Index) -> Iterator[Generation]:
+        """Make a generation beside the present one; it is deleted unless `replace` is called.
+
+        Raises:
+            SearchUnavailable: Another process builds the index, or the disk cannot be written.
+        """
+        with self._locked(_BUILD_LOCK, 0) as is_mine:
+            if not is_mine:
+                raise SearchUnavailable("Another process is building this index.")
+            try:
+                yield self.make(index)
+            finally:
+                self._clear_away()
+
+    def make(self, index: Index) -> Generation:
+        """Make an empty generation, which nobody searches yet."""
+        with explained(self.path, is_writing=True):
+            return Generation(self.path / secrets.token_hex(4), index, is_new=True)
+
+    def replace(self, generation: Generation, index: Index) -> None:
+        """Let a generation be searched from now on."""
+        live, new = Live(generation.path.name, structure_of(index)), self.path / f"{_LIVE}.new"
+        with explained(self.path, is_writing=True):
+            with new.open("w") as file:
+                file.write(json.dumps(asdict(live)))
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(self.path / _LIVE)
+            (self.path / _DAMAGED).unlink(missing_ok=True)
+
+    def _clear_away(self) -> None:
+        """Delete what is searched no more, and what builds that have died have left."""
+        with self._locked(_WRITE_LOCK, PATIENCE) as is_mine:
+            live = self.live()
+            for path in self.path.iterdir() if is_mine else ():
+                if path.is_dir() and (live is None or path.name != live.folder):
+                    shutil.rmtree(path, ignore_errors=True)
+
+    @contextmanager
+    def _locked(self, name: str, patience: float) -> Iterator[bool]:
+        """Hold a lock, and tell whether it was free in time."""
+        with explained(self.path, is_writing=True):
+            make_private_folder(self.path)
+            file = (self.path / name).open("a")
+        with file:  # which the system unlocks as soon as it is closed, or the process has died
+            deadline = time.monotonic() + patience
+            while not (is_mine := _try_lock(file.fileno())) and time.monotonic() < deadline:
+                time.sleep(PAUSE)
+            yield is_mine
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,238 @@
+"""An index's declaration as a schema of tantivy, and documents as its fields have them.
+
+text       every word of the document: what a search has to find
+w_title    the words of one attribute, which weighs more than the others or is suggested
+length     letters of the heaviest attribute, to tell whole titles from parts
+f_tags     values for filters and sorting: text without case, datetimes in microseconds
+c_tags     values for facets, as they were given
+key        tells documents apart
+stamp      key and version, and `content`, the whole document: as JSON
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from typing import Any
+
+import tantivy
+
+from strongback.search.exceptions import SearchMisuse
+from strongback.search.index import Attribute, Document, Index, Kind
+from strongback.search.query import Stamp
+from strongback.search.tantivy.word import split
+from strongback.search.value import check_document
+
+FORMAT = 1
+"""Counts the changes of these fields and of how words are cut; another one needs a rebuild."""
+TEXT, KEY, STAMP, CONTENT, LENGTH = "text", "key", "stamp", "content", "length"
+_TANTIVY = version("tantivy")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def words_field(attribute: Attribute) -> str:
+    """Name of the field with an attribute's words."""
+    return f"w_{attribute.name}"
+
+
+def value_field(attribute: Attribute) -> str:
+    """Name of the field for filters and sorting."""
+    return f"f_{attribute.name}"
+
+
+def count_field(attribute: Attribute) -> str:
+    """Name of the field for facets."""
+    return f"c_{attribute.name}"
+
+
+def has_words_field(index: Index, attribute: Attribute) -> bool:
+    """Whether an attribute's words are looked for apart from the others, for ranking."""
+    lightest = index.searchable[-1].weight
+    return attribute.weight > lightest or attribute.name in {
+        index.searchable[0].name,
+        index.suggests,
+    }
+
+
+def _has_value_field(attribute: Attribute) -> bool:
+    return attribute.filterable or attribute.facet or attribute.sortable
+
+
+def structure_of(index: Index) -> str:
+    """Describe what an index on disk was built for; a text to be compared."""
+    attributes = [
+        (
+            a.name,
+            a.kind,
+            a.multi_valued,
+            bool(a.weight),
+            has_words_field(index, a),
+            _has_value_field(a),
+            a.facet,
+        )
+        for a in index.attributes
+    ]
+    of_index = [index.key, index.version, index.searchable[0].name, attributes]
+    return json.dumps([FORMAT, _TANTIVY, of_index])
+
+
+def build_schema(index: Index) -> tantivy.Schema:
+    """Build the schema for a declaration."""
+    builder = tantivy.SchemaBuilder()
+    builder.add_text_field(KEY, tokenizer_name="raw", index_option="basic")
+    builder.add_bytes_field(STAMP, stored=True)
+    builder.add_bytes_field(CONTENT, stored=True)
+    builder.add_text_field(TEXT, tokenizer_name="whitespace")
+    builder.add_integer_field(LENGTH, indexed=True, fast=True)
+    for attribute in index.attributes:
+        if attribute.weight and has_words_field(index, attribute):
+            builder.add_text_field(words_field(attribute), tokenizer_name="whitespace")
+        if _has_value_field(attribute):
+            _add_value_field(builder, attribute)
+        if attribute.facet:
+            builder.add_text_field(
+                count_field(attribute), fast=True, tokenizer_name="raw", index_option="basic"
+            )
+    return builder.build()
+
+
+def _add_value_field(builder: tantivy.SchemaBuilder, attribute: Attribute) -> None:
+    name = value_field(attribute)
+    match attribute.kind:
+        case Kind.TEXT:
+            builder.add_text_field(name, fast=True, tokenizer_name="raw", index_option="basic")
+        case Kind.NUMBER:
+            builder.add_float_field(name, indexed=True, fast=True)
+        case Kind.BOOLEAN:
+            builder.add_boolean_field(name, indexed=True, fast=True)
+        case Kind.INTEGER | Kind.DATETIME:
+            builder.add_integer_field(name, indexed=True, fast=True)
+
+
+def encode_value(attribute: Attribute, value: Any) -> Any:  # noqa: ANN401  of the attribute's kind
+    """A value as filters compare it. tantivy's own dates have no microseconds."""
+    match attribute.kind:
+        case Kind.TEXT:
+            return _valid(value.casefold())
+        case Kind.NUMBER:
+            return float(value)
+        case Kind.DATETIME:
+            return (value - _EPOCH) // _MICROSECOND
+        case _:
+            return value
+
+
+class DocumentEncoder:
+    """Makes documents into tantivy's.
+
+    Args:
+        index: What the documents are of.
+    """
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._schema = build_schema(index)
+
+    def encode(self, document: Document) -> tantivy.Document:
+        """Make one.
+
+        Raises:
+            SearchMisuse: It has no key, or a value is not what the index declares.
+        """
+        index = self._index
+        check_document(index, document)
+        stamp = {name: document.get(name) for name in (index.key, index.version) if name}
+        fields: dict[str, list[Any]] = {
+            KEY: [encode_key(document[index.key])],
+            STAMP: [_dump(stamp)],
+            CONTENT: [_dump(document)],
+            TEXT: [],
+        }
+        more: list[str] = []
+        for attribute in index.attributes:
+            values = list(_values(document, attribute))
+            if attribute.weight:
+                self._add_words(fields, attribute, values, more)
+            if values and _has_value_field(attribute):
+                fields[value_field(attribute)] = [encode_value(attribute, v) for v in values]
+            if values and attribute.facet:
+                fields[count_field(attribute)] = [_valid(str(value)) for value in values]
+        fields[TEXT].append(" ".join(more))
+        return tantivy.Document.from_dict(fields, self._schema)
+
+    def _add_words(
+        self,
+        fields: dict[str, list[Any]],
+        attribute: Attribute,
+        values: list[str],
+        more: list[str],
+    ) -> None:
+        """Add an attribute's words; those of the dictionary stand behind all that were written."""
+        own: list[str] = []
+        for value in values:
+            written, found = split(value)
+            fields[TEXT].append(" ".join(written))
+            own += [" ".join(written), " ".join(found)]
+            more += found
+            if attribute is self._index.searchable[0]:
+                fields[LENGTH] = [sum(map(len, written))]
+        if has_words_field(self._index, attribute):
+            fields[words_field(attribute)] = own
+
+
+def encode_key(key: object) -> str:
+    """A key as tantivy has it."""
+    return _valid(str(key))
+
+
+def decode(index: Index, found: tantivy.Document) -> dict[str, Any]:
+    """A document as it was given; what it lacks is None."""
+    return _load(index, found, CONTENT, [attribute.name for attribute in index.attributes])
+
+
+def decode_stamp(index: Index, found: tantivy.Document) -> Stamp:
+    """A document's key and version."""
+    values = _load(index, found, STAMP, [name for name in (index.key, index.version) if name])
+    return values[index.key], values[index.version] if index.version else None
+
+
+def _load(index: Index, found: tantivy.Document, field: str, names: list[str]) -> dict[str, Any]:
+    values = json.loads(found[field][0])
+    return {name: _read(index[name], values.get(name)) for name in names}
+
+
+def _read(attribute: Attribute, value: Any) -> Any:  # noqa: ANN401  of the attribute's kind
+    if attribute.kind is not Kind.DATETIME or value is None:
+        return value
+    if attribute.multi_valued:
+        return [datetime.fromisoformat(one) for one in value]
+    return datetime.fromisoformat(value)
+
+
+def _values(document: Document, attribute: Attribute) -> Iterator[Any]:
+    value = document.get(attribute.name)
+    if attribute.multi_valued:
+        yield from value or ()
+    elif value is not None:
+        yield value
+
+
+def _valid(text: str) -> str:
+    """The text, as far as it can be encoded."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _dump(values: Document) -> bytes:
+    return _ENCODER.encode(values).encode("utf-8", "replace")
+
+
+def _encode(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    raise SearchMisuse(f"a document cannot hold a {type(value).__name__}")
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_encode)

@@ -1,0 +1,242 @@
+"""The search engine that needs no server: tantivy, in a folder of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+from time import perf_counter
+
+import tantivy
+
+from strongback.log.setup import get_logger
+from strongback.search.exceptions import SearchMisuse, SearchUnavailable
+from strongback.search.index import Document, Index, Key
+from strongback.search.query import Hit, Query, Result, Stamp, Status, Suggestion
+from strongback.search.tantivy.finder import Finder, Found
+from strongback.search.tantivy.folder import Generation, IndexFolder, explained
+from strongback.search.tantivy.highlight import Marker
+from strongback.search.tantivy.schema import DocumentEncoder, decode, decode_stamp
+from strongback.search.tantivy.typed import Word
+from strongback.search.tantivy.word import is_run
+
+log = get_logger(__name__)
+
+SUGGESTIONS_READ = 3
+"""Documents that are read for each suggestion, since several may have the same text."""
+
+
+class TantivyEngine:
+    """Indexes in folders.
+
+    Any process that sees the folder may read and write it, on one machine: locks and shared memory
+    do not work across a network's file system. One process writes at a time, the others wait for
+    it; readers wait for nobody.
+
+    Args:
+        path: The folder; it is made when it is missing.
+    """
+
+    name = "tantivy"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._folders: dict[str, IndexFolder] = {}
+
+    # Indexes
+
+    def prepare(self, index: Index) -> list[str]:
+        """Make the index if it is missing; everything but its structure counts at once."""
+        folder = self._folder(index)
+        with explained(folder.path):
+            if folder.live():
+                return []
+        with folder.writing():
+            if folder.live():
+                return []
+            folder.replace(folder.make(index), index)
+        return [f"made index {index.name}"]
+
+    def status(self, index: Index) -> Status:
+        """Tell how the index is."""
+        folder = self._folder(index)
+        if folder.is_suspect:
+            return _damaged("a search could not read it")
+        try:
+            with explained(folder.path):
+                return _status(folder, index)
+        except SearchUnavailable as error:
+            if not error.is_damage:
+                raise
+            return _damaged(str(error.__cause__))
+
+    def glance(self, index: Index, most: int) -> Status:  # noqa: ARG002  tantivy knows its number
+        """Tell how the index is, which takes the same time however large it is."""
+        return self.status(index)
+
+    def rebuild(self, index: Index, batches: Iterable[Sequence[Document]]) -> int:
+        """Build the index anew beside the old one, then put it in its place at once."""
+        folder = self._folder(index)
+        with folder.building(index) as generation:
+            count = generation.fill(batches)
+            with folder.writing():
+                folder.replace(generation, index)
+        return count
+
+    # Documents
+
+    def add(self, index: Index, documents: Sequence[Document]) -> None:
+        """Add documents, each in place of the one with the same key."""
+        encoder = DocumentEncoder(index)
+        latest: dict[Key, tantivy.Document] = {}
+        for document in documents:
+            encoded = encoder.encode(document)
+            latest[document[index.key]] = encoded
+        self._write(index, latest.values(), list(latest))
+
+    def delete(self, index: Index, keys: Sequence[Key]) -> None:
+        """Delete documents."""
+        self._write(index, (), keys)
+
+    def _write(
+        self, index: Index, documents: Iterable[tantivy.Document], keys: Sequence[Key]
+    ) -> None:
+        if keys:
+            folder = self._folder(index)
+            with folder.writing():
+                with explained(folder.path):
+                    generation, _ = _read(folder, index)
+                generation.write(documents, keys)
+
+    def stamps(self, index: Index) -> Iterator[Stamp]:
+        """Tell key and version of every document."""
+        with self._reading(index) as (_, searcher):
+            limit = max(1, searcher.num_docs)
+            hits = searcher.search(tantivy.Query.all_query(), limit=limit, count=False).hits
+            found = [decode_stamp(index, searcher.doc(address)) for _, address in hits]
+        return iter(found)
+
+    # Searching
+
+    def search(self, index: Index, query: Query) -> Result:
+        """Find documents."""
+        started = perf_counter()
+        _check(index, query)
+        with self._reading(index) as (generation, searcher):
+            found = Finder(searcher, generation.schema, index, query).run()
+            documents = [decode(index, searcher.doc(address)) for address in found.addresses]
+        marker = _marker(found.words)
+        hits = [_hit(index, query, marker, document) for document in documents]
+        took_ms = round((perf_counter() - started) * 1000, 3)
+        return Result(hits, found.total, took_ms, found.facets)
+
+    def suggest(self, index: Index, text: str, limit: int) -> list[Suggestion]:
+        """Find texts of the attribute that the index suggests."""
+        if index.suggests is None:
+            raise SearchMisuse(f"index {index.name} suggests nothing")
+        query = Query(text, page_size=limit * SUGGESTIONS_READ)
+        with self._reading(index) as (generation, searcher):
+            within = index[index.suggests]
+            found = Finder(searcher, generation.schema, index, query, within).run()
+            addresses = found.addresses if found.words else ()
+            documents = [decode(index, searcher.doc(address)) for address in addresses]
+        return _suggestions(index, found, documents)[:limit]
+
+    def ping(self) -> None:
+        """See that the folder can be read."""
+        with explained(self._path, is_writing=True):
+            self._path.mkdir(parents=True, exist_ok=True)
+            list(self._path.iterdir())
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        for folder in self._folders.values():
+            folder.close()
+
+    def _folder(self, index: Index) -> IndexFolder:
+        return self._folders.setdefault(index.name, IndexFolder(self._path / index.name))
+
+    @contextmanager
+    def _reading(self, index: Index) -> Iterator[tuple[Generation, tantivy.Searcher]]:
+        folder = self._folder(index)
+        with explained(folder.path):
+            yield _read(folder, index)
+
+
+def _read(folder: IndexFolder, index: Index) -> tuple[Generation, tantivy.Searcher]:
+    found = folder.read(index)
+    if found is None:
+        log.error("search_index_outdated", index=index.name, remedy="flask search reindex")
+        raise SearchUnavailable
+    return found
+
+
+def _status(folder: IndexFolder, index: Index) -> Status:
+    is_building = folder.is_building
+    if not folder.live():
+        return Status(exists=False, is_building=is_building)
+    found = folder.read(index)
+    if found is None:
+        differences = ("it was built for another structure, or by another release",)
+        return Status(
+            exists=True, is_current=False, differences=differences, is_building=is_building
+        )
+    generation, searcher = found
+    return Status(
+        exists=True,
+        documents=searcher.num_docs,
+        size_bytes=generation.size(),
+        is_building=is_building,
+    )
+
+
+def _damaged(reason: str) -> Status:
+    return Status(exists=True, is_current=False, differences=(f"it is damaged: {reason}",))
+
+
+def _check(index: Index, query: Query) -> None:
+    for order in query.sort:
+        if not index[order.attribute].sortable:
+            raise SearchMisuse(f"index {index.name} is not sorted by {order.attribute}")
+    for name in query.facets:
+        if not index[name].facet:
+            raise SearchMisuse(f"index {index.name} does not count by {name}")
+
+
+def _marker(words: Sequence[Word]) -> Marker:
+    marked = {text for word in words for text in (*word.forms, *word.parts)}
+    for phrase in (phrase for word in words for phrase in word.phrases):
+        for is_of_run, group in groupby(phrase, is_run):
+            found = list(group)
+            marked.update(["".join(found)] if is_of_run else found)
+    beginnings = frozenset(word.text for word in words if word.is_begun)
+    runs = frozenset(filter(is_run, marked))
+    return Marker(frozenset(marked - runs), beginnings, runs)
+
+
+def _hit(index: Index, query: Query, marker: Marker, document: dict[str, object]) -> Hit:
+    highlight = {}
+    for name in query.highlight:
+        value = document.get(index[name].name)
+        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value or "")
+        if text:
+            highlight[name] = marker.mark(text, query.crop)
+    return Hit(_shown(index, document), highlight)
+
+
+def _shown(index: Index, document: dict[str, object]) -> dict[str, object]:
+    return {a.name: document[a.name] for a in index.attributes if a.shown}
+
+
+def _suggestions(
+    index: Index, found: Found, documents: Sequence[dict[str, object]]
+) -> list[Suggestion]:
+    marker = _marker(found.words)
+    by_text: dict[str, dict[str, object]] = {}
+    for document in documents:
+        by_text.setdefault(str(document[str(index.suggests)]), document)
+    return [
+        Suggestion(text, marker.mark(text), _shown(index, document))
+        for text, document in by_text.items()
+    ]
