@@ -9,13 +9,19 @@ import pytest
 import redis
 
 from app.core.config import ROOT
-from strongback.rate_limit import Backoff, MemoryRateLimitStore, Quota, Rate, RateLimitStore
-from strongback.rate_limit.shared import RedisRateLimitStore
+from strongback.rate_limit import (
+    Backoff,
+    MemoryRateLimitStore,
+    Quota,
+    RateLimitStore,
+    RedisRateLimitStore,
+    parse_rate,
+)
 from strongback.redis.client import RedisClient, connect
 from strongback.testing.redis import RedisServer
 from tests.support.thread import run_together
 
-RATE = Rate(3, 60)
+RATE = parse_rate("3/minute")
 
 
 @pytest.fixture
@@ -33,56 +39,56 @@ def store(request: pytest.FixtureRequest) -> RateLimitStore:
     return store
 
 
-class TestRateLimitStore:
+class TestEveryStore:
     """What holds for every kind."""
 
     def test_grants_the_amount_and_no_more(self, store: RateLimitStore) -> None:
-        quotas = [store.take("key", RATE) for _ in range(5)]
+        quotas = [store.hit("key", RATE) for _ in range(5)]
 
         assert [quota.is_granted for quota in quotas] == [True, True, True, False, False]
         assert [quota.remaining for quota in quotas] == [2, 1, 0, 0, 0]
 
     def test_tells_when_there_will_be_room(self, store: RateLimitStore) -> None:
         started = time.time()
-        quota = [store.take("key", RATE) for _ in range(4)][-1]
+        quota = [store.hit("key", RATE) for _ in range(4)][-1]
 
         # The scripts round times to tenths of a millisecond.
         assert 59.999 - (time.time() - started) < quota.reset <= 60
 
     def test_grants_again_once_the_window_has_moved(self, store: RateLimitStore) -> None:
-        rate = Rate(2, 3)
-        refused = [store.take("key", rate) for _ in range(3)][-1]
+        rate = parse_rate("2 per 3 seconds")
+        refused = [store.hit("key", rate) for _ in range(3)][-1]
 
         wait(refused)
 
-        assert store.take("key", rate).is_granted
+        assert store.hit("key", rate).is_granted
 
     def test_refused_events_do_not_lengthen_the_wait(self, store: RateLimitStore) -> None:
-        refused = [store.take("key", RATE) for _ in range(50)][-1]
+        refused = [store.hit("key", RATE) for _ in range(50)][-1]
 
         assert refused.reset <= 60
 
     def test_keeps_keys_apart(self, store: RateLimitStore) -> None:
         for _ in range(4):
-            store.take("one", RATE)
+            store.hit("one", RATE)
 
-        assert store.take("other", RATE).is_granted
+        assert store.hit("other", RATE).is_granted
 
     def test_gives_back(self, store: RateLimitStore) -> None:
         for _ in range(3):
-            store.take("key", RATE)
+            store.hit("key", RATE)
 
-        store.give_back("key")
+        store.give_back("key", RATE)
 
-        assert [store.take("key", RATE).is_granted for _ in range(2)] == [True, False]
+        assert [store.hit("key", RATE).is_granted for _ in range(2)] == [True, False]
 
     def test_giving_back_what_was_never_taken_changes_nothing(self, store: RateLimitStore) -> None:
-        store.give_back("key")
+        store.give_back("key", RATE)
 
-        assert [store.take("key", RATE).remaining for _ in range(2)] == [2, 1]
+        assert [store.hit("key", RATE).remaining for _ in range(2)] == [2, 1]
 
     def test_threads_together_get_the_amount(self, store: RateLimitStore) -> None:
-        quotas = run_together(*[lambda: store.take("key", Rate(7, 60))] * 16)
+        quotas = run_together(*[lambda: store.hit("key", parse_rate("7/minute"))] * 16)
 
         assert sum(quota.is_granted for quota in quotas) == 7
 
@@ -92,31 +98,31 @@ def wait(refused: Quota) -> None:
     time.sleep(refused.reset + 0.01)
 
 
-class TestMemoryRateLimitStore:
+class TestMemoryStore:
     def test_moves_with_the_clock(self) -> None:
         now = [0.0]
         store = MemoryRateLimitStore(clock=lambda: now[0])
 
         for now[0] in (0.0, 10.0, 20.0):
-            store.take("key", RATE)
+            store.hit("key", RATE)
         now[0] = 59.9
-        assert not store.take("key", RATE).is_granted
+        assert not store.hit("key", RATE).is_granted
         now[0] = 60.0
-        assert store.take("key", RATE) == Quota(is_granted=True, remaining=0, reset=10.0)
+        assert store.hit("key", RATE) == Quota(is_granted=True, remaining=0, reset=10.0)
 
     def test_forgets_the_key_unused_for_longest(self) -> None:
         store = MemoryRateLimitStore(size=2)
         for key in ("old", "busy", "busy", "busy", "new"):
-            store.take(key, RATE)
+            store.hit(key, RATE)
 
-        assert store.take("old", RATE).remaining == 2
+        assert store.hit("old", RATE).remaining == 2
 
 
-class TestRedisRateLimitStore:
+class TestRedisStore:
     def test_processes_share_a_count(
         self, shared: RedisRateLimitStore, redis_server: RedisServer
     ) -> None:
-        taken = [shared.take("key", RATE).is_granted for _ in range(2)]
+        taken = [shared.hit("key", RATE).is_granted for _ in range(2)]
 
         others = [take_in_a_process(redis_server.url) for _ in range(2)]
 
@@ -125,26 +131,25 @@ class TestRedisRateLimitStore:
     def test_outlives_a_new_server_that_knows_no_script(
         self, shared: RedisRateLimitStore, redis_server: RedisServer
     ) -> None:
-        shared.take("key", RATE)
+        shared.hit("key", RATE)
 
         redis_server.kill()
         redis_server.start()
 
-        assert shared.take("key", RATE).remaining == 2
+        assert shared.hit("key", RATE).remaining == 2
 
     def test_keys_expire(self, shared: RedisRateLimitStore, redis_server: RedisServer) -> None:
-        shared.take("key", RATE)
+        shared.hit("key", RATE)
 
-        assert redis_server.lifetimes() == [("limit:key", 60)]
+        assert redis_server.lifetimes() == [("limit:LIMITER/key/3/1/minute", 60)]
 
 
 def take_in_a_process(url: str) -> bool:
     code = (
-        "from strongback.rate_limit import Rate\n"
-        "from strongback.rate_limit.shared import RedisRateLimitStore\n"
-        "from strongback.redis.client import RedisClient, connect\n"
-        f"store = RedisRateLimitStore(RedisClient(connect({url!r})))\n"
-        "print(store.take('key', Rate(3, 60)).is_granted)"
+        "from strongback.rate_limit import RedisRateLimitStore, parse_rate\n"
+        "from strongback.redis import connect\n"
+        f"store = RedisRateLimitStore(connect({url!r}, timeout=5))\n"
+        "print(store.hit('key', parse_rate('3/minute')).is_granted)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
@@ -158,12 +163,14 @@ class TestRate:
         [("20/minute", 20, 60), ("5 per 15 minutes", 5, 900), ("100/day", 100, 86400)],
     )
     def test_reads(self, text: str, amount: int, seconds: int) -> None:
-        assert Rate(amount, seconds) == Rate.parse(text)
+        rate = parse_rate(text)
+
+        assert (rate.amount, rate.get_expiry()) == (amount, seconds)
 
     @pytest.mark.parametrize("text", ["", "often", "0/minute", "5/fortnight", "-1/day"])
     def test_refuses_what_is_no_rate(self, text: str) -> None:
         with pytest.raises(ValueError, match=r"rate limit string|granularity|allows nothing"):
-            Rate.parse(text)
+            parse_rate(text)
 
 
 BACKOFF = Backoff(free=3, first=60, longest=200, most=6, memory=1000)
@@ -246,11 +253,11 @@ class TestClockSetBack:
     ) -> None:
         real = time.time
         monkeypatch.setattr(time, "time", lambda: real() + 3600)
-        refused = [shared.take("key", RATE) for _ in range(4)][-1]
+        refused = [shared.hit("key", RATE) for _ in range(4)][-1]
         monkeypatch.undo()
 
         assert not refused.is_granted
-        assert shared.take("key", RATE).is_granted
+        assert shared.hit("key", RATE).is_granted
 
     def test_a_step_shorter_than_the_window_makes_nobody_wait_longer(
         self, shared: RedisRateLimitStore, monkeypatch: pytest.MonkeyPatch
@@ -258,10 +265,10 @@ class TestClockSetBack:
         real = time.time
         monkeypatch.setattr(time, "time", lambda: real() + 30)
         for _ in range(4):
-            shared.take("key", RATE)
+            shared.hit("key", RATE)
         monkeypatch.undo()
 
-        assert 0 <= shared.take("key", RATE).reset <= 60
+        assert 0 <= shared.hit("key", RATE).reset <= 60
 
     def test_a_failure_of_the_future_counts_as_one_of_now(
         self, shared: RedisRateLimitStore, redis_server: RedisServer

@@ -27,9 +27,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 
 from flask import Flask, Response, after_this_request, current_app
 
+from strongback import rate_limit
 from strongback.config import Settings
 from strongback.exceptions import ServiceUnavailable, TooManyRequests
-from strongback.rate_limit import Backoff, MemoryRateLimitStore, Quota, Rate, RateLimitStore
+from strongback.rate_limit import Backoff, Quota, RateLimitItem, RateLimitStore, parse_rate
 from strongback.redis.error import RedisUnavailable
 from strongback.text import normalize
 from strongback.web.metrics import count_limit_without_redis
@@ -111,7 +112,7 @@ class Limit:
     """A declared limit."""
 
     name: str
-    rate: Rate
+    rate: RateLimitItem
     scope: str
     """Limits of one scope share their counts."""
     key: Key
@@ -133,7 +134,7 @@ class Spending:
     def give_back(self) -> None:
         """Take the count back."""
         try:
-            self.store.give_back(self.key)
+            self.store.give_back(self.key, None if self.limit.backoff else self.limit.rate)
         except RedisUnavailable:
             return  # it stays counted until the window has passed
         granted = self.quota.remaining + 1
@@ -163,7 +164,7 @@ def limited(
     Raises:
         ValueError: The rate is invalid.
     """
-    parsed = Rate.parse(rate)
+    parsed = parse_rate(rate)
     title = name or getattr(key, "__name__", "limit").replace("_", "-")
 
     def declare(view: ViewT) -> ViewT:
@@ -246,7 +247,8 @@ def guess_limited(*, key: Key, counts: Counts) -> Callable[[ViewT], ViewT]:
         key: Returns the username in its counted spelling; None if no password is verified.
         counts: Exceptions that the view raises at a wrong password.
     """
-    near = Limit("account-name", Rate(NEAR.free, NEAR.first), "guess", key, "closed", counts, NEAR)
+    rate = parse_rate(f"{NEAR.free} per {NEAR.first} seconds")
+    near = Limit("account-name", rate, "guess", key, "closed", counts, NEAR)
 
     def declare(view: ViewT) -> ViewT:
         @functools.wraps(view)
@@ -306,8 +308,8 @@ class Limiter:
 
     def __init__(self, secret: str, redis: RedisClient | None) -> None:
         self._secret = blake2b(secret.encode(), person=b"rate limit").digest()
-        self._process = MemoryRateLimitStore()
-        self._shared = _share(redis) if redis else None
+        self._process = rate_limit.MemoryRateLimitStore()
+        self._shared = rate_limit.RedisRateLimitStore(redis) if redis else None
 
     def spend(self, limit: Limit, request: Request) -> Spending | None:
         """Count a request; None if the limit does not apply to it.
@@ -396,16 +398,10 @@ class Limiter:
             return self._process, _count(self._process, key, limit)
 
 
-def _share(redis: RedisClient) -> RateLimitStore:
-    from strongback.rate_limit import shared  # noqa: PLC0415  needs the extra redis
-
-    return shared.RedisRateLimitStore(redis)
-
-
 def _count(store: RateLimitStore, key: str, limit: Limit) -> Quota:
     if limit.backoff is not None:
         return store.attempt(key, limit.backoff)
-    return store.take(key, limit.rate)
+    return store.hit(key, limit.rate)
 
 
 def init_limits(app: Flask, settings: Settings, redis: RedisClient | None) -> None:
@@ -451,7 +447,8 @@ def _whole(seconds: float) -> int:
 
 def _add_headers(spendings: list[Spending], response: ResponseT) -> ResponseT:
     policies = [
-        f'"{it.limit.name}";q={it.limit.rate.amount};w={it.limit.rate.seconds}' for it in spendings
+        f'"{it.limit.name}";q={it.limit.rate.amount};w={it.limit.rate.get_expiry()}'
+        for it in spendings
     ]
     standings = [
         f'"{it.limit.name}";r={it.quota.remaining};t={_whole(it.quota.reset)}' for it in spendings

@@ -1,0 +1,127 @@
+"""The contract of every store of rate limits; the windows are those of the library limits."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import limits
+from limits import RateLimitItem
+from limits.storage import Storage
+from limits.strategies import MovingWindowRateLimiter
+
+
+def parse_rate(text: str) -> RateLimitItem:
+    """Read `20/minute`, `5 per 15 minutes`, `100/day`.
+
+    Raises:
+        ValueError: The text is invalid, or allows nothing.
+    """
+    rate = limits.parse(text)
+    if rate.amount < 1 or rate.get_expiry() < 1:
+        raise ValueError(f"{text!r} allows nothing: remove the route instead")
+    return rate
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """State of a key after an event."""
+
+    is_granted: bool
+    """Whether the event is allowed; if so, it was counted."""
+    remaining: int
+    """Number of further events that are allowed now."""
+    reset: float
+    """Seconds until the oldest event leaves the window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Some failures are free; each further one doubles the wait, up to a last one."""
+
+    free: int
+    first: int
+    """Seconds to wait after the last free failure."""
+    longest: int
+    """Maximum wait in seconds."""
+    most: int
+    """Number of failures after which all attempts are refused until the key is forgotten."""
+    memory: int
+    """Seconds after the last failure until all are forgotten."""
+
+    def wait(self, failures: int) -> int:
+        """Seconds to wait after a number of failures."""
+        if failures < self.free:
+            return 0
+        return int(min(self.longest, self.first * 2 ** min(failures - self.free, 30)))
+
+    def granted(self, failures: int) -> Quota:
+        """State of a key whose current attempt is counted as a failure."""
+        reset = self.wait(failures) or self.first
+        return Quota(is_granted=True, remaining=max(0, self.free - failures), reset=reset)
+
+    def quota(self, failures: int, passed: float) -> Quota:
+        """State of a key.
+
+        Args:
+            failures: Number of failures.
+            passed: Seconds since the last one.
+        """
+        if failures >= self.most:
+            return Quota(is_granted=False, remaining=0, reset=self.longest)
+        wait = self.wait(failures) - passed
+        return Quota(wait <= 0, max(0, self.free - failures), max(wait, 0))
+
+
+class RateLimitStore(ABC):
+    """Stores the events of all keys.
+
+    Args:
+        storage: Keeps the events of the moving windows.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self._limiter = MovingWindowRateLimiter(storage)
+
+    def _now(self) -> float:
+        """Return the seconds of the storage's clock."""
+        return time.time()
+
+    def hit(self, key: str, rate: RateLimitItem) -> Quota:
+        """Count one event if the rate allows it; a refused one is not counted."""
+        is_granted, seconds = self._limiter.hit(rate, key), rate.get_expiry()
+        stats, now = self._limiter.get_window_stats(rate, key), self._now()
+        if not is_granted and stats.reset_time > now + 2 * seconds:
+            # A clock was set back: its events lie further ahead than the window is long.
+            self._limiter.clear(rate, key)
+            is_granted = self._limiter.hit(rate, key)
+            stats = self._limiter.get_window_stats(rate, key)
+        # The scripts in Redis round times to tenths of a millisecond.
+        reset = min(max(0.0, stats.reset_time - now), seconds)
+        return Quota(is_granted, max(0, stats.remaining), reset)
+
+    @abstractmethod
+    def give_back(self, key: str, rate: RateLimitItem | None = None) -> None:
+        """Remove the last event of the key.
+
+        Args:
+            key: As it was counted.
+            rate: The rate that it was counted by; None for an attempt.
+        """
+
+    @abstractmethod
+    def attempt(self, key: str, backoff: Backoff) -> Quota:
+        """Count an attempt as a failure, if earlier ones allow it; see `give_back`."""
+
+    @abstractmethod
+    def forget(self, key: str) -> None:
+        """Remove all attempts of the key."""
+
+    @abstractmethod
+    def remember(self, key: str, seconds: int) -> None:
+        """Remember the key for some seconds."""
+
+    @abstractmethod
+    def remembers(self, key: str) -> bool:
+        """Whether the key is remembered."""
