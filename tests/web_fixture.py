@@ -27,7 +27,7 @@ from app.user.service import UserService
 from strongback.database import Base, Database
 from strongback.log.setup import configure_logging
 from strongback.testing import empty
-from strongback.web.app import HTTPApp
+from strongback.web.http_app import HTTPApp
 
 LIMIT = re.compile(
     r"SET STATEMENT max_statement_time=[0-9.]+ FOR |/\*\+ MAX_EXECUTION_TIME\(\d+\) \*/"

@@ -14,7 +14,7 @@ from app.user.service import UserService
 from strongback.auth.exceptions import SignInTooOld
 from strongback.auth.password import verify_password
 from strongback.auth.principal import Principal
-from strongback.auth.session.service import SessionService
+from strongback.auth.session_service import SessionService
 from strongback.database import Database, transactional, utc_now
 from strongback.log.setup import get_logger
 from strongback.precondition import ANY, Expected

@@ -12,7 +12,7 @@ from app.core.permission import allowed
 from app.user.model import User, normalize_username
 from app.user.schema import UserOut
 from strongback.auth.account import Account
-from strongback.auth.session.state import ACCOUNT_TTL
+from strongback.auth.session_cache import ACCOUNT_TTL
 from strongback.cache import Changes, Manager, Node
 from strongback.database import Database
 

@@ -28,8 +28,8 @@ from app.user.schema import (
 )
 from app.user.service import UserService
 from strongback.auth.principal import Principal
-from strongback.auth.session.model import AuthSession
-from strongback.auth.session.service import SessionService
+from strongback.auth.session_model import AuthSession
+from strongback.auth.session_service import SessionService
 from strongback.paging import Window
 from strongback.schema import Page, PageQuery
 from strongback.sms.exceptions import WrongCode

@@ -42,9 +42,9 @@ from strongback.outbox import Outbox
 from strongback.private import make_private_folder
 from strongback.upload import Uploads
 from strongback.web import init_cache_metrics, init_cors, init_health, init_limits, init_metrics
-from strongback.web.app import HTTPApp
 from strongback.web.guard import requirement_of
 from strongback.web.health import Check
+from strongback.web.http_app import HTTPApp
 from strongback.web.injection import injected
 from strongback.web.metrics import Gauge
 

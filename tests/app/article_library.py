@@ -12,7 +12,7 @@ from app.article.content import Draft
 from app.article.service import ArticleService
 from app.comment.model import Comment
 from app.user.service import UserService
-from strongback.web.app import HTTPApp
+from strongback.web.http_app import HTTPApp
 from tests.web_fixture import Library
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)

@@ -13,8 +13,8 @@ from app.core.permission import Role
 from app.main import create_app
 from app.user.model import User
 from app.user.service import UserService
-from strongback.auth.session.model import AuthSession
-from strongback.auth.session.service import SessionService
+from strongback.auth.session_model import AuthSession
+from strongback.auth.session_service import SessionService
 from strongback.auth.token import AccessTokens
 from strongback.database import Base, Database
 from strongback.testing import empty

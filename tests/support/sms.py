@@ -14,7 +14,7 @@ from strongback.database import Database, utc_now
 from strongback.sms import Receipt, SmsCodes, sms_tasks
 from strongback.sms.code import Purpose
 from strongback.sms.exceptions import SmsTimeout
-from strongback.sms.model import SmsCode, SmsQuota
+from strongback.sms.sms_model import SmsCode, SmsQuota
 from tests.support.task import House
 
 PHONE = "+8613800138000"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strongback.auth.principal import Principal
-from strongback.auth.session.service import SessionService
+from strongback.auth.session_service import SessionService
 from strongback.auth.token import AccessTokens, InvalidToken
 
 

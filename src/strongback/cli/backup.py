@@ -32,7 +32,7 @@ from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import DBAPIError
 
 from strongback.address import CHARSET, SSLMode
-from strongback.auth.session.model import AuthSession, RefreshToken
+from strongback.auth.session_model import AuthSession, RefreshToken
 from strongback.config import Settings
 from strongback.database import Database
 from strongback.exceptions import StrongbackError

@@ -22,7 +22,7 @@ from strongback.database import Database
 from strongback.database.capacity import check_capacity
 from strongback.database.remedy import describe, remedy_for
 from strongback.exceptions import ConfigurationError
-from strongback.migration.error import MigrationError
+from strongback.migration.migration_error import MigrationError
 from strongback.migration.runner import pending
 
 MIN_FREE_SPACE = 500 * 2**20

@@ -17,9 +17,7 @@ An entry point (request, task, command, message) opens a scope; a service owns t
             return article
 """
 
-from strongback.database.cleaning import delete_in_batches
-from strongback.database.error import DatabaseMisuse, is_duplicate, is_retryable, is_transient
-from strongback.database.model import (
+from strongback.database.base import (
     Base,
     Identified,
     Identifier,
@@ -28,7 +26,14 @@ from strongback.database.model import (
     Versioned,
     utc_now,
 )
-from strongback.database.service import HasDatabase, transactional
+from strongback.database.cleaning import delete_in_batches
+from strongback.database.database_error import (
+    DatabaseMisuse,
+    is_duplicate,
+    is_retryable,
+    is_transient,
+)
+from strongback.database.decorator import HasDatabase, transactional
 from strongback.database.session import Database
 
 __all__ = [

@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from strongback.address import CHARSET, SSLMode
 from strongback.config import Settings
-from strongback.database.error import hide_values
+from strongback.database.database_error import hide_values
 from strongback.exceptions import ConfigurationError
 from strongback.private import make_private_file
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from strongback.database.error import is_duplicate, is_transient
+from strongback.database.database_error import is_duplicate, is_transient
 from strongback.exceptions import AlreadyExists, APIException, DatabaseUnavailable
 
 RETRY_AFTER = "5"

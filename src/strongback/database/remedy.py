@@ -6,7 +6,7 @@ import sqlite3
 
 from sqlalchemy.exc import DBAPIError
 
-from strongback.database.error import is_transient
+from strongback.database.database_error import is_transient
 
 LOGIN = (
     "MYSQL_USER or MYSQL_PASSWORD, or what DATABASE_URL has in their place, is wrong. MySQL in a"

@@ -17,8 +17,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import ORMExecuteState, Session, sessionmaker
 
 from strongback.circuit_breaker import CircuitBreaker
+from strongback.database.database_error import DatabaseHangs, DatabaseMisuse, is_hang, is_retryable
 from strongback.database.engine import WRITES, Limits, build_engine, limit_statement
-from strongback.database.error import DatabaseHangs, DatabaseMisuse, is_hang, is_retryable
 from strongback.database.transaction import Transaction, retry, roll_back
 from strongback.database.write_lock import WriteLock
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from strongback.database.error import DatabaseMisuse, is_retryable
+from strongback.database.database_error import DatabaseMisuse, is_retryable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
 
-from strongback.migration.error import MigrationError
+from strongback.migration.migration_error import MigrationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -28,7 +28,7 @@ from strongback.migration.branch import (
     branch_of,
     branches_of,
 )
-from strongback.migration.error import MigrationError
+from strongback.migration.migration_error import MigrationError
 from strongback.migration.writing import UNNAMED, Writing
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from sqlalchemy import Table
 
 from strongback.database import Base
 from strongback.migration.branch import FOREIGN_TABLE, FRAMEWORK, PREFIX, name_revision
-from strongback.migration.error import MigrationError
+from strongback.migration.migration_error import MigrationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

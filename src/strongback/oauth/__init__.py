@@ -15,8 +15,8 @@ A further way to sign in is one class, as `SmsCodeGrant` is:
 
 from strongback.oauth.grant import SignIn
 from strongback.oauth.part import register
-from strongback.oauth.request import FIRST_PARTY
 from strongback.oauth.server import OAuthServer
-from strongback.oauth.sms import SmsCodeGrant
+from strongback.oauth.sms_grant import SmsCodeGrant
+from strongback.oauth.token_request import FIRST_PARTY
 
 __all__ = ["FIRST_PARTY", "OAuthServer", "SignIn", "SmsCodeGrant", "register"]

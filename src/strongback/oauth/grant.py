@@ -16,10 +16,10 @@ from authlib.oauth2.rfc7009 import RevocationEndpoint
 
 from strongback.auth.account import Account, Accounts
 from strongback.auth.exceptions import InvalidGrant, InvalidRequest
-from strongback.auth.session.service import Grant, SessionService
+from strongback.auth.session_service import Grant, SessionService
 from strongback.auth.token import AccessTokens, InvalidToken
 from strongback.log.setup import get_logger
-from strongback.oauth.request import Client, TokenRequest
+from strongback.oauth.token_request import Client, TokenRequest
 
 log = get_logger(__name__)
 

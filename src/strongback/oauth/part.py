@@ -7,11 +7,11 @@ from collections.abc import Callable
 from strongback.app import Strongback
 from strongback.auth.account import Account, Accounts
 from strongback.auth.authenticator import Authenticator
-from strongback.auth.session.service import SessionService
+from strongback.auth.session_service import SessionService
 from strongback.auth.token import AccessTokens
-from strongback.oauth.cli import group
 from strongback.oauth.server import OAuthServer
-from strongback.oauth.sms import SmsCodeGrant
+from strongback.oauth.session_cli import group
+from strongback.oauth.sms_grant import SmsCodeGrant
 from strongback.oauth.view import init_oauth
 from strongback.sms.code import SmsCodes
 

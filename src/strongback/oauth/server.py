@@ -24,10 +24,10 @@ from strongback.auth.exceptions import (
     UnsupportedGrantType,
 )
 from strongback.auth.permission import Permission
-from strongback.auth.session.service import Device, Grant, SessionService
+from strongback.auth.session_service import Device, Grant, SessionService
 from strongback.auth.token import LIFETIME, AccessTokens
 from strongback.oauth.grant import PasswordGrant, Revocation, RotatingRefreshGrant
-from strongback.oauth.request import FIRST_PARTY, Client, TokenRequest
+from strongback.oauth.token_request import FIRST_PARTY, Client, TokenRequest
 
 _ERRORS: dict[str, type[OAuthError]] = {
     kind.error: kind

@@ -12,10 +12,10 @@ from pydantic import ConfigDict, Field
 from strongback.app import Strongback
 from strongback.auth.authenticator import Authenticator
 from strongback.auth.exceptions import NO_STORE, InvalidClient, InvalidGrant, InvalidRequest
-from strongback.auth.session.service import Device
+from strongback.auth.session_service import Device
 from strongback.exceptions import UnsupportedMediaType, ValidationFailed
-from strongback.oauth.request import FIRST_PARTY
 from strongback.oauth.server import OAuthServer
+from strongback.oauth.token_request import FIRST_PARTY
 from strongback.schema import RequestForm, Schema
 from strongback.web.bearer import bearer
 from strongback.web.blueprint import APIBlueprint

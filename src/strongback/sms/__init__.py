@@ -1,15 +1,14 @@
-"""Messages to telephones: a provider or the console, and codes that prove a number.
+"""Text messages, by a provider or on the console, and codes that verify a telephone number.
 
-Everything here needs the outbox and the tasks; `build_sender` chooses who sends.
+It needs the outbox and the tasks.
 """
 
 from __future__ import annotations
 
-from strongback.sms.choice import build_sender
 from strongback.sms.code import SmsCodes
-from strongback.sms.part import register
+from strongback.sms.part import build_sender, register
 from strongback.sms.sender import ConsoleSender, Receipt, Sender
-from strongback.sms.task import sms_tasks
+from strongback.sms.sms_task import sms_tasks
 from strongback.sms.tencent import TencentSender
 
 __all__ = [

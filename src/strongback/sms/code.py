@@ -26,10 +26,10 @@ from strongback.database import Database, DatabaseMisuse, delete_in_batches, tra
 from strongback.log.setup import get_logger
 from strongback.outbox import Outbox
 from strongback.sms.exceptions import PhoneNotServed, SmsLimitReached, SmsUnavailable
-from strongback.sms.model import SmsCode
 from strongback.sms.phone import mask_phone
 from strongback.sms.quota import SmsQuotas
 from strongback.sms.sender import Sender
+from strongback.sms.sms_model import SmsCode
 from strongback.sms.statement import changes
 
 log = get_logger(__name__)

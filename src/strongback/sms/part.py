@@ -1,11 +1,14 @@
-"""The part `sms`: what an application registers to send codes to telephones."""
+"""The part `sms`: codes by text message."""
 
 from __future__ import annotations
 
 from strongback.app import Strongback
-from strongback.sms.choice import build_sender
+from strongback.config import Settings
+from strongback.extra import require_extra
 from strongback.sms.code import CODE_REQUESTED, SmsCodes
-from strongback.sms.task import sms_tasks
+from strongback.sms.sender import ConsoleSender, Sender
+from strongback.sms.sms_task import sms_tasks
+from strongback.sms.tencent import TencentSender
 from strongback.sms.view import api
 from strongback.task.declaration import TaskRegistry
 
@@ -18,3 +21,17 @@ def register(app: Strongback, url_prefix: str) -> SmsCodes:
     app.provide(codes)
     app.register_api(api, url_prefix=f"{url_prefix}/auth")
     return codes
+
+
+def build_sender(settings: Settings) -> Sender | None:
+    """Return the sender of messages: Tencent Cloud if configured, else the console.
+
+    In production there is no console sender: whoever reads its output could sign in as anybody.
+
+    Raises:
+        ConfigurationError: The extra `sms` is not installed.
+    """
+    require_extra("sms", "SMS")
+    if settings.sms_app_id is not None:
+        return TencentSender(settings)
+    return None if settings.is_production else ConsoleSender()

@@ -16,7 +16,7 @@ from strongback.config import Settings
 from strongback.database import Database, transactional, utc_now
 from strongback.log.setup import get_logger
 from strongback.sms.exceptions import SmsBudgetSpent, SmsLimitReached
-from strongback.sms.model import SmsQuota
+from strongback.sms.sms_model import SmsQuota
 from strongback.sms.statement import changes, insert_if_absent
 
 log = get_logger(__name__)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from strongback.auth.session.service import SessionService
+from strongback.auth.session_service import SessionService
 from strongback.schema import RequestBody, Schema
 from strongback.sms.code import INTERVAL, LIFETIME, Purpose, SmsCodes
 from strongback.sms.phone import Phone

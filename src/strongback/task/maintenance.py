@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
-from strongback.auth.session.service import SessionService
+from strongback.auth.session_service import SessionService
 from strongback.cache import OUTDATED, CacheMaintenance, Changes
 from strongback.idempotency import Idempotency
 from strongback.outbox import Outbox

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strongback.app import Strongback
-from strongback.auth.session.service import Device
+from strongback.auth.session_service import Device
 from strongback.oauth import FIRST_PARTY, OAuthServer
 
 

@@ -1,6 +1,5 @@
 """The HTTP side: what an application and its views need of it."""
 
-from strongback.web.app import HTTPApp
 from strongback.web.blueprint import APIBlueprint
 from strongback.web.cache_metrics import init_cache_metrics
 from strongback.web.cached import cached_page, cached_response
@@ -8,11 +7,12 @@ from strongback.web.conditional import conditional
 from strongback.web.cors import init_cors
 from strongback.web.guard import needs, public
 from strongback.web.health import init_health
-from strongback.web.idempotency import idempotent
+from strongback.web.http_app import HTTPApp
+from strongback.web.idempotent import idempotent
+from strongback.web.if_match import IfMatch, OptionalIfMatch, tag_headers
 from strongback.web.injection import inject
 from strongback.web.limit import account_name, client_address, init_limits, limited
 from strongback.web.metrics import init_metrics
-from strongback.web.precondition import IfMatch, OptionalIfMatch, tag_headers
 from strongback.web.request import Response
 from strongback.web.validation import UploadedFile
 

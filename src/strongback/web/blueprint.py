@@ -18,7 +18,7 @@ from strongback.auth.principal import Principal
 from strongback.paging import Window
 from strongback.web.document import SECURITY_SCHEME, field_types, named_types
 from strongback.web.guard import Authenticate, Requirement, authorize, requirement_of
-from strongback.web.idempotency import PARAMETER, claim_of, is_idempotent, respond_once
+from strongback.web.idempotent import PARAMETER, claim_of, is_idempotent, respond_once
 from strongback.web.limit import early_limits, spent_early
 from strongback.web.linking import link_header
 from strongback.web.request import Request, Response, current_request

@@ -11,7 +11,7 @@ from xxhash import xxh3_128_hexdigest
 
 from strongback.exceptions import PreconditionFailed
 from strongback.schema import Validators
-from strongback.web.error import render
+from strongback.web.error_response import render
 from strongback.web.request import Request, Response, current_request
 
 OK = 200

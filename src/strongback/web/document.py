@@ -18,7 +18,7 @@ from strongback.auth.permission import Permission
 from strongback.exceptions import PreconditionFailed
 from strongback.schema import Problem
 from strongback.web.conditional import is_expected, is_fresh, not_modified
-from strongback.web.error import PROBLEM_JSON
+from strongback.web.error_response import PROBLEM_JSON
 from strongback.web.json import dump
 from strongback.web.request import Response, current_request
 

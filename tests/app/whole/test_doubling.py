@@ -41,7 +41,7 @@ from strongback import paging
 from strongback.auth.authenticator import Authenticator
 from strongback.auth.token import AccessTokens
 from strongback.database import utc_now
-from strongback.database.error import hide_values
+from strongback.database.database_error import hide_values
 from strongback.exceptions import StrongbackError
 from strongback.log import mask as log_mask
 from strongback.search import parse_filter, parse_sort
@@ -53,8 +53,8 @@ from strongback.sms.phone import parse_phone
 from strongback.text import normalize, plain_text, slugify, without_controls
 from strongback.web.bearer import bearer
 from strongback.web.conditional import is_fresh, tags_of
-from strongback.web.error import wants_problem
-from strongback.web.idempotency import claim_of
+from strongback.web.error_response import wants_problem
+from strongback.web.idempotent import claim_of
 from strongback.web.limit import client_address
 from strongback.web.request import Request
 

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 
 from app.core.config import Settings
 from app.core.permission import Role
-from strongback.auth.session.model import AuthSession, RefreshToken
+from strongback.auth.session_model import AuthSession, RefreshToken
 from tests.support.sign_in import PASSWORD, House, house
 
 __all__ = ["house"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from strongback.auth.session.successor import Successors, hash_token, new_seed
+from strongback.auth.refresh_token import Successors, hash_token, new_seed
 from strongback.database import utc_now
 from tests.support.sign_in import House, house, small_house
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from app.core.config import ROOT, Settings
 from app.main import create_app
 from app.user.model import User
-from strongback.auth.session.model import AuthSession, RefreshToken
+from strongback.auth.session_model import AuthSession, RefreshToken
 from strongback.cli.backup import CLIENT_TOOLS, DUMP_TOOLS, BackupError, find_tool
 from strongback.database import Base, Database, utc_now
 from strongback.migration.branch import FIRST_EDITION

@@ -17,7 +17,7 @@ from strongback.database import (
     is_retryable,
     is_transient,
 )
-from strongback.database.error import DatabaseHangs, is_hang
+from strongback.database.database_error import DatabaseHangs, is_hang
 from strongback.exceptions import ConfigurationError
 from strongback.testing.mariadb import OwnMariaDB
 from strongback.testing.port import free_port

@@ -11,7 +11,7 @@ from sqlalchemy import inspect, text
 
 from strongback.database import Database
 from strongback.migration.branch import FIRST_EDITION, branch_of
-from strongback.migration.error import MigrationError
+from strongback.migration.migration_error import MigrationError
 from strongback.migration.runner import Migrations, init_migrations, pending, upgrade
 from tests.support.first_edition import make_first_edition
 

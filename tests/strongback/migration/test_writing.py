@@ -12,7 +12,7 @@ from sqlalchemy import Column, ForeignKey, MetaData, String, Table, inspect, tex
 
 from strongback.database import Base, Database, Identifier, UTCDateTime
 from strongback.migration.branch import name_revision
-from strongback.migration.error import MigrationError
+from strongback.migration.migration_error import MigrationError
 from strongback.migration.runner import Migrations, init_migrations, pending, upgrade
 
 pytestmark = pytest.mark.speaks_sql

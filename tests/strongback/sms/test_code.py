@@ -21,7 +21,7 @@ from strongback.sms.exceptions import (
     SmsLimitReached,
     SmsUnavailable,
 )
-from strongback.sms.model import SmsQuota
+from strongback.sms.sms_model import SmsQuota
 from strongback.testing import empty
 from tests.support.sms import ADDRESS, OTHER, PHONE, Desk, another
 from tests.support.thread import run_together

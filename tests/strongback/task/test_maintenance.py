@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Update, func, select, update
 
-from strongback.auth.session.model import AuthSession
+from strongback.auth.session_model import AuthSession
 from strongback.database import utc_now
 from strongback.idempotency import IdempotencyKey
 from strongback.outbox import InboxEntry

@@ -8,7 +8,7 @@ from app.core.config import Settings
 from strongback.exceptions import BadRequest, NotFound
 from strongback.schema import Schema
 from strongback.web import APIBlueprint, public
-from strongback.web.app import HTTPApp
+from strongback.web.http_app import HTTPApp
 
 
 class Cup(Schema):

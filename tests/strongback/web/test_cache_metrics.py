@@ -5,8 +5,8 @@ from __future__ import annotations
 from prometheus_client import REGISTRY
 
 from strongback.cache import LocalStorage, Manager
-from strongback.web.app import HTTPApp
 from strongback.web.cache_metrics import CacheFigures, init_cache_metrics
+from strongback.web.http_app import HTTPApp
 from tests.support.cache import Clock, Source, word_node
 
 

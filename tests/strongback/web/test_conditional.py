@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from strongback.exceptions import NotFound
 from strongback.schema import RequestPath, Schema, Validators
 from strongback.web import APIBlueprint, Response, conditional, public
-from strongback.web.app import HTTPApp
+from strongback.web.http_app import HTTPApp
 
 CHANGED = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 LAST_MODIFIED = "Fri, 02 Jan 2026 03:04:05 GMT"

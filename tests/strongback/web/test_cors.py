@@ -10,8 +10,8 @@ from app.core.config import ROOT, Settings, load_settings
 from strongback.config import Environment
 from strongback.exceptions import ConfigurationError
 from strongback.web import APIBlueprint, init_cors, public
-from strongback.web.app import HTTPApp
 from strongback.web.cors import ALLOWED_HEADERS, EXPOSED_HEADERS
+from strongback.web.http_app import HTTPApp
 
 ORIGIN = "https://app.example.org"
 FOREIGN = "https://evil.example.org"

@@ -12,8 +12,8 @@ import schemathesis
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, Page
 
-from strongback.web.app import HTTPApp
 from strongback.web.document import ASSETS
+from strongback.web.http_app import HTTPApp
 from tests.live import LiveServer, serving
 
 VARIABLE = re.compile(r"<(?:[^:>]+:)?([^>]+)>")

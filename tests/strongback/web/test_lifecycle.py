@@ -10,7 +10,7 @@ from flask import abort
 
 from app.core.config import Settings
 from strongback.config import Environment
-from strongback.web.app import HTTPApp
+from strongback.web.http_app import HTTPApp
 from strongback.web.request import current_request
 from tests.web_fixture import Logs
 

@@ -18,7 +18,7 @@ from strongback.redis.client import RedisClient, connect
 from strongback.schema import Schema
 from strongback.testing.redis import PATIENCE, RedisServer
 from strongback.web import APIBlueprint, account_name, client_address, init_limits, limited, public
-from strongback.web.app import HTTPApp
+from strongback.web.http_app import HTTPApp
 from strongback.web.limit import principal
 from strongback.web.request import Request
 from tests.support.cache import eventually

@@ -21,7 +21,7 @@ from app.article.metadata import REMEDIES
 from app.article.source import HIDDEN, INSTALLED, Refusal
 from app.core.config import ROOT
 from strongback.exceptions import CATALOGUE, APIException
-from strongback.web.error import _BY_STATUS
+from strongback.web.error_response import _BY_STATUS
 from strongback.web.translation import DEFAULT_LOCALE, FOLDER, LOCALES, choose_locale, translate
 
 TRANSLATED = [locale for locale in LOCALES if locale != DEFAULT_LOCALE]

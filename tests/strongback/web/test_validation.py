@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, SecretStr, model_validator
 
 from strongback.schema import RequestBody, RequestForm, RequestPath, RequestQuery, Schema
 from strongback.web import APIBlueprint, UploadedFile, public
-from strongback.web.app import HTTPApp
+from strongback.web.http_app import HTTPApp
 
 JSON = "application/json"
 DEEP = 100_000

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import JSON, BigInteger, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from strongback.auth.session.successor import SEED_LENGTH
+from strongback.auth.refresh_token import SEED_LENGTH
 from strongback.database import Base, Identified, utc_now
 
 ID_LENGTH = 22

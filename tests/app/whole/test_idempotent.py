@@ -26,7 +26,7 @@ from strongback.idempotency import (
     RequestInFlight,
 )
 from strongback.migration.runner import upgrade
-from strongback.web.idempotency import claim_of
+from strongback.web.idempotent import claim_of
 from strongback.web.request import current_request
 from tests.support.api import API
 from tests.support.thread import run_together

@@ -1,4 +1,4 @@
-"""How a service says that a method of it is one transaction."""
+"""`@transactional`, which makes a method of a service one transaction."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ R = TypeVar("R")
 
 
 class HasDatabase(Protocol):
-    """Anything that keeps the database it works on, as a service does."""
+    """An object with a database, such as a service."""
 
     @property
     def database(self) -> Database:
-        """The database that its transactions run on."""
+        """The database of its transactions."""
         ...
 
 

@@ -20,7 +20,7 @@ from werkzeug.exceptions import Gone
 from strongback.exceptions import FieldError, NotFound, ValidationFailed
 from strongback.schema import Schema, Timestamp
 from strongback.web import APIBlueprint, Response, inject, public
-from strongback.web.app import HTTPApp
+from strongback.web.http_app import HTTPApp
 
 BEIJING = timezone(timedelta(hours=8))
 NOON = datetime(2026, 1, 2, 12, 30, tzinfo=BEIJING)

@@ -11,14 +11,14 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, CursorResult, Update, or_, select, update
 
 from strongback.auth.account import Account, Accounts
-from strongback.auth.session.model import (
+from strongback.auth.refresh_token import Successors, hash_token, new_seed, new_token
+from strongback.auth.session_cache import SessionState, StateCache
+from strongback.auth.session_model import (
     ADDRESS_LENGTH,
     USER_AGENT_LENGTH,
     AuthSession,
     RefreshToken,
 )
-from strongback.auth.session.state import SessionState, StateCache
-from strongback.auth.session.successor import Successors, hash_token, new_seed, new_token
 from strongback.config import Settings
 from strongback.database import Database, delete_in_batches, transactional, utc_now
 from strongback.exceptions import NotFound

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from authlib.oauth2.rfc6749 import ClientMixin, OAuth2Request
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
-from strongback.auth.session.service import Device
+from strongback.auth.session_service import Device
 
 FIRST_PARTY = "strongback"
 """The client that a request comes from which names none: this project's own."""

@@ -18,10 +18,10 @@ from strongback.collision import Names, path_of
 from strongback.config import Settings
 from strongback.schema import Problem
 from strongback.services import Services
-from strongback.web import document, error
+from strongback.web import document, error_response
 from strongback.web.blueprint import APIBlueprint
 from strongback.web.edge import plain_client
-from strongback.web.error import Converter
+from strongback.web.error_response import Converter
 from strongback.web.json import OrJSONProvider, dump
 from strongback.web.lifecycle import RequestLifecycle
 from strongback.web.request import Request, Response
@@ -71,7 +71,7 @@ class HTTPApp(OpenAPI):
         self.config["MAX_CONTENT_LENGTH"] = settings.web_max_body
         self.url_map.merge_slashes = False  # a doubled slash is 404, not a redirect in HTML
         self.services = Services()
-        self.errors = error.init_errors(self)
+        self.errors = error_response.init_errors(self)
         self.lifecycle = RequestLifecycle(self, settings)
         self._blueprints, self._operations, self._schemas = map(Names, _DISTINCT)
         self._claim_schemas(document.named_types(Problem))
@@ -148,7 +148,7 @@ class HTTPApp(OpenAPI):
         elif rv is None:
             response = Response(b"", 204)
             del response.headers["Content-Type"]
-        elif isinstance(rv, Exception) and (handled := error.respond(rv)) is not rv:
+        elif isinstance(rv, Exception) and (handled := error_response.respond(rv)) is not rv:
             response = cast("Response", handled)
         else:
             response = cast("Response", super().make_response(cast("Any", rv)))

@@ -22,7 +22,7 @@ from strongback.exceptions import (
 )
 from strongback.schema import Problem, RequestBody
 from strongback.web import APIBlueprint, public
-from strongback.web.app import HTTPApp
+from strongback.web.http_app import HTTPApp
 
 SECRET = "hunter2"
 PROBLEM = "application/problem+json"

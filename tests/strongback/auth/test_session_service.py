@@ -8,9 +8,9 @@ from sqlalchemy import event, func, select, update
 from structlog.testing import capture_logs
 
 from app.core.permission import ROLES, Role
-from strongback.auth.session import service
-from strongback.auth.session.model import AuthSession, RefreshToken
-from strongback.auth.session.state import SIZE, TTL, SessionState, StateCache
+from strongback.auth.session_cache import SIZE, TTL, SessionState, StateCache
+from strongback.auth.session_model import AuthSession, RefreshToken
+from strongback.auth.session_service import LIFETIME, Device
 from strongback.database import utc_now
 from strongback.migration.runner import upgrade
 from tests.support.sign_in import House, house, small_house
@@ -86,7 +86,7 @@ class TestRotation:
         small_house.account("ada")
         tokens = small_house.sign_in("ada")
         small_house.change_sessions(
-            created_at=utc_now() - service.LIFETIME + timedelta(days=1),
+            created_at=utc_now() - LIFETIME + timedelta(days=1),
             expires_at=utc_now() + timedelta(days=1),
         )
         assert small_house.refresh(tokens["refresh_token"]).status_code == 200
@@ -103,7 +103,7 @@ class TestRotation:
             assert account is not None
             user = house.database.session.merge(user)
             house.database.transact(lambda _: setattr(user, "password_changed_at", utc_now()))
-            assert house.sessions.open(account, "strongback", None, service.Device()) is None
+            assert house.sessions.open(account, "strongback", None, Device()) is None
 
 
 class TestBound:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from strongback.auth.session.service import SessionService
+from strongback.auth.session_service import SessionService
 from strongback.cli.command import DatabaseGroup
 from strongback.web.injection import inject
 

@@ -1,1 +1,0 @@
-"""Sessions: one for each signed-in device, with the family of tokens that was issued to it."""
