@@ -12,11 +12,21 @@ from types import ModuleType
 import pytest
 
 from app.core.config import ROOT
-from tests.support.example import SHOWN_ADDRESS, Block, Checkout, Command, blocks, commands
+from tests.support.example import (
+    SHOWN_ADDRESS,
+    Checkout,
+    Command,
+    apply,
+    blocks,
+    commands,
+    translation,
+)
 
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 RESOURCE = DOCS / "guide" / "resource.md"
+CHANGING = ("resource.", "replace.")
+"""Pages whose blocks change the application."""
 LINT_IMPORTS = Path(sys.prefix) / "bin" / "lint-imports"
 TIMEOUT = 100
 
@@ -27,7 +37,11 @@ def is_worth_running(page: Path) -> bool:
     return page == english or blocks(page) != blocks(english)
 
 
-SHELL = [page for page in PAGES if commands(page) and is_worth_running(page) and page != RESOURCE]
+SHELL = [
+    page
+    for page in PAGES
+    if commands(page) and is_worth_running(page) and not page.name.startswith(CHANGING)
+]
 PROMISING = [
     page
     for page in PAGES
@@ -38,10 +52,6 @@ PYTHON = [page for page in PAGES if any(b.is_run for b in blocks(page)) and is_w
 
 def name(page: Path) -> str:
     return str(page.relative_to(DOCS))
-
-
-def translation(page: Path) -> Path:
-    return page.with_suffix(".zh.md")
 
 
 def promises(page: Path) -> list[str]:
@@ -147,7 +157,7 @@ class TestPages:
         wrong = [
             f"{name(page)}: {block.title}"
             for page in PAGES
-            if not page.name.startswith(RESOURCE.stem)
+            if not page.name.startswith(CHANGING)
             for block in blocks(page)
             if block.title and block.text not in (ROOT / block.title).read_text()
         ]
@@ -213,24 +223,6 @@ def copy_application(folder: Path) -> None:
     shutil.copytree(ROOT / "tests" / "support", folder / "tests" / "support", ignore=ignored)
     for file in ("pyproject.toml", "tests/conftest.py"):
         shutil.copy(ROOT / file, folder / file)
-
-
-def apply(block: Block, folder: Path) -> None:
-    """Write a block with a file's name: a new file, or a change of one that is there."""
-    if block.title is None:
-        return
-    path = folder / block.title
-    if block.language != "diff":
-        assert not path.exists(), path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(block.text)
-        return
-    lines = block.text.splitlines(keepends=True)
-    before = "".join(line[1:] for line in lines if not line.startswith("+"))
-    after = "".join(line[1:] for line in lines if not line.startswith("-"))
-    text = path.read_text()
-    assert text.count(before) == 1, f"{block.title} does not hold these lines once:\n{before}"
-    path.write_text(text.replace(before, after))
 
 
 def split(todo: list[Command]) -> tuple[list[Command], list[Command]]:

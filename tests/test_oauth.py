@@ -167,19 +167,19 @@ class TestScope:
         assert ada.sign_in("ada", scope="user:manage profile:read")["scope"] == "profile:read"
 
     def test_a_refreshed_token_keeps_the_scope(self, ada: House):
-        body = ada.sign_in("ada", scope="profile:read like:write")
+        body = ada.sign_in("ada", scope="profile:read follow:write")
         assert body["scope"] == ada.refresh(body["refresh_token"]).json["scope"]
 
     def test_a_refresh_may_narrow_one_token_and_not_the_next(self, ada: House):
-        body = ada.sign_in("ada", scope="profile:read like:write")
-        narrow = ada.refresh(body["refresh_token"], scope="like:write").json
-        assert narrow["scope"] == "like:write"
+        body = ada.sign_in("ada", scope="profile:read follow:write")
+        narrow = ada.refresh(body["refresh_token"], scope="follow:write").json
+        assert narrow["scope"] == "follow:write"
         assert ada.status(narrow["access_token"]) == 403
         assert body["scope"] == ada.refresh(narrow["refresh_token"]).json["scope"]
 
     def test_a_refresh_cannot_widen_and_the_attempt_does_not_cost_the_token(self, ada: House):
-        body = ada.sign_in("ada", scope="like:write")
-        answer = ada.refresh(body["refresh_token"], scope="like:write profile:read")
+        body = ada.sign_in("ada", scope="follow:write")
+        answer = ada.refresh(body["refresh_token"], scope="follow:write profile:read")
         assert (answer.status_code, answer.json["error"]) == (400, "invalid_scope")
         assert ada.refresh(body["refresh_token"]).status_code == 200
 

@@ -94,6 +94,29 @@ def _goes_on(command: str) -> bool:
     return command.endswith("\\") or ("<<'END'" in command and not command.endswith("\nEND"))
 
 
+def translation(page: Path) -> Path:
+    """The Chinese page of an English one."""
+    return page.with_suffix(".zh.md")
+
+
+def apply(block: Block, folder: Path) -> None:
+    """Write a block with a file's name: a new file, or a change of one that is there."""
+    if block.title is None:
+        return
+    path = folder / block.title
+    if block.language != "diff":
+        assert not path.exists(), path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(block.text)
+        return
+    lines = block.text.splitlines(keepends=True)
+    before = "".join(line[1:] for line in lines if not line.startswith("+"))
+    after = "".join(line[1:] for line in lines if not line.startswith("-"))
+    text = path.read_text()
+    assert text.count(before) == 1, f"{block.title} does not hold these lines once:\n{before}"
+    path.write_text(text.replace(before, after))
+
+
 @dataclass
 class Checkout:
     """A folder in which the pages' commands run as in the root of a checkout.
