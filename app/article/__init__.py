@@ -33,7 +33,7 @@ def register(app: Strongback, users: Accounts) -> ArticleService:
     app.outbox.declare(event.__name__, event.CHANGED, event.PUBLISHED, event.REMOVED)
     app.provide(articles, pages, views, answers, TagCounts(database), ArticleRemoval(database))
     app.provide(ArchiveImports(articles, services[Uploads], services[Jobs], translate))
-    pages.watch(app.changes)
+    pages.watch(app.invalidator)
     app.filter_unknown("article", ArticleNode, Article, lambda row: row.slug, pages.all_slugs)
     app.cache_maintenance.warmers.append(
         Warmer("public articles", pages.count, pages.slugs, pages.warm)

@@ -19,7 +19,7 @@ from app.article.model import Article, ArticleState, ArticleTag, ArticleViews
 from app.article.query import is_published, walks_of
 from app.article.schema import MAX_TAGS, ArticleEntry, ArticleOut, ArticleQuery
 from app.article.tag import top_tags
-from strongback.cache import CachedList, Changes, Manager, Node, StorageOptions
+from strongback.cache import CachedList, CacheInvalidator, Manager, Node, StorageOptions
 from strongback.database import Database, utc_now
 from strongback.paging import Order, Walk, Window, walk_page
 from strongback.schema import Page, PageQuery
@@ -168,12 +168,12 @@ class ArticlePages:
             until,
         )
 
-    def watch(self, changes: Changes) -> None:
+    def watch(self, invalidator: CacheInvalidator) -> None:
         """Forget what changes: an article at once, in lists its counters a moment later."""
-        changes.invalidate_on(Article, lambda article: [ArticleNode(article.slug)])
-        changes.invalidate_list(Article, self._lists, groups_of, counters=COUNTERS)
-        changes.invalidate_list(ArticleTag, self._lists, lambda tag: [f"tag:{tag.name}"])
-        changes.invalidate_on(ArticleViews, lambda _: self._lists.counted())
+        invalidator.invalidate_on(Article, lambda article: [ArticleNode(article.slug)])
+        invalidator.invalidate_list(Article, self._lists, groups_of, counters=COUNTERS)
+        invalidator.invalidate_list(ArticleTag, self._lists, lambda tag: [f"tag:{tag.name}"])
+        invalidator.invalidate_on(ArticleViews, lambda _: self._lists.counted())
 
     def top_tags(self, limit: int) -> Sequence[str]:
         """The tags of most published articles; up to half a minute old."""

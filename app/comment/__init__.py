@@ -18,7 +18,7 @@ def register(app: Strongback, articles: Articles, locate: Locate) -> CommentServ
     """
     comments = CommentService(app.database, articles)
     pages = CommentPages(app.database, app.cache, locate)
-    pages.watch(app.changes)
+    pages.watch(app.invalidator)
     app.provide(comments, pages)
     app.register_api(view.api)
     return comments

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from app.comment.model import Comment
 from app.comment.query import BY_AGE, INDEX
 from app.comment.schema import CommentOut
-from strongback.cache import CachedList, Changes, Manager, StorageOptions
+from strongback.cache import CachedList, CacheInvalidator, Manager, StorageOptions
 from strongback.database import Database
 from strongback.paging import Window, read_page
 from strongback.schema import Page, PageQuery
@@ -90,6 +90,6 @@ class CommentPages:
             window.total_is_bounded,
         )
 
-    def watch(self, changes: Changes) -> None:
+    def watch(self, invalidator: CacheInvalidator) -> None:
         """Forget an article's comments when one of them is new or gone."""
-        changes.invalidate_list(Comment, self._lists, lambda comment: [str(comment.article_id)])
+        invalidator.invalidate_list(Comment, self._lists, lambda comment: [str(comment.article_id)])

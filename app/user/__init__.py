@@ -17,7 +17,7 @@ from strongback.sms import SmsCodes
 def register(app: Strongback) -> UserService:
     """Add accounts to the application, and let people sign in to them."""
     users, pages = UserService(app.database, app.title), UserPages(app.database, app.cache)
-    pages.watch(app.changes)
+    pages.watch(app.invalidator)
     app.filter_unknown("user", UserNode, User, lambda user: user.username, pages.all_names)
     sessions = oauth.register(app, users, API, look_up=pages.account)
     codes = app.services.find(SmsCodes)

@@ -13,7 +13,7 @@ from app.user.model import User, normalize_username
 from app.user.schema import UserOut
 from strongback.auth.account import Account
 from strongback.auth.session_cache import ACCOUNT_TTL
-from strongback.cache import Changes, Manager, Node
+from strongback.cache import CacheInvalidator, Manager, Node
 from strongback.database import Database
 
 _USER = TypeAdapter(UserOut)
@@ -89,9 +89,11 @@ class UserPages:
         """The account of this number, for a session of its owner."""
         return self._cache.get(AccountNode(user_id, self._read_account))
 
-    def watch(self, changes: Changes) -> None:
+    def watch(self, invalidator: CacheInvalidator) -> None:
         """Forget an account that changes."""
-        changes.invalidate_on(User, lambda user: [UserNode(user.username), AccountNode(user.id)])
+        invalidator.invalidate_on(
+            User, lambda user: [UserNode(user.username), AccountNode(user.id)]
+        )
 
     def _read_account(self, user_id: int) -> Account | None:
         columns = select(

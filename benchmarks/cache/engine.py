@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from benchmarks.http.child import Child, resident_mb
 from benchmarks.question import serve_questions
 from strongback.cache import Item, LocalStorage, Manager
-from strongback.cache.engine import MOST_USES
+from strongback.cache.s3_fifo import MOST_USES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,13 +15,13 @@ from strongback import redis as redis_part
 from strongback.auth.permission import Permission, Roles
 from strongback.background import Background
 from strongback.cache import (
+    CacheInvalidator,
     CacheMaintenance,
-    Changes,
     CompactSerializer,
     LocalStorage,
     Manager,
     Node,
-    NoStorage,
+    NullStorage,
 )
 from strongback.cli import cache as cache_command
 from strongback.cli import idempotency as idempotency_command
@@ -96,7 +96,7 @@ class Strongback(HTTPApp):
         self.redis = _connect_redis(settings)
         self.cache = Manager(CompactSerializer())
         self.outbox.declare("strongback.cache", caching.OUTDATED)
-        self.changes = Changes(self.database, self.cache, self.outbox)
+        self.invalidator = CacheInvalidator(self.database, self.cache, self.outbox)
         self.cache_maintenance = CacheMaintenance(is_shared=self.redis is not None)
         self.checks: dict[str, Check] = {}
         """What readiness depends on, by name."""
@@ -114,11 +114,11 @@ class Strongback(HTTPApp):
         if self.redis is not None:
             self.provide(self.redis)  # before the cache, which is closed first
         self.provide(self.settings, self.database, self.outbox, self.background, self.cache)
-        self.provide(self.changes, self.cache_maintenance)
+        self.provide(self.invalidator, self.cache_maintenance)
         self.provide(Idempotency(self.database), Uploads(self.database))
         self.register_local_storage("local", self.settings.cache_size, share=SHARES - 1)
         if self.redis is None:
-            self.cache.register_storage("redis", NoStorage())
+            self.cache.register_storage("redis", NullStorage())
             return
         self.cache.register_storage("redis", caching.RedisStorage(self.redis))
         self.optional_checks["redis"] = self.redis.ping
@@ -156,7 +156,7 @@ class Strongback(HTTPApp):
         # Without Redis nobody tells other workers what has changed, so they may not remember it.
         is_coherent = self.redis is not None or self.settings.web_workers == 1
         room = self.settings.cache_megabytes * MEGABYTE * share // SHARES
-        storage = LocalStorage(size, room=room) if is_coherent else NoStorage()
+        storage = LocalStorage(size, room=room) if is_coherent else NullStorage()
         self.cache.register_storage(name, storage)
 
     def filter_unknown(
@@ -179,7 +179,7 @@ class Strongback(HTTPApp):
         if self.redis is None:
             return
         known = caching.BloomFilter(self.redis, name, capacity=KNOWN_NAMES)
-        self.changes.guard(node, model, known, key)
+        self.invalidator.filter(node, model, known, key)
         self.cache_maintenance.filters[name] = lambda: known.rebuild(all_keys())
 
     def before_start(self, step: Callable[[], object]) -> None:

@@ -22,15 +22,15 @@ A library of its own: it knows no web framework, no settings and no slice.
 
 from typing import TYPE_CHECKING
 
-from strongback.cache.change import OUTDATED, CacheUnavailable, Changes
+from strongback.cache.cached_function import CachedFunction
+from strongback.cache.cached_list import CachedList
 from strongback.cache.error import CacheMisuse, RebuildRefused
-from strongback.cache.function import CachedFunction
-from strongback.cache.listing import CachedList
-from strongback.cache.local import LocalStorage
+from strongback.cache.invalidator import OUTDATED, CacheInvalidator, CacheUnavailable
+from strongback.cache.local_storage import LocalStorage
 from strongback.cache.maintenance import CacheMaintenance, Warmer
 from strongback.cache.manager import Manager
 from strongback.cache.node import Node, StorageOptions
-from strongback.cache.nothing import NoStorage
+from strongback.cache.null_storage import NullStorage
 from strongback.cache.serializer import CompactSerializer, JSONSerializer, Serializer
 from strongback.cache.stats import Stats
 from strongback.cache.storage import MISSING, Item, SharedStorage, Storage
@@ -54,19 +54,19 @@ __all__ = [
     "MISSING",
     "OUTDATED",
     "BloomFilter",
+    "CacheInvalidator",
     "CacheMaintenance",
     "CacheMisuse",
     "CacheUnavailable",
     "CachedFunction",
     "CachedList",
-    "Changes",
     "CompactSerializer",
     "Item",
     "JSONSerializer",
     "LocalStorage",
     "Manager",
-    "NoStorage",
     "Node",
+    "NullStorage",
     "RebuildRefused",
     "RedisStorage",
     "Serializer",

@@ -4,7 +4,7 @@ It may take a key for known that is not (at its error rate), never the other way
 "maybe" to everything until it was built, and after its memory was lost.
 
     known = BloomFilter(client, "article", capacity=1_000_000)
-    invalidator.guard(ArticleNode, Article, known, lambda article: article.slug)
+    invalidator.filter(ArticleNode, Article, known, lambda article: article.slug)
     known.rebuild(slugs)                 # at first, and now and then: deleted keys only go this way
 
 Keys are added before the commit that makes them real, which leaves no moment in which a key is real

@@ -9,14 +9,14 @@ from types import MappingProxyType
 from typing import Any, ParamSpec, TypeVar
 from weakref import WeakSet
 
-from strongback.cache.engine import MOST_USES
+from strongback.cache.cached_function import CachedFunction, result_type, wrap
 from strongback.cache.error import CacheMisuse, require_text
-from strongback.cache.function import CachedFunction, result_type, wrap
 from strongback.cache.loader import Load, Renewal
-from strongback.cache.local import LocalStorage
+from strongback.cache.local_storage import LocalStorage
 from strongback.cache.node import Node, Policy, StorageOptions, adapter_for, require_node
 from strongback.cache.plan import Filter, Plan
 from strongback.cache.reader import Reader
+from strongback.cache.s3_fifo import MOST_USES
 from strongback.cache.serializer import JSONSerializer, Serializer
 from strongback.cache.single_flight import SingleFlight
 from strongback.cache.stats import Stats
@@ -91,9 +91,9 @@ class Manager:
         for kind in kinds:
             self._plan(kind)
 
-    def guard(self, kind: type[Node[Any]], known: Filter) -> None:
+    def filter(self, kind: type[Node[Any]], known: Filter) -> None:
         """Ask a filter first: a key that it does not know has no value, and nothing is touched."""
-        self._plan(kind).guard = known
+        self._plan(kind).filter = known
 
     def _plan(self, kind: type[Node[Any]]) -> Plan:
         plan = self._plans.get(kind)

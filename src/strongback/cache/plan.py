@@ -12,10 +12,10 @@ from typing import Any, Protocol
 
 from pydantic import TypeAdapter
 
-from strongback.cache.engine import Entry
 from strongback.cache.error import CacheMisuse
-from strongback.cache.local import LocalStorage
+from strongback.cache.local_storage import LocalStorage
 from strongback.cache.node import Policy
+from strongback.cache.s3_fifo import Entry
 from strongback.cache.serializer import Serializer
 from strongback.cache.stats import Counts
 from strongback.cache.storage import Item, SharedStorage, Storage
@@ -109,7 +109,7 @@ class Plan:
         self.lease = policy.lease.total_seconds()
         self.jitter, self.early = policy.jitter, policy.early
         self.fills = None if policy.fills is None else FillRate(policy.fills)
-        self.guard: Filter | None = None
+        self.filter: Filter | None = None
         self.counts = Counts([tier.name for tier in self.tiers])
         first = self.tiers[0].storage
         self.local = first if isinstance(first, LocalStorage) else None

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from strongback.cache.engine import Entry
 from strongback.cache.loader import Load, Loader, Renewal
 from strongback.cache.plan import Plan
+from strongback.cache.s3_fifo import Entry
 from strongback.cache.single_flight import Flight, SingleFlight
 from strongback.log.setup import get_logger
 
@@ -42,15 +42,15 @@ class Reader:
             now = plan.clock()
             if now < entry.end:
                 return self._serve_due(plan, key, entry, now, load)
-        if plan.guard is not None and self._is_absent(plan, key):
+        if plan.filter is not None and self._is_absent(plan, key):
             return None
         return self._share(plan, key, load)
 
     def _is_absent(self, plan: Plan, key: str) -> bool:
-        assert plan.guard is not None  # noqa: S101  asked before
-        if plan.guard.may_contain([key[len(plan.prefix) :]])[0]:
+        assert plan.filter is not None  # noqa: S101  asked before
+        if plan.filter.may_contain([key[len(plan.prefix) :]])[0]:
             return False
-        plan.counts.guarded += 1
+        plan.counts.filtered += 1
         plan.counts.misses += 1
         return True
 
@@ -102,11 +102,11 @@ class Reader:
         """The values of keys of which the first storage has nothing that is simply good."""
         wanted = list(dict.fromkeys(keys))
         absent: dict[str, Any] = {}
-        if plan.guard is not None:
+        if plan.filter is not None:
             bare = [key[len(plan.prefix) :] for key in wanted]
-            may = dict(zip(wanted, plan.guard.may_contain(bare), strict=True))
+            may = dict(zip(wanted, plan.filter.may_contain(bare), strict=True))
             absent = dict.fromkeys([key for key in wanted if not may[key]])
-            plan.counts.guarded += len(absent)
+            plan.counts.filtered += len(absent)
             plan.counts.misses += len(absent)
             wanted = [key for key in wanted if may[key]]
         flight, own, others = self._flights.join_all(wanted)

@@ -26,7 +26,7 @@ class Stats:
     """Requests that waited for another's load."""
     stale: int
     """Requests served with a value past its lifetime while a newer one was loaded."""
-    guarded: int
+    filtered: int
     """Requests that a filter answered: certainly absent."""
 
 
@@ -38,7 +38,7 @@ class Counts:
     """
 
     __slots__ = (
-        "guarded",
+        "filtered",
         "hits",
         "hits_before",
         "load_failures",
@@ -57,7 +57,7 @@ class Counts:
         self.hits = [0] * len(names)
         """Hits of each storage on the long way."""
         self.misses = self.loads = self.load_failures = self.waiters = self.stale = 0
-        self.guarded = 0
+        self.filtered = 0
         self.load_seconds = 0.0
 
     def snapshot(self) -> Stats:
@@ -73,5 +73,5 @@ class Counts:
             load_seconds=self.load_seconds,
             waiters=self.waiters,
             stale=self.stale,
-            guarded=self.guarded,
+            filtered=self.filtered,
         )

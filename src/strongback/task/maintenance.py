@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from strongback.auth.session_service import SessionService
-from strongback.cache import OUTDATED, CacheMaintenance, Changes
+from strongback.cache import OUTDATED, CacheInvalidator, CacheMaintenance
 from strongback.idempotency import Idempotency
 from strongback.outbox import Outbox
 from strongback.services import Services
@@ -25,12 +25,12 @@ REPAIR_TRIES = 300
 
 def maintenance_tasks(services: Services) -> TaskGroup:
     """The group `maintenance`, for the services that the application has."""
-    group, changes = TaskGroup("maintenance"), services[Changes]
+    group, invalidator = TaskGroup("maintenance"), services[CacheInvalidator]
 
     @group.consumer("cache", on=OUTDATED, queue="high", outside=True, batch=200, tries=REPAIR_TRIES)
     def repair_cache(_: Run, payloads: list[dict[str, Any]]) -> None:
         """Remove from the cache what a process has changed that died before it could do so."""
-        changes.repair(key for payload in payloads for key in payload["keys"])
+        invalidator.repair(key for payload in payloads for key in payload["keys"])
 
     for name, clean, every in _cleaning(services):
         group.periodic(name, every=every, time_limit=LIMIT)(_task(clean))

@@ -27,7 +27,7 @@ COUNTS = {
     "load_seconds": Counter("cache_load_seconds_total", "Time in the source.", ("node",)),
     "waiters": Counter("cache_waiters_total", "Requests that waited for another's.", ("node",)),
     "stale": Counter("cache_stale_served_total", "Old values served meanwhile.", ("node",)),
-    "guarded": Counter("cache_guarded_total", "Known by a filter to be absent.", ("node",)),
+    "filtered": Counter("cache_filtered_total", "Known by a filter to be absent.", ("node",)),
 }
 
 

@@ -77,7 +77,7 @@ def test_rebuilding_lets_unknown_names_be_refused_without_a_query(shared: API) -
     statuses = [shared.call("GET", f"/articles/{name}").status_code for name in ("tea", "nobody")]
     stats = shared.app.services[Manager].all_stats()["article"]
     assert statuses == [200, 404]
-    assert (stats.guarded, stats.loads) == (1, 1)
+    assert (stats.filtered, stats.loads) == (1, 1)
     shared.article(slug="nobody")
     assert shared.call("GET", "/articles/nobody").status_code == 200
 

@@ -203,4 +203,4 @@ def test_several_workers_remember_nothing_unless_they_hear_of_each_other(
     }
     api.close()
 
-    assert stored["local"] == ("LocalStorage" if workers == 1 else "NoStorage")
+    assert stored["local"] == ("LocalStorage" if workers == 1 else "NullStorage")

@@ -15,7 +15,7 @@ from app.article.schema import ArticleQuery
 from app.article.service import ArticleService
 from app.user.model import User
 from app.user.service import UserService
-from strongback.cache import Manager, NoStorage
+from strongback.cache import Manager, NullStorage
 from strongback.database import Database, utc_now
 from strongback.outbox import Outbox
 from strongback.paging import encode_cursor
@@ -130,7 +130,7 @@ class TestOneFilter:
 def test_names_for_warming_are_read_from_an_index_part_by_part(articles):
     cache = Manager()
     for storage in ("local", "redis"):
-        cache.register_storage(storage, NoStorage())
+        cache.register_storage(storage, NullStorage())
     pages = ArticlePages(articles.database, cache)
     found: list[str] = []
     lines = plan.explain(articles.database.engine, lambda: found.extend(pages.slugs()))

@@ -142,7 +142,7 @@ class TestKeys:
         node = word_node(source, "local")
         known = make(100_000, error_rate=0.01)
         known.rebuild(f"key-{number}" for number in range(100_000))
-        local_cache.guard(node, known)
+        local_cache.filter(node, known)
 
         for start in range(0, ABSENT, 1000):
             nodes = [node(f"absent-{number}") for number in range(start, start + 1000)]

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from strongback.cache import CacheMisuse, LocalStorage, Manager, Node, NoStorage
+from strongback.cache import CacheMisuse, LocalStorage, Manager, Node, NullStorage
 from tests.support.cache import Clock, Source, Word, eventually, start, word_node
 from tests.support.thread import run_together
 
@@ -599,18 +599,18 @@ class TestGuard:
                 assert isinstance(keys, list)
                 return [key == "tea" for key in keys]
 
-        cache.guard(node, Known())
+        cache.filter(node, Known())
 
         assert cache.get(node("coffee")) is None
         assert cache.get_all([node("tea"), node("coffee")]) == ["green", None]
         assert source.asked == ["tea"]
-        assert cache.stats(node).guarded == 2
+        assert cache.stats(node).filtered == 2
 
 
 def test_closes_the_storages_that_hold_something_open() -> None:
     closed: list[str] = []
 
-    class Opened(NoStorage):
+    class Opened(NullStorage):
         def close(self) -> None:
             closed.append("opened")
 

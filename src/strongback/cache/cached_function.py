@@ -14,9 +14,9 @@ from uuid import UUID
 
 from xxhash import xxh3_128_hexdigest
 
-from strongback.cache.engine import MOST_USES
 from strongback.cache.error import CacheMisuse
 from strongback.cache.plan import Plan
+from strongback.cache.s3_fifo import MOST_USES
 from strongback.cache.stats import Stats
 
 P = ParamSpec("P")

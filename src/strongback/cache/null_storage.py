@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from strongback.cache.storage import MISSING, Codec, Item, Missing
 
 
-class NoStorage:
+class NullStorage:
     """Stands in for a storage that is not there: nothing is found in it, and nothing kept."""
 
     def get_all(

@@ -1,8 +1,8 @@
 """From changes of the database to removals in the cache: after the commit, never before.
 
-    changes = Changes(database, cache, outbox)
-    changes.invalidate_on(Article, lambda article: [ArticleNode(article.slug)])
-    changes.invalidate_list(Article, lists, lambda article: ["", f"author:{article.author}"])
+    invalidator = CacheInvalidator(database, cache, outbox)
+    invalidator.invalidate_on(Article, lambda article: [ArticleNode(article.slug)])
+    invalidator.invalidate_list(Article, lists, lambda article: ["", f"author:{article.author}"])
 
 Rows that are changed as objects are seen by themselves. A statement that changes one without
 loading it is followed by `database.touch(row, "column")`; one that changes many, by `remove`.
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from sqlalchemy import inspect
 from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction
 
-from strongback.cache.listing import CachedList
+from strongback.cache.cached_list import CachedList
 from strongback.cache.manager import Manager
 from strongback.cache.node import Node
 from strongback.database import Database, DatabaseMisuse
@@ -63,7 +63,7 @@ class _Rule(NamedTuple):
     """What a row makes outdated, by the columns that have changed; None for a new or gone row."""
 
 
-class Changes:
+class CacheInvalidator:
     """Watches what a database's sessions write.
 
     Args:
@@ -77,7 +77,7 @@ class Changes:
         self._cache = cache
         self._outbox = outbox
         self._rules: list[_Rule] = []
-        self._guards: list[tuple[type[DeclarativeBase], BloomFilter, Callable[[Any], str]]] = []
+        self._filters: list[tuple[type[DeclarativeBase], BloomFilter, Callable[[Any], str]]] = []
         self._removed: deque[tuple[float, str]] = deque(maxlen=MOST_REMOVED)
         database.listen("after_flush", self._note_flush)
         database.listen("persistent_to_deleted", self._note_deleted)
@@ -121,7 +121,7 @@ class Changes:
 
         self._rules.append(_Rule(model, outdated))
 
-    def guard(
+    def filter(
         self, kind: type[Node[Any]], model: type[M], known: BloomFilter, key: Callable[[M], str]
     ) -> None:
         """Answer for keys that a filter does not know without touching storages or database.
@@ -132,8 +132,8 @@ class Changes:
             known: Learns the keys of rows before the commit and once more after it.
             key: Returns the key of a row.
         """
-        self._cache.guard(kind, known)
-        self._guards.append((model, known, key))
+        self._cache.filter(kind, known)
+        self._filters.append((model, known, key))
 
     def remove(self, *outdated: Outdated) -> None:
         """Forget these once the transaction that is running is committed.
@@ -165,7 +165,7 @@ class Changes:
             columns = frozenset(state.mapper.attrs.keys()) - state.unmodified
             self._note_row(row, columns)
             self._note_row(row, columns, former=True)
-        for model, known, key_of in self._guards:
+        for model, known, key_of in self._filters:
             rows = [*session.new, *session.dirty]
             keys = [key_of(row) for row in rows if isinstance(row, model)]
             if keys:

@@ -49,7 +49,7 @@ class Entry:
         self.end, self.stale, self.due = other.end, other.stale, other.due
 
 
-class Engine:
+class S3Fifo:
     """Entries by key, a bounded number of them. Safe to share between threads.
 
     New entries wait in a small queue. Those used again while there go on to the main one, the

@@ -7,8 +7,8 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from strongback.cache.engine import Engine, Entry
 from strongback.cache.error import require_count
+from strongback.cache.s3_fifo import Entry, S3Fifo
 from strongback.cache.size import size_of
 from strongback.cache.storage import MISSING, Codec, Item, Missing
 
@@ -41,7 +41,7 @@ class LocalStorage:
         self.size = size
         self.room = room
         self.clock = clock
-        self.engine = Engine(size, room)
+        self.engine = S3Fifo(size, room)
         self.peek: Callable[[str], Entry | None] = self.engine.get
         """The entry under a key, whether or not it is still good: the way of a hit."""
         self._until_sweep = size

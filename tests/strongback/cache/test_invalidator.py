@@ -15,8 +15,8 @@ from strongback.cache import (
     OUTDATED,
     BloomFilter,
     CachedList,
+    CacheInvalidator,
     CacheUnavailable,
-    Changes,
     LocalStorage,
     Manager,
     Node,
@@ -66,17 +66,17 @@ def cache() -> Manager:
 
 
 @pytest.fixture
-def changes(database: Database, cache: Manager) -> Iterator[Changes]:
+def invalidator(database: Database, cache: Manager) -> Iterator[CacheInvalidator]:
     Local.metadata.create_all(database.engine)
-    changes = Changes(database, cache, Outbox(database))
-    changes.invalidate_on(Tea, lambda tea: [TeaNode(tea.name)])
+    invalidator = CacheInvalidator(database, cache, Outbox(database))
+    invalidator.invalidate_on(Tea, lambda tea: [TeaNode(tea.name)])
     database.transact(lambda session: session.add(Tea(id=1, name="sencha", colour="green")))
-    yield changes
+    yield invalidator
     Local.metadata.drop_all(database.engine)
 
 
 @pytest.fixture
-def colour(database: Database, cache: Manager, changes: Changes) -> Any:
+def colour(database: Database, cache: Manager, invalidator: CacheInvalidator) -> Any:
     return lambda name: cache.get(TeaNode(name, database))
 
 
@@ -150,13 +150,13 @@ def test_nothing_is_removed_before_the_commit(
 
 
 def test_a_statement_says_itself_what_it_changes(
-    database: Database, changes: Changes, colour: Any
+    database: Database, invalidator: CacheInvalidator, colour: Any
 ) -> None:
     colour("sencha")
 
     def change(session: Any) -> None:
         session.execute(update(Tea).values(colour="brown"))
-        changes.remove(TeaNode("sencha"))
+        invalidator.remove(TeaNode("sencha"))
 
     database.transact(change)
 
@@ -164,7 +164,7 @@ def test_a_statement_says_itself_what_it_changes(
 
 
 def test_a_row_that_a_statement_has_changed_is_touched(
-    database: Database, changes: Changes, colour: Any
+    database: Database, invalidator: CacheInvalidator, colour: Any
 ) -> None:
     colour("sencha")
 
@@ -179,7 +179,7 @@ def test_a_row_that_a_statement_has_changed_is_touched(
 
 
 def test_what_a_savepoint_undoes_takes_nothing_else_along(
-    database: Database, changes: Changes, colour: Any
+    database: Database, invalidator: CacheInvalidator, colour: Any
 ) -> None:
     colour("sencha")
 
@@ -201,9 +201,9 @@ def test_what_a_savepoint_undoes_takes_nothing_else_along(
 
 class TestLists:
     @pytest.fixture
-    def shelf(self, cache: Manager, changes: Changes) -> CachedList[int]:
+    def shelf(self, cache: Manager, invalidator: CacheInvalidator) -> CachedList[int]:
         shelf = CachedList(cache, "teas", int, storages=["local"], lag=timedelta(hours=1))
-        changes.invalidate_list(Tea, shelf, lambda tea: ["", tea.colour], counters=["cups"])
+        invalidator.invalidate_list(Tea, shelf, lambda tea: ["", tea.colour], counters=["cups"])
         return shelf
 
     @pytest.fixture
@@ -259,10 +259,10 @@ class TestRepair:
         return processes().cache
 
     @pytest.fixture
-    def outbox(self, database: Database, changes: Changes) -> Outbox:
+    def outbox(self, database: Database, invalidator: CacheInvalidator) -> Outbox:
         outbox = Outbox(database)
         outbox.subscribe(OUTDATED, "repair")
-        changes._outbox.subscribe(OUTDATED, "repair")
+        invalidator._outbox.subscribe(OUTDATED, "repair")
         return outbox
 
     @staticmethod
@@ -288,17 +288,17 @@ class TestRepair:
     def test_what_has_been_removed_is_taken_back_by_a_later_change(
         self, database: Database, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("strongback.cache.change.TAKEN_BACK", 3)
+        monkeypatch.setattr("strongback.cache.invalidator.TAKEN_BACK", 3)
         # However slow the machine is.
-        monkeypatch.setattr("strongback.cache.change.WITHDRAW_WITHIN", 3600)
-        monkeypatch.setattr("strongback.cache.change.REPAIR_AFTER", timedelta(hours=1))
+        monkeypatch.setattr("strongback.cache.invalidator.WITHDRAW_WITHIN", 3600)
+        monkeypatch.setattr("strongback.cache.invalidator.REPAIR_AFTER", timedelta(hours=1))
         for _ in range(7):
             self.change(database)
 
         assert 1 <= len(self.messages(database)) <= 3
 
     def test_the_message_removes_what_it_names(
-        self, database: Database, outbox: Outbox, changes: Changes, colour: Any
+        self, database: Database, outbox: Outbox, invalidator: CacheInvalidator, colour: Any
     ) -> None:
         colour("sencha")
         self.change(database)
@@ -307,7 +307,7 @@ class TestRepair:
         with database.engine.begin() as other:
             other.execute(update(Tea).values(colour="black"))
 
-        changes.repair(message.payload["keys"])
+        invalidator.repair(message.payload["keys"])
 
         assert colour("sencha") == "black"
 
@@ -323,30 +323,34 @@ class TestRepair:
         assert self.messages(database) == []
 
     def test_many_keys_are_several_messages(
-        self, database: Database, outbox: Outbox, changes: Changes
+        self, database: Database, outbox: Outbox, invalidator: CacheInvalidator
     ) -> None:
         names = [f"{number:0100}" for number in range(300)]
 
-        database.transact(lambda _: changes.remove(*map(TeaNode, names)))
+        database.transact(lambda _: invalidator.remove(*map(TeaNode, names)))
 
         parts = [message.payload["keys"] for message in self.messages(database)]
         assert [key for part in parts for key in part] == [f"TeaNode:1:{name}" for name in names]
         assert len(parts) > 1
 
     def test_it_stays_while_redis_has_not_been_told(
-        self, database: Database, outbox: Outbox, changes: Changes, redis_server: RedisServer
+        self,
+        database: Database,
+        outbox: Outbox,
+        invalidator: CacheInvalidator,
+        redis_server: RedisServer,
     ) -> None:
         with redis_server.frozen():
             self.change(database)
             with pytest.raises(CacheUnavailable):
-                changes.repair(["TeaNode:1:sencha"])
+                invalidator.repair(["TeaNode:1:sencha"])
         self.change(database)
 
         assert len(self.messages(database)) == 2
 
 
 def test_a_cache_that_ends_with_the_process_needs_no_message(
-    database: Database, changes: Changes
+    database: Database, invalidator: CacheInvalidator
 ) -> None:
     database.transact(lambda session: session.add(Tea(id=2, name="oolong", colour="blue")))
 
@@ -354,9 +358,9 @@ def test_a_cache_that_ends_with_the_process_needs_no_message(
         assert database.session.scalars(select(OutboxMessage)).all() == []
 
 
-def test_saying_so_outside_of_a_transaction_is_refused(changes: Changes) -> None:
+def test_saying_so_outside_of_a_transaction_is_refused(invalidator: CacheInvalidator) -> None:
     with pytest.raises(DatabaseMisuse):
-        changes.remove(TeaNode("sencha"))
+        invalidator.remove(TeaNode("sencha"))
 
 
 def test_a_loader_does_not_see_what_its_scope_has_seen_before(
@@ -373,11 +377,11 @@ def test_a_loader_does_not_see_what_its_scope_has_seen_before(
 
 
 def test_new_names_are_added_to_a_filter_before_they_are_real(
-    database: Database, changes: Changes, client: RedisClient
+    database: Database, invalidator: CacheInvalidator, client: RedisClient
 ) -> None:
     known = BloomFilter(client, "tea", capacity=100)
     known.rebuild(["sencha"])
-    changes.guard(TeaNode, Tea, known, lambda tea: tea.name)
+    invalidator.filter(TeaNode, Tea, known, lambda tea: tea.name)
 
     def add(session: Any) -> None:
         session.add(Tea(id=2, name="oolong", colour="blue"))

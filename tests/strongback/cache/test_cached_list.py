@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from strongback.cache import CachedList, CacheMisuse, LocalStorage, Manager, NoStorage
+from strongback.cache import CachedList, CacheMisuse, LocalStorage, Manager, NullStorage
 from tests.support.cache import Process, eventually
 from tests.support.thread import run_together
 
@@ -174,7 +174,7 @@ def test_a_page_is_loaded_whatever_is_kept_where_that_is_asked_for(shelf: Shelf)
 
 def test_a_storage_that_keeps_nothing_is_asked_in_vain() -> None:
     cache = Manager()
-    cache.register_storage("none", NoStorage())
+    cache.register_storage("none", NullStorage())
     shelf = Shelf(cache, "none")
 
     assert [shelf.read(), shelf.read()] == [1, 2]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import random
 
-from strongback.cache.engine import Engine, Entry
+from strongback.cache.s3_fifo import Entry, S3Fifo
 from tests.support.thread import run_together
 
 
-def put(engine: Engine, key: str, value: object = None) -> None:
+def put(engine: S3Fifo, key: str, value: object = None) -> None:
     engine.set(Entry(key, value, 1.0, 1.0, 1.0))
 
 
-def use(engine: Engine, key: str) -> bool:
+def use(engine: S3Fifo, key: str) -> bool:
     entry = engine.get(key)
     if entry is not None:
         entry.uses += entry.uses < 3
@@ -20,7 +20,7 @@ def use(engine: Engine, key: str) -> bool:
 
 
 def test_holds_no_more_than_its_size() -> None:
-    engine = Engine(100)
+    engine = S3Fifo(100)
 
     for number in range(10_000):
         put(engine, str(number))
@@ -29,7 +29,7 @@ def test_holds_no_more_than_its_size() -> None:
 
 
 def test_a_scan_does_not_empty_it() -> None:
-    engine = Engine(100)
+    engine = S3Fifo(100)
     for _ in range(5):
         for number in range(50):
             if not use(engine, f"hot-{number}"):
@@ -42,7 +42,7 @@ def test_a_scan_does_not_empty_it() -> None:
 
 
 def test_old_favourites_make_room_for_new_ones() -> None:
-    engine = Engine(100)
+    engine = S3Fifo(100)
     for era in range(3):
         hits = 0
         for turn in range(20):
@@ -55,7 +55,7 @@ def test_old_favourites_make_room_for_new_ones() -> None:
 
 
 def test_replacing_keeps_one_entry() -> None:
-    engine = Engine(10)
+    engine = S3Fifo(10)
     put(engine, "a", 1)
     put(engine, "a", 2)
 
@@ -65,7 +65,7 @@ def test_replacing_keeps_one_entry() -> None:
 
 
 def test_removed_entries_leave_nothing_that_grows() -> None:
-    engine = Engine(1000)
+    engine = S3Fifo(1000)
 
     for number in range(20_000):
         put(engine, str(number % 10))
@@ -77,7 +77,7 @@ def test_removed_entries_leave_nothing_that_grows() -> None:
 
 
 def test_threads_keep_it_whole() -> None:
-    engine = Engine(200)
+    engine = S3Fifo(200)
 
     def work(seed: int) -> None:
         dice = random.Random(seed)
@@ -96,12 +96,12 @@ def test_threads_keep_it_whole() -> None:
     assert {entry.key for entry in engine.entries()} <= queued
 
 
-def put_sized(engine: Engine, key: str, size: int) -> None:
+def put_sized(engine: S3Fifo, key: str, size: int) -> None:
     engine.set(Entry(key, None, 1.0, 1.0, 1.0, size))
 
 
 def test_holds_no_more_than_it_has_room_for() -> None:
-    engine = Engine(1000, room=500)
+    engine = S3Fifo(1000, room=500)
 
     for number in range(300):
         put_sized(engine, str(number), 1 + number % 50)
@@ -110,7 +110,7 @@ def test_holds_no_more_than_it_has_room_for() -> None:
 
 
 def test_counts_what_is_replaced_and_removed() -> None:
-    engine = Engine(1000, room=500)
+    engine = S3Fifo(1000, room=500)
     put_sized(engine, "a", 100)
     put_sized(engine, "b", 100)
     put_sized(engine, "a", 30)
@@ -122,7 +122,7 @@ def test_counts_what_is_replaced_and_removed() -> None:
 
 
 def test_a_replacement_that_is_larger_makes_room_for_itself() -> None:
-    engine = Engine(1000, room=500)
+    engine = S3Fifo(1000, room=500)
     for key in "abcd":
         put_sized(engine, key, 100)
 
@@ -132,7 +132,7 @@ def test_a_replacement_that_is_larger_makes_room_for_itself() -> None:
 
 
 def test_few_large_entries_survive_a_scan_of_small_ones() -> None:
-    engine = Engine(100_000, room=10_000)
+    engine = S3Fifo(100_000, room=10_000)
     for _ in range(5):
         for number in range(50):
             if not use(engine, f"hot-{number}"):
