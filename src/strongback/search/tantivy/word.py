@@ -46,6 +46,7 @@ _UNUSUAL = re.compile(f".?[^{_PLAIN}]+", re.DOTALL)
 _SIGNS = str.maketrans(
     {sign: " " for sign in SEPARATORS if any(map(str.isalnum, unicodedata.normalize("NFKC", sign)))}
 )
+_SHORT = 2  # characters that most Chinese words have
 _ACCENTED = re.compile("[\u00c0-\u052f\u1e00-\u1fff]")
 _ACCENTS = re.compile("[\u0300-\u036f]+")
 
@@ -98,7 +99,7 @@ def cut(run: str) -> list[str]:
 
 def cut_finely(run: str) -> list[str]:
     """Cut a run of characters into words of two characters, where the dictionary has such."""
-    return [word for word in _dictionary().cut_for_search(run) if len(word) <= 2]  # noqa: PLR2004
+    return [word for word in _dictionary().cut_for_search(run) if len(word) <= _SHORT]
 
 
 @cache
