@@ -292,7 +292,7 @@ class Settings(BaseSettings):
     """Meilisearch 1.36 or later that serves searches, such as `http://meilisearch:7700`. Without:
     tantivy, in the folder `search` of `APP_VAR_DIR`."""
     meili_master_key: Annotated[SecretStr, AfterValidator(_in_a_header)] = SecretStr("")
-    """Master key of `MEILI_URL`. It only makes keys, three for each index."""
+    """Master key of `MEILI_URL`. It only makes two keys, to search and to write."""
     meili_prefix: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{0,40}$")] = ""
     """What the names of indexes begin with, where several applications share a Meilisearch."""
 

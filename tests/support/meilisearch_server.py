@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 URL = os.environ.get("MEILI_URL", "")
 MASTER_KEY = os.environ.get("MEILI_MASTER_KEY", "")
 HEADER = (
-    f"search engines: sqlite, and the Meilisearch at {URL}"
+    f"search engines: tantivy, and the Meilisearch at {URL}"
     if URL
-    else "search engines: sqlite alone, since MEILI_URL names no Meilisearch; the workflow has one"
+    else "search engines: tantivy alone, since MEILI_URL names no Meilisearch; the workflow has one"
 )
 _MANY = {"limit": 1_000}
 

@@ -7,6 +7,8 @@ a third of a second and 25 MB, which only a process that uses Meilisearch should
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -39,10 +41,7 @@ PING_INTERVAL = 2.0
 """Seconds between pings while Meilisearch is away."""
 REPEAT_WARNING = 60.0
 """Seconds without the same refusal after which it is logged again."""
-SPARE = "__"
-"""Stands between an index's name and that of what belongs to it, such as its successor."""
 _KEYS = uuid.UUID("5f1e1a3c-6a55-4d6b-9d6e-7c1f3f7a2b10")
-"""Names this application's keys: the same in every process, so that nobody makes them twice."""
 _INVALID_KEY = "invalid_api_key"
 _UNDECLARED = frozenset(
     f"invalid_search_{name}" for name in ("filter", "facets", "sort", "attributes_to_search_on")
@@ -60,14 +59,12 @@ class Role(StrEnum):
     """What a key is for."""
 
     SEARCH = "search"
-    INDEX = "index"
-    WATCH = "watch"
+    WRITE = "write"
 
 
 ACTIONS = {
     Role.SEARCH: ["search"],
-    Role.INDEX: ["documents.*", "indexes.*", "settings.*", "stats.get", "tasks.*"],
-    Role.WATCH: ["tasks.get"],
+    Role.WRITE: ["documents.*", "indexes.*", "settings.*", "stats.get", "tasks.*"],
 }
 """What the key of a role may do."""
 
@@ -77,42 +74,41 @@ class Connection:
 
     Args:
         url: Where it listens.
-        master_key: Makes and finds the keys, and does nothing else. Empty for a Meilisearch
-            without protection, which needs none.
+        master_key: Makes the two keys, and does nothing else. Empty for a Meilisearch without
+            protection, which needs none.
+        prefix: Begins the names of the indexes that may be searched.
         task_timeout: Seconds in which a task has to be done.
     """
 
-    def __init__(self, url: str, master_key: str, task_timeout: float) -> None:
+    def __init__(self, url: str, master_key: str, prefix: str, task_timeout: float) -> None:
         self._url = url.rstrip("/")
         self._master_key = master_key
+        self._prefix = prefix
         self._task_timeout = task_timeout
-        self._keys: dict[tuple[Role, str], str] = {}
         self._breaker = CircuitBreaker("meilisearch", self._answers, pause=PING_INTERVAL)
         self._warned = ("", float("-inf"))
 
     def ask(
         self,
         role: Role,
-        uid: str,
         question: Callable[[Client], ResultT],
         timeout: int = ORDER_TIMEOUT,
     ) -> ResultT:
-        """Ask something about an index, with a key that may.
+        """Ask something, with the key of a role.
 
         Args:
             role: What the key is for.
-            uid: The index, in Meilisearch's name for it.
             question: Is given a client.
             timeout: Seconds for connecting and for each part of the answer.
 
         Raises:
-            SearchUnavailable: Meilisearch does not answer, has no such index, or lets us not in.
+            SearchUnavailable: Meilisearch does not answer, has no such index, or rejects the key.
             MeilisearchRefused: It takes the question for a wrong one.
         """
         if self._breaker.is_open:
             raise SearchUnavailable
         try:
-            answer = self._ask(role, uid, question, timeout)
+            answer = self._ask(role, question, timeout)
         except MeilisearchApiError as error:
             raise self._explain(error) from error
         except (MeilisearchError, RequestException, ValidationError) as error:
@@ -121,8 +117,8 @@ class Connection:
         self._breaker.note_success()
         return answer
 
-    def find(self, role: Role, uid: str, question: Callable[[Client], ResultT]) -> ResultT | None:
-        """Ask for something that may not be there: an index, a document.
+    def find(self, question: Callable[[Client], ResultT]) -> ResultT | None:
+        """Ask for something that may not be there, such as an index.
 
         Whoever searches may be waiting for this, so it is given up as soon.
         """
@@ -135,13 +131,12 @@ class Connection:
                     return None
                 raise
 
-        return self.ask(role, uid, ask, SEARCH_TIMEOUT)
+        return self.ask(Role.WRITE, ask, SEARCH_TIMEOUT)
 
-    def finish(self, uid: str, tasks: Iterable[TaskInfo], *, tolerated: str | None = None) -> None:
+    def finish(self, tasks: Iterable[TaskInfo], *, tolerated: str | None = None) -> None:
         """Wait until tasks are done.
 
         Args:
-            uid: The index that they are about.
             tasks: As Meilisearch has taken them on.
             tolerated: The code of an error that is none here.
 
@@ -151,10 +146,7 @@ class Connection:
         """
         deadline = time.monotonic() + self._task_timeout
         for task in tasks:
-            # A swap belongs to two indexes. Meilisearch shows such a task to those alone whose key
-            # is for all indexes, even if the other key is for both.
-            role = Role.INDEX if task.index_uid else Role.WATCH
-            self._finish(role, uid, task.task_uid, deadline, tolerated)
+            self._finish(task.task_uid, deadline, tolerated)
 
     def ping(self) -> None:
         """Ask for a sign of life, whatever is known about it.
@@ -178,12 +170,10 @@ class Connection:
             return False
         return True
 
-    def _finish(
-        self, role: Role, uid: str, number: int, deadline: float, tolerated: str | None
-    ) -> None:
+    def _finish(self, number: int, deadline: float, tolerated: str | None) -> None:
         pause = FIRST_POLL
         while True:
-            task = self.ask(role, uid, lambda client: client.get_task(number))
+            task = self.ask(Role.WRITE, lambda client: client.get_task(number))
             if task.status not in {"enqueued", "processing"}:
                 break
             if time.monotonic() + pause > deadline:
@@ -197,49 +187,48 @@ class Connection:
             code = error.get("code", task.status)
             raise MeilisearchRefused(f"Meilisearch, {task.type} {number}: {reason} ({code})")
 
-    def _ask(
-        self, role: Role, uid: str, question: Callable[[Client], ResultT], timeout: int
-    ) -> ResultT:
+    def _ask(self, role: Role, question: Callable[[Client], ResultT], timeout: int) -> ResultT:
+        client = self._client(self._key(role), timeout)
         try:
-            return question(self._client(self._key(role, uid), timeout))
+            return question(client)
         except MeilisearchApiError as error:
-            if error.code != _INVALID_KEY or not self._keys.pop((role, uid), None):
+            if error.code != _INVALID_KEY or not self._master_key:
                 raise
-        # Somebody has deleted the key, or given Meilisearch another master key.
-        return question(self._client(self._key(role, uid), timeout))
+        # It was never made, or somebody has deleted it.
+        self._make_key(role)
+        return question(client)
 
     def _client(self, key: str | None, timeout: int) -> Client:
         return Client(self._url, key, timeout=timeout)
 
-    def _key(self, role: Role, uid: str) -> str | None:
+    def _key(self, role: Role) -> str | None:
+        """Derive a key as Meilisearch does, from the master key and the key's name."""
         if not self._master_key:
             return None
-        key = self._keys.get((role, uid))
-        if key is None:
-            key = self._keys[role, uid] = self._find_or_make_key(role, uid)
-        return key
+        name = self._key_name(role)
+        return hmac.new(self._master_key.encode(), name.encode(), hashlib.sha256).hexdigest()
 
-    def _find_or_make_key(self, role: Role, uid: str) -> str:
-        client = self._client(self._master_key, SEARCH_TIMEOUT)
-        name = str(uuid.uuid5(_KEYS, f"{role}/{uid}"))
+    def _make_key(self, role: Role) -> None:
         options = {
-            "uid": name,
-            "name": f"{uid}: {role}",
+            "uid": self._key_name(role),
+            "name": f"{self._prefix}{role}",
             "actions": ACTIONS[role],
-            "indexes": _scope(role, uid),
+            "indexes": self._scope(role),
             "expiresAt": None,
         }
         try:
-            return client.get_key(name).key
+            self._client(self._master_key, SEARCH_TIMEOUT).create_key(options)
         except MeilisearchApiError as error:
-            if error.status_code != HTTPStatus.NOT_FOUND:
+            if error.code != "api_key_already_exists":  # another process was faster
                 raise
-        try:
-            return client.create_key(options).key
-        except MeilisearchApiError as error:
-            if error.code != "api_key_already_exists":
-                raise
-        return client.get_key(name).key  # another process was faster
+
+    def _key_name(self, role: Role) -> str:
+        # The same in every process; another one as soon as the key is for something else.
+        return str(uuid.uuid5(_KEYS, f"{role} {ACTIONS[role]} {self._scope(role)}"))
+
+    def _scope(self, role: Role) -> list[str]:
+        # Meilisearch shows the swap of two indexes to no key of less than all of them.
+        return [f"{self._prefix}*"] if role is Role.SEARCH else ["*"]
 
     def _explain(self, error: MeilisearchApiError) -> StrongbackError:
         """Say what an answer with an error means; Meilisearch is alive, so the circuit stays."""
@@ -288,10 +277,3 @@ def _cause(error: BaseException) -> str:
             return "it does not answer in time"
         told = told.__cause__ or told.__context__
     return type(error).__name__
-
-
-def _scope(role: Role, uid: str) -> list[str]:
-    """Return the indexes that the key of a role is for."""
-    if role is Role.WATCH:
-        return ["*"]
-    return [uid] if role is Role.SEARCH else [uid, f"{uid}{SPARE}*"]

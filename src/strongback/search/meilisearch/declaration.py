@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from strongback.search.index import Index
-from strongback.search.meilisearch.document import BUILD, CHARACTERS, PRIMARY
+from strongback.search.meilisearch.document import CHARACTERS, FORM, PRIMARY
 from strongback.search.query import MAX_FACET_VALUES
 from strongback.search.separator import SEPARATORS
 
@@ -35,7 +33,7 @@ def settings_of(index: Index, locales: Sequence[str]) -> dict[str, Any]:
     ]
     return {
         "searchableAttributes": [*(a.name for a in index.searchable), CHARACTERS],
-        "filterableAttributes": [*(a.name for a in index.filterable), PRIMARY, BUILD],
+        "filterableAttributes": [*(a.name for a in index.filterable), PRIMARY, FORM],
         "sortableAttributes": [attribute.name for attribute in index.sortable],
         "rankingRules": [*RANKING, *ties],
         "stopWords": sorted(index.stop_words),
@@ -54,12 +52,6 @@ def differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str
     return {
         name: value for name, value in wanted.items() if not _equal(name, value, found.get(name))
     }
-
-
-def fingerprint(index: Index) -> str:
-    """Tell apart declarations that need documents of another form; settings do not count."""
-    form = [index.key, CHARACTERS, [(a.name, a.kind, a.multi_valued) for a in index.attributes]]
-    return hashlib.sha256(json.dumps(form).encode()).hexdigest()[:16]
 
 
 def _equal(name: str, wanted: Any, found: Any) -> bool:  # noqa: ANN401  any JSON value

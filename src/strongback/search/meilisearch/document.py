@@ -1,9 +1,8 @@
 """Documents as Meilisearch keeps them, and back.
 
-Four attributes are added, whose names no declaration can have: `_key`, because Meilisearch takes
-few characters in a primary key; `_at`, which differs each time that the document is written;
-`_build`, the successor that was being built then, if one was; and `_characters`, the Chinese of the
-searched texts with a space after each character.
+Three attributes are added, whose names no declaration can have: `_key`, because Meilisearch takes
+few characters in a primary key; `_form`, which tells for which declaration the document was made;
+and `_characters`, the Chinese of the searched texts with a space after each character.
 
 Meilisearch cuts Chinese into words, a query as well as a text, and not alike: a part of a sentence
 may become words that its text does not have. Single characters it leaves alone.
@@ -23,8 +22,7 @@ from strongback.search.separator import UNSPACED
 from strongback.search.value import check_document
 
 PRIMARY = "_key"
-WRITTEN = "_at"
-BUILD = "_build"
+FORM = "_form"
 CHARACTERS = "_characters"
 MAX_BATCH = 2_000
 """Documents that are sent at once."""
@@ -36,6 +34,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+def fingerprint(index: Index) -> str:
+    """Tell apart declarations that need documents of another form; settings do not count."""
+    form = [index.key, CHARACTERS, [(a.name, a.kind, a.multi_valued) for a in index.attributes]]
+    return hashlib.sha256(json.dumps(form).encode()).hexdigest()[:16]
+
+
 def primary_key(key: Key) -> str:
     """Return the key in Meilisearch's alphabet; a key in any other is known by its hash."""
     text = str(key)
@@ -45,7 +49,7 @@ def primary_key(key: Key) -> str:
 
 
 def encode_value(value: Any) -> Any:  # noqa: ANN401  any value of a document
-    """Turn a moment into microseconds since 1970.
+    """Turn a datetime into microseconds since 1970.
 
     Meilisearch orders numbers, as floats of 64 bits: they hold these exactly until the year 2255.
     """
@@ -53,7 +57,7 @@ def encode_value(value: Any) -> Any:  # noqa: ANN401  any value of a document
 
 
 def decode_value(attribute: Attribute, value: Any) -> Any:  # noqa: ANN401  the same
-    """Turn microseconds back into a moment."""
+    """Turn microseconds back into a datetime."""
     if attribute.kind is not Kind.DATETIME or value is None:
         return value
     if attribute.multi_valued:
@@ -68,7 +72,10 @@ def encode(index: Index, document: Document) -> dict[str, Any]:
         SearchMisuse: It is not what the index declares.
     """
     check_document(index, document)
-    encoded: dict[str, Any] = {PRIMARY: primary_key(document[index.key])}
+    encoded: dict[str, Any] = {
+        PRIMARY: primary_key(document[index.key]),
+        FORM: fingerprint(index),
+    }
     for attribute in index.attributes:
         value = document.get(attribute.name)
         if value is None:

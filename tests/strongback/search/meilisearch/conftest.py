@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from strongback.search import Attribute, Index, Kind
+from strongback.search import Attribute, Index, Kind, Query
 from strongback.search.meilisearch import MeilisearchEngine
 from tests.support.meilisearch import MASTER_KEY, Meilisearch, run_meilisearch
 
@@ -64,7 +64,8 @@ def engine(server: Meilisearch) -> MeilisearchEngine:
 
 @pytest.fixture
 def prepared(engine: MeilisearchEngine, server: Meilisearch) -> MeilisearchEngine:
-    """The same, its index made; the record begins afterwards."""
+    """The same, its index and keys made; the record begins afterwards."""
     engine.prepare(ARTICLE)
+    engine.search(ARTICLE, Query())
     server.forget()
     return engine

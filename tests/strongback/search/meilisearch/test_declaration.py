@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from strongback.search import Attribute, Kind
-from strongback.search.meilisearch.declaration import differences, fingerprint, settings_of
+from strongback.search.meilisearch.declaration import differences, settings_of
+from strongback.search.meilisearch.document import fingerprint
 from tests.strongback.search.meilisearch.conftest import ARTICLE
 from tests.support.meilisearch_api import DEFAULT_SETTINGS, SETTINGS, nullable, record
 

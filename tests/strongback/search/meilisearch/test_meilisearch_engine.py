@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 from structlog.testing import capture_logs
@@ -13,6 +13,7 @@ from strongback.search import (
     Attribute,
     Document,
     Index,
+    Key,
     Need,
     Order,
     Query,
@@ -23,7 +24,7 @@ from strongback.search import (
 )
 from strongback.search.meilisearch import MeilisearchEngine
 from strongback.search.meilisearch.connection import SEARCH_TIMEOUT, MeilisearchRefused
-from strongback.search.meilisearch.document import BUILD, CHARACTERS, PRIMARY, WRITTEN
+from strongback.search.meilisearch.document import CHARACTERS, PRIMARY
 from strongback.testing.port import free_port
 from tests.strongback.search.meilisearch.conftest import ARTICLE, article
 from tests.support.meilisearch import MASTER_KEY, Meilisearch, Refusal, StoredIndex
@@ -92,7 +93,7 @@ class TestPreparing:
         server.refusals = [Refusal("index_not_found", "Index `article` not found.")]
 
         prepared.prepare(ARTICLE)
-        (creation,) = (task for task in server.tasks[-5:] if task["type"] == "indexCreation")
+        *_, creation = (task for task in server.tasks if task["type"] == "indexCreation")
         assert creation["error"]["code"] == "index_already_exists"
 
     def test_memory_of_old_tasks_is_deleted(
@@ -102,7 +103,7 @@ class TestPreparing:
 
         (deletion,) = server.asked("DELETE", "/tasks")
         assert deletion.parameters["statuses"] == "succeeded,failed,canceled"
-        assert deletion.parameters["indexUids"] == "article,article__meta"
+        assert deletion.parameters["indexUids"] == "article"
         assert deletion.parameters["beforeFinishedAt"] < time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def test_a_prefix_begins_the_name_of_everything(self, server: Meilisearch) -> None:
@@ -110,12 +111,13 @@ class TestPreparing:
         engine.prepare(ARTICLE)
         engine.rebuild(ARTICLE, [[article(1)]])
 
-        assert set(server.indexes) == {"blog_article", "blog_article__meta"}
-        assert all(
-            uid.startswith("blog_") or key["actions"] == ["tasks.get"]
-            for key in server.keys.values()
-            for uid in key["indexes"]
-        )
+        engine.search(ARTICLE, Query("x"))
+
+        assert set(server.indexes) == {"blog_article"}
+        assert {key["name"]: key["indexes"] for key in server.keys.values()} == {
+            "blog_search": ["blog_*"],
+            "blog_write": ["*"],
+        }
 
 
 class TestStatus:
@@ -141,6 +143,7 @@ class TestStatus:
         extended = replace(
             ARTICLE, attributes=(*ARTICLE.attributes, Attribute("summary", weight=3))
         )
+        prepared.add(ARTICLE, [article(1)])
         prepared.prepare(extended)
         assert not prepared.status(extended).is_current
 
@@ -181,22 +184,26 @@ class TestChangedSettings:
         assert found.total == 1
 
 
+@dataclass
 class Articles:
-    """The one article that there is."""
+    """The articles that there are."""
 
+    documents: list[Document] = field(default_factory=lambda: [article(1)])
+    after_batch: Callable[[], object] = lambda: None
     index = ARTICLE
 
     def count(self) -> int:
-        return 1
+        return len(self.documents)
 
     def batches(self, _size: int) -> Iterator[list[Document]]:
-        yield [article(1)]
+        yield self.documents
+        self.after_batch()
 
     def stamps(self) -> Iterator[tuple[int, int]]:
-        yield (1, 1)
+        return ((one["id"], one["version"]) for one in self.documents)
 
-    def read(self, _keys: object) -> list[Document]:
-        return [article(1)]
+    def read(self, keys: Sequence[Key]) -> list[Document]:
+        return [one for one in self.documents if one["id"] in keys]
 
 
 class TestReasons:
@@ -223,7 +230,7 @@ class TestKeys:
 
         used = server.asked("POST", SEARCH)[0].key
         (key,) = (one for one in server.keys.values() if one["key"] == used)
-        assert (key["actions"], key["indexes"]) == (["search"], ["article"])
+        assert (key["actions"], key["indexes"]) == (["search"], ["*"])
 
     def test_the_master_key_does_nothing_but_make_keys(
         self, engine: MeilisearchEngine, server: Meilisearch
@@ -247,15 +254,24 @@ class TestKeys:
 
         assert server.keys == before
 
-    def test_a_key_that_another_process_makes_at_the_same_moment_is_taken(
+    def test_a_key_that_another_process_makes_meanwhile_is_taken(
         self, prepared: MeilisearchEngine, server: Meilisearch
     ) -> None:
         prepared.search(ARTICLE, Query("x"))
-        not_found = Refusal("api_key_not_found", "API key `x` not found.")
-        other = MeilisearchEngine(server.url, MASTER_KEY)
-        server.refusals = [not_found]
+        not_yet = Refusal("invalid_api_key", "The provided API key is invalid.")
+        server.refusals = [not_yet]
 
-        assert other.search(ARTICLE, Query("x")).total == 0
+        assert prepared.search(ARTICLE, Query("x")).total == 0
+        assert len(server.keys) == 2
+
+    def test_a_search_asks_nothing_with_the_master_key(
+        self, prepared: MeilisearchEngine, server: Meilisearch
+    ) -> None:
+        prepared.search(ARTICLE, Query("x"))
+        server.forget()
+        MeilisearchEngine(server.url, MASTER_KEY).search(ARTICLE, Query("x"))
+
+        assert MASTER_KEY not in {one.key for one in server.requests}
 
     def test_a_deleted_key_is_made_again(
         self, prepared: MeilisearchEngine, server: Meilisearch
@@ -413,7 +429,7 @@ class TestRebuilding:
 
         assert prepared.rebuild(ARTICLE, [[article(2, title="new")], [article(3)]]) == 2
         assert titles(server) == {"2": "new", "3": "Title 3"}
-        assert set(server.indexes) == {"article", "article__meta"}
+        assert set(server.indexes) == {"article"}
 
     def test_the_replaced_ones_tasks_are_forgotten(
         self, prepared: MeilisearchEngine, server: Meilisearch
@@ -423,7 +439,7 @@ class TestRebuilding:
         server.settle()
 
         kept = {task["indexUid"] for task in server.tasks if task["uid"] not in server.forgotten}
-        assert kept == {"article", "article__meta", None}
+        assert kept == {"article", None}
 
     def test_it_works_without_an_old_one(
         self, engine: MeilisearchEngine, server: Meilisearch
@@ -454,21 +470,21 @@ class TestRebuilding:
         assert prepared.rebuild(ARTICLE, batches()) == 3
         assert seen == [2, 2, 2]
 
-    def test_what_is_written_meanwhile_is_newer_than_the_batches(
+    def test_what_is_written_meanwhile_is_in_it_once_it_is_repaired(
         self, prepared: MeilisearchEngine, server: Meilisearch
     ) -> None:
-        other = MeilisearchEngine(server.url, MASTER_KEY)
-        prepared.add(ARTICLE, [article(1), article(2), article(3)])
+        articles = Articles([article(number) for number in (1, 2, 3)])
+        search = Search(prepared, [articles])
+        search.reindex("article")
 
-        def batches() -> Iterator[list[Document]]:
-            stale: list[Document] = [article(number, title="stale") for number in (1, 2, 3)]
-            other.add(ARTICLE, [article(1, title="newer"), article(9)])
-            other.delete(ARTICLE, [2, 3])
-            other.add(ARTICLE, [article(3, title="back again")])
-            yield stale
+        def change() -> None:
+            articles.after_batch = lambda: None
+            articles.documents = [article(1, title="newer", version=2), article(9)]
+            MeilisearchEngine(server.url, MASTER_KEY).add(ARTICLE, articles.documents)
 
-        assert prepared.rebuild(ARTICLE, batches()) == 3
-        assert titles(server) == {"1": "newer", "3": "back again", "9": "Title 9"}
+        articles.after_batch = change
+        search.reindex("article")
+        assert titles(server) == {"1": "newer", "9": "Title 9"}
 
     def test_batches_that_raise_leave_the_old_index(
         self, prepared: MeilisearchEngine, server: Meilisearch
@@ -482,7 +498,7 @@ class TestRebuilding:
         with pytest.raises(RuntimeError, match="the database is gone"):
             prepared.rebuild(ARTICLE, batches())
         assert titles(server) == {"1": "Title 1"}
-        assert set(server.indexes) == {"article", "article__meta"}
+        assert set(server.indexes) == {"article"}
         assert not prepared.status(ARTICLE).is_building
 
     def test_a_failed_swap_leaves_the_old_index(
@@ -505,31 +521,20 @@ class TestRebuilding:
             other.rebuild(ARTICLE, [[article(1, title="later")]])
             yield [article(2, title="earlier")]
 
-        with pytest.raises(MeilisearchRefused, match="another process"):
+        with pytest.raises(MeilisearchRefused, match="Another process"):
             prepared.rebuild(ARTICLE, overtaken())
         assert titles(server) == {"1": "later"}
-        assert set(server.indexes) == {"article", "article__meta"}
+        assert set(server.indexes) == {"article"}
 
     def test_what_a_dead_process_left_behind_is_cleared_away(
         self, prepared: MeilisearchEngine, server: Meilisearch
     ) -> None:
         server.indexes["article__new_dead"] = StoredIndex(PRIMARY)
-        note = {PRIMARY: "building", BUILD: "article__new_dead", WRITTEN: time.time_ns() // 1000}
-        server.indexes["article__meta"].documents["building"] = note
         assert prepared.status(ARTICLE).is_building
 
         prepared.rebuild(ARTICLE, [[article(1)]])
-        assert set(server.indexes) == {"article", "article__meta"}
+        assert set(server.indexes) == {"article"}
         assert not prepared.status(ARTICLE).is_building
-
-    def test_a_note_of_long_ago_makes_nobody_write_twice(
-        self, prepared: MeilisearchEngine, server: Meilisearch
-    ) -> None:
-        note = {PRIMARY: "building", BUILD: "article__new_dead", WRITTEN: 1}
-        server.indexes["article__meta"].documents["building"] = note
-
-        prepared.add(ARTICLE, [article(1)])
-        assert "article__new_dead" not in server.indexes
 
 
 class TestSearching:

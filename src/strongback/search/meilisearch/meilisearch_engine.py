@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from strongback.log.setup import get_logger
+from strongback.search.exceptions import SearchUnavailable
 from strongback.search.index import Document, Index, Key
-from strongback.search.meilisearch.declaration import differences, fingerprint, settings_of
-from strongback.search.meilisearch.document import decode_value, phrases
+from strongback.search.meilisearch.connection import Connection, MeilisearchRefused
+from strongback.search.meilisearch.declaration import differences, settings_of
+from strongback.search.meilisearch.document import (
+    FORM,
+    decode_value,
+    encode,
+    fingerprint,
+    phrases,
+    primary_key,
+)
 from strongback.search.meilisearch.request import (
     read_result,
     read_suggestions,
     search_body,
     suggest_body,
 )
+from strongback.search.meilisearch.store import Store
 from strongback.search.query import Query, Result, Stamp, Status, Suggestion
 from strongback.search.separator import has_words
 
+log = get_logger(__name__)
+
+NEW = "__new_"
+"""Stands between an index's name and a number in the name of its successor."""
 LOCALES = ("cmn", "eng")
 TASK_TIMEOUT = 120.0
 """Seconds; a large batch takes some on a busy server."""
@@ -30,9 +46,8 @@ class MeilisearchEngine:
 
     Args:
         url: Where it listens, such as `http://127.0.0.1:7700`.
-        master_key: Makes three keys for each index: to search, to write, and to see that a new
-            index took its place. Nothing else is done with it. Empty for a Meilisearch without
-            protection.
+        master_key: Makes two keys, one to search the indexes of this prefix and one to write, and
+            does nothing else. Empty for a Meilisearch without protection.
         prefix: Begins the name of every index, where several applications share a Meilisearch.
         locales: Languages that the texts may be in, as codes of ISO 639-3.
         task_timeout: Seconds in which Meilisearch has to do what it is given to do.
@@ -49,14 +64,8 @@ class MeilisearchEngine:
         locales: Sequence[str] = LOCALES,
         task_timeout: float = TASK_TIMEOUT,
     ) -> None:
-        # Only a process that uses Meilisearch should pay for the client.
-        from strongback.search.meilisearch.connection import Connection  # noqa: PLC0415  above
-        from strongback.search.meilisearch.store import Store  # noqa: PLC0415  the same
-        from strongback.search.meilisearch.writer import Writer  # noqa: PLC0415  the same
-
-        self._connection = Connection(url, master_key, task_timeout)
+        self._connection = Connection(url, master_key, prefix, task_timeout)
         self._store = Store(self._connection)
-        self._writer = Writer(self._store)
         self._prefix = prefix
         self._locales = tuple(locales)
 
@@ -65,12 +74,10 @@ class MeilisearchEngine:
         uid = self._uid(index)
         done = []
         if not self._store.exists(uid):
-            self._store.make(uid, uid)
-            self._writer.note_form(uid, fingerprint(index))
+            self._store.make(uid)
             done.append(f"made the index {uid}")
-        changes = self._differences(index)
-        if changes:
-            self._store.configure(uid, uid, changes)
+        if changes := self._differences(index, uid):
+            self._store.configure(uid, changes)
             done += [f"set {name}" for name in changes]
         self._store.forget_tasks(uid)
         return done
@@ -81,12 +88,15 @@ class MeilisearchEngine:
         documents = self._store.count(uid)
         if documents is None:
             return Status(exists=False)
+        changes = self._differences(index, uid)
+        # Without its settings Meilisearch could not tell documents of another form.
+        is_current = bool(changes) or not self._store.has(uid, f'{FORM} != "{fingerprint(index)}"')
         return Status(
             exists=True,
             documents=documents,
-            is_current=self._writer.form(uid) == fingerprint(index),
-            differences=tuple(f"{name} differs" for name in self._differences(index)),
-            is_building=self._writer.successor(uid) is not None,
+            is_current=is_current,
+            differences=tuple(f"{name} differs" for name in changes),
+            is_building=bool(self._store.names(f"{uid}{NEW}")),
         )
 
     def glance(self, index: Index, most: int) -> Status:  # noqa: ARG002  it knows its number
@@ -94,25 +104,39 @@ class MeilisearchEngine:
         return self.status(index)
 
     def add(self, index: Index, documents: Sequence[Document]) -> None:
-        """Add documents, to an index that is being built as well."""
+        """Add documents, each in place of the one with the same key."""
         if documents:
-            self._writer.add(self._uid(index), index, documents)
+            encoded = [encode(index, document) for document in documents]
+            self._store.write(self._existing(index), encoded)
 
     def delete(self, index: Index, keys: Sequence[Key]) -> None:
-        """Delete documents, from an index that is being built as well."""
+        """Delete documents."""
         if keys:
-            self._writer.delete(self._uid(index), keys)
+            self._store.drop(self._existing(index), [primary_key(key) for key in keys])
 
     def rebuild(self, index: Index, batches: Iterable[Sequence[Document]]) -> int:
-        """Build a successor, let it catch up with what was written meanwhile, and swap."""
+        """Build a successor, and put it in the index's place."""
         uid = self._uid(index)
-        with self._writer.building(uid) as successor:
-            self._store.configure(uid, successor, settings_of(index, self._locales))
-            self._writer.fill(uid, successor, index, batches)
-            self._writer.replace(uid, successor)
-            self._writer.note_form(uid, fingerprint(index))
+        self._store.make(uid)
+        for left in self._store.names(f"{uid}{NEW}"):  # by a build that has died
+            self._store.discard(left)
+        successor = f"{uid}{NEW}{secrets.token_hex(4)}"
+        self._store.make(successor)
+        try:
+            self._store.configure(successor, settings_of(index, self._locales))
+            self._store.write(successor, (encode(index, d) for batch in batches for d in batch))
+            self._replace(index, successor)
+        finally:
+            self._store.discard(successor)
         self._store.forget_tasks(uid)
         return self._store.count(uid) or 0
+
+    def _replace(self, index: Index, successor: str) -> None:
+        # Another build would have deleted it; Meilisearch makes one anew for a document, but
+        # without settings.
+        if not self._store.exists(successor) or self._differences(index, successor):
+            raise MeilisearchRefused("Another process has begun to build this index anew since.")
+        self._store.swap(self._uid(index), successor)
 
     def search(self, index: Index, query: Query) -> Result:
         """Find documents."""
@@ -135,7 +159,7 @@ class MeilisearchEngine:
         """Tell key and version of every document."""
         uid, version = self._uid(index), index[index.version] if index.version else None
         fields = [index.key, version.name] if version else [index.key]
-        for found in self._store.fetch(uid, uid, fields=fields):
+        for found in self._store.fetch(uid, fields):
             value = decode_value(version, found.get(version.name)) if version else None
             yield found[index.key], value
 
@@ -177,9 +201,16 @@ class MeilisearchEngine:
     def _uid(self, index: Index) -> str:
         return f"{self._prefix}{index.name}"
 
-    def _differences(self, index: Index) -> dict[str, Any]:
-        found = self._store.settings(self._uid(index))
-        return differences(settings_of(index, self._locales), found)
+    def _existing(self, index: Index) -> str:
+        """Return the name of an index that is there: a document would make one without settings."""
+        uid = self._uid(index)
+        if not self._store.exists(uid):
+            log.warning("search_index_missing", index=uid)
+            raise SearchUnavailable
+        return uid
+
+    def _differences(self, index: Index, uid: str) -> dict[str, Any]:
+        return differences(settings_of(index, self._locales), self._store.settings(uid))
 
 
 def _total(answer: Mapping[str, Any]) -> int:
