@@ -10,6 +10,7 @@ from app.article.node import ArticlePages
 from app.article.removal import ArticleRemoval
 from app.core import API
 from app.core.config import Settings, load_settings
+from app.core.log_config import LOGGING
 from app.core.permission import ROLES
 from app.notification.service import Articles
 from app.user.follow import FollowService
@@ -29,7 +30,14 @@ def create_app(settings: Settings | None = None) -> Strongback:
         ConfigurationError: A setting is missing or wrong.
     """
     settings = settings or load_settings()
-    app = Strongback(__name__, settings, title=TITLE, version=version("strongback"), roles=ROLES)
+    app = Strongback(
+        __name__,
+        settings,
+        title=TITLE,
+        version=version("strongback"),
+        roles=ROLES,
+        logging=LOGGING,
+    )
     task.register(app, API)
     search.register(app)
     sms.register(app, API)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self, TypeVar
+from weakref import WeakSet
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase
@@ -36,7 +38,7 @@ from strongback.database import Database
 from strongback.database.error_mapping import error_mapping
 from strongback.exceptions import ConfigurationError, PreconditionFailed, ServiceUnavailable
 from strongback.idempotency import Idempotency
-from strongback.log.setup import configure_logging
+from strongback.log.setup import LogConfig, configure_logging
 from strongback.migration.runner import init_migrations, pending
 from strongback.outbox import Outbox
 from strongback.private import make_private_folder
@@ -54,6 +56,14 @@ WSGIApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 MEGABYTE = 1 << 20
 SHARES = 8
 """Parts of `CACHE_MEGABYTES`, of which the storage `local` has all but one."""
+PROCESS_SETTINGS = {
+    "LOG_LEVEL": "log_level",
+    "LOG_FORMAT": "logs_as_json",
+    "LOG_DIR": "log_dir",
+    "WEB_METRICS_DIR": "web_metrics_dir",
+}
+"""Variables of logging and metrics, which the applications of one process share, and the settings
+that follow from them."""
 KNOWN_NAMES = 1_000_000
 """Names that a filter is made for: 1.2 MB in Redis each."""
 
@@ -72,12 +82,14 @@ class Strongback(HTTPApp):
         title: Title of the API.
         version: Version of the API.
         roles: What each role allows; none where nobody signs in.
+        logging: Its loggers, and what it never logs.
 
     Raises:
-        ConfigurationError: A setting is wrong.
+        ConfigurationError: A setting is wrong, or another application in this process logs or
+            shares its metrics otherwise.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what an application says of itself
         self,
         import_name: str,
         settings: Settings,
@@ -85,8 +97,10 @@ class Strongback(HTTPApp):
         title: str,
         version: str = "1",
         roles: Roles | None = None,
+        logging: LogConfig | None = None,
     ) -> None:
-        configure_logging(settings)
+        _share_process(settings, import_name)
+        configure_logging(settings, logging)
         make_private_folder(settings.app_var_dir)
         super().__init__(import_name, settings, title=title, version=version, roles=roles)
         self.title = title
@@ -109,6 +123,7 @@ class Strongback(HTTPApp):
         self._before_start: list[Callable[[], object]] = []
         self._provide_base()
         self._register_base()
+        _open.add(self)
 
     def _provide_base(self) -> None:
         if self.redis is not None:
@@ -208,6 +223,7 @@ class Strongback(HTTPApp):
     def close(self) -> None:
         """Close what was opened."""
         self.services.close()
+        _open.discard(self)
 
     def _missing_services(self) -> Iterator[str]:
         for module in {blueprint.import_name for blueprint in self.blueprints.values()}:
@@ -251,6 +267,27 @@ class Strongback(HTTPApp):
             raise ServiceUnavailable(
                 "The database lacks migrations: {names}.", params={"names": lacking}
             )
+
+
+_open: WeakSet[Strongback] = WeakSet()
+
+
+def _share_process(settings: Settings, name: str) -> None:
+    if next(_differences(settings), None) is not None:
+        gc.collect()  # of an application that nobody holds any more
+    for variable, other in _differences(settings):
+        raise ConfigurationError(
+            f"{variable}: {name} has another value than {other} in the same process, whose logging"
+            " and metrics they share. Give both the same value, or close the first one before the"
+            " second is made."
+        )
+
+
+def _differences(settings: Settings) -> Iterator[tuple[str, str]]:
+    for other in list(_open):
+        for variable, setting in PROCESS_SETTINGS.items():
+            if getattr(settings, setting) != getattr(other.settings, setting):
+                yield variable, other.import_name
 
 
 def _connect_redis(settings: Settings) -> redis_part.RedisClient | None:

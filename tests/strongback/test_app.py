@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from app.core.config import Settings
 from strongback import search, task
 from strongback.app import Strongback
 from strongback.auth.permission import Permission
+from strongback.config import LogFormat, LogLevel
 from strongback.database import Database
 from strongback.exceptions import ConfigurationError
 from strongback.migration.runner import upgrade
@@ -35,6 +37,34 @@ def bare(settings: Settings) -> Iterator[Strongback]:
     app = Strongback("bare", settings, title="Bare")
     yield app
     app.close()
+
+
+class TestTwoInOneProcess:
+    def test_may_have_settings_of_their_own(self, bare, settings, tmp_path):
+        other = Strongback(
+            "other", settings.model_copy(update={"app_var_dir": tmp_path / "other"}), title="Other"
+        )
+        other.close()
+        assert bare.settings.app_var_dir != other.settings.app_var_dir
+
+    @pytest.mark.parametrize(
+        "change, variable",
+        [
+            ({"log_level": LogLevel.DEBUG}, "LOG_LEVEL"),
+            ({"log_format": LogFormat.JSON}, "LOG_FORMAT"),
+            ({"log_dir": Path("log")}, "LOG_DIR"),
+            ({"web_metrics_dir": Path("metrics")}, "WEB_METRICS_DIR"),
+        ],
+    )
+    def test_log_and_measure_alike(self, bare, settings, change, variable):
+        with pytest.raises(ConfigurationError, match=f"^{variable}: other has .* than bare in"):
+            Strongback("other", settings.model_copy(update=change), title="Other")
+
+    def test_log_otherwise_once_the_first_is_closed(self, settings):
+        Strongback("first", settings, title="First").close()
+        changed = settings.model_copy(update={"log_level": LogLevel.WARNING})
+        Strongback("second", changed, title="Second").close()
+        Strongback("third", settings, title="Third").close()
 
 
 # Views find their services in the module of their blueprint, so they stand in one of their own.

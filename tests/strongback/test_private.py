@@ -9,7 +9,6 @@ import pytest
 
 from app.core.config import Settings
 from app.main import create_app
-from strongback.database import Database
 from strongback.migration.runner import upgrade
 from strongback.private import make_private_folder
 from strongback.search import Search
@@ -35,7 +34,7 @@ def start(settings: Settings) -> None:
             search.maintain(name)
         search.engine.ping()
         search.engine.close()
-    app.services[Database].close()
+    app.close()
 
 
 @pytest.mark.usefixtures("_open_umask")

@@ -27,6 +27,8 @@ _SENSITIVE = (
     "|verification_?code"
 )
 _SECRET_KEY = re.compile(f"(?:.*[_.])?(?:{_SENSITIVE})|.*(?:password|token|secret|apikey)|code")
+_secret_keys: set[str] = set()
+"""Those that applications have added."""
 
 # A value in double or single quotes, its end perhaps cut off, or without any.
 _VALUE = r"""(?:"(?:[^"\\\n]|\\.){0,4096}"?|'(?:[^'\\\n]|\\.){0,4096}'?|[^\s&"'<>]{1,4096})"""
@@ -75,10 +77,17 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udff
 _CONTROL_BYTES = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8-\xae]|\xe2\x81[\xa6-\xa9]")
 
 
+def add_secret_keys(keys: Iterable[str]) -> None:
+    """Never write values under these keys either, in this process."""
+    _secret_keys.update(key.lower().replace("-", "_") for key in keys)
+    is_secret_key.cache_clear()
+
+
 @lru_cache(maxsize=1024)
 def is_secret_key(key: str) -> bool:
     """Tell whether a value under this key is never written, whatever it is."""
-    return _SECRET_KEY.fullmatch(key.lower().replace("-", "_")) is not None
+    name = key.lower().replace("-", "_")
+    return name in _secret_keys or _SECRET_KEY.fullmatch(name) is not None
 
 
 def mask_text(text: str, limit: int = MAX_TEXT) -> str:

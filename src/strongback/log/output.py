@@ -1,18 +1,18 @@
-"""Where events go and how they look there: standard streams and files, text and JSON lines.
-
-A line is one `write` without a lock: nothing can be held across a fork, and processes that append
-to one file do not tear each other's lines.
-"""
+"""Where events go and how they look there: standard streams and files, text and JSON lines."""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import select
 import sys
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from logging import makeLogRecord
+from logging.handlers import WatchedFileHandler
 from typing import IO, TYPE_CHECKING, Literal
 
 import orjson
@@ -31,48 +31,26 @@ if TYPE_CHECKING:
 
 Stream = Literal["access", "error"]
 STREAMS: tuple[Stream, ...] = ("access", "error")
+REPORT_INTERVAL = 60.0
+"""Seconds between two reports that a file cannot be written."""
 SEVERITY = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40}
 """The standard library's numbers of the levels."""
 
 
-class LogFile:
-    """A file that several processes append to and that may be renamed under them.
-
-    Each line is one `write` to a descriptor opened with `O_APPEND`, and before each the name is
-    looked up again. The descriptor's number never changes (`dup2` points it at the new file), so
-    a thread that has just read it cannot write into something else's file.
-    """
+class LogFile(WatchedFileHandler):
+    """A file that several processes append to, and that may be renamed under them."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._descriptor = self._open()
-        self._failing = False
+        path.touch(mode=0o640)
+        super().__init__(path, encoding="utf-8", errors="backslashreplace")
+        self._reported = float("-inf")
 
-    def write(self, line: bytes) -> None:
-        """Append one line; a full disk is reported once and never breaks a request."""
-        try:
-            if self._is_renamed():
-                self._reopen()
-            _write_all(self._descriptor, line)
-            self._failing = False
-        except OSError as error:
-            if not self._failing:
-                self._failing = True
-                _write_stream(sys.stderr, f"{self._path}: {error}\n".encode())
-
-    def _open(self) -> int:
-        return os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
-
-    def _is_renamed(self) -> bool:
-        try:
-            return not os.path.samestat(self._path.stat(), os.fstat(self._descriptor))
-        except FileNotFoundError:
-            return True
-
-    def _reopen(self) -> None:
-        descriptor = self._open()
-        os.dup2(descriptor, self._descriptor, inheritable=False)
-        os.close(descriptor)
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802  logging's name
+        """Say on the standard error that the disk is full, and not for every line."""
+        now = time.monotonic()
+        if now - self._reported > REPORT_INTERVAL:
+            self._reported = now
+            _write_stream(sys.stderr, f"{self.baseFilename}: {sys.exc_info()[1]}\n".encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +67,7 @@ class Output:
         target = sys.stdout if stream == "access" else sys.stderr
         line = _to_json(event) if self.as_json or self.files else b""
         if self.files:
-            self.files[stream].write(line)
+            self.files[stream].handle(makeLogRecord({"msg": line.decode().rstrip("\n")}))
         _write_stream(target, line if self.as_json else _to_console(self.renderers[stream], event))
 
 
@@ -110,7 +88,7 @@ def build_output(settings: Settings) -> Output:
     )
 
 
-@cache  # one descriptor for a path, never closed: another thread may be about to write to it
+@cache  # one handler for a path, never closed: another thread may be about to write to it
 def _open_file(path: Path) -> LogFile:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

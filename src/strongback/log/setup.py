@@ -9,7 +9,7 @@ collector can part the two without parsing. With `LOG_DIR` both are also kept as
     log.info("article_published", slug=slug)
 
 An event has a constant name and its data in fields; what `bind_contextvars` bound (the request's
-id) is added to each. Secrets are masked and line breaks escaped in all of them, see `log_mask`.
+id) is added to each. `mask` replaces secrets in all of them, and escapes line breaks.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -28,7 +29,14 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from structlog.contextvars import get_contextvars
 
-from strongback.log.mask import MAX_TRACEBACK, is_harmless, is_secret_key, mask_fields, mask_text
+from strongback.log.mask import (
+    MAX_TRACEBACK,
+    add_secret_keys,
+    is_harmless,
+    is_secret_key,
+    mask_fields,
+    mask_text,
+)
 from strongback.log.output import SEVERITY, Output, build_output
 
 if TYPE_CHECKING:
@@ -64,10 +72,24 @@ _LEVELS = {
 }
 
 
-def configure_logging(settings: Settings) -> None:
+@dataclass(frozen=True, slots=True)
+class LogConfig:
+    """What an application adds to the logging of its process."""
+
+    levels: Mapping[str, str | None] = field(default_factory=dict)
+    """Level of each of its loggers, and of libraries; None for `LOG_LEVEL`."""
+    secret_keys: Collection[str] = ()
+    """Names of fields whose values are never written."""
+
+
+def configure_logging(settings: Settings, added: LogConfig | None = None) -> None:
     """Send every logger's events to the streams that the settings name.
 
     May be called again at any time, in a forked process too: the last call counts.
+
+    Args:
+        settings: Level, format and folder.
+        added: What the application adds; it stays.
 
     Raises:
         ConfigurationError: A file in `LOG_DIR` cannot be written.
@@ -80,6 +102,10 @@ def configure_logging(settings: Settings) -> None:
         cache_logger_on_first_use=False,
     )
     _adopt_libraries(output.level)
+    if added is not None:
+        add_secret_keys(added.secret_keys)
+        for name, level in added.levels.items():
+            logging.getLogger(name).setLevel(level or output.level)
     _adopt_uncaught_exceptions()
     logging.captureWarnings(capture=True)
 
@@ -137,8 +163,7 @@ _state = _State()
 def _adopt_libraries(level: int) -> None:
     # Debug events of libraries are noise, and some hold whole tokens; ours are not.
     logging.root.setLevel(max(level, logging.INFO))
-    for name in ("strongback", "app"):
-        logging.getLogger(name).setLevel(level)
+    logging.getLogger("strongback").setLevel(level)
     known = [
         item
         for item in logging.root.manager.loggerDict.values()

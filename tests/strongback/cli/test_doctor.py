@@ -35,13 +35,13 @@ def examine(settings: Settings) -> Result:
     try:
         return app.test_cli_runner().invoke(args=["doctor"])
     finally:
-        app.services[Database].close()
+        app.close()
 
 
 def migrate(settings: Settings) -> None:
     app = create_app(settings)
     upgrade(app)
-    app.services[Database].close()
+    app.close()
 
 
 @contextmanager
@@ -75,7 +75,7 @@ def test_missing_migrations_are_named_with_the_command(settings):
 def test_a_database_of_the_first_edition_is_named_with_what_to_do(settings):
     app = create_app(settings)
     make_first_edition(app.services[Database], max(FIRST_EDITION))
-    app.services[Database].close()
+    app.close()
     result = examine(settings)
     assert result.exit_code == 1
     assert "PROBLEM  This database is of the first edition" in result.output

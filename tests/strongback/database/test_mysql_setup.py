@@ -33,7 +33,7 @@ def run(settings: Settings, *arguments: str) -> Result:
         with app.app_context():  # as the `flask` command has it
             return app.test_cli_runner().invoke(args=arguments)
     finally:
-        app.services[Database].close()
+        app.close()
 
 
 def on_host(settings: Settings, server: MariaDB, **changes: object) -> Settings:
@@ -76,7 +76,7 @@ class TestAccount:
             assert migrated.exit_code == 0, migrated.output
             app = create_app(chosen)
             assert app.test_client().get("/readyz").status_code == 200
-            app.services[Database].close()
+            app.close()
         finally:
             with emptied.connect() as connection, connection.cursor() as cursor:
                 cursor.execute("DROP USER %s@'%%'", (USER,))

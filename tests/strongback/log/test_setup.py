@@ -23,7 +23,7 @@ from strongback.config import LogFormat, LogLevel
 from strongback.exceptions import ConfigurationError
 from strongback.log import setup as log_config
 from strongback.log.mask import escape_controls, mask_fields, mask_text
-from strongback.log.setup import configure_logging, get_logger, log_access
+from strongback.log.setup import LogConfig, configure_logging, get_logger, log_access
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 CONTROLS = [
@@ -200,6 +200,18 @@ def test_a_structure_that_contains_itself_ends(errors: Read) -> None:
     loop.append(loop)
     get_logger().info("loop", value=loop)
     assert "…" in str(errors()[0]["value"])
+
+
+def test_an_application_names_its_loggers_and_secrets(as_json: Settings, streams: Streams) -> None:
+    added = LogConfig(levels={"shop": None, "chatty": "ERROR"}, secret_keys=["iban"])
+    configure_logging(as_json.model_copy(update={"log_level": LogLevel.DEBUG}), added)
+    configure_logging(as_json.model_copy(update={"log_level": LogLevel.DEBUG}))
+    logging.getLogger("shop.order").debug("ordered")
+    logging.getLogger("chatty").warning("nothing to see")
+    logging.getLogger("other").debug("nothing either")
+    get_logger("shop").info("paid", IBAN="DE02120300000000202051")
+    ordered, paid = parse(streams.error)
+    assert (ordered["event"], paid["event"], paid["IBAN"]) == ("ordered", "paid", "***")
 
 
 # Libraries
@@ -505,6 +517,17 @@ def test_a_log_folder_that_cannot_be_written_refuses_to_start(
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match=r"^LOG_DIR: .*folder that this user may write"):
         configure_logging(settings.model_copy(update={"log_dir": tmp_path / "file" / "log"}))
+
+
+def test_a_full_disk_is_reported_once_and_breaks_nothing(
+    settings: Settings, streams: Streams, tmp_path: Path
+) -> None:
+    (tmp_path / "error.log").symlink_to("/dev/full")
+    configure_logging(settings.model_copy(update={"log_dir": tmp_path}))
+    for number in range(3):
+        get_logger().info("written", number=number)
+    assert streams.error.count("No space left on device") == 1
+    assert streams.error.count("written") == 3
 
 
 WRITER = """

@@ -80,7 +80,7 @@ class TestApplication:
 
     def test_is_ready_once_they_have(self, small_app, settings):
         Database(settings).close()
-        small_app.services[Database].close()
+        small_app.close()
         (settings.app_var_dir / "app.db").unlink()
         upgrade(small_app)
         assert small_app.test_client().get("/readyz").status_code == 200
@@ -96,7 +96,7 @@ class TestApplication:
         assert "back it up with the first edition" in entry["reason"]
 
     def test_is_not_ready_without_its_database(self, small_app, settings):
-        small_app.services[Database].close()
+        small_app.close()
         path = settings.app_var_dir / "app.db"
         path.unlink()
         path.mkdir()
@@ -105,6 +105,6 @@ class TestApplication:
         assert response.json["services"]["database"]["status"] == "unavailable"
 
     def test_is_alive_all_the_same(self, small_app, settings):
-        small_app.services[Database].close()
+        small_app.close()
         (settings.app_var_dir / "app.db").unlink()
         assert small_app.test_client().get("/livez").status_code == 200
