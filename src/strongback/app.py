@@ -1,4 +1,4 @@
-"""Strongback: the application, to which parts and slices register themselves."""
+"""Strongback: the application, to which parts and slices are registered."""
 
 from __future__ import annotations
 
@@ -55,17 +55,17 @@ WSGIApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 MEGABYTE = 1 << 20
 SHARES = 8
-"""Parts of `CACHE_MEGABYTES`, of which the storage `local` has all but one."""
+"""Shares of `CACHE_MEGABYTES`; the storage `local` has all but one."""
 PROCESS_SETTINGS = {
     "LOG_LEVEL": "log_level",
     "LOG_FORMAT": "logs_as_json",
     "LOG_DIR": "log_dir",
     "WEB_METRICS_DIR": "web_metrics_dir",
 }
-"""Variables of logging and metrics, which the applications of one process share, and the settings
-that follow from them."""
+"""Variables of logging and metrics, which the applications of a process share, and the settings
+that depend on them."""
 KNOWN_NAMES = 1_000_000
-"""Names that a filter is made for: 1.2 MB in Redis each."""
+"""Capacity of a filter: 1.2 MB in Redis."""
 
 
 class Strongback(HTTPApp):
@@ -78,15 +78,15 @@ class Strongback(HTTPApp):
 
     Args:
         import_name: The module of `create_app`.
-        settings: Everything that can be chosen.
+        settings: Settings of the application.
         title: Title of the API.
         version: Version of the API.
-        roles: What each role allows; none where nobody signs in.
-        logging: Its loggers, and what it never logs.
+        roles: Permissions of each role; None if nobody can sign in.
+        logging: Loggers of the application, and names that are never logged.
 
     Raises:
-        ConfigurationError: A setting is wrong, or another application in this process logs or
-            shares its metrics otherwise.
+        ConfigurationError: A setting is invalid, or another application in this process has
+            different settings of logging or metrics.
     """
 
     def __init__(  # noqa: PLR0913  what an application says of itself
@@ -113,13 +113,13 @@ class Strongback(HTTPApp):
         self.invalidator = CacheInvalidator(self.database, self.cache, self.outbox)
         self.cache_maintenance = CacheMaintenance(is_shared=self.redis is not None)
         self.checks: dict[str, Check] = {}
-        """What readiness depends on, by name."""
+        """Checks of required services, by name."""
         self.optional_checks: dict[str, Check] = {}
-        """What `/readyz` reports as well, and the application can do without."""
+        """Checks that `/readyz` reports without depending on them, by name."""
         self.gauges: list[Callable[[], Iterable[Gauge]]] = []
-        """Figures for `/metrics` that no process counts by itself."""
+        """Functions that look up gauges for `/metrics`."""
         self.doctor: list[Service] = []
-        """What `flask doctor` asks beside the database."""
+        """Services that `flask doctor` checks, besides the database."""
         self._before_start: list[Callable[[], object]] = []
         self._provide_base()
         self._register_base()
@@ -161,14 +161,14 @@ class Strongback(HTTPApp):
     # What parts and slices use
 
     def register_local_storage(self, name: str, size: int, *, share: int) -> None:
-        """Add a cache storage in the process.
+        """Register a cache storage in the process.
 
         Args:
-            name: Name that nodes use.
-            size: Entries, at most.
-            share: Eighths of `CACHE_MEGABYTES`.
+            name: Name of the storage, used by nodes.
+            size: Maximum number of entries.
+            share: Memory, in eighths of `CACHE_MEGABYTES`.
         """
-        # Without Redis nobody tells other workers what has changed, so they may not remember it.
+        # Without Redis the workers cannot tell each other about changes, so they must not cache.
         is_coherent = self.redis is not None or self.settings.web_workers == 1
         room = self.settings.cache_megabytes * MEGABYTE * share // SHARES
         storage = LocalStorage(size, room=room) if is_coherent else NullStorage()
@@ -198,18 +198,18 @@ class Strongback(HTTPApp):
         self.cache_maintenance.filters[name] = lambda: known.rebuild(all_keys())
 
     def before_start(self, step: Callable[[], object]) -> None:
-        """Have something done once every part and slice is registered."""
+        """Call a function after all parts and slices are registered."""
         self._before_start.append(step)
 
     # Start and end
 
     def checked(self) -> Self:
-        """Check that what is named is there; the last line of `create_app`.
+        """Check the application and return it; the last line of `create_app`.
 
         Raises:
-            ConfigurationError: A service that a view names is not provided, no role has a
-                permission that a route needs, two permissions have one value, or nothing emits
-                what a consumer waits for.
+            ConfigurationError: A service that a view injects is missing, no role has a permission
+                that a route requires, two permissions have one value, or no part or slice emits
+                the topic of a consumer.
         """
         for step in self._before_start:
             step()
@@ -221,7 +221,7 @@ class Strongback(HTTPApp):
         return self
 
     def close(self) -> None:
-        """Close what was opened."""
+        """Close all services."""
         self.services.close()
         _open.discard(self)
 
@@ -300,7 +300,7 @@ def _connect_redis(settings: Settings) -> redis_part.RedisClient | None:
 
 
 def _in_scope(wsgi_app: WSGIApp, database: Database, read_limit: float) -> WSGIApp:
-    """Give every request one unit of work, closed before its response is sent."""
+    """Open a unit of work for each request, closed before the response is sent."""
 
     def scoped(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         with database.scope(read_limit):

@@ -1,4 +1,4 @@
-"""Every error that the application answers on purpose, as one tree.
+"""The errors that the API responds with, as one tree.
 
     StrongbackError
     ├── ConfigurationError            a setting is missing or wrong: refuses to start
@@ -35,7 +35,7 @@ from click import ClickException
 
 
 class StrongbackError(Exception):
-    """Root of every error that this code base raises on purpose."""
+    """Root of all errors that Strongback raises on purpose."""
 
 
 class ConfigurationError(StrongbackError, ClickException):
@@ -46,35 +46,35 @@ class ConfigurationError(StrongbackError, ClickException):
 
 
 class FieldError(TypedDict):
-    """One wrong field of a request."""
+    """An invalid field of a request."""
 
     field: str
-    """Where it is, location first: `body.title`, `query.page`."""
+    """Location and name: `body.title`, `query.page`."""
     message: str
-    """What is wrong, for a person."""
+    """Explanation."""
     type: str
-    """What is wrong, for a program: a pydantic error type."""
+    """Machine-readable kind of error, such as a type of pydantic's."""
 
 
 CATALOGUE: dict[int, type[APIException]] = {}
-"""Every error class by its `error_code`; the documentation's page is generated from it."""
+"""All error classes by `error_code`; the page of the documentation is generated from it."""
 
 
 class APIException(StrongbackError):
-    """An error with an answer: raise it from any layer, the web layer turns it into HTTP.
+    """An error of the API, raised from any layer; the web layer turns it into a response.
 
     Args:
-        message: What happened, in English; the class's own message when left out. It is looked up
-            in the translations as it stands, so values go into `params`.
-        params: Values for the message's `{placeholders}`.
-        errors: The wrong fields, if any.
+        message: Explanation in English, also the key of its translations, so values go into
+            `params`. Default: the message of the class.
+        params: Values for the `{placeholders}` of the message.
+        errors: Invalid fields, if any.
         headers: Response headers, such as `Retry-After` in seconds.
     """
 
     code: int = 500
-    """The HTTP status."""
+    """HTTP status code."""
     error_code: int = 10000
-    """The catalogue's number, stable across releases."""
+    """Number in the catalogue, stable across releases."""
     message: str = "The server failed to answer this request."
 
     def __init__(
@@ -113,7 +113,7 @@ class BadRequest(APIException):
 
 
 class Unauthorized(APIException):
-    """Credentials are missing or no longer good."""
+    """Credentials are missing or no longer valid."""
 
     code = 401
     error_code = 10002
@@ -121,7 +121,7 @@ class Unauthorized(APIException):
 
 
 class Forbidden(APIException):
-    """The caller is known and may not do this."""
+    """The caller lacks the permission."""
 
     code = 403
     error_code = 10003
@@ -129,7 +129,7 @@ class Forbidden(APIException):
 
 
 class NotFound(APIException):
-    """Nothing is at this address, or the caller may not know that something is."""
+    """The resource does not exist, or its existence is hidden from the caller."""
 
     code = 404
     error_code = 10004
@@ -137,7 +137,7 @@ class NotFound(APIException):
 
 
 class MethodNotAllowed(APIException):
-    """The address exists, the method does not; `Allow` lists those that do."""
+    """The resource does not support the method; `Allow` lists those that it does."""
 
     code = 405
     error_code = 10005
@@ -145,7 +145,7 @@ class MethodNotAllowed(APIException):
 
 
 class NotAcceptable(APIException):
-    """No representation fits the `Accept` header."""
+    """No representation matches the `Accept` header."""
 
     code = 406
     error_code = 10006
@@ -153,7 +153,7 @@ class NotAcceptable(APIException):
 
 
 class Conflict(APIException):
-    """The request contradicts the resource's present state."""
+    """The request conflicts with the current state of the resource."""
 
     code = 409
     error_code = 10007
@@ -168,7 +168,7 @@ class AlreadyExists(Conflict):
 
 
 class PreconditionFailed(APIException):
-    """`If-Match` names a version that is no longer the current one."""
+    """`If-Match` does not match the current version."""
 
     code = 412
     error_code = 10009
@@ -176,7 +176,7 @@ class PreconditionFailed(APIException):
 
 
 class ContentTooLarge(APIException):
-    """The body is larger than the server takes."""
+    """The body is too large."""
 
     code = 413
     error_code = 10010
@@ -184,7 +184,7 @@ class ContentTooLarge(APIException):
 
 
 class UnsupportedMediaType(APIException):
-    """The body's `Content-Type` is not one that this route reads."""
+    """The route does not accept the `Content-Type` of the body."""
 
     code = 415
     error_code = 10011
@@ -192,7 +192,7 @@ class UnsupportedMediaType(APIException):
 
 
 class ValidationFailed(APIException):
-    """The request was read, and fields of it are wrong; `errors` lists them."""
+    """Fields of the request are invalid; `errors` lists them."""
 
     code = 422
     error_code = 10012
@@ -200,7 +200,7 @@ class ValidationFailed(APIException):
 
 
 class PreconditionRequired(APIException):
-    """A write to a versioned resource came without `If-Match` (RFC 6585, section 3)."""
+    """A write to a versioned resource needs `If-Match` (RFC 6585, section 3)."""
 
     code = 428
     error_code = 10013
@@ -208,7 +208,7 @@ class PreconditionRequired(APIException):
 
 
 class TooManyRequests(APIException):
-    """A rate limit is used up; `Retry-After` says for how long."""
+    """A rate limit is exceeded; see `Retry-After`."""
 
     code = 429
     error_code = 10014
@@ -216,7 +216,7 @@ class TooManyRequests(APIException):
 
 
 class ServiceUnavailable(APIException):
-    """A backing service does not answer; `Retry-After` says when to come back."""
+    """A backing service is unavailable; see `Retry-After`."""
 
     code = 503
     error_code = 10015
@@ -224,14 +224,14 @@ class ServiceUnavailable(APIException):
 
 
 class DatabaseUnavailable(ServiceUnavailable):
-    """The database does not answer, is overloaded or is restarting."""
+    """The database is unreachable, overloaded or restarting."""
 
     error_code = 10016
     message = "The database is temporarily unavailable."
 
 
 class BadGateway(APIException):
-    """A provider answered with an error."""
+    """A provider responded with an error."""
 
     code = 502
     error_code = 10017
@@ -239,7 +239,7 @@ class BadGateway(APIException):
 
 
 class GatewayTimeout(APIException):
-    """A provider did not answer in time."""
+    """A provider did not respond in time."""
 
     code = 504
     error_code = 10018

@@ -1,13 +1,13 @@
-"""Reads one page of a list: by number with a total, or by cursor at any depth.
+"""Reads one part of a list: a page with a total, or what follows a cursor, at any depth.
 
-Whatever the size of the list, a page costs the reading of one index from one place on:
+Whatever the size of the list, a part costs one scan of an index:
 
-- first the places (sort key and number) of the entries, from the index alone, then the entries;
-- what follows a cursor is two ranges: entries of the same key with a further number, and those
-  with a further key. One condition for both reads all entries of the key again;
-- totals and page numbers reach `DEPTH` entries and say so;
-- a condition that the index does not answer is asked of `DEPTH` entries at most. What is found
-  among them is the part, and its cursor goes on behind them.
+- first the positions (sort key and id) of the entries, from the index alone, then the entries;
+- what follows a cursor is two ranges: the entries with the same key and a later id, and those with
+  a later key. One condition for both would read all entries of the key again;
+- totals and page numbers end at `DEPTH` entries, and say so;
+- a condition that is not covered by the index is applied to `DEPTH` entries at most. The part has
+  those that match, and its cursor continues after the last one examined.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from strongback.schema import PageQuery, utc
 
 RowT = TypeVar("RowT")
 Place = Row[*tuple[Any, ...]]
-"""Sort key and number of an entry."""
+"""Sort key and id of an entry."""
 
 MAX_INTEGER = 2**63 - 1  # of both back ends
 DEPTH = 10_000
-"""Entries that page numbers and totals reach, and that are looked at for one part."""
+"""Entries covered by page numbers and totals, and examined for one part."""
 FIRST_LOOK = 200
-"""Entries that are looked at before `DEPTH`: nearly always enough for a part."""
+"""Entries examined first, before `DEPTH`: nearly always enough for a part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window(Generic[RowT]):
-    """A part of a list, with what leads to its neighbours."""
+    """A part of a list, with its position."""
 
     items: Sequence[RowT]
     page_size: int
@@ -47,14 +47,14 @@ class Window(Generic[RowT]):
     total: int | None = None
     next_cursor: str | None = None
     total_is_bounded: bool = False
-    """Whether there are more than `total`, which were not counted."""
+    """Whether the list has more than `total` entries."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A total order: descending by `key`, ties broken by the unique `tie`.
+    """A total order: by `key`, then by the unique `tie`.
 
-    One index has to begin with the columns of the list's filter and go on with these two.
+    An index must begin with the columns of the list's filter, followed by these two.
     """
 
     key: InstrumentedAttribute[Any]
@@ -62,32 +62,32 @@ class Order:
     descending: bool = True
 
     def by(self, *columns: ColumnElement[Any]) -> list[ColumnElement[Any]]:
-        """The ORDER BY clause, where the two columns may go by another name."""
+        """The ORDER BY clause, also of columns with other names."""
         both = columns or (self.key, self.tie)
         return [column.desc() if self.descending else column.asc() for column in both]
 
     def ranges(
         self, cursor: str | None, upto: Any = None  # noqa: ANN401  a key
     ) -> list[ColumnElement[bool]]:
-        """The ranges of what follows the cursor's entry, the nearest first.
+        """The ranges of entries after a cursor, the nearest first.
 
-        One bound each: of two that say the same, SQLite may take the one that lets it read all.
+        Each has one bound: of two equivalent ones, SQLite may choose the one that reads everything.
 
         Args:
-            cursor: Where to go on; without one there is one range.
-            upto: The greatest key of the list, where it has one.
+            cursor: The cursor; without one, there is one range.
+            upto: The greatest key of the list, if any.
         """
         below = true() if upto is None else self.key <= upto
         if not cursor:
             return [below]
-        value, number = decode_cursor(cursor)
+        value, tie = decode_cursor(cursor)
         key = self._read(value)
         if upto is not None and key > upto:
             return [below] if self.descending else []
         further = self.key < key if self.descending else (self.key > key) & below
         if self.key is self.tie:
             return [further]
-        next_ = self.tie < number if self.descending else self.tie > number
+        next_ = self.tie < tie if self.descending else self.tie > tie
         return [(self.key == key) & next_, further]
 
     def _read(self, value: Any) -> Any:  # noqa: ANN401  whatever type the column has
@@ -104,29 +104,29 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """One way through a list: along an index that has its filter and its order.
+    """A scan of a list along an index that covers its filter and its order.
 
-    A list with several filters has several ways; the shortest is taken.
+    A list with several filters has several scans; the shortest is chosen.
     """
 
     order: Order
     where: Sequence[ColumnElement[bool]] = ()
-    """What the index answers: equality of its first columns."""
+    """Conditions covered by the index: equality of its first columns."""
     upto: Any = None
-    """The greatest key of the list, where it has one."""
+    """The greatest key of the list, if any."""
     carried: Sequence[InstrumentedAttribute[Any]] = ()
-    """Further columns of the index, which `sift` looks at."""
+    """Further columns of the index, used by `sift`."""
     sift: Callable[[Subquery], Iterable[ColumnElement[bool]]] | None = None
-    """What is asked of each entry on the way; gets rows of `tie` and the carried columns."""
+    """Returns further conditions, on rows of `tie` and the carried columns."""
     index: str | None = None
-    """The index, where several begin with the same columns: MySQL and MariaDB are told which one,
-    since they like to take another and to sort all it finds."""
+    """The index, if several begin with the same columns: MySQL and MariaDB are told which one to
+    use, since they may choose another and sort all of its rows."""
 
     def places(self, within: ColumnElement[bool] | None = None) -> Select[*tuple[Any, ...]]:
-        """The places in their order, before anything is sifted.
+        """The positions in their order, before `sift`.
 
         Args:
-            within: A range; everything without.
+            within: A range. Default: the whole list.
         """
         key, tie = self.order.key.label("sort_key"), self.order.tie.label("tie")
         query = select(key, tie, *self.carried)
@@ -137,7 +137,7 @@ class Walk:
         return query.where(within, *self.where).order_by(*self.order.by())
 
     def sifted(self, places: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
-        """Those of a limited number of places that are wanted, in the same order."""
+        """The positions that pass `sift`, in the same order."""
         if self.sift is None:
             return places
         seen = places.subquery("seen")
@@ -154,17 +154,17 @@ def read_page(
     *,
     index: str | None = None,
 ) -> Window[RowT]:
-    """Read one page of a query that one index answers in its order.
+    """Read one part of a query whose filter and order are covered by an index.
 
     Args:
-        session: Where to read.
-        query: What to read, filtered but without an order.
-        order: The list's total order.
+        session: The session.
+        query: The query, filtered but not ordered.
+        order: The order of the list.
         wanted: Page number or cursor, and size.
-        index: That index, where several begin with the same columns.
+        index: Name of the index, if several begin with the same columns.
 
     Raises:
-        ValidationFailed: The cursor was not made by this list, or the page is too far.
+        ValidationFailed: The cursor is invalid, or the page is too far.
     """
     where = () if query.whereclause is None else (query.whereclause,)
     return walk_page(session, query, [Walk(order, where, index=index)], wanted)
@@ -173,16 +173,16 @@ def read_page(
 def walk_page(
     session: Session, query: Select[RowT], walks: Sequence[Walk], wanted: PageQuery
 ) -> Window[RowT]:
-    """Read one page of a list.
+    """Read one part of a list.
 
     Args:
-        session: Where to read.
-        query: The model, and what holds for every entry of the list.
-        walks: The ways that lead through this list.
+        session: The session.
+        query: The model, and the conditions for all entries of the list.
+        walks: Possible scans of the list.
         wanted: Page number or cursor, and size.
 
     Raises:
-        ValidationFailed: The cursor was not made by this list, or the page is too far.
+        ValidationFailed: The cursor is invalid, or the page is too far.
     """
     size = wanted.page_size
     offset = (wanted.page - 1) * size
@@ -209,8 +209,8 @@ def _size(session: Session, places: Select[*tuple[Any, ...]]) -> int:
 
 
 def _count(session: Session, walk: Walk) -> tuple[int, bool]:
-    """Count at most `DEPTH`; also tells whether something lies behind."""
-    if walk.sift is None:  # one more tells it: the way is gone once
+    """Count up to `DEPTH`; also tells whether there are more."""
+    if walk.sift is None:  # one more tells whether there are more
         total = _size(session, walk.places().limit(DEPTH + 1))
         return min(total, DEPTH), total > DEPTH
     total = _size(session, walk.sifted(walk.places().limit(DEPTH)))
@@ -227,7 +227,7 @@ def _follow(
     session: Session, walk: Walk, cursor: str, size: int
 ) -> tuple[Sequence[Place], str | None]:
     ranges = walk.order.ranges(cursor, walk.upto)
-    # One more than asked for tells whether anything follows.
+    # One more than requested tells whether anything follows.
     wanted, end = size + 1, None
     found: list[Place] = []
     for look in (FIRST_LOOK, DEPTH):
@@ -246,7 +246,7 @@ def _look(
     wanted: int,
     look: int,
 ) -> tuple[list[Place], Place | None]:
-    """Find this many places; also tells the last one looked at, if it was not the list's end."""
+    """Find a number of positions; also returns the last one examined, unless at the list's end."""
     found: list[Place] = []
     for within in ranges:
         missing = wanted - len(found)
@@ -263,28 +263,28 @@ def _look(
 
 
 def _load(session: Session, query: Select[RowT], places: Sequence[Place]) -> list[RowT]:
-    """Read the entries of these places; one that has ceased to belong here is left out."""
+    """Read the entries of positions, without those that were deleted meanwhile."""
     if not places:
         return []
     model: Any = query.column_descriptions[0]["entity"]
-    numbers = [place.tie for place in places]
-    rows: Iterable[Any] = session.scalars(query.where(model.id.in_(numbers)))
-    by_number = {row.id: row for row in rows}
-    return [by_number[number] for number in numbers if number in by_number]
+    ids = [place.tie for place in places]
+    rows: Iterable[Any] = session.scalars(query.where(model.id.in_(ids)))
+    by_id = {row.id: row for row in rows}
+    return [by_id[each] for each in ids if each in by_id]
 
 
 def encode_cursor(key: datetime | str | float, tie: int) -> str:
-    """Write a position so that clients treat it as opaque: URL-safe base64 without padding."""
+    """Encode a position as URL-safe base64 without padding."""
     written = key.isoformat() if isinstance(key, datetime) else key
     raw = json.dumps([written, tie], separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def decode_cursor(cursor: str) -> tuple[Any, int]:
-    """Read what `encode_cursor` wrote.
+    """Decode a cursor.
 
     Raises:
-        ValidationFailed: Anything else came.
+        ValidationFailed: The cursor is invalid.
     """
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
@@ -297,12 +297,12 @@ def decode_cursor(cursor: str) -> tuple[Any, int]:
 
 
 def _bad_cursor() -> ValidationFailed:
-    message = "Not a cursor of this list; take next_cursor from an earlier answer."
+    message = "Not a cursor of this list; take next_cursor from a previous response."
     return ValidationFailed(
         errors=[{"field": "query.cursor", "message": message, "type": "cursor"}]
     )
 
 
 def _too_far() -> ValidationFailed:
-    message = "Page numbers end with the entry 10,000; read on by cursor, from an empty cursor= on."
+    message = "Pages end at entry 10,000; use cursor to read further, starting with an empty one."
     return ValidationFailed(errors=[{"field": "query.page", "message": message, "type": "page"}])

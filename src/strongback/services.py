@@ -1,4 +1,4 @@
-"""The services of an application, by their classes."""
+"""The services of an application, by class."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ ServiceT = TypeVar("ServiceT")
 
 
 class Services:
-    """One instance of each class: who needs it asks by the class, and nobody finds another."""
+    """One instance of each class."""
 
     def __init__(self) -> None:
         self._instances: dict[type, Any] = {}
 
     def add(self, *services: object) -> None:
-        """Make instances available.
+        """Add services.
 
         Raises:
-            ConfigurationError: There is one of this class already.
+            ConfigurationError: A service of this class exists already.
         """
         for service in services:
             if type(service) in self._instances:
@@ -43,11 +43,11 @@ class Services:
         return kind in self._instances
 
     def find(self, kind: type[ServiceT]) -> ServiceT | None:
-        """The instance of a class, or None where its part is left out."""
+        """The service of a class, or None if its part is not registered."""
         return self._instances.get(kind)
 
     def close(self) -> None:
-        """Close what can be closed, the last one first."""
+        """Close all services that have `close`, the last one first."""
         for service in reversed(self._instances.values()):
             close = getattr(service, "close", None)
             if callable(close):

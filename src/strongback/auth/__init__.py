@@ -1,1 +1,1 @@
-"""Who a caller is and what they may do."""
+"""Accounts, sessions, tokens and permissions."""

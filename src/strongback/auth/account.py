@@ -1,4 +1,4 @@
-"""What authentication needs to know of an account; the user slice knows the rest."""
+"""The interface between authentication and the accounts of an application."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from strongback.auth.permission import Permission
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account that may be signed in to. Two are equal while nothing of this has changed."""
+    """An account, as authentication needs it. Two are equal while none of this has changed."""
 
     id: int
-    """Number of the account."""
+    """Id of the account."""
     username: str
-    """Name of the account."""
+    """Username of the account."""
     permissions: frozenset[Permission]
-    """Everything that its roles allow."""
+    """Permissions of all its roles."""
     disabled: bool
-    """Whether an administrator has closed it."""
+    """Whether an administrator has disabled it."""
     password_changed_at: datetime | None
-    """When the password was last replaced."""
+    """Time of the last change of password."""
 
 
 class Accounts(Protocol):
-    """Where accounts are looked up."""
+    """Looks up accounts."""
 
     def account(self, user_id: int, *, lock: bool = False) -> Account | None:
-        """The account of this number as it is now.
+        """The current state of an account.
 
         Args:
-            user_id: Number of the account.
-            lock: Keep it as it is until the transaction ends.
+            user_id: Id of the account.
+            lock: Lock it until the end of the transaction.
         """
         ...
 
     def check_password(self, username: str, password: str) -> Account | None:
-        """The account, if the password is its own and it is not disabled.
+        """The account, if the password is right and the account is not disabled.
 
-        Takes the same time whether or not there is such an account.
+        Takes the same time whether or not the account exists.
         """
         ...
 
     def account_of_phone(self, phone: str) -> Account | None:
-        """The account that has proven this number; one that merely claims it does not count."""
+        """The account with this verified telephone number."""
         ...

@@ -1,4 +1,4 @@
-"""From an access token to whoever is asking."""
+"""From an access token to the principal."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from strongback.auth.token import AccessTokens, InvalidToken
 
 
 class Authenticator:
-    """Believes a token whose signature is ours and whose session is good."""
+    """Accepts tokens with a valid signature and an active session."""
 
     def __init__(self, tokens: AccessTokens, sessions: SessionService) -> None:
         self._tokens = tokens
         self._sessions = sessions
 
     def principal_of(self, token: str) -> Principal:
-        """Who asks, and what this token lets them do.
+        """The principal of a token.
 
         Raises:
-            InvalidToken: The token is not good, or its session is over.
+            InvalidToken: The token is invalid, or its session has ended.
         """
         access = self._tokens.verify(token)
         state = self._sessions.state(access.session_id)

@@ -1,4 +1,4 @@
-"""Errors of signing in; those of the OAuth 2 server with their names in RFC 6749, section 5.2.
+"""Errors of authentication; those of the OAuth 2 server with their names in RFC 6749, section 5.2.
 
 BadRequest
 └── OAuthError                  400 11000
@@ -24,18 +24,18 @@ NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
 class OAuthError(BadRequest):
-    """A token request that is refused; the body has RFC 6749's members beside ours.
+    """A refused token request; the body also has the members of RFC 6749.
 
     Args:
-        message: What is wrong, in English and ASCII, without quotation marks.
-        params: Values for the message's placeholders.
-        errors: The wrong fields, if any.
-        headers: Response headers beside those against caching.
+        message: Explanation, in ASCII and without quotation marks.
+        params: Values for the placeholders of the message.
+        errors: Invalid fields, if any.
+        headers: Response headers, besides those against caching.
     """
 
     error_code = 11000
     error = "invalid_request"
-    """The error's name in RFC 6749."""
+    """Name of the error in RFC 6749."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class InvalidRequest(OAuthError):
 
 
 class InvalidClient(OAuthError):
-    """The application is not known, or sent a secret although it has none."""
+    """The client is unknown, or sent a secret although it has none."""
 
     code = 401
     error_code = 11002
@@ -70,11 +70,11 @@ class InvalidGrant(OAuthError):
 
     error_code = 11003
     error = "invalid_grant"
-    message = "The credentials are wrong or no longer good."
+    message = "The credentials are wrong or no longer valid."
 
 
 class UnauthorizedClient(OAuthError):
-    """The application may not use this grant."""
+    """The client may not use this grant type."""
 
     error_code = 11004
     error = "unauthorized_client"
@@ -82,7 +82,7 @@ class UnauthorizedClient(OAuthError):
 
 
 class UnsupportedGrantType(OAuthError):
-    """There is no such grant."""
+    """The grant type is not supported."""
 
     error_code = 11005
     error = "unsupported_grant_type"
@@ -90,7 +90,7 @@ class UnsupportedGrantType(OAuthError):
 
 
 class InvalidScope(OAuthError):
-    """A scope is unknown, or none of those asked for can be given."""
+    """A scope is unknown, or none of the requested ones can be granted."""
 
     error_code = 11006
     error = "invalid_scope"
@@ -98,7 +98,7 @@ class InvalidScope(OAuthError):
 
 
 class SignInTooOld(Unauthorized):
-    """The last sign-in is too long ago for this; a new one, or the current password, is needed."""
+    """The last sign-in is too long ago; a new one or the current password is required."""
 
     error_code = 11007
     message = "Sign in again, or send your current password: you signed in too long ago for this."

@@ -1,8 +1,8 @@
-"""Passwords: kept as argon2id hashes (RFC 9106), and held to the rules of ASVS 5.0, chapter 6.
+"""Passwords: stored as argon2id hashes (RFC 9106), and checked by the rules of ASVS 5.0, chapter 6.
 
-The rules are length, a list of common passwords, and the words that are at hand for everybody who
-guesses: the application's title and the account's name and address. There are none of composition:
-they make passwords that people forget and programs guess.
+The rules are length, a list of common passwords, and words that are easy to guess: the title of the
+application, the username and the address. There are no rules of composition, which lead to
+passwords that people forget and programs guess.
 """
 
 from __future__ import annotations
@@ -23,35 +23,34 @@ from strongback.exceptions import FieldError, ValidationFailed
 
 MIN_LENGTH = 8
 MAX_LENGTH = 128
-"""Characters, as people count them: code points after normalising."""
+"""Characters: code points after normalization."""
 MIN_WORD = 3
-"""Characters of a word that a password must not be made of; shorter ones are in every password."""
+"""Characters of a word to be considered; shorter ones occur in every password."""
 COMMON = Path(__file__).with_name("common_password.txt")
 
 _ALNUM, _ALPHA = str.isalnum, str.isalpha
 _WORD = re.compile(r"[^\W_]+")
 _HEAD, _TAIL = re.compile(r"\A[\W\d_]++"), re.compile(r"[\W\d_]++\Z")
-# What is written for a letter; three kinds of stroke are one, whichever is meant.
+# Look-alikes of letters; all strokes count as one.
 _LOOKALIKE = str.maketrans("013457@$!|l", "oieastasiii")
-# What is drawn as nothing although Unicode counts it among letters, marks and signs: joiners,
-# fillers, selectors of variants, the blank of Braille.
+# Invisible characters that Unicode classes as letters, marks or symbols: joiners, fillers,
+# variation selectors, the blank Braille pattern.
 _BLANK = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 
-# OWASP Password Storage Cheat Sheet: 19 MiB, two passes, one lane; 18 ms on a free core of the
-# machine this was written on, twice that on a busy one. argon2-cffi's own default takes three
-# times as long for no gain that the sheet asks for.
+# OWASP Password Storage Cheat Sheet: 19 MiB, two passes, one lane; about 18 ms on an idle core. The
+# defaults of argon2-cffi take three times as long.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
 
 def hash_password(password: str) -> str:
-    """The hash to store, with its parameters and a fresh salt in it."""
+    """The hash to store, with its parameters and a new salt."""
     return _HASHER.hash(normalize_password(password))
 
 
 def verify_password(stored: str | None, password: str) -> bool:
-    """Whether this password made the hash; without a hash it takes as long to say no."""
+    """Whether the password matches the hash; takes as long without a hash."""
     try:
         return _HASHER.verify(stored or _unmatched(), normalize_password(password))
     except (VerificationError, InvalidHashError):
@@ -59,21 +58,20 @@ def verify_password(stored: str | None, password: str) -> bool:
 
 
 def needs_rehash(stored: str) -> bool:
-    """Whether the hash was made with other parameters than today's."""
+    """Whether the hash has other parameters than the current ones."""
     return _HASHER.check_needs_rehash(stored)
 
 
 def require_good(password: str, field: str, words: Iterable[str]) -> None:
-    """Refuse a new password that is too short, too long, common, or made of words that are at hand.
+    """Refuse a new password that is too short, too long, common, or easy to guess.
 
     Args:
-        password: What somebody wants to sign in with.
-        field: Where the password came from, such as `body.password`.
-        words: What is tried first against this account: its name, its address, the application's
-            title.
+        password: The new password.
+        field: Location of the password in the request, such as `body.password`.
+        words: Words that are guessed first: username, address, title of the application.
 
     Raises:
-        ValidationFailed: It is refused; the error says why.
+        ValidationFailed: The password is refused; the error has the reason.
     """
     if problem := _problem_with(normalize_password(password), words):
         error: FieldError = {"field": field, "message": problem, "type": "password"}
@@ -94,21 +92,21 @@ def _problem_with(password: str, words: Iterable[str]) -> str | None:
 
 
 def _visible(text: str) -> str:
-    """The text without characters that nobody sees, its blanks one at a time."""
+    """The text without invisible characters, and with single blanks."""
     shown = (each for each in text if category(each)[0] != "C" and not _BLANK.match(each))
     return " ".join("".join(shown).split())
 
 
 def _is_made_of(text: str, words: Iterable[str]) -> bool:
-    """Whether there is nothing but these words in it, however often, with digits and signs.
+    """Whether the text consists of these words, repeated or not, with digits and signs.
 
-    Neither turning a word round nor writing `0` for `o` makes it another.
+    A reversed word counts, and so does one with look-alikes such as `0` for `o`.
     """
     folded = [normalize_password(word).casefold() for word in words]
     pieces = {piece for word in folded for piece in (*_WORD.findall(word), _only(word, _ALNUM))}
     pieces |= {piece[::-1] for piece in pieces}
     lookalike = {piece.translate(_LOOKALIKE) for piece in pieces}
-    # Digits around it may be a year, or letters in disguise.
+    # Digits around it may be a year, or look-alikes.
     begun, ended = _HEAD.sub("", text), _TAIL.sub("", text)
     inner = {each.translate(_LOOKALIKE) for each in (text, begun, ended, _TAIL.sub("", begun))}
     return any(
@@ -131,8 +129,8 @@ def _only(text: str, kind: Callable[[str], bool]) -> str:
 
 
 def normalize_password(password: str) -> str:
-    """One spelling for what keyboards write in several (Unicode NFKC)."""
-    # A lone surrogate is no character and cannot be encoded; it would be a 500.
+    """The NFKC form: keyboards write some characters in several ways."""
+    # A lone surrogate cannot be encoded.
     return unicodedata.normalize("NFKC", password).encode("utf-8", "replace").decode()
 
 
@@ -144,7 +142,7 @@ def _common() -> frozenset[str]:
 
 @cache
 def _unmatched() -> str:
-    """A hash of no password, with today's parameters, so that checking it takes today's time."""
+    """A hash that no password matches, with the current parameters."""
     salt, digest = secrets.token_bytes(16), secrets.token_bytes(32)
     return (
         f"$argon2id$v=19$m={_HASHER.memory_cost},t={_HASHER.time_cost},p={_HASHER.parallelism}"

@@ -1,4 +1,4 @@
-"""Permissions and roles: parts declare what they need, the application says which role has it."""
+"""Permissions and roles: parts declare permissions, the application assigns them to roles."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Self
 
 
 class Permission(StrEnum):
-    """One thing that can be allowed; also the OAuth 2 scope that narrows a token to it.
+    """A permission; also the OAuth 2 scope that limits a token to it.
 
     A part, and the application, declare theirs as members of a subclass:
 
@@ -17,10 +17,10 @@ class Permission(StrEnum):
     """
 
     description: str
-    """What it allows, in a sentence."""
+    """Description, a sentence."""
 
     def __new__(cls, value: str, description: str = "") -> Self:
-        """Make a member of its value, which it equals, and its description."""
+        """Make a member, equal to its value, with a description."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.description = description
@@ -28,20 +28,20 @@ class Permission(StrEnum):
 
 
 Roles = Mapping[str, frozenset[Permission]]
-"""What each role allows."""
+"""Permissions by role."""
 
 
 def permissions_of(roles: Roles) -> list[Permission]:
-    """Every permission that some role has, in the order in which they are declared."""
+    """All permissions of all roles, in the order of declaration."""
     held = frozenset[Permission]().union(*roles.values())
     kinds = sorted({type(each) for each in held}, key=lambda kind: kind.__module__)
     return [each for kind in kinds for each in kind if each in held]
 
 
 def allowed(roles: Roles, given: Iterable[str]) -> frozenset[Permission]:
-    """Everything that any of the given roles allows.
+    """All permissions of the given roles.
 
     Raises:
-        KeyError: There is no such role.
+        KeyError: A role is unknown.
     """
     return frozenset[Permission]().union(*(roles[role] for role in given))

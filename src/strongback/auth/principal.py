@@ -1,4 +1,4 @@
-"""Who is asking, as far as the token says and the database confirms."""
+"""The principal: the caller of a request."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from strongback.auth.permission import Permission
 from strongback.database import utc_now
 
 RECENT = timedelta(minutes=5)
-"""How long a sign-in proves that the owner is asking, and not whoever found a device signed in."""
+"""Time after a sign-in in which it counts as recent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The account behind a request, and what this request may do in its name."""
+    """The account that makes a request, and the permissions of the request."""
 
     user_id: int
-    """Number of the account."""
+    """Id of the account."""
     username: str
-    """Name of the account."""
+    """Username of the account."""
     permissions: frozenset[Permission]
-    """What the account's roles and the token's scope both allow."""
+    """Permissions in both the roles of the account and the scope of the token."""
     withheld: frozenset[Permission]
-    """What the roles allow and the token's scope does not."""
+    """Permissions in the roles but not in the scope."""
     session_id: str
-    """The session that the token belongs to."""
+    """Id of the session."""
     signed_in_at: datetime
-    """When the session was opened."""
+    """Time of the sign-in."""
 
     @property
     def has_signed_in_recently(self) -> bool:
-        """Whether that was less than `RECENT` ago, whichever way the clock was set meanwhile."""
+        """Whether the sign-in was less than `RECENT` ago, even if the clock was changed."""
         return abs(utc_now() - self.signed_in_at) < RECENT
 
     def may(self, permission: Permission) -> bool:
-        """Whether this request may do that."""
+        """Whether the request has a permission."""
         return permission in self.permissions

@@ -1,9 +1,8 @@
-"""The token that follows a refresh token: the same one, however often it is asked for.
+"""Refresh tokens, and the successor that replaces each.
 
-A client whose response was lost sends its token again. It gets the successor that the lost response
-carried, so that a session never has two tokens that are good. The successor is nowhere stored: it
-follows from the token before it, a random seed beside that token's hash, and the application's
-secret. Whoever lacks one of the three has nothing.
+A client whose response was lost sends its token again, and gets the same successor as in the lost
+response, so that a session never has two valid tokens. The successor is not stored: it is derived
+from the previous token, a random seed stored with that token's hash, and the application's secret.
 """
 
 from __future__ import annotations
@@ -19,17 +18,17 @@ _PURPOSE = b"strongback refresh token 1"
 
 
 def new_token() -> str:
-    """A refresh token that follows none: 256 random bits."""
+    """A first refresh token: 256 random bits."""
     return secrets.token_urlsafe(32)
 
 
 def new_seed() -> str:
-    """What tells a token's successor from any other: 128 random bits."""
+    """A seed: 128 random bits."""
     return secrets.token_hex(SEED_LENGTH // 2)
 
 
 def hash_token(token: str) -> str:
-    """What is stored of a token."""
+    """The hash that is stored of a token."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -37,8 +36,8 @@ class Successors:
     """Derives successors.
 
     Args:
-        application_secrets: The one that derives new ones, then earlier ones, so that a repeated
-            request is still answered after a change of secrets.
+        application_secrets: The secret that derives new tokens, then earlier ones, to repeat a
+            response after a change of secrets.
     """
 
     def __init__(self, application_secrets: Sequence[str]) -> None:
@@ -47,11 +46,11 @@ class Successors:
         ]
 
     def new(self, token: str, seed: str) -> str:
-        """The successor of a token that is being spent."""
+        """The successor of a token."""
         return _derive(self._keys[0], token, seed)
 
     def candidates(self, token: str, seed: str) -> dict[str, str]:
-        """What the successor of a spent token can be, by its hash."""
+        """Possible successors of a used token, by hash."""
         found = [_derive(key, token, seed) for key in self._keys]
         return {hash_token(successor): successor for successor in found}
 

@@ -1,4 +1,4 @@
-"""What a process remembers of sessions, so that a request costs no round trip to the database."""
+"""Cache of session states, so that most requests need no query for their session."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from datetime import datetime
 from strongback.auth.permission import Permission
 
 TTL = 0.5
-"""Seconds that a state is believed. A revocation is to be felt within a second everywhere; reading
-the state takes its share of that, and the account in it may be remembered for `ACCOUNT_TTL`."""
+"""Lifetime of a state in seconds. A revocation takes effect within a second everywhere, which
+includes reading the state and the age of the account in it, `ACCOUNT_TTL`."""
 ACCOUNT_TTL = 0.4
-"""Seconds that whoever looks accounts up for sessions may remember one."""
+"""Maximum age of accounts that are looked up for sessions, in seconds."""
 SIZE = 10_000
-"""States kept at most."""
+"""Maximum number of states."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionState:
-    """A session that is good, and whose."""
+    """An active session and its account."""
 
     session_id: str
     user_id: int
     username: str
     permissions: frozenset[Permission]
-    """What the account's roles allow."""
+    """Permissions of the account."""
     scope: frozenset[str] | None
-    """What the session is narrowed to."""
+    """Permissions that the session is limited to."""
     signed_in_at: datetime
-    """When it was opened."""
+    """Time of the sign-in."""
 
 
 class StateCache:
-    """States by session id, each believed for `TTL` from before it was read.
+    """States by session id, each valid for `TTL` from before it was read.
 
     Args:
-        clock: Seconds that never go back.
+        clock: Monotonic time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -50,20 +50,20 @@ class StateCache:
     def get(
         self, session_id: str, load: Callable[[str], SessionState | None]
     ) -> SessionState | None:
-        """The state, loaded if it is not known or too old; None for a session that is not good."""
+        """The state, loaded if missing or too old; None if the session has ended."""
         entry = self._entries.get(session_id)
         if entry is not None and self._clock() < entry[0]:
             return entry[1]
         generation, expiry = self._generation, self._clock() + TTL
         state = load(session_id)
         with self._lock:
-            # A state that was read before somebody forgot it must not come back.
+            # A state that was read before an invalidation must not be stored after it.
             if generation == self._generation:
                 self._store(session_id, (expiry, state))
         return state
 
     def forget(self, *session_ids: str) -> None:
-        """Believe nothing that was read before now, of these sessions or, without any, of all."""
+        """Drop the states of these sessions, or of all sessions if none is named."""
         with self._lock:
             self._generation += 1
             if not session_ids:
@@ -74,5 +74,5 @@ class StateCache:
     def _store(self, session_id: str, entry: tuple[float, SessionState | None]) -> None:
         self._entries.pop(session_id, None)
         if len(self._entries) >= SIZE:
-            del self._entries[next(iter(self._entries))]  # the one that was read longest ago
+            del self._entries[next(iter(self._entries))]  # the oldest one
         self._entries[session_id] = entry

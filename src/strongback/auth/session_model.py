@@ -1,4 +1,4 @@
-"""A session and its refresh tokens as they are stored."""
+"""Tables of sessions and refresh tokens."""
 
 from __future__ import annotations
 
@@ -18,47 +18,47 @@ ADDRESS_LENGTH = 45
 
 
 def new_session_id() -> str:
-    """128 random bits: an id appears in tokens and must not tell how many sessions there are."""
+    """128 random bits: ids appear in tokens, and must not tell the number of sessions."""
     return secrets.token_urlsafe(16)
 
 
 class AuthSession(Base):
-    """One device that somebody signed in on."""
+    """A device that is signed in."""
 
     __tablename__ = "sb_session"
 
     id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True, default=new_session_id)
     user_id: Mapped[int] = mapped_column(BigInteger, index=True)
-    """Whose it is. No foreign key: the table of accounts is not the core's to know."""
+    """Id of the account. No foreign key: the framework does not know the table of accounts."""
     client_id: Mapped[str] = mapped_column(String(CLIENT_LENGTH))
-    """The application it was opened with."""
+    """Client id of the application."""
     scope: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
-    """What it is narrowed to; none for everything that the account may do."""
+    """Permissions that the session is limited to; None for all of the account's."""
     user_agent: Mapped[str] = mapped_column(String(USER_AGENT_LENGTH), default="")
-    """What the device said it is when it signed in."""
+    """User-Agent header at sign-in."""
     address: Mapped[str] = mapped_column(String(ADDRESS_LENGTH), default="")
-    """Where its tokens were last asked for from."""
+    """IP address of the last token request."""
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     last_used_at: Mapped[datetime] = mapped_column(default=utc_now)
-    """When it last got a token; requests in between are not written down."""
+    """Time of the last token request; other requests are not recorded."""
     expires_at: Mapped[datetime] = mapped_column(index=True)
-    """When it ends if it is not refreshed before."""
+    """Expiry time; each refresh extends it."""
     revoked_at: Mapped[datetime | None]
-    """When it was ended by somebody."""
+    """Time of the revocation."""
 
 
 class RefreshToken(Identified, Base):
-    """A refresh token. Only its hash is kept: a copy of the table signs nobody in."""
+    """A refresh token. Only its hash is stored, so that a copy of the table is useless."""
 
     __tablename__ = "sb_refresh_token"
 
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    """SHA-256; the token is 256 random bits, so a slow hash would protect nothing more."""
+    """SHA-256; a slow hash is not needed for 256 random bits."""
     session_id: Mapped[str] = mapped_column(
         ForeignKey("sb_session.id", ondelete="CASCADE"), index=True
     )
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     used_at: Mapped[datetime | None] = mapped_column(index=True)
-    """When it was exchanged. Kept, so that a second use is recognised."""
+    """Time of its first use, kept to recognize a second one."""
     seed: Mapped[str | None] = mapped_column(String(SEED_LENGTH))
-    """What its successor follows from, beside the token itself and the application's secret."""
+    """Seed of its successor, which also depends on the token and the application's secret."""

@@ -1,4 +1,4 @@
-"""Rules of sessions: how they are opened, kept, ended and cleaned away."""
+"""Sessions: opened, refreshed, revoked and cleaned up."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from strongback.schema import PageQuery
 log = get_logger(__name__)
 
 IDLE_LIFETIME = timedelta(days=30)
-"""A session ends when it has not been refreshed for this long."""
+"""Time without a refresh after which a session ends."""
 LIFETIME = timedelta(days=180)
-"""A session ends this long after signing in, however much it is used."""
+"""Time after the sign-in at which a session ends in any case."""
 RETENTION = timedelta(days=30)
-"""How long used tokens and revoked sessions are kept, to recognise a second use."""
+"""Time for which used tokens and revoked sessions are kept, to recognize a second use."""
 BY_USE = Order(AuthSession.last_used_at, AuthSession.id)
 
 
@@ -46,7 +46,7 @@ _SPENT = _Outcome.SPENT
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Where a token is asked for from."""
+    """The device that requests a token."""
 
     user_agent: str = ""
     address: str = ""
@@ -54,13 +54,13 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A session that has just been opened or refreshed."""
+    """A session that was just opened or refreshed."""
 
     session_id: str
     account: Account
     client_id: str
     scope: frozenset[str] | None
-    """What it is narrowed to; None for everything that the account may do."""
+    """Permissions that the session is limited to; None for all of the account's."""
     refresh_token: str
 
 
@@ -68,13 +68,12 @@ class SessionService:
     """Opens, refreshes, revokes and looks up sessions.
 
     Args:
-        database: Where they are.
-        accounts: Whose they are.
-        settings: Secrets, how long a spent refresh token is answered again, and how many sessions
-            an account may have.
-        look_up: An account by its number, at most `ACCOUNT_TTL` seconds old; asked for sessions
-            that are used, not for those that are opened.
-        clock: The present moment.
+        database: Stores the sessions.
+        accounts: Looks up the accounts.
+        settings: Secrets, grace period of refresh tokens, and sessions per account.
+        look_up: Returns an account by its id, at most `ACCOUNT_TTL` seconds old; called for
+            requests, not when a session is opened. Default: `accounts.account`.
+        clock: Returns the current time.
     """
 
     def __init__(
@@ -100,13 +99,12 @@ class SessionService:
     def open(
         self, account: Account, client_id: str, scope: Collection[str] | None, device: Device
     ) -> Grant | None:
-        """Open a session for an account that has proved itself.
+        """Open a session for an authenticated account.
 
-        One too many ends the account's session that has not been used for longest.
+        If the account has too many, its least recently used one ends.
 
         Returns:
-            None if the account has changed meanwhile: a password that was right a moment ago
-            must not outlive the one that replaced it.
+            None if the account has changed meanwhile: its password may have been replaced.
         """
         if account.disabled or self.accounts.account(account.id, lock=True) != account:
             return None
@@ -136,7 +134,7 @@ class SessionService:
             log.info("surplus_sessions_ended", user_id=user_id, count=len(ids))
 
     def scope_of(self, refresh_token: str) -> tuple[str, frozenset[str] | None] | None:
-        """The client and the scope that a refresh token was issued to; None for an unknown one."""
+        """Client and scope of a refresh token; None if the token is unknown."""
         query = (
             select(AuthSession.client_id, AuthSession.scope)
             .join(RefreshToken, RefreshToken.session_id == AuthSession.id)
@@ -148,15 +146,15 @@ class SessionService:
     def rotate(self, refresh_token: str, device: Device) -> Grant | None:
         """Exchange a refresh token for its successor.
 
-        A token is spent by its first use. A second one within `AUTH_REFRESH_GRACE` seconds gets
-        the same successor, as long as nobody has used that: the response was lost, or several
-        tabs have asked at once. Any other second use means that two hold the token, one of them a
-        thief, and nobody can tell which: the session ends for both (RFC 9700, section 4.14.2).
+        A token is good for one use. A second use within `AUTH_REFRESH_GRACE` seconds gets the
+        same successor as long as that is unused: the response was lost, or several tabs have
+        refreshed at once. Any other second use means that the token was stolen, and the session
+        ends for both (RFC 9700, section 4.14.2).
 
         Returns:
-            None if the token is unknown, spent, or of a session that is over.
+            None if the token is unknown or used, or the session has ended.
         """
-        # Two transactions: the end of a session must stand although the request fails.
+        # Two transactions: the session must end although the request fails.
         outcome = self._exchange(refresh_token, device)
         if outcome is not _SPENT:
             return outcome
@@ -193,11 +191,11 @@ class SessionService:
         return _grant_of(session, account, successor)
 
     def _unused_successor(self, refresh_token: str, now: datetime) -> str | None:
-        """What a spent token was exchanged for, if that was just now and nobody has used it."""
+        """The successor of a used token, if it is recent and unused."""
         query = select(RefreshToken.used_at, RefreshToken.seed)
         query = query.where(RefreshToken.token_hash == hash_token(refresh_token))
         row = self.database.session.execute(query).first()
-        # A clock that was set back must not make the grace longer.
+        # A clock that was set back must not extend the grace period.
         if row is None or row.seed is None or abs(now - row.used_at) >= self._grace:
             return None
         candidates = self._successors.candidates(refresh_token, row.seed)
@@ -212,7 +210,7 @@ class SessionService:
     def _renew(
         self, token_hash: str, device: Device, now: datetime
     ) -> tuple[AuthSession, Account] | None:
-        """Keep the session of a token for longer; None if it is over or its account closed."""
+        """Extend the session of a token; None if it has ended or its account is disabled."""
         query = (
             select(AuthSession)
             .join(RefreshToken, RefreshToken.session_id == AuthSession.id)
@@ -231,7 +229,7 @@ class SessionService:
         return session, account
 
     def _grant(self, session: AuthSession, account: Account, token: str) -> Grant:
-        """Make a refresh token good, and grant it."""
+        """Store a refresh token, and grant it."""
         stored = RefreshToken(token_hash=hash_token(token), session_id=session.id)
         self.database.session.add(stored)
         return _grant_of(session, account, token)
@@ -244,16 +242,16 @@ class SessionService:
 
     @transactional
     def revoke(self, session_id: str) -> None:
-        """End one session; ending what is over changes nothing."""
+        """End a session; one that has ended stays unchanged."""
         self._revoke(AuthSession.id == session_id)
         self.database.after_commit(lambda: self.cache.forget(session_id))
 
     @transactional
     def revoke_own(self, user_id: int, session_id: str) -> None:
-        """End one session of an account.
+        """End a session of an account.
 
         Raises:
-            NotFound: The account has no such session, or it is over.
+            NotFound: The account has no such active session.
         """
         owned = (AuthSession.id == session_id) & (AuthSession.user_id == user_id)
         if not self._revoke(owned):
@@ -262,7 +260,7 @@ class SessionService:
 
     @transactional
     def revoke_all(self, user_id: int, *, keep: str | None = None) -> None:
-        """End every session of an account, except the one to keep."""
+        """End all sessions of an account, except one to keep."""
         condition = AuthSession.user_id == user_id
         if keep is not None:
             condition &= AuthSession.id != keep
@@ -274,10 +272,10 @@ class SessionService:
         return self._changes(statement.values(revoked_at=utc_now()))
 
     def revoke_by_refresh_token(self, refresh_token: str, client_id: str) -> bool:
-        """End the session of a refresh token, used or not, if the client is the one it is for.
+        """End the session of a refresh token, used or not, if it belongs to the client.
 
         Returns:
-            Whether it is a refresh token at all.
+            Whether the token is a refresh token.
         """
         query = (
             select(AuthSession.id, AuthSession.client_id)
@@ -292,16 +290,16 @@ class SessionService:
     # Looking up
 
     def addresses(self, user_id: int) -> Sequence[str]:
-        """Where an account's sessions of the last months have last got their tokens."""
+        """IP addresses of an account's sessions, including recent past ones."""
         query = select(AuthSession.address).where(AuthSession.user_id == user_id).distinct()
         return self.database.session.scalars(query).all()
 
     def state(self, session_id: str) -> SessionState | None:
-        """The session's state, at most a second old; None if it is over or its account closed."""
+        """State of a session, at most a second old; None if it or its account is not active."""
         return self.cache.get(session_id, self._load)
 
     def forget(self) -> None:
-        """Read everybody's rights anew, once the transaction that changes some is committed."""
+        """Reload all states after the commit of the current transaction."""
         self.database.after_commit(self.cache.forget)
 
     def _load(self, session_id: str) -> SessionState | None:
@@ -318,14 +316,14 @@ class SessionService:
         )
 
     def list(self, user_id: int, wanted: PageQuery) -> Window[AuthSession]:
-        """The account's sessions that are not over, the last used first."""
+        """Active sessions of an account, most recently used first."""
         query = select(AuthSession).where(AuthSession.user_id == user_id, _is_good(utc_now()))
         return read_page(self.database.session, query, BY_USE, wanted)
 
     # Cleaning
 
     def clean(self) -> int:
-        """Delete what is over and no longer needed, a batch at a time; say how many rows."""
+        """Delete ended sessions and used tokens in batches; returns the number of rows."""
         kept = utc_now() - RETENTION
         over = or_(AuthSession.expires_at < utc_now(), AuthSession.revoked_at < kept)
         used = RefreshToken.used_at < kept

@@ -1,8 +1,8 @@
 """Access tokens: signed JWTs as RFC 9068 profiles them, by joserfc.
 
-Keys are derived from the application's secret, so there is none to distribute. To rotate: put the
-old secret into APP_SECRET_KEYS_OLD and a new one into APP_SECRET_KEY; what the old one signed is
-good until it expires.
+Keys are derived from the application's secret. To rotate it, move the old secret to
+APP_SECRET_KEYS_OLD and set a new APP_SECRET_KEY; tokens signed by the old one stay valid until they
+expire.
 """
 
 from __future__ import annotations
@@ -27,38 +27,37 @@ from strongback.exceptions import StrongbackError
 ALGORITHM = "HS256"
 TYPE = "at+jwt"
 LIFETIME = timedelta(minutes=15)
-"""How long an access token is good; its session may end before."""
+"""Lifetime of an access token; its session may end earlier."""
 CLOCK_SKEW = 60
-"""Seconds that the clocks of two machines may differ."""
+"""Accepted difference between the clocks of two machines, in seconds."""
 MAX_LENGTH = 4096
-# Each of a secret's derived keys has its own label: a signature made for one purpose is worth
-# nothing for another.
+# Keys derived from one secret have different labels, so that a signature is valid for one purpose.
 _PURPOSE = b"strongback access token 1"
 _ID_PURPOSE = b"strongback access token 1 key id"
-# Base64url has several spellings of the same bytes, and decoders skip foreign characters: one
-# spelling is taken. The last of 43 characters holds 4 bits.
+# Decoders of base64url accept several spellings of the same bytes; only one is accepted here. The
+# last of 43 characters holds 4 bits.
 _SHAPE = re.compile(r"([\w-]{8,512})\.[\w-]{8,3400}\.[\w-]{42}[AEIMQUYcgkosw048]", re.ASCII)
 _REGISTRY = JWSRegistry(algorithms=[ALGORITHM])
 
 
 class InvalidToken(StrongbackError):
-    """The token proves nothing: forged, damaged, expired, for somebody else, or revoked."""
+    """The token is invalid: forged, damaged, expired, revoked, or for another audience."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """What a verified token says."""
+    """The claims of a verified token."""
 
     user_id: int
-    """The account (`sub`)."""
+    """Id of the account (`sub`)."""
     client_id: str
-    """The application that asked for it."""
+    """Client id of the application."""
     session_id: str
-    """The session that it belongs to (`sid`)."""
+    """Id of the session (`sid`)."""
     scope: frozenset[str] | None
-    """What it is narrowed to; None for everything that the account may do."""
+    """Permissions that the token is limited to; None for all of the account's."""
     expires_at: int
-    """When it ends, in seconds since 1970."""
+    """Expiry time, in seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +75,8 @@ class AccessTokens:
 
     Args:
         issuer: Address of the authorization server (`iss`).
-        audience: Address of the API that takes the tokens (`aud`).
-        secrets: The secret that signs, then earlier ones that are still believed.
+        audience: Address of the API (`aud`).
+        secrets: The secret that signs, then earlier ones that are still accepted.
         clock: Seconds since 1970.
     """
 
@@ -93,20 +92,20 @@ class AccessTokens:
         self._clock = clock
         keys = [_derive(secret) for secret in secrets]
         self._signing = keys[0]
-        # The whole header has to be one that we write, byte for byte. What is never parsed cannot
-        # choose an algorithm or a type, and no `jwk`, `jku` or `x5u` in it is ever looked at.
+        # The header must equal one of ours, byte for byte. As it is never parsed, it can choose
+        # neither algorithm nor type, and `jwk`, `jku` and `x5u` are never followed.
         self._keys = {_header_of(item): item.key for item in keys}
 
     def issue(
         self, *, user_id: int, client_id: str, session_id: str, scope: Collection[str] | None
     ) -> str:
-        """Sign a token that is good for `LIFETIME`.
+        """Sign a token that is valid for `LIFETIME`.
 
         Args:
-            user_id: The account it speaks for.
-            client_id: The application that asked for it.
-            session_id: The session whose end is also the token's.
-            scope: What it is narrowed to; None for everything that the account may do.
+            user_id: Id of the account.
+            client_id: Client id of the application.
+            session_id: Id of the session; the token ends with it.
+            scope: Permissions that the token is limited to; None for all of the account's.
         """
         now = int(self._clock())
         claims: dict[str, Any] = {
@@ -125,14 +124,14 @@ class AccessTokens:
         return jwt.encode(signing.header, claims, signing.key, registry=_REGISTRY)
 
     def verify(self, token: str, *, may_be_expired: bool = False) -> AccessToken:
-        """Read a token that we issued.
+        """Verify a token.
 
         Args:
-            token: As the client sent it.
-            may_be_expired: Whether its age does not matter, as when it is revoked.
+            token: The token.
+            may_be_expired: Accept an expired token, as for its revocation.
 
         Raises:
-            InvalidToken: Anything about it is wrong.
+            InvalidToken: The token is invalid.
         """
         claims = self._read(token)
         if claims["iss"] != self.issuer or claims["aud"] != self._audience:
@@ -141,7 +140,7 @@ class AccessTokens:
         if not may_be_expired and left <= 0:
             raise InvalidToken("expired")
         if not may_be_expired and left > LIFETIME.total_seconds() + CLOCK_SKEW:
-            # Issued before a clock was set back: it would be good for longer than it may be.
+            # Issued before a clock was set back: it would be valid for too long.
             raise InvalidToken("from the future")
         scope = claims.get("scope")
         return AccessToken(

@@ -1,6 +1,6 @@
 """The database: models' base, engine, session scope and transactions, on SQLAlchemy itself.
 
-An entry point (request, task, command, message) opens a scope; a service owns the transaction:
+Entry points (requests, tasks, commands) open a scope; a service owns the transaction:
 
     class ArticleService:
         def __init__(self, database: Database) -> None:

@@ -1,4 +1,4 @@
-"""What every model shares: the base, column types and mixins."""
+"""The base of all models, column types and mixins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-# Migrations change constraints by name, and SQLite and MySQL invent different ones.
+# Migrations refer to constraints by name; by default SQLite and MySQL choose different ones.
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -21,22 +21,22 @@ NAMING_CONVENTION = {
 }
 
 PORTABLE = "portable"
-"""Mark, in `MetaData.info`, of tables that are to behave alike on every back end."""
+"""Marks, in `MetaData.info`, tables that behave alike on all back ends."""
 
-# SQLite numbers rows by itself only in a column called INTEGER, which holds 64 bits there.
+# SQLite assigns ids only in columns of type INTEGER, which have 64 bits there.
 Identifier = BigInteger().with_variant(Integer(), "sqlite")
-"""The one type of ids. A foreign key needs no type: it takes the one it refers to."""
+"""The type of ids. A foreign key needs no type: it has that of the referenced column."""
 
 
 def utc_now() -> datetime:
-    """Return the present moment, aware, in UTC."""
+    """Return the current time in UTC, timezone-aware."""
     return datetime.now(UTC)
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """A moment: aware in, aware UTC out, to the microsecond.
+    """A timezone-aware datetime, stored in UTC with microseconds.
 
-    Neither back end stores an offset, so a naive value would be a guess; it is refused.
+    The back ends store no offset, so naive values are refused.
     """
 
     impl = DateTime
@@ -44,7 +44,7 @@ class UTCDateTime(TypeDecorator[datetime]):
 
     @property
     def python_type(self) -> type[datetime]:
-        """What a list's cursor is read as; a decorator's own would be `object`."""
+        """The type of values in cursors of lists."""
         return datetime
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
@@ -55,7 +55,7 @@ class UTCDateTime(TypeDecorator[datetime]):
     def process_bind_param(
         self, value: datetime | None, dialect: Dialect  # noqa: ARG002  SQLAlchemy's signature
     ) -> datetime | None:
-        """Turn an aware value into the naive UTC that is stored."""
+        """Convert an aware value to naive UTC."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -66,12 +66,12 @@ class UTCDateTime(TypeDecorator[datetime]):
     def process_result_value(
         self, value: datetime | None, dialect: Dialect  # noqa: ARG002  the same
     ) -> datetime | None:
-        """Say that what is stored is UTC."""
+        """Convert a stored value to aware UTC."""
         return None if value is None else value.replace(tzinfo=UTC)
 
 
 class Base(DeclarativeBase):
-    """Base of every model; `Mapped[datetime]` is a `UTCDateTime`."""
+    """Base of all models; `Mapped[datetime]` is a `UTCDateTime`."""
 
     metadata = MetaData(naming_convention=NAMING_CONVENTION, info={PORTABLE: True})
     type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UTCDateTime()}
@@ -79,11 +79,11 @@ class Base(DeclarativeBase):
 
 @event.listens_for(Table, "after_parent_attach")
 def _set_table_options(table: Table, metadata: MetaData) -> None:
-    """Give a table the options that make the back ends alike.
+    """Set the options of a table that make the back ends behave alike.
 
-    An event and not `__table_args__`, because a model that declares its own would lose them.
-    `utf8mb4_bin` compares by code point as SQLite does, and exists on MySQL and MariaDB; unlike
-    SQLite it ignores trailing spaces, so names are stripped before they are stored.
+    In an event, because `__table_args__` of a model would replace them. `utf8mb4_bin` compares by
+    code point, as SQLite does, on MySQL and MariaDB alike; unlike SQLite it ignores trailing
+    spaces, so names are stripped before they are stored.
     """
     if not metadata.info.get(PORTABLE):
         return
@@ -91,13 +91,13 @@ def _set_table_options(table: Table, metadata: MetaData) -> None:
     table.kwargs.setdefault("mysql_charset", "utf8mb4")
     table.kwargs.setdefault("mysql_collate", "utf8mb4_bin")
     if "id" in table.primary_key and len(table.primary_key) == 1:
-        # Otherwise SQLite gives the id of a deleted last row to the next one, and whatever still
-        # names it (a token, a cache key, an event) means somebody else.
+        # Otherwise SQLite reuses the id of a deleted last row, and whatever still has that id (a
+        # token, a cache key, an event) would refer to another row.
         table.kwargs["sqlite_autoincrement"] = True
 
 
 class Identified:
-    """A model with the project's one kind of id, never used twice."""
+    """A model with an id that is never reused."""
 
     id: Mapped[int] = mapped_column(Identifier, primary_key=True, sort_order=-10)
 
@@ -108,7 +108,7 @@ def _created_at(context: DefaultExecutionContext) -> Any:  # noqa: ANN401  SQLAl
 
 
 class Timestamps:
-    """A model that knows when it was made and last changed; equal until the first change."""
+    """A model with the times of creation and last change, equal until the first change."""
 
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now, sort_order=10)
     updated_at: Mapped[datetime] = mapped_column(
@@ -117,9 +117,9 @@ class Timestamps:
 
 
 class Versioned:
-    """A model that counts its changes, so that a write on an outdated copy fails.
+    """A model with a version, so that a write to an outdated copy fails.
 
-    Only changes through the session are counted: an `update()` statement adds one by itself.
+    The session increments it; an `update()` statement must do so itself.
     """
 
     version: Mapped[int] = mapped_column(Integer, sort_order=9)

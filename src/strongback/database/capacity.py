@@ -1,4 +1,4 @@
-"""Whether the database takes as many connections as the server's processes may open."""
+"""Compares the connection pools with the limits of the database."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ log = structlog.get_logger(__name__)
 
 
 def check_capacity(settings: Settings) -> None:
-    """See that WEB_WORKERS x DATABASE_POOL_SIZE fits what MySQL allows.
+    """Check that WEB_WORKERS x DATABASE_POOL_SIZE is within the limits of MySQL.
 
-    Pools fill under load, so a number that does not fit is found out when it hurts most. Other
-    servers on the same database are not known; where they leave too little, a warning says so. A
-    database that does not answer is no reason not to start: `/readyz` tells, and it may come back.
+    Pools fill under load, so the check is made at start. It warns if other clients leave too few
+    connections. An unreachable database does not prevent the start: see `/readyz`.
 
     Raises:
-        ConfigurationError: It does not fit, even with nobody else connected.
+        ConfigurationError: The pools exceed the limit even without other clients.
     """
     if settings.is_sqlite:
         return
@@ -51,7 +50,7 @@ def check_capacity(settings: Settings) -> None:
 
 
 def _ask(settings: Settings) -> tuple[int, int]:
-    """Return how many connections are allowed, and how many others there are."""
+    """Return the number of allowed connections, and of other ones."""
     limits = Limits.of(settings)
     engine = build_engine(settings, Limits(limits.connect, limits.lock, limits.statement))
     with engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""Deletes many rows without holding the locks of many."""
+"""Deletes many rows in short transactions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from strongback.database.session import Database
 
 BATCH = 500
-"""Rows of one transaction: a few milliseconds, in which SQLite lets nobody else write."""
+"""Rows per transaction: a few milliseconds, in which SQLite allows no other writer."""
 
 
 def delete_in_batches(
@@ -26,24 +26,24 @@ def delete_in_batches(
     batch: int = BATCH,
     progress: Callable[[int], object] = lambda _: None,
 ) -> int:
-    """Delete the rows of which a condition is true, each batch in a transaction of its own.
+    """Delete the rows that match a condition, each batch in a transaction of its own.
 
     Args:
-        database: Where.
-        id_: The attribute of the model that tells these rows apart.
-        condition: Which rows.
-        batch: How many at once; fewer where a row is large.
-        progress: Is told after each batch how many more are gone.
+        database: The database.
+        id_: Attribute of the model that identifies the rows.
+        condition: Condition of the rows.
+        batch: Rows per transaction; fewer if the rows are large.
+        progress: Called after each batch with the number of deleted rows.
 
     Returns:
-        How many rows were deleted.
+        The number of deleted rows.
     """
 
     def delete_some(session: Session) -> int:
-        # Chosen first: MySQL knows no LIMIT in a subquery of IN.
+        # Selected first: MySQL has no LIMIT in a subquery of IN.
         ids = session.scalars(select(id_).where(condition).limit(batch)).all()
         if ids:
-            # Both: what has changed meanwhile stays, and an id names a row among these only.
+            # Both: rows that have changed meanwhile stay.
             session.execute(delete(cast("type[Any]", id_.class_)).where(condition, id_.in_(ids)))
         return len(ids)
 

@@ -1,7 +1,7 @@
-"""What a database error means, told by the drivers' numbers and never by their words.
+"""Classifies errors of the database by the codes of the drivers.
 
 StrongbackError
-└── DatabaseMisuse    the code uses the database against its rules; the message tells the remedy
+└── DatabaseMisuse    the code breaks a rule of the database layer; the message has the remedy
 """
 
 from __future__ import annotations
@@ -88,14 +88,14 @@ SQLITE_DUPLICATE = frozenset(
     }
 )
 
-# MySQL quotes values in some messages, whatever the engine's `hide_parameters` says.
+# MySQL quotes values in some messages, regardless of `hide_parameters`.
 _QUOTED_VALUE = re.compile(
     r"\b(entry|value:|near|function) '.*'(?= for key| for column| at line| at row|$)", re.DOTALL
 )
 
 
 class DatabaseMisuse(StrongbackError):
-    """The code uses the database against its rules; the message tells the remedy."""
+    """The code breaks a rule of the database layer; the message has the remedy."""
 
 
 class DatabaseHangs(SQLAlchemyError):
@@ -113,15 +113,15 @@ def is_hang(error: BaseException) -> bool:
 
 
 def is_retryable(error: BaseException) -> bool:
-    """Whether the same transaction, run again from its start, may well succeed.
+    """Whether the transaction may succeed if it is run again from its start.
 
-    A stale version counts: the next run reads the new row and decides again.
+    A stale version counts: the next run reads the new row.
     """
     return isinstance(error, StaleDataError) or _is_one_of(error, MYSQL_RETRYABLE, SQLITE_RETRYABLE)
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the database is unreachable, overloaded or too slow: not the request's fault."""
+    """Whether the database is unreachable, overloaded or too slow."""
     if isinstance(error, PoolTimeout | DatabaseHangs):  # no connection became free, or would answer
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
@@ -130,14 +130,14 @@ def is_transient(error: BaseException) -> bool:
 
 
 def is_duplicate(error: BaseException) -> bool:
-    """Whether a unique value is already taken."""
+    """Whether a unique value exists already."""
     if not isinstance(error, IntegrityError):
         return False
     return _mysql_code(error) in MYSQL_DUPLICATE or _sqlite_code(error) in SQLITE_DUPLICATE
 
 
 def hide_values(error: DBAPIError) -> None:
-    """Take the values that MySQL quotes out of the error's text."""
+    """Remove the values that MySQL quotes from the message of an error."""
     for exception in (error, error.orig):
         if exception is not None:
             exception.args = tuple(
@@ -149,7 +149,7 @@ def hide_values(error: DBAPIError) -> None:
 def _is_one_of(error: BaseException, mysql: frozenset[int], sqlite: frozenset[int]) -> bool:
     if not isinstance(error, DBAPIError):
         return False
-    # The low byte is the kind, the rest its detail: BUSY_SNAPSHOT is a BUSY.
+    # The low byte is the primary code: BUSY_SNAPSHOT is a BUSY.
     return _mysql_code(error) in mysql or _sqlite_code(error) & 0xFF in sqlite
 
 
@@ -161,5 +161,5 @@ def _mysql_code(error: DBAPIError) -> int:
 
 
 def _sqlite_code(error: DBAPIError) -> int:
-    # An error of the Python module itself, such as a closed connection, has no code.
+    # Errors of the Python module itself, such as of a closed connection, have no code.
     return int(getattr(error.orig, "sqlite_errorcode", 0))

@@ -1,4 +1,4 @@
-"""Engines: every limit and mode that makes SQLite, MySQL and MariaDB behave alike."""
+"""Engines, with the limits and modes that make SQLite, MySQL and MariaDB behave alike."""
 
 from __future__ import annotations
 
@@ -24,41 +24,41 @@ if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
 WRITES = "strongback_writes"
-"""Execution option of a connection whose transaction will write."""
+"""Execution option of a connection with a writing transaction."""
 
 RECYCLE = 300
-"""Seconds after which a connection is replaced, before proxies in between drop it silently."""
+"""Seconds after which a connection is replaced, before proxies drop it silently."""
 
 SQL_MODE = (
     "STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
     "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 )
 OWN_OPTIONS = ("charset", "ssl_ca", "ssl_mode")
-"""Options of `DATABASE_URL` that are handed to the driver in another form."""
+"""Options of `DATABASE_URL` that the driver gets in another form."""
 INSTRUCTIONS_PER_CHECK = 100_000  # SQLite runs them in about a millisecond
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How long an engine waits, in seconds, and how many connections it keeps."""
+    """Time-outs of an engine, in seconds, and its number of connections."""
 
     connect: float
-    """For a connection to be made, or to become free."""
+    """For opening a connection, or waiting for a free one."""
     lock: float
-    """For a row, a table or the SQLite writer."""
+    """For locks of rows, of tables, and of SQLite's writer."""
     statement: float | None
-    """For one statement; `None` for migrations, which take as long as they take."""
+    """For one statement; `None` for migrations."""
     pool_size: int = 0
-    """Connections kept; 0 opens one for each use."""
+    """Size of the pool; 0 opens a connection for each use."""
     foreign_keys: bool = True
-    """Whether SQLite checks foreign keys; off while a migration rebuilds tables."""
+    """Whether SQLite checks foreign keys; off during migrations, which rebuild tables."""
     writes: bool = False
     """Whether every transaction writes."""
 
     @classmethod
     def of(cls, settings: Settings) -> Limits:
         """Return the limits of an application's engine."""
-        # Half for a lock, so that a time-out leaves time to try once more.
+        # Half of the time for a lock leaves time for a second attempt.
         lock = settings.database_timeout if settings.is_sqlite else settings.database_timeout / 2
         return cls(
             connect=settings.database_timeout,
@@ -69,10 +69,10 @@ class Limits:
 
 
 def build_engine(settings: Settings, limits: Limits) -> Engine:
-    """Return an engine for the settings' address; nothing is connected yet.
+    """Build an engine for the settings; it connects at the first use.
 
     Raises:
-        ConfigurationError: The address is an in-memory SQLite.
+        ConfigurationError: The address is that of an in-memory SQLite.
     """
     url = settings.database_address
     options = _pool_options(limits) | {"hide_parameters": True}
@@ -133,14 +133,14 @@ def _prepare_file(url: URL, root: Path) -> URL:
 
 
 def _sqlite_options() -> dict[str, Any]:
-    # The pool hands a connection from thread to thread, to one at a time.
+    # The pool passes connections between threads, one at a time.
     return {"connect_args": {"check_same_thread": False}}
 
 
 def _configure_sqlite(engine: Engine, limits: Limits, synchronous: str) -> None:
     @event.listens_for(engine, "connect")
     def connect(connection: DBAPIConnection, _record: object) -> None:
-        # The driver's own BEGIN comes late and never IMMEDIATE: ours replaces it.
+        # The driver begins transactions late and never IMMEDIATE.
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {int(limits.lock * 1000)}")
@@ -186,15 +186,15 @@ def _mysql_options(settings: Settings, limits: Limits) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         "charset": CHARSET,
         "connect_timeout": math.ceil(limits.connect),
-        # The driver sends it before SQLAlchemy looks at the server: under `sql_mode=ANSI` it would
-        # quote names in a way that our own mode does not know.
+        # Sent before SQLAlchemy inspects the server: under `sql_mode=ANSI` it would choose quotes
+        # that our own mode does not support.
         "init_command": _session_settings(limits),
     }
     if limits.statement is not None:
-        # One second more than the server's own limit, whose error says more.
+        # One second more than the server's own limit, which has the better error.
         arguments["read_timeout"] = arguments["write_timeout"] = math.ceil(limits.statement) + 1
     if settings.database_address.get_driver_name() == "pymysql":
-        # It would encode a text as Latin-1; MySQL compares UTF-8.
+        # The driver would encode a str as Latin-1; MySQL compares UTF-8.
         arguments["password"] = (settings.database_address.password or "").encode()
         arguments |= _pymysql_encryption(settings.ssl_mode, settings.ssl_ca)
     else:
@@ -215,7 +215,7 @@ def _session_settings(limits: Limits) -> str:
     )
     if limits.statement is None:
         return command
-    # Comments that only one of the two reads: of every statement on MariaDB, of SELECTs on MySQL.
+    # Executable comments: for all statements on MariaDB, for SELECT on MySQL.
     milliseconds = math.ceil(limits.statement * 1000)
     return (
         f"{command} /*M! , max_statement_time = {limits.statement} */"
@@ -230,12 +230,12 @@ def _pymysql_encryption(mode: SSLMode, authorities: Path | None) -> dict[str, An
         return {}
     try:
         context = ssl.create_default_context(cafile=authorities)
-    except OSError as error:  # also what is no certificate
+    except OSError as error:  # also for invalid certificates
         raise ConfigurationError(
             f"MYSQL_SSL_CA (ssl_ca in DATABASE_URL): {authorities} cannot be used"
             f" ({error.strerror or error}); name a PEM file with the certificates that are trusted"
         ) from None
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # MySQL's own certificates do not pass it
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # MySQL's generated certificates do not pass it
     context.check_hostname = mode is SSLMode.VERIFY_IDENTITY
     if mode is SSLMode.REQUIRED:
         context.verify_mode = ssl.CERT_NONE
@@ -243,7 +243,7 @@ def _pymysql_encryption(mode: SSLMode, authorities: Path | None) -> dict[str, An
 
 
 def _give_up_frozen(context: ExceptionContext) -> None:
-    # Whoever lets a ping time out is frozen: a new connection would wait for as long again.
+    # If a ping times out, the server is frozen: a new connection would wait again.
     if context.is_pre_ping and isinstance(context.original_exception.__context__, TimeoutError):
         context.is_disconnect = False
 
@@ -252,10 +252,10 @@ def _give_up_frozen(context: ExceptionContext) -> None:
 
 
 def limit_statement(connection: Connection, statement: str, seconds: float) -> str:
-    """Limit a statement that reads more closely than its connection does; returns what to run.
+    """Give a reading statement a shorter limit than its connection has; returns the statement.
 
-    It costs no round trip of its own: the limit is part of the statement. SQLite is told by the
-    deadline that its progress handler looks at.
+    The limit is part of the statement, so it costs no round trip. On SQLite it is the deadline that
+    the progress handler checks.
     """
     dialect = connection.dialect
     if dialect.name == "sqlite":

@@ -1,4 +1,4 @@
-"""Which answer a database error deserves."""
+"""Maps errors of the database to errors of the API."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from strongback.database.database_error import is_duplicate, is_transient
 from strongback.exceptions import AlreadyExists, APIException, DatabaseUnavailable
 
 RETRY_AFTER = "5"
-"""Seconds that a client is asked to wait: about what a restart or a fail-over takes."""
+"""Seconds until a client should retry: about the time of a restart or a fail-over."""
 
 
 def error_mapping(error: SQLAlchemyError) -> APIException | None:
-    """The answer for an error that is not the code's fault, or None for one that is."""
+    """The error of the API, or None if the database error is a defect of the code."""
     if is_transient(error):
         return DatabaseUnavailable(headers={"Retry-After": RETRY_AFTER})
     return AlreadyExists() if is_duplicate(error) else None

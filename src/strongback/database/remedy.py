@@ -1,4 +1,4 @@
-"""What a person can do about a database that cannot be used."""
+"""Remedies for a database that cannot be used."""
 
 from __future__ import annotations
 
@@ -55,16 +55,16 @@ SQLITE_UNUSABLE = frozenset(
 
 
 def describe(error: DBAPIError) -> str:
-    """Return the fault in the driver's own words, in one line."""
+    """Return the message of the driver in one line."""
     return f"The database cannot be used: {' '.join(str(error.orig).split())}"
 
 
 def remedy_for(error: DBAPIError) -> str | None:
-    """Return what to do, or None where the statement is at fault and not the installation."""
+    """Return the remedy, or None if the statement is at fault and not the installation."""
     if isinstance(error.orig, sqlite3.Error):
         kind = int(getattr(error.orig, "sqlite_errorcode", 0)) & 0xFF
         return FILE if kind in SQLITE_UNUSABLE or is_transient(error) else None
     code = error.orig.args[0] if error.orig and error.orig.args else 0
-    if "[SSL" in str(error.orig):  # under the number of any failed connection
+    if "[SSL" in str(error.orig):  # has the code of any failed connection
         return TLS
     return MYSQL_REMEDIES.get(code) or (UNREACHABLE if is_transient(error) else None)

@@ -1,4 +1,4 @@
-"""Session scopes and transactions: who opens, who commits, who runs again."""
+"""Session scopes and transactions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from strongback.config import Settings
 
 PING_TIMEOUT = 2.0
-"""Seconds after which a database that does not answer a ping counts as down."""
+"""Time-out of a ping in seconds."""
 
 R = TypeVar("R")
 Callback = Callable[[], object]
@@ -37,18 +37,18 @@ Callback = Callable[[], object]
 
 @dataclass(slots=True)
 class _Scope:
-    """A unit of work of one thread."""
+    """The unit of work of a thread."""
 
     thread: int
     read_limit: float | None = None
     session: Session | None = None
     transaction: Transaction | None = None
     opening: Callback | None = None
-    """Begins the transaction of which the first write will be a part."""
+    """Begins the transaction at the first write; see `transact_late`."""
 
 
 class _ScopeContext(AbstractContextManager[None]):
-    """Opens a scope; a class, because every request pays for it and a generator costs 2 µs more."""
+    """Opens a scope; a class, because a generator costs each request 2 µs more."""
 
     __slots__ = ("_read_limit", "_variable")
 
@@ -68,10 +68,10 @@ class _ScopeContext(AbstractContextManager[None]):
 
 
 class Database:
-    """The engine, and the session of whatever scope is open where the caller runs.
+    """The engine, and the session of the current scope.
 
     Args:
-        settings: Address, pool size and time-outs. Nothing is connected before the first use.
+        settings: Address, pool size and time-outs. It connects at the first use.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -87,8 +87,8 @@ class Database:
         self._write_lock = self._new_write_lock()
         self._touch_listeners: list[Callable[[object, frozenset[str]], object]] = []
         self.retries = 0
-        """Transactions that were run again since the start, for the metrics."""
-        # Objects stay readable after the commit, so that a view needs no second query.
+        """Number of retried transactions since the start, for the metrics."""
+        # Objects stay loaded after the commit, so that a view needs no second query.
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         event.listen(self._sessions, "before_flush", self._refuse_flush)
         event.listen(self._sessions, "do_orm_execute", self._refuse_statement)
@@ -98,24 +98,23 @@ class Database:
         _databases.add(self)
 
     def listen(self, name: str, listener: Callable[..., object]) -> None:
-        """Call a listener on an event of every session; see SQLAlchemy's `SessionEvents`."""
+        """Listen to an event of all sessions; see SQLAlchemy's `SessionEvents`."""
         event.listen(self._sessions, name, listener)
 
     def listen_to_touches(self, listener: Callable[[object, frozenset[str]], object]) -> None:
-        """Call a listener, in the transaction, with each row that is touched, and its columns."""
+        """Call a listener with each touched row and its columns, in the transaction."""
         self._touch_listeners.append(listener)
 
     # Scopes
 
     def scope(self, read_limit: float | None = None) -> AbstractContextManager[None]:
-        """Open a unit of work: what is read in it is read once, and it is closed at the end.
+        """Open a unit of work, with one session that is closed at the end.
+
+        A scope inside a scope joins it: a second session would hold a second connection, so that a
+        full pool waits for itself, and on SQLite a second writer would wait for the first.
 
         Args:
-            read_limit: Seconds for each statement outside of a transaction, where somebody waits
-                for the answer and holds a thread.
-
-        A scope inside a scope joins it. A second session would hold a second connection, so that
-        a full pool waits for itself, and on SQLite a second writer would wait for the first.
+            read_limit: Time-out in seconds for statements outside of transactions, for requests.
         """
         if self._current() is None:
             return _ScopeContext(self._scope, read_limit)
@@ -123,7 +122,7 @@ class Database:
 
     @property
     def session(self) -> Session:
-        """The open scope's session; reading needs no transaction, writing does.
+        """The session of the current scope; writing needs a transaction, reading does not.
 
         Raises:
             DatabaseMisuse: No scope is open in this thread.
@@ -137,21 +136,21 @@ class Database:
 
     @contextmanager
     def latest(self) -> Iterator[Session]:
-        """Read what is committed now, whatever the scope has read before; for filling caches.
+        """Open a separate session that sees the latest commits; for filling caches.
 
-        A transaction sees the rows as they were when it began to read. What is read for others
-        must not be older than the moment in which they ask for it.
+        A transaction sees the rows as of its first read, which is too old for a value that others
+        get from a cache.
         """
         self._refuse_to_hang()
         scope = self._current()
         if scope is not None and scope.session is not None and scope.transaction is None:
-            scope.session.commit()  # gives its connection back, so that one is enough
+            scope.session.commit()  # returns its connection, so that one is enough
         with self._sessions() as session:
             yield session
 
     def _current(self) -> _Scope | None:
         scope = self._scope.get()
-        # A context copied into another thread carries the scope along, and a session serves one.
+        # A context copied to another thread has the scope, but a session is for one thread.
         return scope if scope is not None and scope.thread == threading.get_ident() else None
 
     def _required(self) -> _Scope:
@@ -174,14 +173,14 @@ class Database:
     # Transactions
 
     def transact(self, function: Callable[[Session], R]) -> R:
-        """Run the function in a transaction and commit, or undo everything and raise.
+        """Run a function in a transaction and commit, or roll back and raise.
 
-        After a deadlock, a lock time-out or a stale version everything is undone and the
-        function runs again from its start, on fresh rows: it must not do anything besides that
-        cannot be done twice. Such things belong in `after_commit`. Opens a scope if none is open.
+        After a deadlock, a lock time-out or a stale version the transaction is rolled back and the
+        function runs again from its start: other effects that must not be repeated belong in
+        `after_commit`. Opens a scope if none is open.
 
-        A call inside a transaction joins it, and is never run again alone. If it fails, the
-        whole transaction fails, even if the error is caught in between; see `savepoint`.
+        A call inside a transaction joins it, and is not run again by itself. If it fails, the whole
+        transaction fails, even if the error is caught in between; see `savepoint`.
         """
         with self.scope():
             scope = self._required()
@@ -198,15 +197,15 @@ class Database:
         first: Callable[[Session], object],
         last: Callable[[R], object],
     ) -> R:
-        """Run the function so that all it writes is one transaction, which begins with a write.
+        """Run a function whose writes are one transaction, which begins at the first write.
 
-        Whatever the function does before its first call of `transact` is done before any lock is
-        taken, however slow it is. After a deadlock it runs again from its start, as in `transact`.
+        The function's work before its first call of `transact` holds no lock, however slow it is.
+        After a deadlock the function runs again from its start, as in `transact`.
 
         Args:
-            function: Calls whatever writes.
-            first: Done at the transaction's start, before anything else of it.
-            last: Given the result, and done at the transaction's end.
+            function: The function.
+            first: Called at the start of the transaction.
+            last: Called with the result at the end of the transaction.
 
         Raises:
             DatabaseMisuse: A transaction is open already.
@@ -214,7 +213,7 @@ class Database:
         with self.scope():
             scope = self._required()
             if self.is_in_transaction:
-                msg = "a transaction is open: what begins late cannot be a part of it"
+                msg = "a transaction is open, so none can begin at the first write"
                 raise DatabaseMisuse(msg)
             return retry(
                 lambda: self._attempt_late(scope, function, first, last),
@@ -223,17 +222,17 @@ class Database:
             )
 
     def transact_ahead(self, function: Callable[[Session], R]) -> R:
-        """As `transact`, and committed by itself, before a transaction that begins late.
+        """Run and commit a transaction of its own inside `transact_late`, before its first write.
 
-        For large writes in small steps, which do no harm if what follows is undone.
+        For large writes in small steps, which do no harm if the later transaction is rolled back.
 
         Raises:
-            DatabaseMisuse: A transaction is open, of which this would be a part.
+            DatabaseMisuse: A transaction is open, which this would join.
         """
         with self.scope():
             scope = self._required()
             if scope.transaction is not None:
-                msg = "a transaction is open: what is to be committed ahead of it cannot be in it"
+                msg = "a transaction is open: call this before the first write"
                 raise DatabaseMisuse(msg)
             opening, scope.opening = scope.opening, None
             try:
@@ -243,21 +242,21 @@ class Database:
 
     @property
     def is_in_transaction(self) -> bool:
-        """Whether what is written here is part of a transaction, whose end decides about it."""
+        """Whether a transaction is open, or begins at the next write."""
         scope = self._current()
         return scope is not None and (scope.transaction or scope.opening) is not None
 
     def after_commit(self, callback: Callback) -> None:
-        """Call this once the current transaction is committed; forget it if it is undone.
+        """Call a function after the commit of the current transaction; not after a rollback.
 
-        An error in it is logged and reaches nobody: what was committed stays committed.
+        An exception in it is logged and has no other effect.
         """
         self._require_transaction().callbacks.append(callback)
 
     def touch(self, row: object, *columns: str) -> None:
-        """Say that a statement has changed columns of a row, as the session cannot see.
+        """Report that a statement has changed columns of a row, which the session cannot see.
 
-        Whoever watches rows (a cache) learns of it as of a row that was changed as an object.
+        Listeners, such as a cache, treat it like a change of the object.
         """
         self._require_transaction()
         for listener in self._touch_listeners:
@@ -265,7 +264,7 @@ class Database:
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """Undo what the block did if it fails, so that the transaction can go on without it."""
+        """Roll back the block alone if it fails, so that the transaction can continue."""
         transaction = self._require_transaction()
         callbacks = len(transaction.callbacks)
         try:
@@ -280,7 +279,7 @@ class Database:
         transaction = self._required().transaction
         if transaction is None:
             msg = (
-                "this writes outside of a transaction, and nobody would commit it: decorate the"
+                "this writes outside of a transaction, which would not be committed: decorate the"
                 " service's method with @transactional, or use database.transact()"
             )
             raise DatabaseMisuse(msg)
@@ -339,7 +338,7 @@ class Database:
         return result
 
     def _prepare(self) -> Session:
-        """Start from fresh rows: what was read before decided nothing yet."""
+        """Expire all objects, so that the transaction reads current rows."""
         session = self.session
         if session.new or session.deleted or any(map(session.is_modified, session.dirty)):
             msg = "objects were changed before the transaction began: change them inside it"
@@ -355,7 +354,7 @@ class Database:
         self.retries += 1
 
     def _note_failure(self, context: ExceptionContext) -> None:
-        # The server has undone the transaction: going on would commit its second half alone.
+        # The server has rolled back: continuing would commit the second half alone.
         error, scope = context.sqlalchemy_exception, self._current()
         if is_hang(context.original_exception):
             # Not even a ping or a new connection was answered; else it may be one slow statement.
@@ -382,7 +381,7 @@ class Database:
     # Operations
 
     def ping(self) -> float:
-        """Return the seconds that one query takes, on a connection kept for nothing else.
+        """Return the duration of a query in seconds, on a connection of its own.
 
         Raises:
             DatabaseHangs: It is known not to answer.
@@ -413,23 +412,23 @@ class Database:
         return time.monotonic() - start
 
     def migration_engine(self, patience: float) -> Engine:
-        """Return an engine for changing the schema: a connection for each use, no statement limit.
+        """Return an engine for migrations: a connection for each use, no statement time-out.
 
         Args:
-            patience: Seconds to wait for another migration. A table that is in use is given up
-                after the usual lock time-out, since everybody else queues behind the waiting one.
+            patience: Seconds to wait for another migration. A table in use is waited for no longer
+                than usual, since all other statements queue behind a waiting migration.
         """
         lock = patience if self._settings.is_sqlite else self._settings.database_timeout
         limits = Limits(connect=self._settings.database_timeout, lock=lock, statement=None)
         return build_engine(self._settings, replace(limits, foreign_keys=False, writes=True))
 
     def close(self) -> None:
-        """Close the connections that are not in use. A later use opens new ones."""
+        """Close idle connections. A later use opens new ones."""
         self.engine.dispose()
         self._ping_engine.dispose()
 
     def dispose_after_fork(self) -> None:
-        """Forget the parent's connections without closing them; done in every forked child."""
+        """Drop the parent's connections without closing them; called in every forked child."""
         self.engine.dispose(close=False)
         self._ping_engine.dispose(close=False)
         self._scope.set(None)

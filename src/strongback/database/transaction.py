@@ -1,4 +1,4 @@
-"""A transaction's fate: when it is committed, undone, or run again."""
+"""Commit, rollback and retry of transactions."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 ATTEMPTS = 5
-"""How often a transaction is tried in all."""
+"""Maximum number of attempts."""
 FIRST_WAIT = 0.02
-"""Seconds that half of the first pause lasts at most; each further one doubles."""
+"""Half of the longest first pause in seconds; doubles with each attempt."""
 
 R = TypeVar("R")
 
 
 @dataclass(slots=True)
 class Transaction:
-    """What is known of a running transaction besides its session."""
+    """The state of a running transaction."""
 
     callbacks: list[Callable[[], object]] = field(default_factory=list)
     failure: BaseException | None = None
-    """Why it must not be committed, although the error may have been swallowed meanwhile."""
+    """Why it must not be committed, even if the error was caught."""
 
     def run(self, session: Session, function: Callable[[Session], R]) -> R:
-        """Run the function and commit, or undo everything."""
+        """Run a function and commit, or roll back."""
         try:
             result = function(session)
             session.flush()
@@ -46,7 +46,7 @@ class Transaction:
             roll_back(session)
             if self.failure is None or not is_retryable(self.failure):
                 raise
-            # Whatever the code made of a deadlock, it was a deadlock.
+            # Whatever the code raised instead, the cause was a deadlock.
             raise self.failure  # noqa: B904  its cause is the driver's error and stays so
         except BaseException:
             roll_back(session)
@@ -54,7 +54,7 @@ class Transaction:
         return result
 
     def call_back(self) -> None:
-        """Run what waited for the commit; an error in it is logged and reaches nobody."""
+        """Call the callbacks; their exceptions are logged."""
         for callback in self.callbacks:
             try:
                 callback()
@@ -63,7 +63,7 @@ class Transaction:
                 log.exception("after_commit_failed", callback=name)
 
     def forgive(self) -> None:
-        """Forget a failure that a savepoint has undone; a deadlock has undone more than that."""
+        """Clear a failure that a savepoint has rolled back, unless it was a deadlock."""
         if self.failure is not None and not is_retryable(self.failure):
             self.failure = None
 
@@ -74,12 +74,12 @@ class Transaction:
 
 
 def retry(attempt: Callable[[], R], seconds: float, note: Callable[[], None]) -> R:
-    """Run the attempt until it succeeds, fails for good, or has had its tries or its time.
+    """Run an attempt until it succeeds, fails permanently, or attempts or time are used up.
 
     Args:
-        attempt: A whole transaction.
-        seconds: After this long no further attempt begins.
-        note: Called before each further attempt, to count it.
+        attempt: Runs a whole transaction.
+        seconds: Time after which no further attempt begins.
+        note: Called before each further attempt.
     """
     deadline = time.monotonic() + seconds
     for number in range(1, ATTEMPTS):
@@ -94,14 +94,14 @@ def retry(attempt: Callable[[], R], seconds: float, note: Callable[[], None]) ->
 
 
 def _pause(number: int, error: Exception) -> None:
-    # Anything from zero up: two that collided must not meet again.
+    # Random, so that two that collided do not collide again.
     wait = random.uniform(0, FIRST_WAIT * 2**number)  # noqa: S311  not a secret
     log.warning("transaction_retried", attempt=number, wait=round(wait, 3), error=str(error))
     time.sleep(wait)
 
 
 def roll_back(session: Session) -> None:
-    """Undo what is not committed, whatever state the connection is in."""
+    """Roll back, whatever the state of the connection."""
     try:
         session.rollback()
     except DBAPIError:

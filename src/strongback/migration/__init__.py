@@ -1,1 +1,1 @@
-"""Migrations of the database."""
+"""Database migrations."""

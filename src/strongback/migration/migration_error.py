@@ -1,4 +1,4 @@
-"""What can be wrong with a schema."""
+"""The error of migrations."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from strongback.exceptions import StrongbackError
 
 
 class MigrationError(StrongbackError):
-    """The schema could not be read, or brought up to date; the message tells what to do."""
+    """The schema cannot be read or migrated; the message has the remedy."""

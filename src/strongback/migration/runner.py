@@ -1,7 +1,7 @@
 """Migrations: Flask-Alembic, `flask db …`, made safe for several processes at once.
 
-The framework's revisions are a branch of their own, `strongback`, in this package; each package of
-the application that has models has one in the application's folder.
+The framework's revisions are the branch `strongback`, in this package; each package of the
+application with models has a branch in the application's folder.
 """
 
 from __future__ import annotations
@@ -45,22 +45,22 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 VERSIONS = Path(__file__).parent / "versions"
-"""The framework's revisions, and the template of everybody's."""
+"""The framework's revisions, and the template of all revisions."""
 TURN = 120
-"""Seconds that a process waits for another one that migrates."""
+"""Seconds to wait for a migration by another process."""
 APPLIED = "applied_revisions"
-"""What a connection has applied and not checked yet."""
+"""Revisions of a connection that are applied and not checked yet."""
 RETRY = 0.1
-"""Seconds between two attempts to reach a server that is starting."""
+"""Seconds between two attempts to connect to a server that is starting."""
 
 
 class Migrations(Alembic):
-    """Flask-Alembic, one process at a time, whichever command or function runs it.
+    """Flask-Alembic, for one process at a time.
 
     Args:
-        database: What to migrate.
-        folder: Where the application's revisions are.
-        wait: Seconds to wait for a server that does not answer yet.
+        database: The database to migrate.
+        folder: Folder of the application's revisions.
+        wait: Seconds to wait for a server that is starting.
     """
 
     def __init__(self, database: Database, folder: Path, wait: float = 0) -> None:
@@ -80,7 +80,7 @@ class Migrations(Alembic):
         fn: Callable[[str | list[str] | tuple[str, ...], MigrationContext], list[MigrationStep]],
         **kwargs: Any,  # noqa: ANN401  Flask-Alembic's signature
     ) -> None:
-        """Run what `fn` chooses from the revisions, once it is this process's turn."""
+        """Run the revisions that `fn` selects, after any migration by another process."""
 
         def choose(
             heads: str | list[str] | tuple[str, ...], context: MigrationContext
@@ -127,21 +127,21 @@ class Migrations(Alembic):
             self.writing = None
 
     def downgrade(self, target: int | str | Script = -1) -> None:
-        """Undo revisions of one branch, and first of those that depend on them.
+        """Revert revisions of one branch, and before them those that depend on them.
 
         Raises:
-            MigrationError: It is not said which branch.
+            MigrationError: No branch is named.
         """
         if str(target).startswith("-"):
-            msg = f"Say of which branch: flask db downgrade BRANCH@{target}"
+            msg = f"Name the branch: flask db downgrade BRANCH@{target}"
             raise MigrationError(msg)
         super().downgrade(target)
 
     def merge(self, *_: object, **__: object) -> Script | None:
-        """Refuse: branches stay apart, and in one of them a revision follows one other.
+        """Refuse: branches stay separate, and each is a linear sequence.
 
         Raises:
-            MigrationError: Always, with what to do instead.
+            MigrationError: Always, with the remedy.
         """
         msg = (
             "Branches are not merged. If two revisions of one follow the same, write the name of"
@@ -150,7 +150,7 @@ class Migrations(Alembic):
         raise MigrationError(msg)
 
     def stamp(self, target: t_rev = "heads") -> None:
-        """Say of a database what it has; by default the last revision of every branch."""
+        """Mark revisions as applied; by default the last one of every branch."""
         self.is_stamping = True
         try:
             super().stamp(self.script_directory.get_heads() if target == "heads" else target)
@@ -158,7 +158,7 @@ class Migrations(Alembic):
             self.is_stamping = False
 
     def current(self) -> tuple[Script, ...]:
-        """Return the revisions that the database has and this code knows."""
+        """Return the applied revisions that this code knows."""
         known, _ = self._tell_apart(self.migration_context.get_current_heads())
         return self.script_directory.get_revisions(known)
 
@@ -169,7 +169,7 @@ class Migrations(Alembic):
         return self.lacking(applied)
 
     def lacking(self, applied: Iterable[str]) -> list[str]:
-        """Return the revisions beyond those that are applied, the next one first."""
+        """Return the pending revisions, the next one first."""
         known, ahead = self._tell_apart(applied)
         revisions = self.script_directory.iterate_revisions(
             "heads", self._without_needed(known), implicit_base=True
@@ -185,28 +185,28 @@ class Migrations(Alembic):
         reflected: bool,  # noqa: FBT001  Alembic's signature
         model: SchemaItem | None,
     ) -> bool:
-        """Return whether a difference between models and database counts."""
+        """Return whether a difference between models and database is considered."""
         if kind != "table" or name is None:
             return True
         is_stray = reflected and model is None
         return self.writing.compares(name, is_stray=is_stray) if self.writing else not is_stray
 
     def divide(self, _: MigrationContext, __: object, directives: list[MigrationScript]) -> None:
-        """Give each branch its revision."""
+        """Split the changes into a revision for each branch."""
         if self.writing:
             self.writing.divide(directives)
 
     def _tell_apart(self, applied: Iterable[str]) -> tuple[tuple[str, ...], set[str]]:
-        """Return the revisions that this code knows, and the branches of which it does not.
+        """Return the known revisions, and the branches with unknown ones.
 
-        Those are ahead of this code, as while a release rolls out, or of a slice that is no more.
+        Unknown ones are of a later release, as during a rollout, or of a removed slice.
         """
         names = {revision.revision for revision in self.script_directory.walk_revisions()}
         unknown = set(applied) - names
         return tuple(set(applied) & names), {branch_of(name) for name in unknown}
 
     def _without_needed(self, revisions: tuple[str, ...]) -> tuple[str, ...]:
-        """Leave out what others follow or depend on: Alembic takes those for given."""
+        """Remove revisions that others follow or depend on, which Alembic implies."""
         needed = {
             each.revision
             for revision in revisions
@@ -217,20 +217,20 @@ class Migrations(Alembic):
 
 
 def init_migrations(app: Flask, database: Database, folder: Path, wait: float = 0) -> None:
-    """Give the app its migrations and the commands `flask db …`.
+    """Set up migrations and the commands `flask db …`.
 
     Args:
         app: The application.
-        database: What to migrate.
-        folder: Where `versions` is, with the application's revisions.
-        wait: Seconds to wait for a server that does not answer yet.
+        database: The database to migrate.
+        folder: Folder with `versions`, the application's revisions.
+        wait: Seconds to wait for a server that is starting.
     """
     versions = folder / "versions"
     migrations = Migrations(database, versions, wait)
     app.config["ALEMBIC"] = {
         "script_location": str(VERSIONS),
         "version_locations": [str(versions)],
-        "revision_environment": "true",  # an empty revision belongs to a branch, too
+        "revision_environment": "true",  # an empty revision has a branch, too
     }
     app.config["ALEMBIC_CONTEXT"] = {
         **_context_options(is_sqlite=database.engine.dialect.name == "sqlite"),
@@ -241,7 +241,7 @@ def init_migrations(app: Flask, database: Database, folder: Path, wait: float = 
 
 
 def upgrade(app: Flask) -> None:
-    """Bring the schema up to date; with nothing pending, do nothing.
+    """Apply all pending revisions.
 
     Raises:
         MigrationError: Another process has been migrating for `TURN` seconds.
@@ -251,10 +251,10 @@ def upgrade(app: Flask) -> None:
 
 
 def pending(app: Flask) -> list[str]:
-    """Return the revisions that the database lacks, the next one first.
+    """Return the pending revisions, the next one first.
 
-    Each branch is judged by itself. One ahead of this code lacks none: while a release rolls out,
-    the old one serves on.
+    A branch with a revision that this code does not know has none pending: during a rollout, the
+    old release stays in service.
 
     Raises:
         MigrationError: The database is of the first edition.
@@ -272,8 +272,8 @@ def _migrations(app: Flask) -> Migrations:
 def _context_options(*, is_sqlite: bool) -> dict[str, Any]:
     """Return the options of `EnvironmentContext.configure`.
 
-    SQLite changes tables inside transactions, so that all revisions succeed or none. MySQL
-    commits at each statement of that kind: there each revision is as atomic as it gets.
+    SQLite changes tables in transactions, so that all revisions succeed or none. MySQL commits at
+    each such statement.
     """
     return {
         "version_table": VERSION_TABLE,
@@ -287,7 +287,7 @@ def _context_options(*, is_sqlite: bool) -> dict[str, Any]:
 
 
 def _render_item(kind: str, item: object, context: AutogenContext) -> str | bool:
-    """Write our types in SQLAlchemy's terms: an old revision must not depend on today's code."""
+    """Write our types as those of SQLAlchemy: revisions must not depend on current code."""
     if kind == "type" and isinstance(item, UTCDateTime):
         context.imports.add("from sqlalchemy.dialects import mysql")
         return 'sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql")'
@@ -301,10 +301,10 @@ def _finish_revision(*, ctx: MigrationContext, step: MigrationInfo, **_: object)
 
 
 def _check_references(connection: Connection) -> None:
-    """See that every row is left with what it refers to; called before a commit.
+    """Check all foreign keys before a commit.
 
-    SQLite does not check foreign keys while tables are rebuilt. It is made up for once, behind the
-    last revision: it reads every row that refers to another, and nobody writes meanwhile.
+    SQLite does not check them while tables are rebuilt. It is done once, after the last revision,
+    because it reads all referring rows and blocks writers.
     """
     if revisions := connection.info.pop(APPLIED, None):
         broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
@@ -315,7 +315,7 @@ def _check_references(connection: Connection) -> None:
 
 
 def _connect(engine: Engine, wait: float) -> Connection:
-    """Connect, trying again while the server is not there."""
+    """Connect, retrying while the server is unreachable."""
     deadline = time.monotonic() + wait
     is_told = False
     while True:
@@ -332,9 +332,9 @@ def _connect(engine: Engine, wait: float) -> Connection:
 
 @contextmanager
 def _turn(engine: Engine, wait: float) -> Iterator[None]:
-    """Wait until no other process migrates this database.
+    """Wait for migrations of this database by other processes.
 
-    On SQLite the transaction takes the write lock before it reads the present revision.
+    On SQLite the transaction takes the write lock before it reads the current revision.
     """
     if engine.dialect.name == "sqlite":
         yield
@@ -351,12 +351,12 @@ def _turn(engine: Engine, wait: float) -> Iterator[None]:
 
 @contextmanager
 def _loggers_kept() -> Iterator[None]:
-    """Undo that Flask-Alembic adds handlers of its own: an event would be written twice."""
+    """Remove the log handlers that Flask-Alembic adds: events would be written twice."""
     loggers = [logging.getLogger(name) for name in ("alembic", "sqlalchemy")]
     kept = [(logger, logger.handlers[:], logger.level) for logger in loggers]
     yield
     for logger, handlers, level in kept:
         logger.handlers[:] = handlers
         logger.setLevel(level)
-    # What it says about each revision is said by `migration_applied`.
+    # `migration_applied` is logged for each revision.
     logging.getLogger("alembic.runtime").setLevel(logging.WARNING)

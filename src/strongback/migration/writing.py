@@ -1,8 +1,8 @@
-"""Writing revisions: a change of the models becomes one revision for each branch that it concerns.
+"""Writing revisions: changes of the models become one revision for each branch.
 
-A table belongs to the branch that is called as the package of its model: `app.article.model` has
-those of `article`. The framework's tables are left to the framework, whether their models are
-imported or not, and so is what no model has: another program's, or that of a deleted model.
+A table belongs to the branch that has the name of its model's package: `article` for
+`app.article.model`. The framework's tables are ignored, whether their models are imported or not,
+and so are tables without a model: of another program, or of a deleted model.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ if TYPE_CHECKING:
     Parts = dict[str, list[MigrateOperation]]
 
 UNNAMED = "default"
-"""Flask-Alembic's branch where none is named; ours of tables whose model is in no package."""
+"""Flask-Alembic's default branch; ours for tables whose model is in no package."""
 
 
 @dataclass(frozen=True)
 class Writing:
-    """How the revisions are written that somebody has asked for.
+    """Writes the requested revisions.
 
     Args:
-        script: The revisions that there are.
-        folder: Where new branches begin.
-        branch: The only one to write for, or `None`.
-        is_empty: Whether a revision without content is meant.
+        script: The existing revisions.
+        folder: Folder of the revisions of new branches.
+        branch: The branch to write for, or `None` for all.
+        is_empty: Whether to write an empty revision.
     """
 
     script: ScriptDirectory
@@ -59,7 +59,7 @@ class Writing:
     is_empty: bool
 
     def compares(self, name: str, *, is_stray: bool) -> bool:
-        """Return whether a table is looked at; a stray one has no model."""
+        """Return whether a table is compared; a stray one has no model."""
         if self.branch is None:
             return not is_stray and not name.startswith(PREFIX)
         if is_stray:
@@ -67,10 +67,10 @@ class Writing:
         return branch_of_table(name) in {self.branch, UNNAMED}
 
     def divide(self, directives: list[MigrationScript]) -> None:
-        """Put a revision for each branch in the place of the one that Alembic has made.
+        """Replace Alembic's one revision by one for each branch.
 
         Raises:
-            MigrationError: There is nothing to write.
+            MigrationError: Nothing has changed.
         """
         (draft,) = directives
         assert draft.upgrade_ops is not None  # noqa: S101  there is one database
@@ -113,7 +113,7 @@ class Writing:
 
 
 def branch_of_table(name: str) -> str:
-    """Return the branch that a table of the models belongs to; `UNNAMED` if to any."""
+    """Return the branch of a table; `UNNAMED` if its model is in no package."""
     if name.startswith(PREFIX):
         return FRAMEWORK
     for mapper in Base.registry.mappers:
@@ -123,7 +123,7 @@ def branch_of_table(name: str) -> str:
 
 
 def _undo(upgrade: UpgradeOps) -> DowngradeOps:
-    """Return the way back; indexes go with their tables: MySQL keeps one that a key needs."""
+    """Return the downgrade; indexes are dropped with their tables, as MySQL requires."""
     downgrade = upgrade.reverse()
     dropped = {each.table_name for each in downgrade.ops if isinstance(each, DropTableOp)}
     downgrade.ops = [
@@ -139,7 +139,7 @@ def _undo(upgrade: UpgradeOps) -> DowngradeOps:
 
 
 def _referred(operations: list[MigrateOperation]) -> Iterator[str]:
-    """Yield the branches whose tables have to be there first."""
+    """Yield the branches whose tables are referred to."""
     for operation in operations:
         if isinstance(operation, CreateTableOp):
             for key in operation.to_table().foreign_keys:

@@ -1,4 +1,4 @@
-"""What a client can ask of the OAuth 2 server: signing in, refreshing, signing out."""
+"""The grants and the revocation endpoint of the OAuth 2 server."""
 
 # Authlib is not typed, and the stubs that pyright brings along are of another release.
 # pyright: reportIncompatibleVariableOverride=false, reportIncompatibleMethodOverride=false
@@ -24,11 +24,11 @@ from strongback.oauth.token_request import Client, TokenRequest
 log = get_logger(__name__)
 
 TokenResponse = tuple[int, dict[str, Any], Any]
-"""Status, body and headers, as Authlib hands them on."""
+"""Status, body and headers, as in Authlib."""
 
 
 class Issuer(Protocol):
-    """What grants need of the server."""
+    """The interface of the server for grants."""
 
     accounts: Accounts
     sessions: SessionService
@@ -36,30 +36,30 @@ class Issuer(Protocol):
     signed_in: Callable[[Account], object]
 
     def narrow(self, scope: str | None, account: Account) -> frozenset[str] | None:
-        """What a token gets of what was asked for; None, everything, if nothing was asked for."""
+        """The granted part of a requested scope; None for all permissions."""
         ...
 
     def token_response(self, grant: Grant, scope: frozenset[str] | None) -> dict[str, Any]:
-        """Write a successful answer."""
+        """The body of a successful response."""
         ...
 
 
 class SignIn(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # the same
-    """A grant that opens a session for whoever proves to be the owner of an account."""
+    """A grant that authenticates the owner of an account and opens a session."""
 
     TOKEN_ENDPOINT_AUTH_METHODS: ClassVar = ["none"]
     PARAMETERS: ClassVar[tuple[str, ...]] = ()
-    """The form's fields that are the proof; each is required."""
+    """Required form fields, passed to `authenticate`."""
 
     server: Issuer
     request: TokenRequest
 
     def authenticate(self, *proof: str) -> Account | None:
-        """The account that the proof is for; None, in the same time, if it is none."""
+        """Return the account, or None in the same time if the proof is wrong."""
         raise NotImplementedError
 
     def validate_token_request(self) -> None:
-        """Check client, parameters, scope and proof, the costly one last."""
+        """Check client, parameters, scope and proof, the most expensive last."""
         self.request.client = self.authenticate_token_endpoint_client()
         proof = [self._required(name) for name in self.PARAMETERS]
         self.validate_requested_scope()
@@ -98,13 +98,13 @@ class SignIn(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # the same
 
 
 class PasswordGrant(SignIn):
-    """RFC 6749, section 4.3: for first-party clients alone, as RFC 9700 advises."""
+    """RFC 6749, section 4.3, for first-party clients only, as RFC 9700 advises."""
 
     GRANT_TYPE = "password"
     PARAMETERS = ("username", "password")
 
     def authenticate(self, *proof: str) -> Account | None:
-        """The account of this name, if the password is its own."""
+        """Return the account if the password is right."""
         username, password = proof
         return self.server.accounts.check_password(username, password)
 
@@ -118,7 +118,7 @@ class RotatingRefreshGrant(RefreshTokenGrant):  # type: ignore[misc]  # Authlib 
     request: TokenRequest
 
     def validate_token_request(self) -> None:
-        """Check client and scope first, so that a wrong one does not cost the token."""
+        """Check client and scope first, so that a wrong one does not use up the token."""
         client = self._validate_request_client()
         self.request.client = client
         token = self.request.form.get("refresh_token")
@@ -136,8 +136,8 @@ class RotatingRefreshGrant(RefreshTokenGrant):  # type: ignore[misc]  # Authlib 
 
     def create_token_response(self) -> TokenResponse:
         """Exchange the token."""
-        # Authlib's own way issues the new token before it spends the old one, so that two
-        # requests at once both succeed.
+        # Authlib issues the new token before it revokes the old one, so that two parallel requests
+        # would both succeed.
         grant = self.server.sessions.rotate(self.request.form["refresh_token"], self.request.device)
         if grant is None:
             raise InvalidGrant
@@ -147,18 +147,18 @@ class RotatingRefreshGrant(RefreshTokenGrant):  # type: ignore[misc]  # Authlib 
 
 
 class Revocation(RevocationEndpoint):  # type: ignore[misc]  # the same
-    """RFC 7009: ends the session that a token belongs to, whichever of its tokens it is."""
+    """RFC 7009: ends the session of a refresh or access token."""
 
     CLIENT_AUTH_METHODS: ClassVar = ["none"]
 
     server: Issuer
 
     def authenticate_token(self, request: TokenRequest, client: Client) -> None:
-        """End the session; a token that is unknown is as good as revoked."""
+        """End the session; an unknown token counts as revoked."""
         token = request.form.get("token")
         if token is None:
             raise InvalidRequest("The parameter {name} is missing.", params={"name": "token"})
-        # The hint would save a look-up; what kind of token it is shows by itself.
+        # The hint is not needed: the kind of the token is evident.
         if not self.server.sessions.revoke_by_refresh_token(token, client.client_id):
             self._revoke_by_access_token(token, client)
 

@@ -1,4 +1,4 @@
-"""The part `oauth`: what an application registers to let people sign in."""
+"""The part `oauth`: signing in."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def register(
     url_prefix: str,
     look_up: Callable[[int], Account | None] | None = None,
 ) -> SessionService:
-    """Serve the OAuth endpoints below a prefix, and let every route know its caller.
+    """Serve the OAuth endpoints below a prefix, and authenticate the callers of all routes.
 
     Args:
         app: The application.
-        accounts: Vouches for accounts.
-        url_prefix: Prefix of the API; tokens name it as their audience.
-        look_up: An account by its id, at most a second old; asked at each request.
+        accounts: Looks up accounts.
+        url_prefix: Prefix of the API, also the audience of tokens.
+        look_up: Returns an account by its id, at most a second old; called for each request.
     """
     settings = app.settings
     sessions = SessionService(app.database, accounts, settings, look_up=look_up)

@@ -1,4 +1,4 @@
-"""The OAuth 2 server: Authlib does the protocol, this module says what is issued."""
+"""The OAuth 2 server: Authlib implements the protocol, this module issues the tokens."""
 
 # Authlib is not typed, and the stubs that pyright brings along are of another release.
 # pyright: reportIncompatibleVariableOverride=false, reportIncompatibleMethodOverride=false
@@ -46,10 +46,10 @@ class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # the same
     """The token and the revocation endpoint, free of any framework.
 
     Args:
-        accounts: Who may sign in.
-        sessions: What is opened for them.
-        tokens: What they get.
-        scopes: What a token can be narrowed to.
+        accounts: Looks up accounts.
+        sessions: Opens and refreshes sessions.
+        tokens: Issues access tokens.
+        scopes: Permissions that a token can be limited to.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # the same
         self.sessions = sessions
         self.tokens = tokens
         self.signed_in: Callable[[Account], object] = lambda _: None
-        """Told of every account that was signed in to, by whichever grant."""
+        """Called with the account after each sign-in."""
         self.clients = {FIRST_PARTY: Client(FIRST_PARTY)}
         self.register_grant(PasswordGrant)
         self.register_grant(RotatingRefreshGrant)
@@ -73,34 +73,34 @@ class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # the same
 
     @property
     def grant_types(self) -> list[str]:
-        """The grants that are registered, for the metadata."""
+        """The registered grant types, for the metadata."""
         return [grant.GRANT_TYPE for grant, _ in self._token_grants]
 
     def token(self, parameters: Mapping[str, str], device: Device) -> dict[str, Any]:
-        """Answer a token request (RFC 6749, sections 4.3 and 6).
+        """Process a token request (RFC 6749, sections 4.3 and 6).
 
         Raises:
-            OAuthError: It is refused.
+            OAuthError: The request is refused.
         """
         request = TokenRequest(parameters, device)
         if "grant_type" not in request.parameters:
             raise InvalidRequest("The parameter {name} is missing.", params={"name": "grant_type"})
-        answer: dict[str, Any] = self.create_token_response(request)
-        return answer
+        response: dict[str, Any] = self.create_token_response(request)
+        return response
 
     def revoke(self, parameters: Mapping[str, str], device: Device) -> None:
-        """Answer a revocation request (RFC 7009, section 2).
+        """Process a revocation request (RFC 7009, section 2).
 
         Raises:
-            OAuthError: It is malformed, or from an unknown client.
+            OAuthError: The request is malformed, or the client is unknown.
         """
         self.create_endpoint_response(Revocation.ENDPOINT_NAME, TokenRequest(parameters, device))
 
     def narrow(self, scope: str | None, account: Account) -> frozenset[str] | None:
-        """What a token gets of what was asked for; None, everything, if nothing was asked for.
+        """The granted part of a requested scope; None, for all permissions, if none is requested.
 
         Raises:
-            InvalidScope: Nothing is left of it.
+            InvalidScope: Nothing of it can be granted.
         """
         if not scope or not scope.split():
             return None
@@ -110,7 +110,7 @@ class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # the same
         return frozenset(str(item) for item in granted)
 
     def token_response(self, grant: Grant, scope: frozenset[str] | None) -> dict[str, Any]:
-        """Write a successful answer (RFC 6749, section 5.1)."""
+        """The body of a successful response (RFC 6749, section 5.1)."""
         allowed = grant.account.permissions
         token = self.tokens.issue(
             user_id=grant.account.id,
@@ -126,25 +126,25 @@ class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # the same
             "scope": " ".join(sorted(allowed if scope is None else allowed & scope)),
         }
 
-    # What Authlib asks of its surroundings
+    # The interface that Authlib requires
 
     def query_client(self, client_id: str) -> Client | None:
-        """The client of this name."""
+        """The client with this id."""
         return self.clients.get(client_id)
 
     def create_oauth2_request(self, request: TokenRequest) -> TokenRequest:
-        """Nothing to convert."""
+        """Return the request."""
         return request
 
     def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
-        """Nobody listens."""
+        """Do nothing."""
 
     def handle_response(self, *response: Any) -> Any:  # noqa: ANN401  status, body, headers
-        """Hand the data back; the web layer writes them."""
+        """Return the body; the web layer writes it."""
         return response[1]
 
     def handle_error_response(
         self, request: TokenRequest, error: OAuth2Error  # noqa: ARG002  Authlib's signature
     ) -> NoReturn:
-        """Raise our error of the same name."""
+        """Raise the error with the same name."""
         raise _ERRORS.get(error.error or "", InvalidRequest) from error

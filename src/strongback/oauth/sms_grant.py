@@ -1,4 +1,4 @@
-"""Signing in by a code that came to a telephone."""
+"""Signing in by a code from a text message."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from strongback.sms.phone import parse_phone
 
 
 class SmsCodeGrant(SignIn):
-    """A grant of our own (RFC 6749, section 4.5): for whoever has an account's telephone in hand.
+    """An extension grant (RFC 6749, section 4.5): a code that was sent to a telephone number.
 
-    The account is the one that has proven the number. A number that an account merely claims signs
-    nobody in: anybody could claim it, to lure its owner into an account that is not theirs.
+    Only a verified number works: anybody could enter the number of somebody else, to lure them into
+    an account that is not theirs.
     """
 
     GRANT_TYPE = "urn:strongback:params:oauth:grant-type:sms-code"
@@ -23,11 +23,11 @@ class SmsCodeGrant(SignIn):
 
     @classmethod
     def using(cls, codes: SmsCodes) -> type[Self]:
-        """The grant for these codes, to be registered with a server; it makes its grants itself."""
+        """Return a grant class for these codes, to register with a server."""
         return cast("type[Self]", type(cls.__name__, (cls,), {"codes": codes}))
 
     def authenticate(self, *proof: str) -> Account | None:
-        """The account of this number, if the code is its."""
+        """Return the account with this number if the code is right."""
         number, code, handle = proof
         phone = parse_phone(number)
         if phone is None or not self.codes.is_right(handle, phone, Purpose.SIGN_IN, code):

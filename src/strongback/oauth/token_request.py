@@ -1,4 +1,4 @@
-"""Who asks the OAuth 2 server, and what for, as Authlib wants to see it."""
+"""Clients and requests of the OAuth 2 server, as Authlib needs them."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from strongback.auth.session_service import Device
 
 FIRST_PARTY = "strongback"
-"""The client that a request comes from which names none: this project's own."""
+"""Id of the first-party client, the default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Client(ClientMixin):  # type: ignore[misc]  # Authlib has no types
-    """A public client (RFC 6749, section 2.1): it has no secret, and could not keep one."""
+    """A public client (RFC 6749, section 2.1), without a secret."""
 
     client_id: str
 
     def get_client_id(self) -> str:
-        """Its name."""
+        """Return the id."""
         return self.client_id
 
     def check_endpoint_auth_method(
         self, method: str, endpoint: str  # noqa: ARG002  Authlib's signature
     ) -> bool:
-        """It identifies itself, and that is all."""
+        """Accept `none`: a public client only identifies itself."""
         return method == "none"
 
     def check_grant_type(self, grant_type: str) -> bool:  # noqa: ARG002  the same
-        """It may sign in in every way there is."""
+        """Accept all grant types."""
         return True
 
 
 class TokenRequest(OAuth2Request):  # type: ignore[misc]  # the same
-    """A request to one of the endpoints, free of any framework.
+    """A request to one of the endpoints, independent of the web framework.
 
     Args:
-        parameters: The form; nothing of the address, where a password would end up in logs.
-        device: Where it comes from.
+        parameters: The form. The query string is ignored, since it ends up in logs.
+        device: The device that sends it.
     """
 
     def __init__(self, parameters: Mapping[str, str], device: Device) -> None:
-        # Authlib wants to see https. Whether there is any is the business of the proxy in front.
+        # Authlib requires https, which is up to the proxy in front.
         super().__init__("POST", "https://localhost/")
-        # RFC 6749, section 3.2: a parameter without a value counts as left out.
+        # RFC 6749, section 3.2: a parameter without a value counts as omitted.
         given = {name: value for name, value in parameters.items() if value}
         self.parameters = {"client_id": FIRST_PARTY} | given
         self.payload = BasicOAuth2Payload(self.parameters)
@@ -54,5 +54,5 @@ class TokenRequest(OAuth2Request):  # type: ignore[misc]  # the same
 
     @property
     def form(self) -> dict[str, str]:
-        """The parameters, where Authlib looks for them."""
+        """The parameters, as Authlib reads them."""
         return self.parameters

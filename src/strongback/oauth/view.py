@@ -1,4 +1,4 @@
-"""Routes of the OAuth 2 server: the token, its end, and where both are found."""
+"""Routes of the OAuth 2 server: tokens, revocation and metadata."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class Metadata(Schema):
 
 
 def guessed_name(request: Request) -> str | None:
-    """The name that a password is guessed for; a code has tries of its own."""
+    """The username of a password grant; codes have a limit of their own."""
     return account_name(request) if request.form.get("grant_type") == "password" else None
 
 
@@ -163,7 +163,7 @@ def read_metadata() -> dict[str, Any]:
 
 
 def init_oauth(app: Strongback, authenticator: Authenticator, url_prefix: str) -> None:
-    """Serve the endpoints below a prefix, and let every other route know its caller."""
+    """Serve the endpoints below a prefix, and authenticate the callers of all other routes."""
     app.extensions["authenticate"] = bearer(authenticator)
     app.services[OAuthServer].signed_in = lambda account: welcome(account.username)
     app.register_api(api, url_prefix=url_prefix)
@@ -171,24 +171,24 @@ def init_oauth(app: Strongback, authenticator: Authenticator, url_prefix: str) -
 
 
 def device() -> Device:
-    """The device that is asking."""
+    """The device that sends the request."""
     request = current_request()
     return Device(request.user_agent.string, request.remote_addr or "")
 
 
 @api.before_request
 def _take_client_credentials() -> None:
-    """Keep the header from the guard: here it names the client, and never the user."""
+    """Hide the header from `authorize`: on these routes it names the client, not the user."""
     environ = current_request().environ
     environ["strongback.client"] = environ.pop("HTTP_AUTHORIZATION", None)
 
 
 def _parameters(form: OAuthForm) -> dict[str, str]:
-    """The form, completed by a client that names itself in the header, as some libraries do.
+    """The form, with the client id from the Authorization header, where some libraries send it.
 
     Raises:
-        InvalidClient: It sends a secret, and no client has one.
-        InvalidRequest: It names itself twice, and differently.
+        InvalidClient: The header has a secret, and no client has one.
+        InvalidRequest: Form and header have different client ids.
     """
     parameters = form.parameters
     scheme, _, encoded = (current_request().environ["strongback.client"] or "").partition(" ")
@@ -215,5 +215,5 @@ def _read_basic(encoded: str) -> tuple[str, str]:
 def _respond_to_malformed(
     error: ValidationFailed | UnsupportedMediaType,
 ) -> Any:  # noqa: ANN401  as Flask makes of an error
-    """RFC 6749, section 5.2 has one name for every malformed request."""
+    """Respond with `invalid_request` to all malformed requests (RFC 6749, section 5.2)."""
     return InvalidRequest(errors=error.errors)

@@ -1,14 +1,13 @@
-"""Codes by SMS: who knows a number's code has the telephone in hand.
+"""Codes by text message, which verify that somebody has a telephone number.
 
     handle = codes.request("+8613800138000", Purpose.SIGN_IN, address)    # sends one, by a task
-    codes.is_right(handle, "+8613800138000", Purpose.SIGN_IN, "123456")   # once, and for five tries
+    codes.is_right(handle, "+8613800138000", Purpose.SIGN_IN, "123456")   # once, five attempts
 
-The handle is for whoever asked: a code is good with it alone, so that nobody else's guesses spend
-the tries (OWASP ASVS 5.0, 6.6.2).
+The handle is returned to whoever requests a code, which is valid with it only, so that guesses of
+others do not use up the attempts (OWASP ASVS 5.0, 6.6.2).
 
-A code says nothing about accounts, and nothing about accounts is looked up when one is asked for
-within the limits: the answer is the same, and takes as long, whether or not anybody has registered
-the number.
+Accounts are not looked up when a code is requested within the limits: the response is the same, and
+takes as long, whether or not an account has the number.
 """
 
 from __future__ import annotations
@@ -35,14 +34,14 @@ from strongback.sms.statement import changes
 log = get_logger(__name__)
 
 CODE_REQUESTED = "sms:code-requested"
-"""Topic of the outbox: a code is to be sent."""
+"""Topic of the outbox: a code was requested."""
 DIGITS = 6
 LIFETIME = timedelta(minutes=5)
-"""How long a code is good, from when it was asked for."""
+"""Lifetime of a code, from its request."""
 INTERVAL = timedelta(seconds=60)
-"""Between two codes for one number."""
+"""Minimum time between two codes for one number."""
 ATTEMPTS = 5
-"""How often somebody may guess at one code."""
+"""Number of attempts at a code."""
 _PURPOSE = b"strongback sms code 1"
 
 
@@ -54,13 +53,13 @@ class Purpose(StrEnum):
 
 
 class SmsCodes:
-    """Sends codes and knows the right ones.
+    """Sends and verifies codes.
 
     Args:
-        database: Where they are kept, as keyed hashes.
-        outbox: What has them sent.
-        sender: Who sends them; None where nobody can.
-        settings: Secrets, limits, and the countries that are served.
+        database: Stores the codes as keyed hashes.
+        outbox: Takes the messages that have codes sent.
+        sender: Sends the codes; None if none is configured.
+        settings: Secrets, limits, and supported countries.
     """
 
     def __init__(
@@ -71,12 +70,12 @@ class SmsCodes:
         self._sender = sender
         self._quotas = SmsQuotas(database, settings)
         self._prefixes = settings.sms_prefixes
-        # The present secret's key first: codes of an earlier one stay good until they expire.
+        # The current key first: codes of earlier ones stay valid until they expire.
         self._keys = [hmac.digest(each.encode(), _PURPOSE, "sha256") for each in settings.secrets]
 
     @property
     def are_sent(self) -> bool:
-        """Whether there is somebody to send them."""
+        """Whether a sender is configured."""
         return self._sender is not None
 
     # Asking for one
@@ -88,22 +87,23 @@ class SmsCodes:
         address: str,
         is_owner: Callable[[], bool] = lambda: False,
     ) -> str:
-        """Have a new code sent to a number; one that was asked for before stays good.
+        """Send a new code to a number; earlier codes stay valid.
 
         Args:
-            phone: Whom it is for (E.164).
-            purpose: What it is to be good for.
-            address: Who asks, to be counted by.
-            is_owner: Whether the number's owner has signed in from there, see `SmsQuotas.take`.
+            phone: Telephone number (E.164).
+            purpose: Purpose of the code.
+            address: Network of the request, which is limited.
+            is_owner: Whether the owner of the number has signed in from this network, see
+                `SmsQuotas.take`.
 
         Returns:
-            The handle that the code is good with.
+            The handle of the code.
 
         Raises:
-            SmsUnavailable: Nobody can send it.
-            PhoneNotServed: The number's country is not served.
-            SmsLimitReached: There was one a moment ago, or too many today; see `Retry-After`.
-            SmsBudgetSpent: Too many were sent today in all.
+            SmsUnavailable: No sender is configured.
+            PhoneNotServed: The country is not supported.
+            SmsLimitReached: The last code was a moment ago, or too many today; see `Retry-After`.
+            SmsBudgetSpent: The daily budget of all messages is used up.
         """
         if not self.are_sent:
             raise SmsUnavailable
@@ -120,8 +120,8 @@ class SmsCodes:
     def _request(
         self, phone: str, purpose: Purpose, address: str, is_owner: Callable[[], bool]
     ) -> str:
-        # The number's count is locked from here on: of many requests at once one finds that the
-        # last message is old enough, and what the others have taken is undone with them.
+        # From here on the count of the number is locked: of many parallel requests one finds the
+        # last code old enough, and the counts of the others are rolled back.
         self._quotas.take(phone, address, is_owner)
         now, nonce, key = utc_now(), secrets.token_hex(16), self._keys[0]
         self._refuse_early(phone, now)
@@ -139,7 +139,7 @@ class SmsCodes:
         return nonce
 
     def _refuse_early(self, phone: str, now: datetime) -> None:
-        # One of a future that is further ahead than the interval is of a clock since set back.
+        # A time in the future beyond the interval is from before the clock was set back.
         recent = SmsCode.requested_at.between(now - INTERVAL, now + INTERVAL)
         query = select(func.max(SmsCode.requested_at)).where(SmsCode.phone == phone, recent)
         last = self.database.session.scalar(query)
@@ -151,17 +151,17 @@ class SmsCodes:
     # Sending it
 
     def send(self, nonce: str, *, reference: str = "") -> None:
-        """Send a code that was asked for, unless it is too late: expired, used or sent.
+        """Send a requested code, unless it is expired, used or sent already.
 
-        Done twice, after a crash in between, it sends the same code twice.
+        If repeated after a crash, the same code is sent again.
 
         Args:
-            nonce: Which one.
-            reference: What is noted beside it at the provider.
+            nonce: Nonce of the code.
+            reference: Reference for the provider's records.
 
         Raises:
-            SmsFailed: It was not taken, and may be later; so for `SmsTimeout`.
-            SmsRefused: It will not be taken.
+            SmsFailed: The provider may accept it later; also for `SmsTimeout`.
+            SmsRefused: The provider will not accept it.
         """
         query = select(SmsCode).where(SmsCode.nonce == nonce, SmsCode.expires_at > utc_now())
         row = self.database.session.scalar(query)
@@ -174,7 +174,7 @@ class SmsCodes:
         log.info("sms_sent", number=mask_phone(row.phone), receipt=receipt.id)
 
     def _code_of(self, row: SmsCode) -> str | None:
-        """The code of a row; None if the secret that it was made with is gone."""
+        """The code of a row; None if its secret is gone."""
         for key in self._keys:
             code = _code(key, row.nonce)
             if hmac.compare_digest(_hash(key, row.phone, row.nonce, code), row.code_hash):
@@ -186,27 +186,29 @@ class SmsCodes:
         sent = update(SmsCode).where(SmsCode.nonce == nonce).values(sent_at=utc_now())
         changes(self.database.session, sent)
 
-    # Knowing it
+    # Verifying it
 
     def is_right(self, handle: str, phone: str, purpose: Purpose, code: str) -> bool:
-        """Whether this is the code of a request. It costs a try; a right one is spent.
+        """Verify a code. Each call counts as an attempt; a right code is used up.
 
-        The try is committed by itself, so that it counts whatever becomes of the request.
+        The attempt is committed by itself, so that it counts even if the request fails.
 
         Args:
-            handle: What the request was answered. Without the right one nothing is tried.
-            phone: The number that the code was asked for.
-            purpose: What it was asked for.
+            handle: Handle of the code. A wrong one uses up no attempt.
+            phone: The number that the code was sent to.
+            purpose: Purpose of the code.
             code: Six digits.
 
         Raises:
-            DatabaseMisuse: A transaction is open, whose end could undo the try.
+            DatabaseMisuse: A transaction is open, which could roll the attempt back.
         """
         if self.database.is_in_transaction:
-            msg = "an attempt must stand whatever follows: ask before the transaction begins"
+            msg = (
+                "an attempt must not be rolled back: verify the code before the transaction begins"
+            )
             raise DatabaseMisuse(msg)
         if not (len(code) == DIGITS and code.isascii() and code.isdigit()):
-            return False  # a slip and not a guess
+            return False  # a typo and not a guess
         is_right = self._try(handle, phone, purpose, code)
         log.info("sms_code_tried", number=mask_phone(phone), is_right=is_right)
         return is_right
@@ -215,11 +217,11 @@ class SmsCodes:
     def _try(self, handle: str, phone: str, purpose: Purpose, code: str) -> bool:
         session, now = self.database.session, utc_now()
         is_asked = (SmsCode.nonce == handle) & (SmsCode.phone == phone)
-        # No further ahead than its life is long: a clock that was set back makes none longer.
+        # Not further ahead than its lifetime: a clock that was set back must not extend it.
         is_alive = (SmsCode.expires_at > now) & (SmsCode.expires_at <= now + LIFETIME + INTERVAL)
         is_good = is_asked & (SmsCode.purpose == purpose) & is_alive & SmsCode.used_at.is_(None)
         attempt = update(SmsCode).where(is_good, SmsCode.attempts < ATTEMPTS)
-        # From here to the commit the row is locked: others try one after the other, or not at all.
+        # From here to the commit the row is locked, so that attempts run one after the other.
         if not changes(session, attempt.values(attempts=SmsCode.attempts + 1)):
             return False
         code_hash = session.scalars(select(SmsCode.code_hash).where(is_asked)).one()
@@ -236,7 +238,7 @@ class SmsCodes:
     # Cleaning
 
     def clean(self) -> int:
-        """Delete what has expired, a batch at a time, and yesterday's counts; say how many rows."""
+        """Delete expired codes, in batches, and counts of past days; returns the number of rows."""
         expired = SmsCode.expires_at < utc_now()
         return self._quotas.clean() + delete_in_batches(self.database, SmsCode.id, expired)
 

@@ -25,21 +25,21 @@ from strongback.exceptions import (
 
 
 class SmsFailed(BadGateway):
-    """The SMS provider is overloaded or broken; the same message may well be taken later."""
+    """The SMS provider is overloaded or unreachable, and may accept the message later."""
 
     error_code = 12001
     message = "The SMS provider could not take the message: {reason}."
 
 
 class SmsRefused(BadGateway):
-    """The SMS provider will not send this message, however often it is asked."""
+    """The SMS provider refuses the message."""
 
     error_code = 12002
     message = "The SMS provider refused the message: {reason}."
 
 
 class SmsTimeout(GatewayTimeout):
-    """The SMS provider did not answer in time; the message may have been sent all the same."""
+    """The SMS provider did not respond in time; the message may have been sent."""
 
     error_code = 12003
     message = "The SMS provider did not answer in time."
@@ -77,4 +77,4 @@ class WrongCode(ValidationFailed):
     """The code is not this number's, expired, used, or was guessed at too often."""
 
     error_code = 12008
-    message = "The code is wrong or no longer good. Ask for a new one."
+    message = "The code is wrong or no longer valid. Request a new one."

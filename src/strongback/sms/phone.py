@@ -1,4 +1,4 @@
-"""Telephone numbers in their one spelling (E.164): what is counted must not have a second one."""
+"""Telephone numbers in E.164, with one spelling for each, as they are counted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 PHONE_LENGTH = 16
 PHONE_PATTERN = r"^\+[1-9][0-9]{6,14}$"
-"""The form alone; which numbers there are, each country's plan says."""
+"""The format only; the numbering plans say which numbers exist."""
 _PHONE = re.compile(PHONE_PATTERN)
 _SEPARATOR = re.compile(r"[ ().-]")
 
@@ -28,17 +28,17 @@ def _check(text: str) -> str:
 
 
 def _is_mobile(text: str) -> bool:
-    """Whether the country's numbering plan has this number, for telephones that get messages."""
-    # 30 ms and 3 MB, for those who use it.
+    """Whether the numbering plan of the country has this number, as a mobile number."""
+    # 30 ms and 3 MB.
     import phonenumbers as library  # noqa: PLC0415  above
 
     try:
         number = library.parse(text)
     except library.NumberParseException:
         return False
-    # Where the two share their numbers, as in North America, nobody can tell them apart.
+    # In some countries, as in North America, mobile and fixed lines share their numbers.
     kinds = (library.PhoneNumberType.MOBILE, library.PhoneNumberType.FIXED_LINE_OR_MOBILE)
-    # What the library mends, such as a zero in front, would be a second spelling.
+    # Corrections by the library, such as of a leading zero, would be a second spelling.
     one_spelling = library.format_number(number, library.PhoneNumberFormat.E164)
     return library.number_type(number) in kinds and one_spelling == text
 
@@ -48,13 +48,13 @@ Phone = Annotated[
     AfterValidator(_check),
     Field(examples=["+8613800138000"], json_schema_extra={"pattern": PHONE_PATTERN}),
 ]
-"""A number with its country that can get messages (E.164)."""
+"""A mobile number with country code (E.164)."""
 
 
 def parse_phone(text: str) -> str | None:
-    """The number that a form names, without spaces, hyphens, brackets; None if it is none.
+    """The number in a form without spaces, hyphens and parentheses; None if invalid.
 
-    In a form an unencoded plus arrives as a space: one in front is taken for what it was.
+    In a form, an unencoded plus arrives as a space: a leading one counts as a plus.
 
     >>> parse_phone(" 86 138-0013-8000")
     '+8613800138000'
@@ -65,7 +65,7 @@ def parse_phone(text: str) -> str | None:
 
 
 def mask_phone(phone: str) -> str:
-    """What a log or a screen may show of a number.
+    """A number as logs and screens show it.
 
     >>> mask_phone("+8613800138000")
     '+86138****8000'

@@ -1,7 +1,7 @@
-"""How many messages may be sent in a day: to a number, for an address, in all.
+"""Daily limits of messages: to a number, for an address, in all.
 
-The counts are rows of the database, taken in the transaction of the message itself. Money depends
-on them: they hold for all processes, need no Redis, and are undone with a message that is not sent.
+Messages cost money, so the counts are rows of the database, written in the transaction of the
+message: they hold for all processes, need no Redis, and are rolled back with the message.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ EVERYBODY = "everybody"
 
 
 class SmsQuotas:
-    """Grants messages within the day's limits; a day is one of UTC.
+    """Grants messages within the limits of a day (UTC).
 
     Args:
-        database: Where the counts are.
-        settings: The limits, and the secret that keys the hashes.
+        database: Stores the counts.
+        settings: The limits, and the secret for the hashes.
     """
 
     def __init__(self, database: Database, settings: Settings) -> None:
@@ -41,17 +41,17 @@ class SmsQuotas:
 
     @transactional
     def take(self, phone: str, address: str, is_owner: Callable[[], bool]) -> None:
-        """Count one message, or refuse it; to be called in the transaction that causes it.
+        """Count one message or refuse it, in the transaction that causes it.
 
         Args:
-            phone: Whom it goes to.
-            address: Who asks.
-            is_owner: Whether the number's owner has signed in from there: then what strangers have
-                asked for leaves as many again. Asked only when the number's share is used up.
+            phone: Number of the recipient.
+            address: Network of the request.
+            is_owner: Whether the owner of the number has signed in from this network: then requests
+                by strangers do not count. Called only if the limit of the number is reached.
 
         Raises:
-            SmsLimitReached: The number or the address has had its share of the day.
-            SmsBudgetSpent: Everybody together has.
+            SmsLimitReached: The limit of the number or the address is reached.
+            SmsBudgetSpent: The limit of all messages is reached.
         """
         now, settings = utc_now(), self._settings
         headers = {"Retry-After": str(_until_midnight(now))}
@@ -62,7 +62,7 @@ class SmsQuotas:
             raise SmsLimitReached(headers=headers)
         if not self._spend(f"address\0{address}", per_address, now):
             raise SmsLimitReached(headers=headers)
-        # What everybody shares comes last: its row is locked until the commit.
+        # The shared count comes last: its row is locked until the commit.
         if not self._spend(EVERYBODY, settings.sms_daily_budget, now):
             log.error("sms_budget_spent", budget=settings.sms_daily_budget)
             raise SmsBudgetSpent(headers=headers)
@@ -84,7 +84,7 @@ class SmsQuotas:
 
     @transactional
     def clean(self) -> int:
-        """Delete the counts of days that are over; returns how many."""
+        """Delete the counts of past days; returns their number."""
         past = delete(SmsQuota).where(SmsQuota.day < utc_now().date())
         return changes(self.database.session, past)
 

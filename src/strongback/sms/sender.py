@@ -1,4 +1,4 @@
-"""Who sends messages: an interface, and the console in place of a provider."""
+"""Senders of messages: the interface, and one that prints to the console."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from strongback.sms.phone import mask_phone
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A message that was taken over; whether it arrives is known later, if ever."""
+    """An accepted message; its delivery is not confirmed."""
 
     id: str
-    """The provider's number of the message, to ask the provider by."""
+    """Id of the message at the provider."""
 
 
 class Sender(Protocol):
-    """Sends messages by the one template that it was set up with."""
+    """Sends messages by its configured template."""
 
     def send(self, phone: str, params: Sequence[str], *, reference: str = "") -> Receipt:
-        """Hand a message over.
+        """Send a message.
 
         Args:
-            phone: Whom it is for (E.164).
-            params: Values of the template's variables, in their order.
-            reference: What is noted beside it at the provider, such as the request's id.
+            phone: Number of the recipient (E.164).
+            params: Values of the template's variables, in order.
+            reference: Reference for the provider's records, such as the request's id.
 
         Raises:
-            SmsFailed: It was not taken, and may be later.
-            SmsTimeout: It is not known whether it was taken.
-            SmsRefused: It will not be taken.
+            SmsFailed: The provider may accept it later.
+            SmsTimeout: It is unknown whether the provider has accepted it.
+            SmsRefused: The provider will not accept it.
         """
         ...
 
 
 class ConsoleSender:
-    """Shows messages on the standard output; for development, where no telephone is at hand."""
+    """Prints messages to the standard output, for development."""
 
     def send(
         self, phone: str, params: Sequence[str], *, reference: str = ""  # noqa: ARG002  the port's
     ) -> Receipt:
-        """Print the message. It is not a log event: nothing keeps it."""
+        """Print the message; it is not logged."""
         click.echo(f"SMS to {mask_phone(phone)}: {', '.join(params)}")
         return Receipt("console")

@@ -1,4 +1,4 @@
-"""Codes, and how many messages were sent, as they are stored."""
+"""Tables of codes and of daily counts."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ PURPOSE_LENGTH = 16
 
 
 class SmsCode(Identified, Base):
-    """A code. A number may have several that are good, each for whoever asked for it.
+    """A code. A number may have several valid ones, each with a handle of its own.
 
-    The code itself is nowhere: it follows from the nonce and the application's secret, so that
-    every attempt to send it sends the same one.
+    The code itself is not stored: it is derived from the nonce and the application's secret, so
+    that it can be sent again.
     """
 
     __tablename__ = "sb_sms_code"
 
     phone: Mapped[str] = mapped_column(String(PHONE_LENGTH), index=True)
     purpose: Mapped[str] = mapped_column(String(PURPOSE_LENGTH))
-    """What it was asked for; it is good for nothing else."""
+    """Purpose of the code."""
     nonce: Mapped[str] = mapped_column(String(NONCE_LENGTH), unique=True)
-    """128 random bits: the handle of whoever asked for this code. Tells nobody what it is."""
+    """128 random bits: the handle, which reveals nothing about the code."""
     code_hash: Mapped[str] = mapped_column(String(HASH_LENGTH))
-    """Keyed, of number, nonce and code."""
+    """Keyed hash of number, nonce and code."""
     attempts: Mapped[int] = mapped_column(default=0)
-    """How often it was compared with something."""
+    """Number of attempts."""
     requested_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     sent_at: Mapped[datetime | None]
-    """When the provider took it."""
+    """Time at which the provider accepted it."""
     used_at: Mapped[datetime | None]
-    """When somebody knew it."""
+    """Time of the successful attempt."""
 
 
 class SmsQuota(Identified, Base):
-    """How many messages a number, an address or everybody was granted on one day (UTC)."""
+    """Number of messages to a number, for an address or in all on one day (UTC)."""
 
     __tablename__ = "sb_sms_quota"
     __table_args__ = (UniqueConstraint("key", "day"),)
 
     key: Mapped[str] = mapped_column(String(HASH_LENGTH))
-    """A keyed hash: neither numbers nor addresses are kept."""
+    """Keyed hash: neither numbers nor addresses are stored."""
     day: Mapped[date] = mapped_column(Date, index=True)
     spent: Mapped[int]

@@ -1,4 +1,4 @@
-"""Tasks of messages: sending a code, and forgetting those that have expired."""
+"""Tasks of codes: sending them, and deleting expired ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from strongback.task import Refused, Run, TaskGroup
 
 
 def sms_tasks(codes: SmsCodes) -> TaskGroup:
-    """The group `sms`, working on these codes."""
+    """The task group `sms`."""
     group = TaskGroup("sms")
 
     # A code lives for five minutes, and an attempt that comes later does nothing.
@@ -18,7 +18,7 @@ def sms_tasks(codes: SmsCodes) -> TaskGroup:
         "send", on=CODE_REQUESTED, queue="sms", outside=True, time_limit=timedelta(seconds=30)
     )
     def send(task: Run, *, nonce: str) -> None:
-        """Send a code; try again what the provider could not take, and only that."""
+        """Send a code; retried only if the provider may accept it later."""
         try:
             codes.send(nonce, reference=task.request_id or "")
         except SmsRefused as error:
@@ -26,7 +26,7 @@ def sms_tasks(codes: SmsCodes) -> TaskGroup:
 
     @group.periodic("clean", every=timedelta(minutes=10))
     def clean(_: Run) -> None:
-        """Delete expired codes and the counts of earlier days."""
+        """Delete expired codes and the counts of past days."""
         codes.clean()
 
     return group

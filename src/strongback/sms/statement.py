@@ -1,4 +1,4 @@
-"""Statements whose row count decides who was first, on SQLite and MySQL alike."""
+"""Statements that are decided by their row count, on SQLite and MySQL alike."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from strongback.database import Base
 
 
 def insert_if_absent(model: type[Base]) -> Insert:
-    """An insertion that does nothing, and says so, where a unique value is there already."""
+    """An insertion that does nothing if a unique value exists already."""
     statement = insert(cast("Table", model.__table__))
     statement = statement.prefix_with("OR IGNORE", dialect="sqlite")
     return statement.prefix_with("IGNORE", dialect="mysql")
 
 
 def changes(session: Session, statement: Delete | Insert | Update) -> int:
-    """Run it, and return the number of rows that it found or made."""
+    """Execute a statement, and return the number of rows that it matched or inserted."""
     options = {"preserve_rowcount": True}
     if not isinstance(statement, Insert):
         options["synchronize_session"] = False

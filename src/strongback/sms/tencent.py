@@ -15,44 +15,44 @@ from strongback.sms.sender import Receipt
 from strongback.sms.tencent_error import cause_of
 
 TIMEOUT = 5
-"""Seconds to wait for a connection, and for each piece of the answer."""
+"""Time-out in seconds, for connecting and for reading."""
 MAX_REFERENCE = 500
 """Bytes of `SessionContext` are below 512."""
 MAX_REASON = 200
-"""Characters of what the provider says that are kept."""
+"""Characters of the provider's message that are kept."""
 
 
 class TencentSender:
-    """Signs and posts each message by the provider's SDK.
+    """Sends messages by the provider's SDK.
 
-    The SDK is imported with the first message: 10 MB that a process which sends none goes without.
+    The SDK takes 10 MB, and is imported with the first message.
 
     Args:
-        settings: All of `SMS_*`; complete, as `Settings` has checked.
+        settings: The settings `SMS_*`.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        # Below that it writes whole requests: the number, and the code beside it.
+        # At lower levels it logs whole requests, with number and code.
         logging.getLogger("tencentcloud_sdk_common").setLevel(logging.WARNING)
 
     def send(self, phone: str, params: Sequence[str], *, reference: str = "") -> Receipt:
-        """Hand a message over.
+        """Send a message.
 
         Raises:
-            SmsFailed: The provider is overloaded, or was not reached.
-            SmsTimeout: The provider did not answer in time.
-            SmsRefused: The provider will not send it.
+            SmsFailed: The provider is overloaded or unreachable.
+            SmsTimeout: The provider did not respond in time.
+            SmsRefused: The provider will not accept it.
         """
         from tencentcloud.common.exception import (  # noqa: PLC0415  see the class
             TencentCloudSDKException,
         )
 
         try:
-            answer = self._client().SendSms(self._request(phone, params, reference))
+            response = self._client().SendSms(self._request(phone, params, reference))
         except TencentCloudSDKException as error:
-            raise _failure_of(error) from None  # its text may hold the number
-        return _receipt_of(answer.SendStatusSet)
+            raise _failure_of(error) from None  # its text may contain the number
+        return _receipt_of(response.SendStatusSet)
 
     def _client(self) -> Any:  # noqa: ANN401  the SDK has no types
         # One for each message: its HTTP session is made for one thread, and costs 0.1 ms.
@@ -83,9 +83,9 @@ class TencentSender:
 
 
 def _receipt_of(statuses: Sequence[Any] | None) -> Receipt:
-    """What became of the one number: the request as a whole may be fine although it is not."""
+    """The receipt of the one number, which may be refused although the request is fine."""
     if not statuses:
-        raise SmsFailed(params={"reason": "an answer without a status"})
+        raise SmsFailed(params={"reason": "a response without a status"})
     status = statuses[0]
     if status.Code != "Ok":
         raise _failure(str(status.Code), str(status.Message))
@@ -96,7 +96,7 @@ def _failure_of(error: Any) -> APIException:  # noqa: ANN401  the SDK has no typ
     code, message = str(error.get_code()), str(error.get_message())
     if error.get_request_id() is not None:
         return _failure(code, message)
-    # Not from the API: the SDK's own word for no connection, a broken answer, a proxy's page.
+    # Not from the API, but from the SDK: no connection, an invalid response, a page of a proxy.
     if "timed out" in message.lower():
         return SmsTimeout()
     return SmsFailed(params={"reason": _reason(code, message)})

@@ -29,8 +29,8 @@ def bearer(authenticator: Authenticator) -> Authenticate:
 
 
 def _rejected() -> Unauthorized:
-    challenge = _REJECTED.format(reason="The access token is not valid or no longer good.")
+    challenge = _REJECTED.format(reason="The access token is invalid or has expired.")
     return Unauthorized(
-        "The access token is not valid or no longer good.",
+        "The access token is invalid or has expired.",
         headers={"WWW-Authenticate": challenge},
     )

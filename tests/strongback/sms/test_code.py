@@ -156,7 +156,7 @@ class TestCode:
 
     def test_is_not_tried_in_a_transaction_that_could_undo_the_try(self, desk):
         code = desk.ask()
-        with pytest.raises(DatabaseMisuse, match="must stand"):
+        with pytest.raises(DatabaseMisuse, match="must not be rolled back"):
             desk.database.transact(lambda _: desk.is_right(PHONE, code))
 
     def test_outlives_a_change_of_the_secret(self, desk, settings):
