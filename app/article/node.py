@@ -9,24 +9,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import func, select, true
-from sqlalchemy.orm import lazyload, load_only, undefer_group
+from sqlalchemy.orm import Session, lazyload, load_only, undefer_group
 
 from app.article.model import Article, ArticleState, ArticleTag, ArticleViews
 from app.article.query import is_published, walks_of
 from app.article.schema import MAX_TAGS, ArticleEntry, ArticleOut, ArticleQuery
 from app.article.tag import top_tags
-from strongback.cache import CachedList, CacheInvalidator, Manager, Node, StorageOptions
+from strongback.cache import (
+    LOCAL_AND_REDIS,
+    CachedPage,
+    CachedPages,
+    CacheInvalidator,
+    DatabaseNode,
+    Manager,
+)
 from strongback.database import Database, utc_now
-from strongback.paging import Order, Walk, Window, walk_page
-from strongback.schema import Page, PageQuery
+from strongback.paging import Order, Walk, walk_page
+from strongback.schema import PageQuery
 
-# The near storage is short: that is what one process may miss while it hears nothing of others.
-NEAR: StorageOptions = {"storage": "local", "ttl": timedelta(seconds=2)}
-STORAGES: Sequence[str | StorageOptions] = [NEAR, "redis"]
 PART = 200
 """Names of the most read that are read at once."""
 BATCH = 5000
@@ -36,7 +39,6 @@ COUNTERS = ("likes", "comments", "views", "counted_at")
 """What a list may show a moment late."""
 
 _ARTICLE = TypeAdapter(ArticleOut)
-_PAGE: TypeAdapter[Page[ArticleEntry]] = TypeAdapter(Page[ArticleEntry])
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,59 +57,19 @@ class ArticlePage:
         return moment is not None and moment <= utc_now()
 
 
-@dataclass(frozen=True, slots=True)
-class ListPage:
-    """A part of a list as it is answered."""
+class ArticleNode(DatabaseNode[ArticlePage]):
+    """An article by its slug, unless it is a draft."""
 
-    body: bytes
-    """JSON."""
-    page_size: int
-    page: int | None
-    total: int | None
-    next_cursor: str | None
-    total_is_bounded: bool
-    until: datetime | None
-    """When the next article comes out, and this is no longer the list."""
-
-    @property
-    def window(self) -> Window[Any]:
-        """Which part it is."""
-        return Window(
-            (), self.page_size, self.page, self.total, self.next_cursor, self.total_is_bounded
-        )
-
-
-class ArticleNode(Node[ArticlePage]):
-    """An article by its name in addresses, unless it is a draft."""
-
-    storages = STORAGES
+    storages = LOCAL_AND_REDIS
     prefix = "article"
 
-    def __init__(self, slug: str, database: Database | None = None) -> None:
-        self.slug = slug
-        self.database = database
-
-    def key(self) -> str:
-        """Its name."""
-        return self.slug
-
-    def load(self) -> ArticlePage | None:
-        """Read it, and write the answer."""
-        (page,) = self.load_all([self])
-        return page
-
     @classmethod
-    def load_all(cls, nodes: Sequence[ArticleNode]) -> list[ArticlePage | None]:
-        """Read several by one query."""
-        database = nodes[0].database
-        assert database is not None  # noqa: S101  nodes without one are for removing
-        query = select(Article).where(
-            Article.slug.in_([node.slug for node in nodes]), Article.published_at.is_not(None)
-        )
-        with database.latest() as session:
-            rows = session.scalars(query.options(undefer_group("content"))).all()
-            pages = {row.slug: _page_of(row) for row in rows}
-        return [pages.get(node.slug) for node in nodes]
+    def read(cls, session: Session, keys: Sequence[str]) -> dict[str, ArticlePage]:
+        """Read articles as JSON."""
+        is_listed = Article.published_at.is_not(None)
+        query = select(Article).where(Article.slug.in_(keys), is_listed)
+        rows = session.scalars(query.options(undefer_group("content")))
+        return {row.slug: _page_of(row) for row in rows}
 
 
 class ArticlePages:
@@ -117,11 +79,11 @@ class ArticlePages:
         self._database = database
         self._cache = cache
         cache.register_node(ArticleNode)
-        self._lists = CachedList(
-            cache, "article-list", ListPage, storages=STORAGES, ttl=timedelta(minutes=1)
+        self._lists = CachedPages(
+            cache, database, "article-list", ArticleEntry, ttl=timedelta(minutes=1)
         )
 
-        @cache.cached(storages=STORAGES, ttl=TOP_TAGS_TTL, prefix="top-tags")
+        @cache.cached(storages=LOCAL_AND_REDIS, ttl=TOP_TAGS_TTL, prefix="top-tags")
         def most_tags() -> list[str]:
             with database.latest() as session:
                 return top_tags(session, MAX_TAGS)
@@ -138,34 +100,18 @@ class ArticlePages:
         page = self.article(slug)
         return page.state.article_id if page else None
 
-    def list(self, wanted: ArticleQuery) -> ListPage:
-        """A part of the published articles.
+    def list(self, wanted: ArticleQuery) -> CachedPage:
+        """Return a part of the published articles.
 
         Raises:
             ValidationFailed: The cursor was not made by this list.
         """
-        group, key = group_of(wanted), wanted.model_dump_json(exclude_defaults=True)
-        page = self._lists.get(group, key, lambda: self._load_list(wanted))
-        if page.until is not None and page.until <= utc_now():
-            page = self._lists.get(group, key, lambda: self._load_list(wanted), anew=True)
-        return page
-
-    def _load_list(self, wanted: ArticleQuery) -> ListPage:
-        ahead = select(func.min(Article.published_at)).where(Article.published_at > utc_now())
         query = select(Article).where(is_published())
-        with self._database.latest() as session:
-            # First when it ends: what comes out meanwhile is in it, or it ends at once.
-            until = session.scalar(ahead)
-            window = walk_page(session, query, walks_of(wanted), wanted)
-            body = _PAGE.dump_json(_PAGE.validate_python(window))
-        return ListPage(
-            body,
-            window.page_size,
-            window.page,
-            window.total,
-            window.next_cursor,
-            window.total_is_bounded,
-            until,
+        return self._lists.page(
+            group_of(wanted),
+            wanted,
+            lambda session: walk_page(session, query, walks_of(wanted), wanted),
+            until=_next_publication,
         )
 
     def watch(self, invalidator: CacheInvalidator) -> None:
@@ -173,7 +119,7 @@ class ArticlePages:
         invalidator.invalidate_on(Article, lambda article: [ArticleNode(article.slug)])
         invalidator.invalidate_list(Article, self._lists, groups_of, counters=COUNTERS)
         invalidator.invalidate_list(ArticleTag, self._lists, lambda tag: [f"tag:{tag.name}"])
-        invalidator.invalidate_on(ArticleViews, lambda _: self._lists.counted())
+        invalidator.invalidate_on(ArticleViews, lambda _: self._lists.counted_keys())
 
     def top_tags(self, limit: int) -> Sequence[str]:
         """The tags of most published articles; up to half a minute old."""
@@ -224,6 +170,11 @@ def groups_of(article: Article) -> list[str]:
         return []
     filters = ["", f"author:{article.author}", f"language:{article.language}"]
     return [*filters, *(f"tag:{tag}" for tag in article.tags)]
+
+
+def _next_publication(session: Session) -> datetime | None:
+    ahead = select(func.min(Article.published_at)).where(Article.published_at > utc_now())
+    return session.scalar(ahead)
 
 
 def _page_of(article: Article) -> ArticlePage:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from hashlib import sha256
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from app.article.index import ArticleSearch
-from app.article.node import NEAR
 from app.article.search_schema import SearchQuery, SearchResults, Suggestions, SuggestQuery
 from strongback.cache import CachedList, Manager, StorageOptions
-from strongback.schema import RequestQuery
 
 ANSWERS = 500
 """Answers that one process keeps. What people type has no end, and an answer takes some 10 KB:
 among the articles it would drive out what is read again."""
-ANSWER_STORAGES: Sequence[str | StorageOptions] = [{**NEAR, "storage": "search"}, "redis"]
+ANSWER_STORAGES: Sequence[str | StorageOptions] = [
+    {"storage": "search", "ttl": timedelta(seconds=2)},
+    "redis",
+]
 
 _RESULTS = TypeAdapter(SearchResults)
 _SUGGESTIONS = TypeAdapter(Suggestions)
@@ -37,7 +37,7 @@ class SearchAnswers:
 
     def forget(self) -> None:
         """Search again, as the index has changed: within a second while it goes on changing."""
-        self._cache.remove_keys([*self._found.counted(), *self._suggested.counted()])
+        self._cache.remove_keys([*self._found.counted_keys(), *self._suggested.counted_keys()])
 
     def find(self, wanted: SearchQuery) -> bytes:
         """Find articles.
@@ -47,7 +47,7 @@ class SearchAnswers:
             BadSort: There is no such order.
             SearchUnavailable: The engine does not answer.
         """
-        return self._found.get("", _key(wanted), lambda: self._find(wanted))
+        return self._found.get("", wanted, lambda: self._find(wanted))
 
     def suggest(self, wanted: SuggestQuery) -> bytes:
         """Find titles that somebody may be about to type.
@@ -55,7 +55,7 @@ class SearchAnswers:
         Raises:
             SearchUnavailable: The engine does not answer.
         """
-        return self._suggested.get("", _key(wanted), lambda: self._suggest(wanted))
+        return self._suggested.get("", wanted, lambda: self._suggest(wanted))
 
     def _find(self, wanted: SearchQuery) -> bytes:
         result = self._search.find(wanted)
@@ -80,7 +80,3 @@ class SearchAnswers:
             for suggestion in self._search.suggest(wanted.q)
         ]
         return _SUGGESTIONS.dump_json(_SUGGESTIONS.validate_python({"items": items}))
-
-
-def _key(wanted: RequestQuery) -> str:
-    return sha256(wanted.model_dump_json(exclude_defaults=True).encode()).hexdigest()

@@ -66,8 +66,7 @@ class ArchiveForm(RequestForm):
 @public
 def list_articles(query: ArticleQuery) -> Response:
     """List published articles, without their texts."""
-    page = pages.list(query)
-    return cached_page(page.body, page.window)
+    return cached_page(pages.list(query))
 
 
 @tags_api.get("", responses={200: TagList})

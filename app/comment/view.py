@@ -32,7 +32,7 @@ pages = inject(CommentPages)
 def list_comments(path: CommentedPath, query: PageQuery) -> Response | Window[Comment]:
     """List an article's comments, oldest first."""
     if page := pages.list(path.slug, query):
-        return cached_page(page.body, page.window)
+        return cached_page(page)
     return comments.list(path.slug, query)  # says better than we could that there are none
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from pydantic import TypeAdapter
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from app.core.permission import allowed
 from app.user.model import User, normalize_username
 from app.user.schema import UserOut
 from strongback.auth.account import Account
 from strongback.auth.session_cache import ACCOUNT_TTL
-from strongback.cache import CacheInvalidator, Manager, Node
+from strongback.cache import LOCAL_AND_REDIS, CacheInvalidator, DatabaseNode, Manager
 from strongback.database import Database
 
 _USER = TypeAdapter(UserOut)
@@ -21,34 +22,25 @@ BATCH = 5000
 """Rows that are read at once."""
 
 
-class UserNode(Node[bytes]):
-    """An account by its name, as the JSON that it is answered with.
+class UserNode(DatabaseNode[bytes]):
+    """An account as JSON, by its normalized username.
 
     Its entity tag is a hash of that: one made of the row would show changes that nobody may see.
     """
 
-    storages = ({"storage": "local", "ttl": timedelta(seconds=2)}, "redis")
+    storages = LOCAL_AND_REDIS
     prefix = "user"
     version = 2
 
-    def __init__(self, username: str, database: Database | None = None) -> None:
-        self.username = username
-        self._database = database
-
-    def key(self) -> str:
-        """Its name, folded."""
-        return self.username
-
-    def load(self) -> bytes | None:
-        """Read it, and write the answer."""
-        assert self._database is not None  # noqa: S101  nodes without one are for removing
-        with self._database.latest() as session:
-            user = session.scalar(select(User).where(User.username == self.username))
-            return _USER.dump_json(_USER.validate_python(user)) if user else None
+    @classmethod
+    def read(cls, session: Session, keys: Sequence[str]) -> dict[str, bytes]:
+        """Read accounts as JSON."""
+        users = session.scalars(select(User).where(User.username.in_(keys)))
+        return {user.username: _USER.dump_json(_USER.validate_python(user)) for user in users}
 
 
-class AccountNode(Node[Account]):
-    """An account by its number, for the sessions of its owner: one read serves all of them.
+class AccountNode(DatabaseNode[Account]):
+    """An account by its id, for the sessions of its owner: one read serves all of them.
 
     It is in no storage that outlives a process, and for a moment only: closing an account is felt
     everywhere within a second, whatever else fails.
@@ -59,18 +51,20 @@ class AccountNode(Node[Account]):
     ttl = absent_ttl = timedelta(seconds=ACCOUNT_TTL)
     jitter = early = 0.0
 
-    def __init__(self, user_id: int, read: Callable[[int], Account | None] | None = None) -> None:
-        self.user_id = user_id
-        self._read = read
+    def __init__(self, user_id: int, database: Database | None = None) -> None:
+        super().__init__(str(user_id), database)
 
-    def key(self) -> str:
-        """Its number."""
-        return str(self.user_id)
-
-    def load(self) -> Account | None:
-        """Read it."""
-        assert self._read is not None  # noqa: S101  nodes without it are for removing
-        return self._read(self.user_id)
+    @classmethod
+    def read(cls, session: Session, keys: Sequence[str]) -> dict[str, Account]:
+        """Read accounts without what only their owners see."""
+        columns = select(
+            User.id, User.username, User.roles, User.disabled, User.password_changed_at
+        )
+        rows = session.execute(columns.where(User.id.in_(map(int, keys))))
+        return {
+            str(row.id): Account(row.id, row.username, allowed(row.roles), row.disabled, row[4])
+            for row in rows
+        }
 
 
 class UserPages:
@@ -87,22 +81,12 @@ class UserPages:
 
     def account(self, user_id: int) -> Account | None:
         """The account of this number, for a session of its owner."""
-        return self._cache.get(AccountNode(user_id, self._read_account))
+        return self._cache.get(AccountNode(user_id, self._database))
 
     def watch(self, invalidator: CacheInvalidator) -> None:
         """Forget an account that changes."""
         invalidator.invalidate_on(
             User, lambda user: [UserNode(user.username), AccountNode(user.id)]
-        )
-
-    def _read_account(self, user_id: int) -> Account | None:
-        columns = select(
-            User.id, User.username, User.roles, User.disabled, User.password_changed_at
-        )
-        with self._database.latest() as session:
-            row = session.execute(columns.where(User.id == user_id)).first()
-        return (
-            Account(row.id, row.username, allowed(row.roles), row.disabled, row[4]) if row else None
         )
 
     def all_names(self) -> Iterator[str]:

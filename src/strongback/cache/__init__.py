@@ -24,12 +24,14 @@ from typing import TYPE_CHECKING
 
 from strongback.cache.cached_function import CachedFunction
 from strongback.cache.cached_list import CachedList
+from strongback.cache.cached_pages import CachedPage, CachedPages
+from strongback.cache.database_node import DatabaseNode
 from strongback.cache.error import CacheMisuse, RebuildRefused
 from strongback.cache.invalidator import OUTDATED, CacheInvalidator, CacheUnavailable
 from strongback.cache.local_storage import LocalStorage
 from strongback.cache.maintenance import CacheMaintenance, Warmer
 from strongback.cache.manager import Manager
-from strongback.cache.node import Node, StorageOptions
+from strongback.cache.node import LOCAL_AND_REDIS, Node, StorageOptions
 from strongback.cache.null_storage import NullStorage
 from strongback.cache.serializer import CompactSerializer, JSONSerializer, Serializer
 from strongback.cache.stats import Stats
@@ -51,6 +53,7 @@ else:
     )
 
 __all__ = [
+    "LOCAL_AND_REDIS",
     "MISSING",
     "OUTDATED",
     "BloomFilter",
@@ -60,7 +63,10 @@ __all__ = [
     "CacheUnavailable",
     "CachedFunction",
     "CachedList",
+    "CachedPage",
+    "CachedPages",
     "CompactSerializer",
+    "DatabaseNode",
     "Item",
     "JSONSerializer",
     "LocalStorage",

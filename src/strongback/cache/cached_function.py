@@ -12,9 +12,8 @@ from pathlib import PurePath
 from typing import Any, ParamSpec, Protocol, TypeVar, cast, get_type_hints
 from uuid import UUID
 
-from xxhash import xxh3_128_hexdigest
-
 from strongback.cache.error import CacheMisuse
+from strongback.cache.node import short_key
 from strongback.cache.plan import Plan
 from strongback.cache.s3_fifo import MOST_USES
 from strongback.cache.stats import Stats
@@ -23,8 +22,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
-LONGEST = 200
-"""Characters of a key; a longer one is replaced by its hash."""
 KEYS = 16_384
 """Calls of each function whose keys are remembered."""
 
@@ -197,12 +194,7 @@ def _key_makers(
         return join(bound.arguments.values())
 
     def join(values: Iterable[object]) -> str:
-        text = ",".join(map(_write, values))
-        return prefix + (
-            text
-            if len(text) <= LONGEST
-            else xxh3_128_hexdigest(text.encode("utf-8", "surrogatepass"))
-        )
+        return prefix + short_key(",".join(map(_write, values)))
 
     # The typed lookup is C and tells 1 from True and 1.0, but not inside a container: those, and
     # what cannot be hashed, are written out each time.

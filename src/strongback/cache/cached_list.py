@@ -1,10 +1,9 @@
 """Cached lists: pages that a change makes outdated, all at once and yet not too often.
 
-lists = CachedList(cache, "article-list", ListPage, storages=["local", "redis"])
+lists = CachedList(cache, "article-list", ListPage)
 page = lists.get("tag:tea", "page=1", lambda: read_page("tea", 1))
 
-lists.changed("", "tag:tea")   # nobody gets a page of these from before: what changes.remove takes
-lists.counted("", "tag:tea")   # the same, but for each page once a second at most
+invalidator.invalidate_list(Article, lists, lambda article: ["", *tags_of(article)])
 """
 
 from __future__ import annotations
@@ -15,9 +14,11 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Generic, TypeVar
 
+from pydantic import BaseModel
+
 from strongback.cache.loader import Renewal
 from strongback.cache.manager import Manager
-from strongback.cache.node import Node, Policy, StorageOptions
+from strongback.cache.node import LOCAL_AND_REDIS, Node, Policy, StorageOptions, short_key
 
 T = TypeVar("T")
 
@@ -49,16 +50,16 @@ class CachedList(Generic[T]):
         version: Change it with the type of a page.
 
     Raises:
-        CacheMisuse: Something in it cannot work.
+        CacheMisuse: An argument cannot work.
     """
 
-    def __init__(  # noqa: PLR0913  all that a node says of itself, mostly by defaults
+    def __init__(  # noqa: PLR0913  the options of a node, most with defaults
         self,
         cache: Manager,
         prefix: str,
         kind: type[T],
         *,
-        storages: Sequence[str | StorageOptions],
+        storages: Sequence[str | StorageOptions] = LOCAL_AND_REDIS,
         ttl: timedelta = Node.ttl,
         lag: timedelta = LAG,
         fills: int = FILLS,
@@ -66,61 +67,50 @@ class CachedList(Generic[T]):
     ) -> None:
         self._cache = cache
         self._lag = lag.total_seconds()
+        pages = Policy(prefix, storages, ttl=ttl, fills=fills)
+        marks = Policy(prefix, storages, ttl=MARK_TTL, fills=fills)
+        self._pages = cache.declare(prefix, version, pages, tuple[str, float, kind])  # type: ignore[valid-type]  # known at run time
+        self._marks = cache.declare(f"{prefix}-mark", version, marks, str)
 
-        def policy(lifetime: timedelta) -> Policy:
-            return Policy(
-                prefix,
-                storages,
-                lifetime,
-                Node.absent_ttl,
-                Node.stale,
-                Node.jitter,
-                Node.early,
-                Node.lease,
-                fills,
-            )
-
-        self._pages = cache.declare(prefix, version, policy(ttl), tuple[str, float, kind])  # type: ignore[valid-type]  # known at run time
-        self._marks = cache.declare(f"{prefix}-mark", version, policy(MARK_TTL), str)
-
-    def get(self, group: str, key: str, load: Callable[[], T], *, anew: bool = False) -> T:
-        """A page, from a storage or loaded.
+    def get(
+        self, group: str, key: str | BaseModel, load: Callable[[], T], *, reload: bool = False
+    ) -> T:
+        """Return a page, from a storage or loaded.
 
         Args:
-            group: The list's filter, as `changed` and `counted` name it; empty for none.
-            key: What tells the page from the others of its group.
-            load: Reads it from its source.
-            anew: Load it, whatever is kept.
+            group: The list's filter, as in `invalidate_list`; empty for none.
+            key: Tells the page from the others of its group; a query stands for its fields.
+            load: Reads the page from its source.
+            reload: Whether to load the page even if it is kept.
 
         Raises:
             Exception: What `load` raises.
         """
-        name = f"{self._pages.prefix}{group}:{self._mark(CHANGED, group)}:{key}"
+        text = key if isinstance(key, str) else key.model_dump_json(exclude_defaults=True)
+        mark = self._mark(CHANGED, group)
+        name = f"{self._pages.prefix}{group}:{mark}:{short_key(text)}"
         # Before loading: what is counted meanwhile finds the page outdated.
         counted = self._mark(COUNTED, group) + self._mark(COUNTED_IN_ALL, "")
+
+        def load_now() -> tuple[str, float, T]:
+            return counted, time.time(), load()
+
         kept: tuple[str, float, T]
-        if anew:
-            kept = self._cache.refresh_key(
-                self._pages, name, lambda: (counted, time.time(), load())
-            )
+        if reload:
+            kept = self._cache.refresh_key(self._pages, name, load_now)
             return kept[2]
         kept = self._cache.read_key(self._pages, name, lambda: (counted, 0.0, load()))
         if self._is_outdated(kept, counted):
-            kept = self._cache.renew_key(
-                self._pages,
-                name,
-                lambda: (counted, time.time(), load()),
-                kept,
-                Renewal(lambda item: self._is_outdated(item.value, counted), self._lag),
-            )
+            renewal = Renewal(lambda item: self._is_outdated(item.value, counted), self._lag)
+            kept = self._cache.renew_key(self._pages, name, load_now, kept, renewal)
         return kept[2]
 
-    def changed(self, *groups: str) -> list[str]:
-        """Keys to remove so that nobody gets a page of these groups that was loaded before."""
+    def changed_keys(self, *groups: str) -> list[str]:
+        """Return the keys to remove so that nobody gets a page of these groups from before."""
         return [self._key(CHANGED, group) for group in groups]
 
-    def counted(self, *groups: str) -> list[str]:
-        """Keys to remove so that pages of these groups, or of all, are loaded anew in time."""
+    def counted_keys(self, *groups: str) -> list[str]:
+        """Return the keys to remove so that pages of these groups, or of all, follow in time."""
         return [self._key(COUNTED, group) for group in groups] or [self._key(COUNTED_IN_ALL, "")]
 
     def _is_outdated(self, kept: tuple[str, float, T], counted: str) -> bool:

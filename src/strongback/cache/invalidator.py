@@ -116,8 +116,8 @@ class CacheInvalidator:
         def outdated(row: M, columns: frozenset[str] | None) -> list[str]:
             names = list(groups(row))
             if columns is None or not columns <= late:
-                return lists.changed(*names)
-            return lists.counted(*names) if names else []
+                return lists.changed_keys(*names)
+            return lists.counted_keys(*names) if names else []
 
         self._rules.append(_Rule(model, outdated))
 

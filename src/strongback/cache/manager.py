@@ -281,9 +281,7 @@ class Manager:
             kind = result_type(function)
             name = f"{function.__module__}.{function.__qualname__}"
             lifetime = Node.ttl if ttl is None else ttl
-            policy = Policy(
-                name, storages, lifetime, lifetime, stale, Node.jitter, Node.early, Node.lease
-            )
+            policy = Policy(name, storages, ttl=lifetime, absent_ttl=lifetime, stale=stale)
             return wrap(self.declare(prefix or name, version, policy, kind), function, self)
 
         return decorate

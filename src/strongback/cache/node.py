@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
+from hashlib import sha256
 from typing import (
     Any,
     ClassVar,
@@ -36,22 +37,32 @@ class StorageOptions(TypedDict, total=False):
     """How long a value is kept there; the node's own unless it is given."""
 
 
-@dataclass(frozen=True, slots=True)
+LOCAL_AND_REDIS: Sequence[str | StorageOptions] = (
+    {"storage": "local", "ttl": timedelta(seconds=2)},
+    "redis",
+)
+"""Storages of an application. The local one is short: so long one process may miss what changes
+while it does not hear of the others."""
+LONGEST_KEY = 200
+"""Characters of a key; a longer one is replaced by its hash."""
+
+
+@dataclass(frozen=True)
 class Policy:
-    """Where and how long values are kept; checked when it is made.
+    """Where and how long values are kept, checked when it is made; see `Node` for each option.
 
     Raises:
-        CacheMisuse: Something in it cannot work.
+        CacheMisuse: An option cannot work.
     """
 
     owner: str
     storages: Sequence[str | StorageOptions]
-    ttl: timedelta
-    absent_ttl: timedelta
-    stale: timedelta
-    jitter: float
-    early: float
-    lease: timedelta
+    ttl: timedelta = timedelta(minutes=5)
+    absent_ttl: timedelta = timedelta(seconds=5)
+    stale: timedelta = timedelta(0)
+    jitter: float = 0.1
+    early: float = 1.0
+    lease: timedelta = timedelta(seconds=3)
     fills: int | None = None
 
     def __post_init__(self) -> None:
@@ -101,19 +112,19 @@ class Node(Generic[T]):
 
     storages: ClassVar[Sequence[str | StorageOptions]] = ()
     """Names of storages, or names with a lifetime, in the order in which they are asked."""
-    ttl: ClassVar[timedelta] = timedelta(minutes=5)
+    ttl: ClassVar[timedelta] = Policy.ttl
     """How long a value is kept in storages that say nothing else."""
-    absent_ttl: ClassVar[timedelta] = timedelta(seconds=5)
+    absent_ttl: ClassVar[timedelta] = Policy.absent_ttl
     """How long it is remembered that there is no value."""
-    stale: ClassVar[timedelta] = timedelta(0)
+    stale: ClassVar[timedelta] = Policy.stale
     """How long after its lifetime a value is served while a newer one is loaded behind it."""
-    jitter: ClassVar[float] = 0.1
+    jitter: ClassVar[float] = Policy.jitter
     """Part of a lifetime that is taken off at random, so that not all end at once."""
-    early: ClassVar[float] = 1.0
+    early: ClassVar[float] = Policy.early
     """How eagerly one reader refreshes a value before it ends (XFetch's beta); 0 for never."""
-    lease: ClassVar[timedelta] = timedelta(seconds=3)
+    lease: ClassVar[timedelta] = Policy.lease
     """How long others wait at most for one that loads, before one of them loads too."""
-    fills: ClassVar[int | None] = None
+    fills: ClassVar[int | None] = Policy.fills
     """New keys a second that each process adds to a shared storage at most, where strangers choose
     the keys; a minute's worth at once. Values beyond that are kept in the process alone."""
     version: ClassVar[int | str] = 1
@@ -162,17 +173,15 @@ class Node(Generic[T]):
     @classmethod
     def policy(cls) -> Policy:
         """Where and how long values of this kind are kept."""
-        return Policy(
-            cls.__qualname__,
-            cls.storages,
-            cls.ttl,
-            cls.absent_ttl,
-            cls.stale,
-            cls.jitter,
-            cls.early,
-            cls.lease,
-            cls.fills,
-        )
+        options = {field.name: getattr(cls, field.name) for field in fields(Policy)[1:]}
+        return Policy(cls.__qualname__, **options)
+
+
+def short_key(text: str) -> str:
+    """Return a text as a key: itself, or its hash where it is long."""
+    if len(text) <= LONGEST_KEY:
+        return text
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def require_node(kind: object) -> None:

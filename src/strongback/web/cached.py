@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from strongback.paging import Window
+from strongback.cache import CachedPage
 from strongback.schema import Validators
 from strongback.web.conditional import note_shown
 from strongback.web.linking import link_header
@@ -28,13 +28,8 @@ def cached_response(
     return Response.of_data(body)
 
 
-def cached_page(body: bytes, window: Window[Any]) -> Response:
-    """Respond with the JSON of a part of a list.
-
-    Args:
-        body: The JSON.
-        window: Position of the part; its items are ignored.
-    """
-    response = Response.of_data(body)
-    response.common = [("Link", link_header(window))]
+def cached_page(page: CachedPage) -> Response:
+    """Respond with the JSON of a part of a list."""
+    response = Response.of_data(page.body)
+    response.common = [("Link", link_header(page.window))]
     return response

@@ -35,14 +35,14 @@ class Shelf:
         self.numbers = numbers or itertools.count(1)
         self.during_load: Callable[[], object] = lambda: None
 
-    def read(self, group: str = "", *, anew: bool = False) -> int:
-        return self.lists.get(group, "page=1", self._load, anew=anew)
+    def read(self, group: str = "", *, reload: bool = False) -> int:
+        return self.lists.get(group, "page=1", self._load, reload=reload)
 
     def change(self, *groups: str) -> None:
-        self.cache.remove_keys(self.lists.changed(*groups))
+        self.cache.remove_keys(self.lists.changed_keys(*groups))
 
     def count(self, *groups: str) -> None:
-        self.cache.remove_keys(self.lists.counted(*groups))
+        self.cache.remove_keys(self.lists.counted_keys(*groups))
 
     def _load(self) -> int:
         number = next(self.numbers)
@@ -169,7 +169,7 @@ def test_a_page_serves_on_when_loading_a_newer_one_fails(shelf: Shelf) -> None:
 def test_a_page_is_loaded_whatever_is_kept_where_that_is_asked_for(shelf: Shelf) -> None:
     shelf.read()
 
-    assert [shelf.read(anew=True), shelf.read()] == [2, 2]
+    assert [shelf.read(reload=True), shelf.read()] == [2, 2]
 
 
 def test_a_storage_that_keeps_nothing_is_asked_in_vain() -> None:

@@ -9,17 +9,18 @@ from typing import Any
 
 import pytest
 from sqlalchemy import String, select, update
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from strongback.cache import (
     OUTDATED,
     BloomFilter,
     CachedList,
     CacheInvalidator,
+    CacheMisuse,
     CacheUnavailable,
+    DatabaseNode,
     LocalStorage,
     Manager,
-    Node,
 )
 from strongback.database import Database, DatabaseMisuse
 from strongback.outbox import Outbox, OutboxMessage
@@ -43,19 +44,13 @@ class Tea(Local):
     cups: Mapped[int] = mapped_column(default=0)
 
 
-class TeaNode(Node[str]):
+class TeaNode(DatabaseNode[str]):
     storages = ("local",)
 
-    def __init__(self, name: str, database: Database | None = None) -> None:
-        self.name, self.database = name, database
-
-    def key(self) -> str:
-        return self.name
-
-    def load(self) -> str | None:
-        assert self.database is not None
-        with self.database.latest() as session:
-            return session.scalar(select(Tea.colour).where(Tea.name == self.name))
+    @classmethod
+    def read(cls, session: Session, keys: Sequence[str]) -> dict[str, str]:
+        rows = session.execute(select(Tea.name, Tea.colour).where(Tea.name.in_(keys)))
+        return {row.name: row.colour for row in rows}
 
 
 @pytest.fixture
@@ -78,6 +73,20 @@ def invalidator(database: Database, cache: Manager) -> Iterator[CacheInvalidator
 @pytest.fixture
 def colour(database: Database, cache: Manager, invalidator: CacheInvalidator) -> Any:
     return lambda name: cache.get(TeaNode(name, database))
+
+
+def test_several_are_read_by_one_query(
+    database: Database, cache: Manager, invalidator: CacheInvalidator
+) -> None:
+    nodes = [TeaNode(name, database) for name in ("sencha", "nobody")]
+
+    assert cache.get_all(nodes) == ["green", None]
+    assert cache.stats(TeaNode).loads == 2
+
+
+def test_a_node_without_a_database_is_for_removing_alone(cache: Manager) -> None:
+    with pytest.raises(CacheMisuse, match="TeaNode: has no database"):
+        cache.get(TeaNode("sencha"))
 
 
 def test_a_changed_row_is_read_anew(database: Database, colour: Any) -> None:

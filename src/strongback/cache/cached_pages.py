@@ -1,0 +1,113 @@
+"""Cached pages: parts of a list as JSON, read from a database.
+
+pages = CachedPages(cache, database, "comment-list", CommentOut)
+page = pages.page(str(article_id), wanted, lambda session: read_page(session, query, ORDER, wanted))
+
+invalidator.invalidate_list(Comment, pages, lambda comment: [str(comment.article_id)])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy.orm import Session
+
+from strongback.cache.cached_list import CachedList
+from strongback.cache.manager import Manager
+from strongback.cache.node import Node
+from strongback.database import Database, utc_now
+from strongback.paging import Window
+from strongback.schema import Page, PageQuery, Schema
+
+
+@dataclass(frozen=True, slots=True)
+class CachedPage:
+    """Part of a list as JSON."""
+
+    body: bytes
+    """The JSON."""
+    page_size: int
+    page: int | None
+    total: int | None
+    next_cursor: str | None
+    total_is_bounded: bool
+    until: datetime | None
+    """When the list changes by itself, and this is no longer a part of it."""
+
+    @property
+    def window(self) -> Window[Any]:
+        """Position of the part, without items."""
+        return Window(
+            (), self.page_size, self.page, self.total, self.next_cursor, self.total_is_bounded
+        )
+
+
+class CachedPages(CachedList[CachedPage]):
+    """Parts of a list as JSON.
+
+    Args:
+        cache: Keeps the pages.
+        database: Stores the entries.
+        prefix: Beginning of every key.
+        kind: Schema of an entry.
+        ttl: How long a page is kept that no change makes outdated.
+
+    Raises:
+        CacheMisuse: An argument cannot work.
+    """
+
+    def __init__(
+        self,
+        cache: Manager,
+        database: Database,
+        prefix: str,
+        kind: type[Schema],
+        *,
+        ttl: timedelta = Node.ttl,
+    ) -> None:
+        super().__init__(cache, prefix, CachedPage, ttl=ttl)
+        self._database = database
+        self._adapter = TypeAdapter[Page[Any]](Page[kind])  # type: ignore[valid-type]  # known at run time
+
+    def page(
+        self,
+        group: str,
+        wanted: PageQuery,
+        read: Callable[[Session], Window[Any]],
+        until: Callable[[Session], datetime | None] = lambda _: None,
+    ) -> CachedPage:
+        """Return a part of the list, from a storage or read.
+
+        Args:
+            group: The list's filter, as in `invalidate_list`; empty for none.
+            wanted: The part, and the filter.
+            read: Reads the part.
+            until: Returns when the list changes by itself, as where an entry is to be published.
+
+        Raises:
+            ValidationFailed: The cursor was not made by this list.
+        """
+
+        def load() -> CachedPage:
+            with self._database.latest() as session:
+                # First the end: what comes out meanwhile is in the part, or ends it at once.
+                end, window = until(session), read(session)
+                body = self._adapter.dump_json(self._adapter.validate_python(window))
+            return CachedPage(
+                body,
+                window.page_size,
+                window.page,
+                window.total,
+                window.next_cursor,
+                window.total_is_bounded,
+                end,
+            )
+
+        page = self.get(group, wanted, load)
+        if page.until is not None and page.until <= utc_now():
+            page = self.get(group, wanted, load, reload=True)
+        return page
