@@ -19,7 +19,7 @@ from strongback.schema import Schema
 from strongback.testing.redis import PATIENCE, RedisServer
 from strongback.web import APIBlueprint, account_name, client_address, init_limits, limited, public
 from strongback.web.http_app import HTTPApp
-from strongback.web.limit import principal
+from strongback.web.limit import _whole, principal
 from strongback.web.request import Request
 from tests.support.cache import eventually
 from tests.support.thread import run_together
@@ -182,6 +182,10 @@ class TestAnswers:
         policy = '"client-address";q=30;w=60, "account-name";q=5;w=4'
         assert policy == answer.headers["RateLimit-Policy"]
         assert answer.headers["RateLimit"] == '"client-address";r=29;t=60, "account-name";r=4;t=4'
+
+    @pytest.mark.parametrize("seconds, told", [(60 + 1e-9, 60), (59.2, 60), (0.0, 1)])
+    def test_seconds_are_told_whole(self, seconds: float, told: int) -> None:
+        assert told == _whole(seconds)
 
     def test_a_body_that_is_wrong_counts_and_is_not_read_when_the_limit_is_used_up(
         self, client: FlaskClient
