@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, Self, TypeVar
 from weakref import WeakSet
 
@@ -25,27 +26,30 @@ from strongback.cache import (
     Node,
     NullStorage,
 )
+from strongback.check import Checks, Use
 from strongback.cli import cache as cache_command
 from strongback.cli import idempotency as idempotency_command
 from strongback.cli import outbox as outbox_command
 from strongback.cli import serve as serve_command
 from strongback.cli.backup import init_backup
 from strongback.cli.command import explain_errors
-from strongback.cli.doctor import Service, init_doctor
+from strongback.cli.doctor import init_doctor
 from strongback.collision import Names, path_of
 from strongback.config import Settings
 from strongback.database import Database
+from strongback.database.capacity import check_capacity
 from strongback.database.error_mapping import error_mapping
+from strongback.database.server_version import check_version
 from strongback.exceptions import ConfigurationError, PreconditionFailed, ServiceUnavailable
 from strongback.idempotency import Idempotency
 from strongback.log.setup import LogConfig, configure_logging
 from strongback.migration.runner import init_migrations, pending
 from strongback.outbox import Outbox
 from strongback.private import make_private_folder
+from strongback.server.serve import add_start_checks, check_own_address
 from strongback.upload import Uploads
 from strongback.web import init_cache_metrics, init_cors, init_health, init_limits, init_metrics
 from strongback.web.guard import requirement_of
-from strongback.web.health import Check
 from strongback.web.http_app import HTTPApp
 from strongback.web.injection import injected
 from strongback.web.metrics import Gauge
@@ -112,14 +116,10 @@ class Strongback(HTTPApp):
         self.outbox.declare("strongback.cache", caching.OUTDATED)
         self.invalidator = CacheInvalidator(self.database, self.cache, self.outbox)
         self.cache_maintenance = CacheMaintenance(is_shared=self.redis is not None)
-        self.checks: dict[str, Check] = {}
-        """Checks of required services, by name."""
-        self.optional_checks: dict[str, Check] = {}
-        """Checks that `/readyz` reports without depending on them, by name."""
+        self.checks = Checks()
+        """Checks of `/readyz`, `flask doctor` and the start of a server."""
         self.gauges: list[Callable[[], Iterable[Gauge]]] = []
         """Functions that look up gauges for `/metrics`."""
-        self.doctor: list[Service] = []
-        """Services that `flask doctor` checks, besides the database."""
         self._before_start: list[Callable[[], object]] = []
         self._provide_base()
         self._register_base()
@@ -136,8 +136,8 @@ class Strongback(HTTPApp):
             self.cache.register_storage("redis", NullStorage())
             return
         self.cache.register_storage("redis", caching.RedisStorage(self.redis))
-        self.optional_checks["redis"] = self.redis.ping
-        self.doctor.append(Service("Redis", "REDIS_URL", self.redis.ping))
+        remedy = "See that it runs, and that REDIS_URL has its address and password"
+        self.checks.add("redis", self.redis.ping, title="Redis", remedy=remedy)
 
     def _register_base(self) -> None:
         settings, database = self.settings, self.database
@@ -150,13 +150,27 @@ class Strongback(HTTPApp):
             self.background.add(shared)
         init_limits(self, settings, self.redis)
         init_cors(self, settings.web_cors_origins)
-        self.checks |= {"database": database.ping, "migrations": self._check_schema}
-        init_health(self, self.checks, self.optional_checks)
+        self._add_checks()
+        init_health(self, self.checks)
         init_backup(self, settings, database)
-        init_doctor(self, settings, database, self.doctor)
+        init_doctor(self, settings, self.checks)
         for command in (cache_command.group, idempotency_command.group, outbox_command.group):
             self.cli.add_command(command)
         self.cli.add_command(serve_command.command)
+
+    def _add_checks(self) -> None:
+        add_start_checks(self.checks, self.settings, check_own_address)
+        add, database, tells = self.checks.add, self.database, Use.DIAGNOSIS
+        add("database", database.ping, use=Use.REQUIRED, title="The database")
+        add("database_version", partial(check_version, database), use=tells, needs="database")
+        add("database_pool", self._check_pool, use=tells, needs="database")
+        add(
+            "migrations",
+            self._check_schema,
+            use=Use.REQUIRED,
+            remedy=f"flask --app {self.import_name} db upgrade",
+            needs="database",
+        )
 
     # What parts and slices use
 
@@ -262,11 +276,16 @@ class Strongback(HTTPApp):
         for look_up in self.gauges:
             yield from look_up()
 
-    def _check_schema(self) -> None:
+    def _check_pool(self) -> str:
+        check_capacity(self.settings)
+        return "The pools of connections fit the database"
+
+    def _check_schema(self) -> str:
         if lacking := pending(self):
             raise ServiceUnavailable(
                 "The database lacks migrations: {names}.", params={"names": lacking}
             )
+        return "The schema is up to date"
 
 
 _open: WeakSet[Strongback] = WeakSet()

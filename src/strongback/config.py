@@ -268,7 +268,7 @@ class Settings(BaseSettings):
     """Memory that these values take at most in each process; what is read least goes first."""
 
     celery_broker_url: RedisURL | None = None
-    """Redis that carries tasks to the processes of `celery -A app.worker worker`. Default:
+    """Redis that carries tasks to the workers of Celery. Default:
     `REDIS_URL`. Without either: the web server's own processes run the tasks."""
     task_threads: Annotated[int, Field(ge=1, le=64)] = 4
     """Tasks that each web process runs at once where no broker is named."""

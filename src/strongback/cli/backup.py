@@ -33,6 +33,7 @@ from sqlalchemy.exc import DBAPIError
 
 from strongback.address import CHARSET, SSLMode
 from strongback.auth.session_model import AuthSession, RefreshToken
+from strongback.cli.command import command_line
 from strongback.config import Settings
 from strongback.database import Database
 from strongback.exceptions import StrongbackError
@@ -377,4 +378,4 @@ def init_backup(app: Flask, settings: Settings, database: Database) -> None:
         backup.read(source)
         click.echo(f"Restored {place} and {backup.files} from {source}")
         if pending(current_app):
-            click.echo("The backup is of an earlier release: flask --app app.main db upgrade")
+            click.echo(f"The backup is of an earlier release: {command_line('db upgrade')}")

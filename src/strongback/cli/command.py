@@ -37,6 +37,11 @@ def _checked(function: Callable[..., R]) -> Callable[..., R]:
     return checked
 
 
+def command_line(*words: str) -> str:
+    """Return how a command of the current application is typed."""
+    return " ".join(("flask --app", current_app.import_name, *words))
+
+
 def require_schema() -> None:
     """Refuse to go on without a database that this code fits.
 
@@ -44,7 +49,7 @@ def require_schema() -> None:
         click.ClickException: The database lacks migrations.
     """
     if pending(current_app):
-        message = "The database lacks migrations. Apply them: flask --app app.main db upgrade"
+        message = f"The database lacks migrations. Apply them: {command_line('db upgrade')}"
         raise click.ClickException(message)
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import click
 
-from strongback.cli.command import DatabaseGroup
+from strongback.cli.command import DatabaseGroup, command_line
 from strongback.outbox import MAX_COUNTED, MessageState, Outbox, OutboxMessage
 from strongback.schema import MAX_ID
 from strongback.web.injection import inject
@@ -47,7 +47,7 @@ def list_messages(*, state: str | None, limit: int, trace: bool) -> None:
 def replay(*, ids: tuple[int, ...], everything: bool) -> None:
     """Try dead messages again, as if they were new; the exit status is 1 if one is not there."""
     if bool(ids) == everything:
-        raise click.UsageError("Name the messages' numbers (flask outbox list), or say --all.")
+        raise click.UsageError("Name the messages' ids (flask outbox list), or say --all.")
     if everything:
         _replay_all()
         return
@@ -57,8 +57,8 @@ def replay(*, ids: tuple[int, ...], everything: bool) -> None:
         _report(len(replayed))
     if lacking := sorted(set(ids).difference(replayed)):
         raise click.ClickException(
-            f"No dead message has the number {', '.join(map(str, lacking))}."
-            " See which there are: flask --app app.main outbox list --state dead"
+            f"No dead message has the id {', '.join(map(str, lacking))}."
+            f" See which there are: {command_line('outbox list --state dead')}"
         )
 
 

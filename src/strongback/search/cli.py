@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import click
 
-from strongback.cli.command import DatabaseGroup
+from strongback.cli.command import DatabaseGroup, command_line
 from strongback.exceptions import StrongbackError
 from strongback.search.exceptions import SearchUnavailable
 from strongback.search.query import Status
@@ -30,12 +30,12 @@ def _explained() -> Iterator[None]:
         if isinstance(error, SearchUnavailable) and error.reason:
             raise click.ClickException(error.reason) from None
         if not isinstance(error, SearchUnavailable) or error.message != SearchUnavailable.message:
-            remedy = "See how it stands: flask --app app.main search status"
+            remedy = f"See how it stands: {command_line('search status')}"
             raise click.ClickException(f"{error} {remedy}") from None
         cause = f" ({error.__cause__})" if error.__cause__ else ""
         message = (
             f"The search engine {search.engine.name} does not answer, or has no such index{cause}."
-            " Check MEILI_URL or APP_VAR_DIR; make the index: flask --app app.main search reindex"
+            f" Check MEILI_URL or APP_VAR_DIR; make the index: {command_line('search reindex')}"
         )
         raise click.ClickException(message) from None
 
@@ -86,7 +86,7 @@ def show_status(names: tuple[str, ...]) -> None:
         is_well = is_well and not (needs_build or status.differences)
     if not is_well:
         command = "reindex" if needs_build else "sync-settings"
-        click.echo(f"Bring them up to date: flask --app app.main search {command}", err=True)
+        click.echo(f"Bring them up to date: {command_line('search', command)}", err=True)
         raise click.exceptions.Exit(1)
 
 
@@ -115,7 +115,7 @@ def sync_settings(names: tuple[str, ...]) -> None:
         for change in changes or ["nothing to change"]:
             click.echo(f"{name}: {change}")
         if not is_current:
-            message = f"{name} has to be built anew: flask --app app.main search reindex {name}"
+            message = f"{name} has to be built anew: {command_line('search reindex', name)}"
             raise click.ClickException(message)
 
 
@@ -137,7 +137,7 @@ def check(*, names: tuple[str, ...], repair: bool) -> None:
                 _repair(name, difference)
         differs = differs or difference is None or bool(difference)
     if differs and not repair:
-        click.echo("Bring them up to date: flask --app app.main search check --repair", err=True)
+        click.echo(f"Bring them up to date: {command_line('search check --repair')}", err=True)
         raise click.exceptions.Exit(1)
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from strongback.app import Strongback
+from strongback.check import Use
+from strongback.exceptions import ConfigurationError
 from strongback.search.choice import build_engine
 from strongback.search.cli import group
+from strongback.search.exceptions import SearchUnavailable
 from strongback.search.source import Search
 
 RESPONSES = 500
@@ -17,6 +20,28 @@ def register(app: Strongback) -> Search:
     search = Search(build_engine(app.settings))
     app.provide(search)
     app.register_local_storage("search", RESPONSES, share=1)
-    app.optional_checks["search"] = search.engine.ping
+    _add_checks(app, search)
     app.cli.add_command(group)
     return search
+
+
+def _add_checks(app: Strongback, search: Search) -> None:
+    name, remedy = search.engine.name, "See that APP_VAR_DIR can be written"
+    if app.settings.meili_url is not None:
+        remedy = (
+            "See that it runs and that MEILI_URL names it; without MEILI_URL the application"
+            " searches by itself"
+        )
+
+    def check_indexes() -> str:
+        """See that the engine takes our key."""
+        try:
+            for source in search.sources.values():
+                search.engine.status(source.index)
+        except SearchUnavailable as error:
+            raise ConfigurationError(error.reason or str(error)) from error
+        return f"The search engine {name} answers for its indexes"
+
+    ping = search.engine.ping
+    app.checks.add("search", ping, title=f"The search engine {name}", remedy=remedy)
+    app.checks.add("search_indexes", check_indexes, use=Use.DIAGNOSIS, needs="search")

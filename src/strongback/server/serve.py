@@ -2,7 +2,7 @@
 
 `serve` replaces this process (`execv`), so that a supervisor's signals reach the server itself
 and the server starts with an environment that is complete before anything is imported. As a
-module of its own (`python -m strongback.server.serve app.main:create_app`) it has imported next to
+module of its own (`python -m strongback.server.serve MODULE:FACTORY`) it has imported next to
 nothing, and goes on as the server.
 """
 
@@ -17,12 +17,16 @@ import socket
 import sys
 import sysconfig
 import tempfile
+import urllib.request
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from strongback.background import Background
+from strongback.check import Checks, CheckWarning, Use
 from strongback.config import Settings, WebServer, load_settings
 from strongback.exceptions import ConfigurationError
 from strongback.log.setup import configure_logging, get_logger
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
 GUNICORN_CONFIG = "python:strongback.server.gunicorn_config"
+MIN_FREE_SPACE = 500 * 2**20
+"""Bytes."""
 METRICS_VARIABLE = "WEB_METRICS_DIR"
 """Tells the workers where they share their metrics."""
 
@@ -61,16 +67,37 @@ def _prepare(settings: Settings) -> None:
     os.chdir(settings.ROOT)  # where both servers look for the application
 
 
+def add_start_checks(
+    checks: Checks, settings: Settings, address: Callable[[Settings], object] | None = None
+) -> None:
+    """Add what a server needs to start.
+
+    Args:
+        checks: Where to.
+        settings: Address, folders, workers and pools.
+        address: Looks at the address; left out to see that nobody listens there.
+    """
+    folders = {"APP_VAR_DIR": settings.app_var_dir, "LOG_DIR": settings.log_dir}
+    for variable, folder in folders.items():
+        if folder is not None:
+            ask = partial(check_folder, folder, variable)
+            checks.add(variable.lower(), ask, use=Use.START)
+    checks.add("address", partial(address or check_address, settings), use=Use.START)
+
+
 def check_start(settings: Settings) -> None:
     """Find out what would keep the server from starting, while it can still be said in one line.
 
     Raises:
         ConfigurationError: An address, a port or a folder cannot be used.
     """
-    check_folder(settings.app_var_dir, "APP_VAR_DIR")
-    if settings.log_dir is not None:
-        check_folder(settings.log_dir, "LOG_DIR")
-    check_address(settings.web_host, settings.web_port, "WEB_HOST", "WEB_PORT")
+    checks = Checks()
+    add_start_checks(checks, settings)
+    for check in checks:
+        try:
+            check.ask()
+        except CheckWarning as warning:
+            get_logger(__name__).warning("start_check", warning=str(warning))
 
 
 def warn_without_proxy(settings: Settings) -> None:
@@ -89,25 +116,33 @@ def warn_of_settings(settings: Settings) -> None:
         get_logger(__name__).warning("unsafe_setting", warning=warning)
 
 
-def check_folder(folder: Path, variable: str) -> None:
-    """Create the folder if need be and see that files can be written to it.
+def check_folder(folder: Path, variable: str) -> str:
+    """Create the folder if need be, and see that files can be written to it.
 
     Raises:
         ConfigurationError: It cannot be created or written.
+        CheckWarning: There is little room left.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
+        free = shutil.disk_usage(folder).free
     except OSError as error:
         message = (
             f"The folder {folder} cannot be written ({error.strerror})."
             f" Let this user write to it or choose another: {variable}=/path make run"
         )
         raise ConfigurationError(message) from error
+    if free < MIN_FREE_SPACE:
+        raise CheckWarning(
+            f"{folder} has {free // 2**20} MiB left: make room, since a database without it"
+            " refuses every write"
+        )
+    return f"{folder} can be written"
 
 
-def check_address(host: str, port: int, host_variable: str, port_variable: str) -> None:
+def check_address(settings: Settings) -> None:
     """See that a socket can listen at the address and that none does.
 
     A second server with SO_REUSEPORT would start beside the first without a word and take half
@@ -116,6 +151,7 @@ def check_address(host: str, port: int, host_variable: str, port_variable: str) 
     Raises:
         ConfigurationError: The name is unknown, not of this machine, privileged or taken.
     """
+    host, port = settings.web_host, settings.web_port
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, kind, protocol, _, address in found:
@@ -125,8 +161,28 @@ def check_address(host: str, port: int, host_variable: str, port_variable: str) 
                 candidate.bind(address)
                 candidate.listen(1)
     except (OSError, UnicodeError) as error:
-        message = _explain(error, host, port, host_variable, port_variable)
-        raise ConfigurationError(message) from error
+        raise ConfigurationError(_explain(error, host, port)) from error
+
+
+def check_own_address(settings: Settings) -> str:
+    """See that the address is free, or that this application answers there.
+
+    Raises:
+        ConfigurationError: It cannot be used, or somebody else answers.
+    """
+    try:
+        check_address(settings)
+    except ConfigurationError:
+        try:
+            with urllib.request.urlopen(
+                f"http://{settings.web_address}/livez", timeout=2
+            ) as response:
+                if response.read() == b'{"status":"ok"}':
+                    return f"The application answers on port {settings.web_port}"
+        except OSError:
+            pass
+        raise
+    return f"Port {settings.web_port} is free"
 
 
 def metrics_environment(settings: Settings) -> dict[str, str]:
@@ -181,24 +237,24 @@ def _background_of(application: object) -> Background | None:
     return None if services is None else services.find(Background)
 
 
-def _explain(error: Exception, host: str, port: int, host_variable: str, port_variable: str) -> str:
+def _explain(error: Exception, host: str, port: int) -> str:
     place = f"Port {port} on {host}"
     free = port + 10 if port + 10 < 2**16 else port - 10
     match getattr(error, "errno", None):
         case errno.EADDRINUSE:
             return (
                 f"{place} is taken. Stop what listens there or choose another:"
-                f" {port_variable}={free} make run"
+                f" WEB_PORT={free} make run"
             )
         case errno.EACCES:
             return (
                 f"{place} needs more rights than this user has."
-                f" Choose one above 1023: {port_variable}=8000 make run"
+                " Choose one above 1023: WEB_PORT=8000 make run"
             )
         case _:
             return (
                 f"{host} is no address of this machine ({getattr(error, 'strerror', error)})."
-                f" Use 127.0.0.1, or 0.0.0.0 for all: {host_variable}=127.0.0.1 make run"
+                " Use 127.0.0.1, or 0.0.0.0 for all: WEB_HOST=127.0.0.1 make run"
             )
 
 
@@ -298,7 +354,7 @@ def _granian_logging() -> dict[str, object]:
 def _main(arguments: list[str]) -> None:
     """Serve, as `flask serve` does, without loading the application only to find that command."""
     if len(arguments) != 1 or not all(arguments[0].partition(":")):
-        sys.exit("Usage: python -m strongback.server.serve MODULE:FACTORY, as app.main:create_app")
+        sys.exit("Usage: python -m strongback.server.serve MODULE:FACTORY")
     try:
         settings = load_settings(Settings)
         if settings.web_server is WebServer.GUNICORN:

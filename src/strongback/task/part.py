@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from strongback import redis
 from strongback.app import Strongback
-from strongback.cli.doctor import Service
 from strongback.task.declaration import TaskRegistry
 from strongback.task.job import Jobs
 from strongback.task.lease import Leases
@@ -28,10 +27,15 @@ def register(app: Strongback, url_prefix: str) -> TaskRegistry:
     app.provide(registry, jobs, runner, leases, process)
     app.before_start(lambda: registry.add(maintenance_tasks(app.services)))
     app.register_api(api, url_prefix=f"{url_prefix}/tasks")
-    app.optional_checks["outbox"] = lambda: outbox_figures(outbox)
+    app.checks.add("outbox", lambda: outbox_figures(outbox), title="The outbox", needs="migrations")
     app.gauges.append(lambda: outbox_gauges(outbox))
     if settings.celery_broker_url:
         # Connects when it is asked.
         broker = redis.RedisClient(redis.connect(settings.celery_broker_url, connections=1))
-        app.doctor.append(Service("The broker of the tasks", "CELERY_BROKER_URL", broker.ping))
+        app.checks.add(
+            "broker",
+            broker.ping,
+            title="The broker of the tasks",
+            remedy="See that it runs, and that CELERY_BROKER_URL has its address and password",
+        )
     return registry

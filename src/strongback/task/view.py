@@ -119,7 +119,8 @@ def outbox_figures(outbox: Outbox) -> dict[str, float]:
     Raises:
         SQLAlchemyError: The database does not answer.
     """
-    status = outbox.status()
+    with outbox.database.scope():
+        status = outbox.status()
     return {
         "waiting": status.waiting,
         "running": status.running,

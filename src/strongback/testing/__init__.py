@@ -4,8 +4,8 @@ The plugin is there once the extra `testing` is installed. A `conftest.py` says 
 
     import pytest
 
-    from app.core.config import Settings
-    from app.main import create_app
+    from shop.config import Settings
+    from shop.main import create_app
 
 
     @pytest.fixture(scope="session")

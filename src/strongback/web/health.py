@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from http import HTTPStatus
 from time import perf_counter
 from typing import Literal
@@ -10,6 +9,7 @@ from typing import Literal
 from flask_openapi.openapi import OpenAPI
 from pydantic import Field
 
+from strongback.check import Check, Checks, Use
 from strongback.exceptions import StrongbackError
 from strongback.log.setup import get_logger
 from strongback.schema import Schema
@@ -17,11 +17,6 @@ from strongback.web.blueprint import APIBlueprint
 from strongback.web.guard import public
 
 log = get_logger(__name__)
-
-Check = Callable[[], object]
-"""Raises if the service is unavailable; must time out within a few seconds.
-
-A returned `dict` of figures is part of the report."""
 
 
 class Liveness(Schema):
@@ -50,16 +45,11 @@ class Readiness(Schema):
     """Services by name."""
 
 
-def init_health(
-    app: OpenAPI, checks: dict[str, Check], optional: dict[str, Check] | None = None
-) -> None:
+def init_health(app: OpenAPI, checks: Checks) -> None:
     """Serve `/livez` and `/readyz`.
 
-    Args:
-        app: The application.
-        checks: Checks of required services, by name.
-        optional: Checks that are reported and do not count: otherwise the loss of a service that
-            every process survives would take all of them out of rotation.
+    What is optional is reported, and does not count: every process would be taken out of service
+    at once for the loss of something that each survives.
     """
     api = APIBlueprint("sb_operations", __name__, url_prefix="", tag="operations")
 
@@ -73,26 +63,26 @@ def init_health(
     @public
     def check_readiness() -> tuple[Readiness, int, dict[str, str]]:
         """Check whether the process can serve requests; asks each backing service."""
-        reported = checks | (optional or {})  # parts add theirs later
-        services = {name: _ask(name, check) for name, check in reported.items()}
-        ready = all(services[name].status == "ok" for name in checks)
-        report = Readiness(status="ok" if ready else "unavailable", services=services)
+        required = {check.name: _ask(check) for check in checks.used_by(Use.REQUIRED)}
+        optional = {check.name: _ask(check) for check in checks.used_by(Use.OPTIONAL)}
+        ready = all(state.status == "ok" for state in required.values())
+        report = Readiness(status="ok" if ready else "unavailable", services=required | optional)
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
         return report, status, {"Cache-Control": "no-store"}
 
     app.register_api(api)
 
 
-def _ask(name: str, check: Check) -> ServiceState:
+def _ask(check: Check) -> ServiceState:
     started = perf_counter()
     status: Literal["ok", "unavailable"] = "ok"
     figures: object = None
     try:
-        figures = check()
+        figures = check.ask()
     except Exception as error:  # noqa: BLE001  whatever a driver raises
         # Our own errors tell the remedy; the message of a driver may contain a password.
         reason = {"reason": str(error)} if isinstance(error, StrongbackError) else {}
-        log.warning("service_unavailable", service=name, error=type(error).__name__, **reason)
+        log.warning("service_unavailable", service=check.name, error=type(error).__name__, **reason)
         status = "unavailable"
     return ServiceState(
         status=status,

@@ -56,7 +56,7 @@ def test_replay_of_what_is_not_dead_fails_and_names_it(library, dead):
     status, output = library.run("outbox", "replay", str(second), "999999999", str(first))
     assert status == 1
     assert "1 message will be tried again" in output
-    assert f"No dead message has the number {second}, 999999999." in output
+    assert f"No dead message has the id {second}, 999999999." in output
     assert "outbox list --state dead" in output
 
 

@@ -531,11 +531,13 @@ def test_a_privileged_port_is_refused_with_the_remedy() -> None:
         pytest.skip("this system lets every user bind every port")
     program = (
         "import os\n"
+        "from strongback import Settings, load_settings\n"
         "from strongback.exceptions import ConfigurationError\n"
         "from strongback.server.serve import check_address\n"
+        "settings = load_settings(Settings, web_port=1)\n"
         "'x'.encode('idna')  # loaded while this user may still read it\n"
         "if os.getuid() == 0: os.setgid(65534); os.setuid(65534)\n"
-        "try: check_address('127.0.0.1', 1, 'WEB_HOST', 'WEB_PORT')\n"
+        "try: check_address(settings)\n"
         "except ConfigurationError as error: print(error)\n"
     )
     done = subprocess.run(

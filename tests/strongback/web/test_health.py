@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from strongback.check import Checks, Use
 from strongback.database import Database
 from strongback.migration.branch import FIRST_EDITION
 from strongback.migration.runner import upgrade
@@ -19,7 +20,10 @@ def fail() -> None:
 def ask(bare):
     """Ask whether an application with these checks is ready."""
 
-    def ask(**checks):
+    def ask(**functions):
+        checks = Checks()
+        for name, function in functions.items():
+            checks.add(name, function, use=Use.REQUIRED)
         init_health(bare, checks)
         return bare.test_client().get("/readyz")
 
@@ -44,10 +48,15 @@ class TestReadiness:
         assert (response.status_code, response.json["status"]) == (503, "unavailable")
 
     def test_is_200_if_only_something_fails_that_can_be_done_without(self, bare):
-        init_health(bare, {"one": lambda: None}, optional={"two": fail})
+        checks = Checks()
+        checks.add("one", lambda: None, use=Use.REQUIRED)
+        checks.add("two", fail, use=Use.OPTIONAL)
+        checks.add("three", fail, use=Use.DIAGNOSIS)
+        init_health(bare, checks)
         response = bare.test_client().get("/readyz")
         assert (response.status_code, response.json["status"]) == (200, "ok")
-        assert response.json["services"]["two"]["status"] == "unavailable"
+        states = {name: state["status"] for name, state in response.json["services"].items()}
+        assert states == {"one": "ok", "two": "unavailable"}
 
     def test_tells_which_one_fails(self, ask):
         services = ask(one=lambda: None, two=fail).json["services"]
