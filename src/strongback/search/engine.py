@@ -30,16 +30,7 @@ class Engine(Protocol):
         ...
 
     def status(self, index: Index) -> Status:
-        """Tell how the index is, changing nothing."""
-        ...
-
-    def glance(self, index: Index, most: int) -> Status:
-        """Tell how the index is as far as that takes the same time however large it is.
-
-        Args:
-            index: Which one.
-            most: Up to here its documents are counted.
-        """
+        """Tell how the index is, changing nothing, and as fast however large it is."""
         ...
 
     def add(self, index: Index, documents: Sequence[Document]) -> None:

@@ -152,6 +152,21 @@ class Index:
         found: Attribute | None = self._by_label.get(label)  # type: ignore[attr-defined]  # as above
         return found
 
+    def show(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """What results show of a document; what it lacks is None."""
+        return {a.name: document.get(a.name) for a in self.attributes if a.shown}
+
+    @property
+    def suggested(self) -> Attribute:
+        """The attribute that is suggested.
+
+        Raises:
+            SearchMisuse: There is none.
+        """
+        if self.suggests is None:
+            raise SearchMisuse(f"index {self.name} suggests nothing; declare an attribute for it")
+        return self[self.suggests]
+
     @property
     def searchable(self) -> tuple[Attribute, ...]:
         """What is searched, heaviest first."""

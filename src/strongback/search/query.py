@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from strongback.search.exceptions import BadSort
+from strongback.search.exceptions import BadSort, SearchMisuse
 from strongback.search.filter import Filter
 from strongback.search.index import Index, Key, Order
 from strongback.search.separator import has_words
@@ -110,6 +110,25 @@ class Status:
 
 Stamp = tuple[Key, Any]
 """A document's key, and the value of the index's `version`."""
+
+
+def check_query(index: Index, query: Query) -> None:
+    """See that an index declares what a query asks for.
+
+    Raises:
+        SearchMisuse: It is not sorted by an attribute, or does not count one.
+    """
+    for order in query.sort:
+        if not index[order.attribute].sortable:
+            raise SearchMisuse(f"index {index.name} is not sorted by {order.attribute}")
+    for name in query.facets:
+        if not index[name].facet:
+            raise SearchMisuse(f"index {index.name} does not count by {name}")
+
+
+def most_first(counts: Mapping[str, int]) -> dict[str, int]:
+    """The values of a facet in the order in which people read them."""
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def parse_sort(index: Index, text: str) -> tuple[Order, ...]:

@@ -223,7 +223,7 @@ class Search:
         """
         source = self.source(name)
         try:
-            status = self.engine.glance(source.index, FEW)
+            status = self.engine.status(source.index)
         except SearchUnavailable:
             return Need.NOTHING
         if not (status.exists and status.is_current):

@@ -45,8 +45,7 @@ from strongback.database.database_error import hide_values
 from strongback.exceptions import StrongbackError
 from strongback.log import mask as log_mask
 from strongback.search import parse_filter, parse_sort
-from strongback.search.meilisearch.highlight import to_html
-from strongback.search.meilisearch.request import plain
+from strongback.search.meilisearch.request import plain, to_html
 from strongback.search.tantivy.highlight import Marker
 from strongback.search.tantivy.word import split, split_query
 from strongback.sms.phone import parse_phone

@@ -99,10 +99,6 @@ class MeilisearchEngine:
             is_building=bool(self._store.names(f"{uid}{NEW}")),
         )
 
-    def glance(self, index: Index, most: int) -> Status:  # noqa: ARG002  it knows its number
-        """Tell how the index is."""
-        return self.status(index)
-
     def add(self, index: Index, documents: Sequence[Document]) -> None:
         """Add documents, each in place of the one with the same key."""
         if documents:

@@ -1,17 +1,30 @@
-"""Searches as Meilisearch is asked, and its answers as ours."""
+"""Searches as Meilisearch is asked, and its answers as ours.
+
+Meilisearch escapes nothing. So it marks what it found with two signs that no text contains, the
+text is escaped, and the signs become tags.
+"""
 
 from __future__ import annotations
 
+import html
 import re
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from strongback.search.exceptions import SearchMisuse
-from strongback.search.index import Attribute, Index, Order
+from strongback.search.index import Index
 from strongback.search.meilisearch.document import decode
 from strongback.search.meilisearch.filter import compile_filter
-from strongback.search.meilisearch.highlight import CLOSE, ELLIPSIS, OPEN, to_html
-from strongback.search.query import MAX_TEXT, Hit, Query, Result, Suggestion
+from strongback.search.query import (
+    MARK,
+    MAX_TEXT,
+    Hit,
+    Query,
+    Result,
+    Suggestion,
+    check_query,
+    most_first,
+)
 
 WORD_LENGTH = 6
 """Characters of a word and the space after it, to crop by words as Meilisearch does."""
@@ -20,11 +33,16 @@ SPARE_SUGGESTIONS = 4
 # A minus before a word excludes it for Meilisearch; people who type one seldom mean that.
 _MINUS = re.compile(r"(?:(?<=\s)|^)-+")
 
+_NONCE = secrets.token_hex(6)
+# From a private area of Unicode, with a number that nobody outside can know.
+OPEN, CLOSE = f"\ue000{_NONCE}", f"\ue001{_NONCE}"
+
 Body = dict[str, Any]
 
 
 def search_body(index: Index, query: Query) -> tuple[str, Body]:
     """Return the text and the parameters of a search."""
+    check_query(index, query)
     body: Body = {
         "page": query.page,
         "hitsPerPage": query.page_size,
@@ -33,22 +51,24 @@ def search_body(index: Index, query: Query) -> tuple[str, Body]:
     if query.filter is not None:
         body["filter"] = compile_filter(query.filter)
     if query.sort:
-        body["sort"] = [_sorted(index, order) for order in query.sort]
+        body["sort"] = [
+            f"{order.attribute}:{'desc' if order.descending else 'asc'}" for order in query.sort
+        ]
     if query.facets:
-        body["facets"] = [_faceted(index, name).name for name in query.facets]
+        body["facets"] = list(query.facets)
     if query.highlight:
         body |= _highlighting(query.highlight)
         body |= {
             "attributesToCrop": list(query.highlight),
             "cropLength": max(1, query.crop // WORD_LENGTH),
-            "cropMarker": ELLIPSIS,
+            "cropMarker": "…",
         }
     return plain(query.text), body
 
 
 def suggest_body(index: Index, text: str, limit: int) -> tuple[str, Body]:
     """Return the text and the parameters of a search for suggestions."""
-    name = _suggested(index).name
+    name = index.suggested.name
     return plain(text), {
         "limit": limit * SPARE_SUGGESTIONS,
         "attributesToSearchOn": [name],
@@ -64,16 +84,13 @@ def read_result(index: Index, query: Query, answer: Mapping[str, Any], took_ms: 
         hits=[_hit(index, query, found) for found in answer["hits"]],
         total=answer["totalHits"],
         took_ms=took_ms,
-        facets={
-            attribute.label: _most_first(counts.get(attribute.name, {}))
-            for attribute in (_faceted(index, name) for name in query.facets)
-        },
+        facets={index[name].label: most_first(counts.get(name, {})) for name in query.facets},
     )
 
 
 def read_suggestions(index: Index, answer: Mapping[str, Any], limit: int) -> list[Suggestion]:
     """Read an answer to a search for suggestions: each text once."""
-    name = _suggested(index).name
+    name = index.suggested.name
     found: dict[str, Suggestion] = {}
     for hit in answer["hits"]:
         text = hit.get(name)
@@ -81,6 +98,13 @@ def read_suggestions(index: Index, answer: Mapping[str, Any], limit: int) -> lis
             marked = to_html(hit["_formatted"][name])
             found[text] = Suggestion(text, marked, decode(index, hit))
     return list(found.values())[:limit]
+
+
+def to_html(formatted: Any) -> str:  # noqa: ANN401  a text or a list, at any depth of JSON
+    """Return text, or a list of texts joined by commas, as HTML with the words found marked."""
+    text = ", ".join(map(str, formatted)) if isinstance(formatted, list) else str(formatted)
+    escaped = html.escape(text)
+    return escaped.replace(OPEN, MARK[0]).replace(CLOSE, MARK[1])
 
 
 def plain(text: str) -> str:
@@ -110,25 +134,3 @@ def _hit(index: Index, query: Query, found: Mapping[str, Any]) -> Hit:
     formatted = found.get("_formatted", {})
     highlight = {name: to_html(formatted[name]) for name in query.highlight if formatted.get(name)}
     return Hit(decode(index, found), highlight)
-
-
-def _most_first(counts: Mapping[str, int]) -> dict[str, int]:
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _faceted(index: Index, name: str) -> Attribute:
-    if not index[name].facet:
-        raise SearchMisuse(f"index {index.name} does not count by {name}; declare it as a facet")
-    return index[name]
-
-
-def _sorted(index: Index, order: Order) -> str:
-    if not index[order.attribute].sortable:
-        raise SearchMisuse(f"index {index.name} is not sorted by {order.attribute}")
-    return f"{order.attribute}:{'desc' if order.descending else 'asc'}"
-
-
-def _suggested(index: Index) -> Attribute:
-    if index.suggests is None:
-        raise SearchMisuse(f"index {index.name} suggests nothing; declare an attribute for it")
-    return index[index.suggests]

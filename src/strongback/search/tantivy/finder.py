@@ -10,7 +10,7 @@ import tantivy
 from tantivy import DocAddress, Searcher
 
 from strongback.search.index import Attribute, Index, Kind, Order
-from strongback.search.query import MAX_FACET_VALUES, MAX_TEXT, MAX_WORDS, Query
+from strongback.search.query import MAX_FACET_VALUES, MAX_TEXT, MAX_WORDS, Query, most_first
 from strongback.search.tantivy.condition import compile_filter
 from strongback.search.tantivy.ranking import QueryBuilder
 from strongback.search.tantivy.schema import count_field, decode, value_field
@@ -54,6 +54,8 @@ class Stage:
 
     query: tantivy.Query
     words: Sequence[Word]
+    hits: list[Hit]
+    """The best, if the order is by relevance."""
     total: int
 
 
@@ -82,6 +84,7 @@ class Finder:
         self._within = within
         self._vocabulary = Vocabulary(searcher, schema)
         self._builder = QueryBuilder(schema, index, within)
+        self._pieces = split_query(query.text[:MAX_TEXT])[:MAX_WORDS]
         condition = query.filter
         self._condition = compile_filter(schema, condition) if condition else None
 
@@ -92,7 +95,7 @@ class Finder:
             return self._nothing()
         if not words:
             every = self._builder.narrowed(tantivy.Query.all_query(), self._condition)
-            stage = Stage(every, [], self._count(every))
+            stage = Stage(every, [], [], self._search(every, 1)[1])
             return self._found(stage, self._sorted(stage))
         stages = self._strict(words)
         if not stages or stages[-1].total < SCARCE:
@@ -145,7 +148,15 @@ class Finder:
 
     def _stage(self, found: tantivy.Query, words: Sequence[Word]) -> Stage:
         query = self._builder.narrowed(found, self._condition)
-        return Stage(query, words, self._count(query))
+        if self._query.sort:
+            return Stage(query, words, [], self._search(query, 1)[1])
+        ranked = self._builder.ranked(query, words, self._pieces)
+        return Stage(query, words, *self._search(ranked, self._limit))
+
+    def _search(self, query: tantivy.Query, limit: int) -> tuple[list[Hit], int]:
+        """The best documents, and how many there are."""
+        found: Any = self._searcher.search(query, limit=limit)  # its types do not know the count
+        return found.hits, int(found.count)
 
     def _is_mistyped(self, word: Word) -> bool:
         """Whether no document has the word, so that it must mean another."""
@@ -157,10 +168,6 @@ class Finder:
     def _widened(self, words: Sequence[Word]) -> list[Word]:
         return [widen(self._vocabulary, w) if len(w.text) != ONE_TYPO - 1 else w for w in words]
 
-    def _count(self, query: tantivy.Query) -> int:
-        found: Any = self._searcher.search(query, limit=1)  # its types do not know the count
-        return int(found.count)
-
     # Orders
 
     @property
@@ -171,16 +178,20 @@ class Finder:
     def _end(self) -> int:
         return self._offset + self._query.page_size
 
+    @property
+    def _limit(self) -> int:
+        return max(self._end, WINDOW)
+
     def _ranked(self, stages: Sequence[Stage]) -> list[DocAddress]:
-        last, pieces = stages[-1], split_query(self._query.text[:MAX_TEXT])[:MAX_WORDS]
-        query = self._builder.ranked(last.query, last.words, pieces)
-        for stage in stages[:-1]:
-            earlier = tantivy.Query.const_score_query(stage.query, STAGE)
+        *earlier, last = stages
+        hits = last.hits
+        if earlier:
+            query = self._builder.ranked(last.query, last.words, self._pieces)
+            firsts = [tantivy.Query.const_score_query(stage.query, STAGE) for stage in earlier]
             query = tantivy.Query.boolean_query(
-                [(tantivy.Occur.Must, query), (tantivy.Occur.Should, earlier)]
+                [(tantivy.Occur.Must, query), *((tantivy.Occur.Should, first) for first in firsts)]
             )
-        limit = max(self._end, WINDOW)
-        hits = self._searcher.search(query, limit=limit, count=False).hits
+            hits, _ = self._search(query, self._limit)
         best = self._arranged(hits[:WINDOW], self._index.tie_breakers)
         best.sort(key=lambda hit: -round(hit[0], 4))
         return [address for _, address in [*best, *hits[WINDOW:]][self._offset : self._end]]
@@ -239,9 +250,8 @@ class Finder:
             for a in self._counted
         }
         found = self._searcher.aggregate(query, wanted)
-        return {label: _most_first(found[label]["buckets"]) for label in wanted}
-
-
-def _most_first(buckets: list[dict[str, Any]]) -> dict[str, int]:
-    counts = {bucket["key"]: int(bucket["doc_count"]) for bucket in buckets}
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+        counts = {
+            label: {bucket["key"]: int(bucket["doc_count"]) for bucket in found[label]["buckets"]}
+            for label in wanted
+        }
+        return {label: most_first(count) for label, count in counts.items()}

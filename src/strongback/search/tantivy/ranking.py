@@ -110,8 +110,11 @@ class QueryBuilder:
             build = Query.phrase_prefix_query if words[-1].is_begun else Query.phrase_query
             phrase = build(self._schema, self._title, list(whole))
             yield Query.const_score_query(phrase, TITLE_PHRASE)
-        spaced = [piece for piece in pieces if not is_run(piece)]
-        for near, slop in [(spaced, SLOP), *((piece, 0) for piece in pieces if is_run(piece))]:
+        # What is a word by itself has been looked for already, and stop words are in every text.
+        sought = {word.text for word in words}
+        spaced = [piece for piece in pieces if piece in sought and not is_run(piece)]
+        runs = [piece for piece in pieces if piece not in sought and is_run(piece)]
+        for near, slop in [(spaced, SLOP), *((run, 0) for run in runs)]:
             if len(near) > 1:
                 phrase = Query.phrase_query(self._schema, self._field, list(near), slop)
                 yield Query.const_score_query(phrase, TEXT_PHRASE)

@@ -11,9 +11,9 @@ from time import perf_counter
 import tantivy
 
 from strongback.log.setup import get_logger
-from strongback.search.exceptions import SearchMisuse, SearchUnavailable
+from strongback.search.exceptions import SearchUnavailable
 from strongback.search.index import Document, Index, Key
-from strongback.search.query import Hit, Query, Result, Stamp, Status, Suggestion
+from strongback.search.query import Hit, Query, Result, Stamp, Status, Suggestion, check_query
 from strongback.search.tantivy.finder import Finder, Found
 from strongback.search.tantivy.folder import Generation, IndexFolder, explained
 from strongback.search.tantivy.highlight import Marker
@@ -71,10 +71,6 @@ class TantivyEngine:
                 raise
             return _damaged(str(error.__cause__))
 
-    def glance(self, index: Index, most: int) -> Status:  # noqa: ARG002  tantivy knows its number
-        """Tell how the index is, which takes the same time however large it is."""
-        return self.status(index)
-
     def rebuild(self, index: Index, batches: Iterable[Sequence[Document]]) -> int:
         """Build the index anew beside the old one, then put it in its place at once."""
         folder = self._folder(index)
@@ -122,7 +118,7 @@ class TantivyEngine:
     def search(self, index: Index, query: Query) -> Result:
         """Find documents."""
         started = perf_counter()
-        _check(index, query)
+        check_query(index, query)
         with self._reading(index) as (generation, searcher):
             found = Finder(searcher, generation.schema, index, query).run()
             documents = [decode(index, searcher.doc(address)) for address in found.addresses]
@@ -133,11 +129,8 @@ class TantivyEngine:
 
     def suggest(self, index: Index, text: str, limit: int) -> list[Suggestion]:
         """Find texts of the attribute that the index suggests."""
-        if index.suggests is None:
-            raise SearchMisuse(f"index {index.name} suggests nothing")
-        query = Query(text, page_size=limit * SUGGESTIONS_READ)
+        within, query = index.suggested, Query(text, page_size=limit * SUGGESTIONS_READ)
         with self._reading(index) as (generation, searcher):
-            within = index[index.suggests]
             found = Finder(searcher, generation.schema, index, query, within).run()
             addresses = found.addresses if found.words else ()
             documents = [decode(index, searcher.doc(address)) for address in addresses]
@@ -195,15 +188,6 @@ def _damaged(reason: str) -> Status:
     return Status(exists=True, is_current=False, differences=(f"it is damaged: {reason}",))
 
 
-def _check(index: Index, query: Query) -> None:
-    for order in query.sort:
-        if not index[order.attribute].sortable:
-            raise SearchMisuse(f"index {index.name} is not sorted by {order.attribute}")
-    for name in query.facets:
-        if not index[name].facet:
-            raise SearchMisuse(f"index {index.name} does not count by {name}")
-
-
 def _marker(words: Sequence[Word]) -> Marker:
     marked = {text for word in words for text in (*word.forms, *word.parts)}
     for phrase in (phrase for word in words for phrase in word.phrases):
@@ -222,11 +206,7 @@ def _hit(index: Index, query: Query, marker: Marker, document: dict[str, object]
         text = ", ".join(map(str, value)) if isinstance(value, list) else str(value or "")
         if text:
             highlight[name] = marker.mark(text, query.crop)
-    return Hit(_shown(index, document), highlight)
-
-
-def _shown(index: Index, document: dict[str, object]) -> dict[str, object]:
-    return {a.name: document[a.name] for a in index.attributes if a.shown}
+    return Hit(index.show(document), highlight)
 
 
 def _suggestions(
@@ -235,8 +215,8 @@ def _suggestions(
     marker = _marker(found.words)
     by_text: dict[str, dict[str, object]] = {}
     for document in documents:
-        by_text.setdefault(str(document[str(index.suggests)]), document)
+        by_text.setdefault(str(document[index.suggested.name]), document)
     return [
-        Suggestion(text, marker.mark(text), _shown(index, document))
+        Suggestion(text, marker.mark(text), index.show(document))
         for text, document in by_text.items()
     ]

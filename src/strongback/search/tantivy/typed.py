@@ -12,6 +12,8 @@ from strongback.search.tantivy.english import forms
 from strongback.search.tantivy.vocabulary import Vocabulary
 from strongback.search.tantivy.word import cut, cut_finely, is_run, split_query
 
+COMMON = 1_000
+"""Documents from which on a word is not looked for by its characters."""
 _QUOTED = re.compile(r'"([^"]*)"')
 
 Sequence = tuple[str, ...]
@@ -65,9 +67,7 @@ def widen(vocabulary: Vocabulary, word: Word) -> Word:
     if is_run(word.text):
         parts = tuple(_joined(cut_finely(word.text)))
         return replace(word, parts=parts) if len(parts) > 1 else word
-    similar = vocabulary.similar(word.text)
-    if word.is_begun:
-        similar += vocabulary.similar(word.text, is_prefix=True)
+    similar = vocabulary.similar(word.text, is_prefix=word.is_begun)
     # As any other word: whoever means `provider` by `provdier` finds `providers` too.
     kin = vocabulary.known(form for one in similar for form in forms(one))
     return replace(word, forms=word.forms | kin | set(similar))
@@ -85,16 +85,17 @@ def _read(index: Index, vocabulary: Vocabulary, text: str) -> Iterator[Word]:
     for piece in split_query(text):
         if is_run(piece):
             for part in _joined(cut(piece), index.stop_words):
-                yield _with_synonyms(index, _of_run(part))
+                yield _with_synonyms(index, _of_run(vocabulary, part))
         else:
             known = vocabulary.known(forms(piece)) | vocabulary.numbered(piece) | {piece}
             yield _with_synonyms(index, Word(piece, known))
 
 
-def _of_run(run: str) -> Word:
-    # Its characters as well: the dictionary cuts one word in two ways in two sentences.
-    phrases = frozenset({tuple(run)} if len(run) > 1 else ())
-    return Word(run, frozenset({run}), phrases)
+def _of_run(vocabulary: Vocabulary, run: str) -> Word:
+    # Its characters as well: the dictionary cuts one word in two ways in two sentences. That takes
+    # its time where many documents have them, and adds little.
+    is_rare = len(run) > 1 and vocabulary.count(run) < COMMON
+    return Word(run, frozenset({run}), frozenset({tuple(run)} if is_rare else ()))
 
 
 def _joined(pieces: Iterable[str], stop_words: frozenset[str] = frozenset()) -> list[str]:

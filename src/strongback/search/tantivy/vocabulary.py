@@ -18,6 +18,7 @@ SHORTEST, LONGEST = 4, 30
 MEANT = 8
 """Words that a mistyped one may stand for."""
 _NUMBERED = 20
+_MEASURED = 20_000  # words of one letter that are compared, the most frequent ones
 
 
 class Vocabulary:
@@ -35,7 +36,11 @@ class Vocabulary:
 
     def known(self, words: Iterable[str]) -> frozenset[str]:
         """Those of the words that are in a document."""
-        return frozenset(word for word in words if self._searcher.doc_freq(TEXT, word))
+        return frozenset(word for word in words if self.count(word))
+
+    def count(self, word: str) -> int:
+        """In how many documents a word is."""
+        return self._searcher.doc_freq(TEXT, word)
 
     def has_beginning(self, beginning: str) -> bool:
         """Whether a word begins so."""
@@ -64,16 +69,15 @@ class Vocabulary:
         allowed = allowed_typos(word)
         if not allowed or not is_typed(word):
             return []
-        longest = LONGEST if is_prefix else len(word) + allowed
+        least, most = len(word) - allowed, len(word) + allowed
         letters, found = frozenset(word), []
         for term, count in self._beginning(word[0]):
+            near = term[:most] if is_prefix else term
             # Most words differ in more letters than may be wrong, which is seen at a glance.
-            if len(word) - allowed <= len(term) <= longest and (
-                len(letters.difference(term)) <= allowed
-                and term != word
-                and (typos := distance(word, term, allowed, is_prefix=is_prefix)) <= allowed
-            ):
-                found.append((typos, -count, term))
+            if least <= len(near) <= most and len(letters.difference(near)) <= allowed:
+                typos = distance(word, near, allowed, is_prefix=is_prefix)
+                if 0 < typos <= allowed:
+                    found.append((typos, -count, term))
         # A word of one typo is what was meant; those of two are guesses beside it.
         meant = [(typos, term) for typos, _, term in sorted(found) if self._is_left(term)]
         return [term for typos, term in meant if typos == meant[0][0]][:MEANT]
@@ -84,7 +88,7 @@ class Vocabulary:
 
     def _beginning(self, letter: str) -> list[tuple[str, int]]:
         if letter not in self._typed:
-            terms = self._searcher.terms_with_prefix(TEXT, letter)
+            terms = self._searcher.terms_with_prefix(TEXT, letter, limit=_MEASURED)
             self._typed[letter] = [(term, count) for term, count in terms if is_typed(term)]
         return self._typed[letter]
 
@@ -110,8 +114,6 @@ def distance(one: str, other: str, limit: int, *, is_prefix: bool = False) -> in
     """
     if is_prefix:
         other = other[: len(one) + limit]
-    elif abs(len(one) - len(other)) > limit:
-        return limit + 1
     # A row has the distances of a beginning of the one word to all beginnings of the other.
     before: list[int] = []
     row = list(range(len(other) + 1))
@@ -124,4 +126,4 @@ def distance(one: str, other: str, limit: int, *, is_prefix: bool = False) -> in
             row.append(least)
         if min(row) > limit:
             return limit + 1
-    return min(row) if is_prefix else row[-1]
+    return min(min(row) if is_prefix else row[-1], limit + 1)

@@ -176,7 +176,7 @@ class TestStructure:
     def test_another_release_has_to_build_it(self, engine, folder, structure):
         other = json.loads((folder / "live").read_text()) | {"structure": structure}
         (folder / "live").write_text(json.dumps(other))
-        status = engine.glance(BOOK, 1)
+        status = engine.status(BOOK)
         assert (status.exists, status.is_current) == (True, False)
         engine.rebuild(BOOK, [[book(3, "Tea")]])
         assert engine.status(BOOK).is_current
@@ -227,7 +227,7 @@ class TestFolder:
         with pytest.raises(SearchUnavailable):
             engine.search(BOOK, Query("tea"))
         with closing(TantivyEngine(folder.parent)) as other:
-            status = other.glance(BOOK, 1)
+            status = other.status(BOOK)
             assert not (status.exists and status.is_current)
             other.rebuild(BOOK, [[book(1, "Tea")]])
             assert other.status(BOOK).is_current
@@ -242,7 +242,7 @@ class TestFolder:
         assert find(engine, "tea") == [1]
         with closing(TantivyEngine(folder.parent)) as other, pytest.raises(SearchUnavailable):
             other.search(BOOK, Query("tea"))
-        assert not engine.glance(BOOK, 1).is_current
+        assert not engine.status(BOOK).is_current
 
     def test_a_folder_that_was_deleted_is_noticed(self, engine, folder):
         shutil.rmtree(folder)
