@@ -204,7 +204,8 @@ def test_server_and_worker_share_a_database_that_takes_tls_alone_by_any_password
                 "MYSQL_SSL_MODE": "verify_identity",
                 "MYSQL_SSL_CA": str(certificate.authority),
             }
-        variables = login | {"REDIS_URL": redis_server.url}
+        patience = {f"DATABASE_{name}TIMEOUT": "30" for name in ("", "QUERY_", "READ_")}
+        variables = login | patience | {"REDIS_URL": redis_server.url}
         with serving(tmp_path, **variables) as server, script("worker", tmp_path, **variables):
             flask = [sys.executable, "-m", "flask", "--app", "app.main"]
             command = [*flask, "user", "create", "ada", "--role", "author", "--password", PASSWORD]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from app.core.config import Settings
 from strongback.config import Environment
 from strongback.database import Base, Database
 from strongback.testing import empty
-from strongback.testing.redis import RedisServer
+from strongback.testing.redis import RedisServer, run_redis
 from tests.support.task import House
 from tests.support.worker import World
 
@@ -69,22 +69,27 @@ def either(
 @pytest.fixture(scope="module", params=["embedded", "prefork", "threads"])
 def served(
     request: pytest.FixtureRequest,
-    running_redis: RedisServer,
-    starts_processes: None,
+    starts_redis: None,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[World]:
-    """SQLite and a worker of each kind, the same one for all tests of a module."""
+    """SQLite and a worker of each kind, the same one for all tests of a module.
+
+    The broker is theirs as well: other tests empty and kill that of the process.
+    """
     folder = tmp_path_factory.mktemp("served")
-    is_embedded = request.param == "embedded"
+    with nullcontext() if request.param == "embedded" else run_redis(folder) as broker:
+        yield from _served(request.param, broker, folder)
+
+
+def _served(kind: str, broker: RedisServer | None, folder: Path) -> Iterator[World]:
     settings = Settings(
         _env_file=None,
         app_env=Environment.TEST,
         app_var_dir=folder,
-        celery_broker_url=None if is_embedded else running_redis.url,
+        celery_broker_url=broker.url if broker else None,
         task_visibility_timeout=VISIBILITY,
     )
-    running_redis.flush()
-    options = () if is_embedded else ("-P", request.param)
+    options = () if broker is None else ("-P", kind)
     with closing(World(settings, folder)) as world, world.worker(*options) as worker:
         world.served_by = worker
         world.start()
