@@ -25,10 +25,11 @@ from app.core.config import Settings  # noqa: E402  after sys.path
 from app.core.permission import ROLES, Role  # noqa: E402  after sys.path
 from strongback.auth.permission import Permission, permissions_of  # noqa: E402  after sys.path
 from strongback.exceptions import CATALOGUE, APIException  # noqa: E402  after sys.path
-from strongback.web.translation import translate  # noqa: E402  after sys.path
+from strongback.web.translation import Translations  # noqa: E402  after sys.path
 
 DOCS = ROOT / "docs"
 PACKAGE = ROOT / "src" / "strongback"
+TRANSLATIONS = Translations(PACKAGE / "translation", *(ROOT / "app").glob("*/translation"))
 CHINESE = tomllib.loads((DOCS / "generate.zh.toml").read_text())
 BEGIN = "<!-- Written by docs/generate.py: change the code, then run it. -->\n"
 END = "<!-- End of what docs/generate.py writes. -->\n"
@@ -147,7 +148,7 @@ def _error_row(number: int, cls: type[APIException], language: str) -> str:
     meaning = _translated("errors", (cls.__doc__ or "").split("\n\n")[0], language)
     if cls is APIException and language == "en":
         meaning = UNFORESEEN
-    messages = f"{cls.message}<br>{translate(cls.message, 'zh')}"
+    messages = f"{cls.message}<br>{TRANSLATIONS.translate(cls.message, 'zh')}"
     return f"| {number} | {cls.code} `{cls.__name__}` | {messages} | {meaning} |\n"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from app.article import cli, event, search_view, task, view
 from app.article.archive import ArchiveImports
 from app.article.index import ArticleSearch, ArticleSource
@@ -18,7 +20,6 @@ from strongback.cache import Warmer
 from strongback.search import Search
 from strongback.task import Jobs, TaskRegistry
 from strongback.upload import Uploads
-from strongback.web.translation import translate
 
 __all__ = ["add_samples", "register"]
 
@@ -29,9 +30,11 @@ def register(app: Strongback, users: Accounts) -> ArticleService:
     articles, pages = ArticleService(database, users, app.outbox), ArticlePages(database, app.cache)
     views, search = ViewCounter(database), services[Search]
     answers = SearchAnswers(ArticleSearch(search), app.cache)
+    app.translations.add(Path(__file__).with_name("translation"))
     app.background.add(views)
     app.outbox.declare(event.__name__, event.CHANGED, event.PUBLISHED, event.REMOVED)
     app.provide(articles, pages, views, answers, TagCounts(database), ArticleRemoval(database))
+    translate = app.translations.translate
     app.provide(ArchiveImports(articles, services[Uploads], services[Jobs], translate))
     pages.watch(app.invalidator)
     app.filter_unknown("article", ArticleNode, Article, lambda row: row.slug, pages.all_slugs)

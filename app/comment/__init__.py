@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from app.comment import view
 from app.comment.node import CommentPages, Locate
 from app.comment.service import Articles, CommentService
@@ -19,6 +21,7 @@ def register(app: Strongback, articles: Articles, locate: Locate) -> CommentServ
     comments = CommentService(app.database, articles)
     pages = CommentPages(app.database, app.cache, locate)
     pages.watch(app.invalidator)
+    app.translations.add(Path(__file__).with_name("translation"))
     app.provide(comments, pages)
     app.register_api(view.api)
     return comments

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
+from pathlib import Path
 
 from app.core.config import Settings
 from app.notification import task, view
@@ -25,6 +26,7 @@ def register(
     kept = timedelta(days=app.services[Settings].notification_days)
     notifications = NotificationService(app.database, app.outbox, articles, audiences, kept)
     app.outbox.declare(__name__, CONTINUED)
+    app.translations.add(Path(__file__).with_name("translation"))
     app.provide(notifications)
     app.services[TaskRegistry].add(task.group)
     app.register_api(view.api)

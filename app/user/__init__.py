@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from app.core import API
 from app.user import cli, view
 from app.user.account import AccountService
@@ -23,6 +25,7 @@ def register(app: Strongback) -> UserService:
     codes = app.services.find(SmsCodes)
     accounts = AccountService(app.database, users, sessions, codes)
     app.provide(users, pages, accounts, FollowService(app.database, users))
+    app.translations.add(Path(__file__).with_name("translation"))
     app.register_api(view.api)
     app.cli.add_command(cli.group)
     return users

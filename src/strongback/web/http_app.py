@@ -26,6 +26,7 @@ from strongback.web.json import OrJSONProvider, dump
 from strongback.web.lifecycle import RequestLifecycle
 from strongback.web.request import Request, Response
 from strongback.web.session import NoSession
+from strongback.web.translation import FOLDER, Translations
 
 _DISTINCT = ("blueprint", "operation", "schema")
 _SCALARS = (str, int, float, bool, bytes)
@@ -71,6 +72,7 @@ class HTTPApp(OpenAPI):
         self.config["MAX_CONTENT_LENGTH"] = settings.web_max_body
         self.url_map.merge_slashes = False  # a doubled slash is 404, not a redirect in HTML
         self.services = Services()
+        self.translations = Translations(FOLDER)
         self.errors = error_response.init_errors(self)
         self.lifecycle = RequestLifecycle(self, settings)
         self._blueprints, self._operations, self._schemas = map(Names, _DISTINCT)

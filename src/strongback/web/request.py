@@ -17,7 +17,7 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from strongback.auth.principal import Principal
 from strongback.schema import Validators
-from strongback.web.translation import choose_locale
+from strongback.web.translation import translations
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -41,8 +41,8 @@ class Request(FlaskRequest):
 
     @cached_property
     def locale(self) -> str:
-        """Language of messages: `en` or `zh`."""
-        return choose_locale(self.accept_languages)
+        """Language of messages, such as `en` or `zh`."""
+        return translations().choose(self.accept_languages)
 
     @property
     def route(self) -> str:

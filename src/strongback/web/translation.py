@@ -1,35 +1,63 @@
-"""Messages in the caller's language: English in the code, Chinese in a gettext catalogue."""
+"""Messages in the caller's language: English in the code, others in gettext catalogues."""
 
 from __future__ import annotations
 
-import gettext
-from functools import cache
+from gettext import GNUTranslations
 from pathlib import Path
+from typing import Any, cast
 
+from flask import current_app
 from werkzeug.datastructures import LanguageAccept
 
 FOLDER = Path(__file__).resolve().parents[1] / "translation"
+"""The framework's own catalogues."""
 DEFAULT_LOCALE = "en"
-LOCALES = (DEFAULT_LOCALE, "zh")
 
 
-def choose_locale(accepted: LanguageAccept) -> str:
-    """The best locale for an `Accept-Language` header.
+class Translations:
+    """The catalogues of an application.
 
-    A regional tag falls back to its language, as in RFC 4647's lookup: `zh-CN` gets `zh`.
+    Args:
+        folders: Folders with `<locale>/LC_MESSAGES/messages.mo`.
     """
-    for tag, quality in accepted:  # by descending quality
-        language = tag.split("-")[0].lower()
-        if quality > 0 and language in LOCALES:
-            return language
-    return DEFAULT_LOCALE
+
+    def __init__(self, *folders: Path) -> None:
+        self._catalogues: dict[str, GNUTranslations] = {}
+        for folder in folders:
+            self.add(folder)
+
+    def add(self, folder: Path) -> None:
+        """Add the catalogues in a folder, as a part or slice does when it is registered."""
+        for path in sorted(folder.glob("*/LC_MESSAGES/messages.mo")):
+            with path.open("rb") as file:
+                catalogue = GNUTranslations(file)
+            if known := self._catalogues.get(path.parts[-3]):
+                known.add_fallback(catalogue)
+            else:
+                self._catalogues[path.parts[-3]] = catalogue
+
+    def choose(self, accepted: LanguageAccept) -> str:
+        """The best locale for an `Accept-Language` header.
+
+        A regional tag falls back to its language, as in RFC 4647's lookup: `zh-CN` gets `zh`.
+        """
+        for tag, quality in accepted:  # by descending quality
+            language = tag.split("-")[0].lower()
+            if quality > 0 and (language == DEFAULT_LOCALE or language in self._catalogues):
+                return language
+        return DEFAULT_LOCALE
+
+    def translate(self, message: str, locale: str) -> str:
+        """The message in the locale, or in English if there is no translation."""
+        catalogue = self._catalogues.get(locale)
+        return catalogue.gettext(message) if catalogue and message else message
 
 
-@cache
-def _catalogue(locale: str) -> gettext.NullTranslations:
-    return gettext.translation("messages", FOLDER, [locale], fallback=True)
+def translations() -> Translations:
+    """The catalogues of the current application."""
+    return cast("Any", current_app).translations  # type: ignore[no-any-return]  # HTTPApp's
 
 
 def translate(message: str, locale: str) -> str:
-    """The message in the locale, or in English if there is no translation."""
-    return _catalogue(locale).gettext(message) if message else message
+    """The message in the locale, by the catalogues of the current application."""
+    return translations().translate(message, locale)

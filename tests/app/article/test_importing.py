@@ -26,7 +26,6 @@ from app.article.zip_source import documents_in_zip
 from strongback.database import Database
 from strongback.exceptions import Forbidden
 from strongback.task import SoftTimeLimitExceeded
-from strongback.web.translation import translate
 
 Import = Callable[..., dict[str, str]]
 
@@ -591,7 +590,7 @@ class TestFailure:
         importer = Importer(
             app.services[ArticleService],
             author="ada",
-            translate=lambda message: translate(message, "zh"),
+            translate=lambda message: app.translations.translate(message, "zh"),
         )
         (result,) = importer.run([Document("a.md", PurePath("a.md"), lambda: b"\xff")])
         assert result.reason == "不是 UTF-8：第 0 字节为 0xff：请另存为 UTF-8，或指明其编码"

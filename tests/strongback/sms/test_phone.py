@@ -4,7 +4,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from strongback.sms.phone import PHONE_PATTERN, Phone, mask_phone, parse_phone
-from strongback.web.translation import translate
+from strongback.web.translation import FOLDER, Translations
 
 WRONG = [
     "",
@@ -84,7 +84,7 @@ def test_refusal_is_told_in_chinese_too(phone, reason):
     with pytest.raises(ValidationError) as caught:
         TypeAdapter(Phone).validate_python(phone)
     message = caught.value.errors()[0]["msg"].removeprefix("Value error, ")
-    assert translate(message, "zh").startswith(reason)
+    assert Translations(FOLDER).translate(message, "zh").startswith(reason)
 
 
 @pytest.mark.parametrize(
