@@ -48,7 +48,8 @@ from strongback.outbox import Outbox
 from strongback.private import make_private_folder
 from strongback.server.serve import add_start_checks, check_own_address
 from strongback.upload import Uploads
-from strongback.web import init_cache_metrics, init_cors, init_health, init_limits, init_metrics
+from strongback.web import init_cors, init_health, init_limits, init_metrics
+from strongback.web.cache_metrics import CACHES
 from strongback.web.guard import requirement_of
 from strongback.web.http_app import HTTPApp
 from strongback.web.injection import injected
@@ -145,8 +146,8 @@ class Strongback(HTTPApp):
         self.register_error_source(SQLAlchemyError, error_mapping)
         self.register_error_source(StaleDataError, lambda _: PreconditionFailed())
         init_migrations(self, database, settings.ROOT / "migrations", settings.database_wait)
-        publish = init_cache_metrics(self.lifecycle, self.cache.all_stats)
-        if shared := init_metrics(self, settings.web_metrics_dir, self._all_gauges, publish):
+        CACHES.add(self.cache)
+        if shared := init_metrics(self, settings.web_metrics_dir, self._all_gauges):
             self.background.add(shared)
         init_limits(self, settings, self.redis)
         init_cors(self, settings.web_cors_origins)

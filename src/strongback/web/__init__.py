@@ -1,7 +1,6 @@
 """The HTTP side: what an application and its views need of it."""
 
 from strongback.web.blueprint import APIBlueprint
-from strongback.web.cache_metrics import init_cache_metrics
 from strongback.web.cached import cached_page, cached_response
 from strongback.web.conditional import conditional
 from strongback.web.cors import init_cors
@@ -29,7 +28,6 @@ __all__ = [
     "client_address",
     "conditional",
     "idempotent",
-    "init_cache_metrics",
     "init_cors",
     "init_health",
     "init_limits",

@@ -1,79 +1,68 @@
-"""The cache's counts for Prometheus.
-
-The cache counts in plain integers, since a hit costs less than one Prometheus counter does. What
-was added to them is handed on once a second at most, and at each scrape.
-"""
+"""The cache's counts for Prometheus, read at each scrape: a hit costs less than a Counter does."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Iterable
+from weakref import WeakSet
 
-from prometheus_client import Counter
+from prometheus_client import REGISTRY
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
-from strongback.cache import Stats
-from strongback.web.lifecycle import RequestLifecycle
+from strongback.cache import Manager
 
-INTERVAL = 1.0
-"""Seconds between two times."""
-
-HITS = Counter("cache_hits_total", "Values that a storage had.", ("node", "storage"))
 COUNTS = {
-    "requests": Counter("cache_requests_total", "Values asked for.", ("node",)),
-    "misses": Counter("cache_misses_total", "Values that no storage had.", ("node",)),
-    "loads": Counter("cache_loads_total", "Values asked of the source.", ("node",)),
-    "load_failures": Counter("cache_load_failures_total", "Loads that failed.", ("node",)),
-    "load_seconds": Counter("cache_load_seconds_total", "Time in the source.", ("node",)),
-    "waiters": Counter("cache_waiters_total", "Requests that waited for another's.", ("node",)),
-    "stale": Counter("cache_stale_served_total", "Old values served meanwhile.", ("node",)),
-    "filtered": Counter("cache_filtered_total", "Known by a filter to be absent.", ("node",)),
+    "requests": "Values asked for.",
+    "misses": "Values that no storage had.",
+    "loads": "Values asked of the source.",
+    "load_failures": "Loads that failed.",
+    "load_seconds": "Time in the source.",
+    "waiters": "Requests that waited for another's.",
+    "stale": "Old values served meanwhile.",
+    "filtered": "Known by a filter to be absent.",
 }
+"""Attributes of the counts of a kind of node, and what they say."""
+NAMES = {"stale": "stale_served"}
+"""Names of metrics that differ from their attributes."""
 
 
-class CacheFigures:
-    """Hands on what was added to the counts of one process.
+class CacheCollector(Collector):
+    """The counts of all caches in this process."""
 
-    Args:
-        look_up: The counts so far, by kind of node.
-        clock: Seconds that never go back.
-    """
+    def __init__(self) -> None:
+        self._caches: WeakSet[Manager] = WeakSet()
 
-    def __init__(
-        self,
-        look_up: Callable[[], Mapping[str, Stats]],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._look_up = look_up
-        self._clock = clock
-        self._next = 0.0
-        self._published: dict[tuple[str, str], float] = {}
-        self._lock = threading.Lock()
+    def add(self, cache: Manager) -> None:
+        """Collect the counts of a cache, too."""
+        self._caches.add(cache)
 
-    def publish(self) -> None:
-        """Hand on everything that has been counted."""
-        with self._lock:
-            self._next = self._clock() + INTERVAL
-            for node, stats in self._look_up().items():
-                for name, counter in COUNTS.items():
-                    self._add(counter.labels(node), (node, name), getattr(stats, name))
-                for storage, hits in stats.hits.items():
-                    self._add(HITS.labels(node, storage), (node, f"hits {storage}"), hits)
+    def describe(self) -> Iterable[CounterMetricFamily]:
+        """Nothing: no other collector has these names."""
+        return ()
 
-    def publish_if_due(self) -> None:
-        """The same, unless that was done a moment ago."""
-        if self._clock() >= self._next:
-            self.publish()
-
-    def _add(self, counter: Counter, name: tuple[str, str], value: float) -> None:
-        counter.inc(value - self._published.get(name, 0.0))
-        self._published[name] = value
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        """The counts as Prometheus metrics."""
+        found = [item for cache in self._caches for item in cache.all_stats().items()]
+        for name, text in COUNTS.items():
+            counts: Counter[tuple[str, ...]] = Counter()
+            for node, stats in found:
+                counts[node,] += getattr(stats, name)
+            yield _family(f"cache_{NAMES.get(name, name)}", text, counts, "node")
+        hits: Counter[tuple[str, ...]] = Counter()
+        for node, stats in found:
+            hits.update({(node, storage): count for storage, count in stats.hits.items()})
+        yield _family("cache_hits", "Values that a storage had.", hits, "node", "storage")
 
 
-def init_cache_metrics(
-    lifecycle: RequestLifecycle, look_up: Callable[[], Mapping[str, Stats]]
-) -> Callable[[], None]:
-    """Publish the counts after requests; returns the function that does so at a scrape."""
-    figures = CacheFigures(look_up)
-    lifecycle.observe(figures.publish_if_due)
-    return figures.publish
+def _family(
+    name: str, text: str, counts: Counter[tuple[str, ...]], *labels: str
+) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, text, labels=labels)
+    for values, count in counts.items():
+        family.add_metric(values, count)
+    return family
+
+
+CACHES = CacheCollector()
+REGISTRY.register(CACHES)

@@ -16,7 +16,6 @@ from pydantic import BaseModel
 
 from strongback.auth.permission import Permission
 from strongback.exceptions import PreconditionFailed
-from strongback.schema import Problem
 from strongback.web.conditional import is_expected, is_fresh, not_modified
 from strongback.web.error_response import PROBLEM_JSON
 from strongback.web.json import dump
@@ -158,9 +157,6 @@ def complete(
         permissions: Scopes of tokens.
     """
     schemas = document["components"]["schemas"]
-    _add_schema(schemas, "Problem", Problem.model_json_schema(mode="serialization"))
-    for model in ("ValidationErrorModel", "UnprocessableEntity"):
-        schemas.pop(model, None)
     if token_url is not None:
         scheme = _security_scheme(token_url, permissions)
         document["components"]["securitySchemes"] = {SECURITY_SCHEME: scheme}
@@ -171,25 +167,6 @@ def complete(
                 _complete_forms(operation, schemas)
                 _complete_operation(operation, method)
     return document
-
-
-def _add_schema(schemas: dict[str, Any], name: str, schema: dict[str, Any]) -> None:
-    schemas.update(schema.pop("$defs", {}))
-    schemas[name] = _relocate(schema)
-
-
-def _relocate(node: Any) -> Any:  # noqa: ANN401  any part of a JSON document
-    """Point references at the document's components instead of the schema's own `$defs`."""
-    if isinstance(node, dict):
-        return {
-            key: (
-                value.replace("#/$defs/", "#/components/schemas/")
-                if key == "$ref"
-                else _relocate(value)
-            )
-            for key, value in node.items()
-        }
-    return [_relocate(item) for item in node] if isinstance(node, list) else node
 
 
 def _problem_response() -> dict[str, Any]:

@@ -61,6 +61,7 @@ class HTTPApp(OpenAPI):
             import_name,
             info={"title": title, "version": version},
             security_schemes={},
+            validation_error_model=Problem,
             doc_ui=False,
             static_folder=None,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from time import perf_counter_ns
 from typing import cast
@@ -46,13 +45,8 @@ class RequestLifecycle:
         self._common = list(SECURITY_HEADERS)
         self._secure = [*self._common, STRICT_TRANSPORT_SECURITY]
         self._is_strict = settings.is_production
-        self._observers: list[Callable[[], object]] = []
         app.before_request(self.begin)
         app.after_request(self.finish)
-
-    def observe(self, observer: Callable[[], object]) -> None:
-        """Call this after each response; an exception is logged and has no other effect."""
-        self._observers.append(observer)
 
     def begin(self) -> None:
         """Bind the request's id to all log entries until this thread's next request.
@@ -72,20 +66,19 @@ class RequestLifecycle:
         common = self._secure if self._is_strict and request.is_secure else self._common
         response.common = [*response.common, *common, ("X-Request-ID", request.id)]
         if response.is_sequence:
-            self._account_safely(request, response)
+            _account_safely(request, response)
         else:
             # A streamed response ends with its last byte.
-            response.call_on_close(partial(self._account_safely, request, response))
+            response.call_on_close(partial(_account_safely, request, response))
         return response
 
-    def _account_safely(self, request: Request, response: Response) -> None:
-        # The response is complete: a failure from here on must not affect it.
-        try:
-            _account(request, response)
-            for observer in self._observers:
-                observer()
-        except Exception:
-            log.exception("request_not_accounted")
+
+def _account_safely(request: Request, response: Response) -> None:
+    # The response is complete: a failure from here on must not affect it.
+    try:
+        _account(request, response)
+    except Exception:
+        log.exception("request_not_accounted")
 
 
 def _account(request: Request, response: Response) -> None:

@@ -97,7 +97,6 @@ def init_metrics(
     app: Flask,
     folder: Path | None,
     gauges: Callable[[], Iterable[Gauge]] = tuple,
-    publish: Callable[[], object] = lambda: None,
 ) -> SharedMetrics | None:
     """Serve `/metrics`.
 
@@ -105,7 +104,6 @@ def init_metrics(
         app: The application.
         folder: Folder that the workers share; None to serve the metrics of this process alone.
         gauges: Looks up the gauges; none if that is not possible at the moment.
-        publish: Called before each scrape to update counters that are kept elsewhere.
 
     Returns:
         The background part that shares this worker's metrics, to be started with the process.
@@ -119,7 +117,6 @@ def init_metrics(
 
     def metrics() -> Response:
         """Prometheus metrics of all workers."""
-        publish()
         text = generate_latest(registry) + generate_latest(looked_up)
         headers = {"Cache-Control": "no-store"}
         return Response(text, headers=headers, content_type=CONTENT_TYPE_LATEST)
