@@ -18,12 +18,12 @@ from __future__ import annotations
 import functools
 import math
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from flask import Flask, Response, after_this_request, current_app
 
@@ -178,7 +178,8 @@ def limited(
             if spending is None or counts is None:
                 return view(*args, **kwargs)
             early.pop(limit, None)
-            return _call_counting(counts, spending, lambda: view(*args, **kwargs))
+            with _counting(counts, [spending]):
+                return view(*args, **kwargs)
 
         if key is not account_name:
             within.__early__ = (limit, *early_limits(view))  # type: ignore[attr-defined]  # functions take attributes
@@ -214,16 +215,19 @@ def spent_early(limits: tuple[Limit, ...], request: Request) -> Iterator[None]:
                 spending.give_back()
 
 
-def _call_counting(counts: Counts, spending: Refundable, view: Callable[[], object]) -> object:
+@contextmanager
+def _counting(counts: Counts, spendings: Iterable[Spending]) -> Iterator[None]:
+    """Take the counts back unless the block raises one of these exceptions."""
+    is_counted = False
     try:
-        result = view()
+        yield
     except counts:
+        is_counted = True
         raise
-    except BaseException:
-        spending.give_back()
-        raise
-    spending.give_back()
-    return result
+    finally:
+        if not is_counted:
+            for spending in spendings:
+                spending.give_back()
 
 
 # Guesses
@@ -253,34 +257,13 @@ def guess_limited(*, key: Key, counts: Counts) -> Callable[[ViewT], ViewT]:
     def declare(view: ViewT) -> ViewT:
         @functools.wraps(view)
         def within(*args: object, **kwargs: object) -> object:
-            guess = _guess(near)
-            if guess is None:
+            limiter = _limiter()
+            with _counting(counts, limiter.guess(near, current_request()) if limiter else ()):
                 return view(*args, **kwargs)
-            return _call_counting(counts, guess, lambda: view(*args, **kwargs))
 
         return cast("ViewT", within)
 
     return declare
-
-
-@dataclass(frozen=True, slots=True)
-class Guess:
-    """The counts of one attempt at a password."""
-
-    spendings: list[Spending]
-
-    def give_back(self) -> None:
-        """Take the counts back: the password was right, or none was verified."""
-        for spending in self.spendings:
-            spending.give_back()
-
-
-class Refundable(Protocol):
-    """A count that can be taken back."""
-
-    def give_back(self) -> None:
-        """Take the count back."""
-        ...
 
 
 def welcome(username: str) -> None:
@@ -321,8 +304,8 @@ class Limiter:
         who = limit.key(request)
         return None if who is None else self._spend(limit, who, request)
 
-    def guess(self, limit: Limit, request: Request) -> Guess | None:
-        """Count an attempt at a password beforehand; None if none is verified.
+    def guess(self, limit: Limit, request: Request) -> list[Spending]:
+        """Count an attempt at a password beforehand; nothing if none is verified.
 
         Raises:
             TooManyRequests: Too many attempts have failed.
@@ -330,13 +313,13 @@ class Limiter:
         """
         name = limit.key(request)
         if name is None:
-            return None
+            return []
         network = client_address(request)
         near = self._spend(limit, f"{name}\0{network}", request)
         far = replace(limit, scope="guess/all", backoff=FAR)
         key = self._key(far, name)
         if self._known(near.store, name, network):
-            return Guess([near])
+            return [near]
         quota = near.store.attempt(key, FAR)
         if not quota.is_granted:
             near.give_back()
@@ -345,7 +328,7 @@ class Limiter:
                 " before, or ask an administrator.",
                 headers={"Retry-After": str(_whole(quota.reset))},
             )
-        return Guess([near, Spending(far, key, near.store, quota)])
+        return [near, Spending(far, key, near.store, quota)]
 
     def welcome(self, name: str, network: str) -> None:
         """Reset the failed guesses at a username, and remember the network that has signed in."""
@@ -419,11 +402,6 @@ def init_limits(app: Flask, settings: Settings, redis: RedisClient | None) -> No
 def _spend(limit: Limit) -> Spending | None:
     limiter = _limiter()
     return limiter.spend(limit, current_request()) if limiter else None
-
-
-def _guess(limit: Limit) -> Guess | None:
-    limiter = _limiter()
-    return limiter.guess(limit, current_request()) if limiter else None
 
 
 def _limiter() -> Limiter | None:
