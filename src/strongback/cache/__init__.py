@@ -26,8 +26,8 @@ from strongback.cache.cached_function import CachedFunction
 from strongback.cache.cached_list import CachedList
 from strongback.cache.cached_pages import CachedPage, CachedPages
 from strongback.cache.database_node import DatabaseNode
-from strongback.cache.error import CacheMisuse, RebuildRefused
-from strongback.cache.invalidator import OUTDATED, CacheInvalidator, CacheUnavailable
+from strongback.cache.error import CacheMisuse, CacheUnavailable, RebuildRefused
+from strongback.cache.invalidator import OUTDATED, CacheInvalidator
 from strongback.cache.local_storage import LocalStorage
 from strongback.cache.maintenance import CacheMaintenance, Warmer
 from strongback.cache.manager import Manager

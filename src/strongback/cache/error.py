@@ -1,4 +1,4 @@
-"""The cache's errors: it was used in a way that cannot work, or a filter is not to be rebuilt."""
+"""The errors of the cache, and checks that raise them."""
 
 from __future__ import annotations
 
@@ -9,25 +9,42 @@ class CacheMisuse(StrongbackError):
     """A declaration or a call cannot work; raised as early as it can be known."""
 
 
+class CacheUnavailable(StrongbackError):
+    """The shared storage does not answer; outdated values are to be removed later."""
+
+
 class RebuildRefused(StrongbackError):
     """Another process rebuilds the filter, or its memory was lost meanwhile: try again later."""
 
 
 def require_count(name: str, value: object) -> None:
-    """Refuse what is not a number of things.
+    """Refuse a value that is no integer above zero.
 
     Raises:
-        CacheMisuse: It is not an integer above zero.
+        CacheMisuse: It is none.
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise CacheMisuse(f"{name} is {value!r}; give a whole number, 1 or more")
 
 
 def require_text(name: str, value: object) -> None:
-    """Refuse what is not a text, or empty.
+    """Refuse a value that is no text, or empty.
 
     Raises:
-        CacheMisuse: It is not a text of one character or more.
+        CacheMisuse: It is.
     """
     if not isinstance(value, str) or not value:
         raise CacheMisuse(f"{name} is {value!r}; give a text that is not empty")
+
+
+def require_methods(role: str, value: object, *names: str) -> None:
+    """Refuse an object that lacks methods.
+
+    Raises:
+        CacheMisuse: It is a class, or lacks one.
+    """
+    if isinstance(value, type):
+        raise CacheMisuse(f"{value!r} is a class; give an object, such as {value.__name__}()")
+    lacking = [name for name in names if not callable(getattr(value, name, None))]
+    if lacking:
+        raise CacheMisuse(f"{value!r} is no {role}; it lacks {', '.join(lacking)}")

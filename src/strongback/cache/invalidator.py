@@ -25,10 +25,10 @@ from sqlalchemy import inspect
 from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction
 
 from strongback.cache.cached_list import CachedList
+from strongback.cache.error import CacheUnavailable
 from strongback.cache.manager import Manager
 from strongback.cache.node import Node
 from strongback.database import Database, DatabaseMisuse
-from strongback.exceptions import StrongbackError
 from strongback.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -51,10 +51,6 @@ MOST_REMOVED = 1000
 PART = 12_000
 """Bytes of keys in one message."""
 _INFO = "cache_outdated"
-
-
-class CacheUnavailable(StrongbackError):
-    """The shared storage does not answer; what is outdated is to be removed later."""
 
 
 class _Rule(NamedTuple):

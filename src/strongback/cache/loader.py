@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from strongback.cache.plan import Plan, Tier
 from strongback.cache.single_flight import Flight, SingleFlight
-from strongback.cache.storage import BUSY, MISSING, Codec, Item, Lease, SharedStorage
+from strongback.cache.storage import BUSY, MISSING, Codec, Item, Lease
 
 Load = Callable[[Sequence[str]], Sequence[Any]]
 """Reads values from their source, one for each key in order."""
@@ -20,7 +20,9 @@ class Renewal(NamedTuple):
     is_due: Callable[[Item], bool]
     """Tells whether the shared storage's value is to be loaded again."""
     pause: float
-    """Seconds for which no other process begins."""
+    """Seconds in which no other process begins."""
+    postpone: Callable[[], object] = lambda: None
+    """Called if there is nothing newer in the end, before another thread can begin."""
 
 
 class Loader:
@@ -28,7 +30,7 @@ class Loader:
 
     Args:
         flights: All loads of this process.
-        flight: The load of these keys; their values end up in it.
+        flight: The load of these keys; receives their values.
         plan: The keys' plan.
         load: Reads what no storage has.
         counts: Whether hits and misses are requests; a refresh is none.
@@ -46,31 +48,65 @@ class Loader:
         self.due: list[str] = []
         """Keys whose value should be refreshed soon, behind the reader."""
 
-    def run(self, keys: list[str]) -> None:
+    def find(self, keys: list[str]) -> None:
         """Find or load the keys' values, keep them, and end the flight.
 
         Raises:
-            Exception: What loading has raised; it reaches the waiters too.
+            Exception: What loading raises; it reaches the waiters too.
         """
-        plan, missing = self._plan, keys
-        busy: list[str] = []
+        self._run(self._find, keys)
+
+    def refresh(self, key: str, renewal: Renewal | None = None) -> None:
+        """Load a value again, and end the flight.
+
+        Args:
+            key: The value's key.
+            renewal: Where given, the value is loaded only if it is due and no other process loads
+                it or has done so.
+
+        Raises:
+            Exception: What loading raises.
+        """
+        self._run(lambda _: self._refresh(key, renewal), [key])
+
+    def _run(self, work: Callable[[list[str]], object], keys: list[str]) -> None:
         try:
-            for tier in plan.beyond:
-                ask = tier.storage.get_all if tier.shared is None else self._acquire_all
-                missing = self._take(tier, missing, ask(missing, plan.codec), busy)
-                if not missing:
-                    break
-            if self._counts:
-                plan.counts.misses += len(missing) + len(busy)
-            if missing:
-                self.load(missing)
-            for key in busy:
-                self._await(key)
+            work(keys)
         except Exception as error:
             self._flight.error = error
             raise
         finally:
             self._flights.finish(self._flight, keys)
+
+    # In the storages
+
+    def _find(self, keys: list[str]) -> None:
+        plan, missing = self._plan, keys
+        busy: list[str] = []
+        for tier in plan.beyond:
+            ask = tier.storage.get_all if tier.shared is None else self._acquire_all
+            missing = self._take(tier, missing, ask(missing, plan.codec), busy)
+            if not missing:
+                break
+        if self._counts:
+            plan.counts.misses += len(missing) + len(busy)
+        if missing:
+            self._load_all(missing)
+        for key in busy:
+            self._await(key)
+
+    def _acquire_all(self, keys: Sequence[str], codec: Codec) -> Sequence[object]:
+        """Ask the shared storage, and for leases where more may be added to it."""
+        shared, fills, lease = self._plan.shared, self._plan.fills, self._plan.lease
+        assert shared is not None  # noqa: S101  its tier is asked
+        if fills is None:
+            return shared.acquire_all(keys, codec, lease)
+        found = shared.get_all(keys, codec)
+        absent = [key for key, item in zip(keys, found, strict=True) if item is MISSING]
+        if not absent or not fills.take(len(absent)):
+            return found
+        leases = dict(zip(absent, shared.acquire_all(absent, codec, lease), strict=True))
+        return [leases.get(key, item) for key, item in zip(keys, found, strict=True)]
 
     def _take(
         self, tier: Tier, keys: list[str], answers: Sequence[object], busy: list[str]
@@ -115,35 +151,48 @@ class Loader:
         if items:
             self._flights.store(self._flight, items, store)
 
-    def _acquire_all(self, keys: Sequence[str], codec: Codec) -> Sequence[object]:
-        """Ask the shared storage, and for leases where more may be added to it."""
-        shared, fills, lease = self._plan.shared, self._plan.fills, self._plan.lease
-        assert shared is not None  # noqa: S101  its tier is asked
-        if fills is None:
-            return shared.acquire_all(keys, codec, lease)
-        found = shared.get_all(keys, codec)
-        absent = [key for key, item in zip(keys, found, strict=True) if item is MISSING]
-        if not absent or not fills.take(len(absent)):
-            return found
-        leases = dict(zip(absent, shared.acquire_all(absent, codec, lease), strict=True))
-        return [leases.get(key, item) for key, item in zip(keys, found, strict=True)]
-
     def _await(self, key: str) -> None:
         """Wait for another process, or load in its place."""
         plan, tier = self._plan, self._plan.shared_tier
         assert tier is not None  # noqa: S101  only a shared storage says BUSY
-        assert tier.shared is not None  # noqa: S101  the same
+        assert plan.shared is not None  # noqa: S101  the same
         plan.counts.waiters += 1
-        answer = tier.shared.wait(key, plan.codec, plan.lease)
+        answer = plan.shared.wait(key, plan.codec, plan.lease)
         self._counts, counts = False, self._counts
         missing = self._take(tier, [key], [answer], [])
         self._counts = counts
         if missing:
-            self.load(missing)
+            self._load_all(missing)
 
-    # Loading
+    def _refresh(self, key: str, renewal: Renewal | None) -> None:
+        try:
+            if self._may_refresh(key, renewal):
+                self._load_all([key])
+        finally:
+            if renewal is not None and key not in self._flight.values:
+                renewal.postpone()
 
-    def load(self, keys: list[str]) -> None:
+    def _may_refresh(self, key: str, renewal: Renewal | None) -> bool:
+        plan, tier, shared = self._plan, self._plan.shared_tier, self._plan.shared
+        if tier is None or shared is None:
+            return True
+        (answer,) = shared.acquire_all([key], plan.codec, plan.lease)
+        if renewal is None and answer is BUSY:  # replace what the other is about to put there
+            shared.remove([key])
+            (answer,) = shared.acquire_all([key], plan.codec, plan.lease)
+        elif renewal is not None and isinstance(answer, Item):
+            if not renewal.is_due(answer):
+                self._take(tier, [key], [answer], [])
+                return False
+            if not shared.claim_refresh(key, renewal.pause):
+                return False
+        if isinstance(answer, Item | Lease):
+            self._leases[key] = Lease(answer.token)
+        return renewal is None or answer is not BUSY
+
+    # From the source
+
+    def _load_all(self, keys: list[str]) -> None:
         """Load values, and keep them wherever they have not been removed meanwhile."""
         counts, started = self._plan.counts, time.perf_counter()
         counts.loads += len(keys)
@@ -151,7 +200,9 @@ class Loader:
             values = self._validated(keys, self._load(keys))
         except BaseException:
             counts.load_failures += len(keys)
-            self._release(keys)
+            leases = {key: self._leases[key] for key in keys if key in self._leases}
+            if leases and self._plan.shared is not None:
+                self._plan.shared.release(leases)
             raise
         finally:
             cost = time.perf_counter() - started
@@ -166,97 +217,21 @@ class Loader:
             for key, value in zip(keys, loaded, strict=True)
         }
 
-    def _release(self, keys: list[str]) -> None:
-        leases = {key: self._leases[key] for key in keys if key in self._leases}
-        if leases and self._plan.shared is not None:
-            self._plan.shared.release(leases)
-
     def _keep(self, values: Mapping[str, Any], cost: float) -> None:
         """Fill the shared storage first: what it refuses is outdated, and not kept here either."""
-        plan, kept, tier = self._plan, list(values), self._plan.shared_tier
-        if tier is not None and tier.shared is not None:
+        plan, tier, shared = self._plan, self._plan.shared_tier, self._plan.shared
+        kept = list(values)
+        if tier is not None and shared is not None and self._leases:
             leased = {
                 key: (self._leases[key], plan.item(tier, value, cost))
                 for key, value in values.items()
                 if key in self._leases
             }
-            if leased:
-                filled = tier.shared.fill_all(leased, plan.codec)
-                kept = [key for key in kept if key in filled or key not in leased]
+            filled = shared.fill_all(leased, plan.codec)
+            kept = [key for key in kept if key in filled or key not in leased]
         if plan.private:
             self._flights.store(
                 self._flight,
                 kept,
                 lambda current: plan.keep({key: values[key] for key in current}, cost),
             )
-
-    # Refreshing
-
-    def renew(self, key: str) -> None:
-        """Load a value now, whatever is there.
-
-        Raises:
-            Exception: What loading has raised.
-        """
-        shared = self._plan.shared
-        self._run(key, lambda: self.load([key]) if shared is None else self._seize(shared, key))
-
-    def _run(self, key: str, renew: Callable[[], object]) -> None:
-        try:
-            renew()
-        except Exception as error:
-            self._flight.error = error
-            raise
-        finally:
-            self._flights.finish(self._flight, [key])
-
-    def _seize(self, shared: SharedStorage, key: str) -> None:
-        """Replace what is there, or what another process is about to put there."""
-        (answer,) = shared.acquire_all([key], self._plan.codec, self._plan.lease)
-        if answer is BUSY:
-            shared.remove([key])
-            (answer,) = shared.acquire_all([key], self._plan.codec, self._plan.lease)
-        self._hold(key, answer)
-        self.load([key])
-
-    def _hold(self, key: str, answer: object) -> None:
-        if isinstance(answer, Item | Lease):
-            self._leases[key] = Lease(answer.token)
-
-    def renew_if(
-        self, key: str, renewal: Renewal, postpone: Callable[[], object] = lambda: None
-    ) -> None:
-        """Load a value again unless another process does, or has done it.
-
-        Args:
-            key: The value's key.
-            renewal: When, and how often at most.
-            postpone: Called while nobody else can begin, if there is nothing newer in the end.
-
-        Raises:
-            Exception: What loading has raised.
-        """
-
-        def renew() -> None:
-            try:
-                self._renew_if(key, renewal)
-            finally:
-                if key not in self._flight.values:
-                    postpone()
-
-        self._run(key, renew)
-
-    def _renew_if(self, key: str, renewal: Renewal) -> None:
-        plan, tier = self._plan, self._plan.shared_tier
-        if tier is not None and tier.shared is not None:
-            (answer,) = tier.shared.acquire_all([key], plan.codec, plan.lease)
-            if answer is BUSY:
-                return
-            if isinstance(answer, Item):
-                if not renewal.is_due(answer):
-                    self._take(tier, [key], [answer], [])
-                    return
-                if not tier.shared.claim_refresh(key, renewal.pause):
-                    return
-            self._hold(key, answer)
-        self.load([key])

@@ -1,8 +1,9 @@
-"""The manager: the operations on nodes."""
+"""The manager: the operations on nodes, functions and lists."""
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from types import MappingProxyType
@@ -10,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 from weakref import WeakSet
 
 from strongback.cache.cached_function import CachedFunction, result_type, wrap
-from strongback.cache.error import CacheMisuse, require_text
+from strongback.cache.error import CacheMisuse, require_methods, require_text
 from strongback.cache.loader import Load, Renewal
 from strongback.cache.local_storage import LocalStorage
 from strongback.cache.node import Node, Policy, StorageOptions, adapter_for, require_node
@@ -31,39 +32,83 @@ class Manager:
     """Reads and writes nodes through their storages. Safe to share between threads.
 
     Args:
-        serializer: How values become bytes for storages outside the process.
+        serializer: Turns values into bytes for storages outside the process; JSON unless given.
+
+    Raises:
+        CacheMisuse: The serializer has no method `codec`.
     """
 
     def __init__(self, serializer: Serializer | None = None) -> None:
         self._serializer = serializer or JSONSerializer()
+        require_methods("serializer", self._serializer, "codec")
         self._storages: dict[str, Storage] = {}
         self._shared: SharedStorage | None = None
         self._plans: dict[type[Node[Any]], Plan] = {}
-        self._declared: list[Plan] = []
+        self._prefixes: dict[str, Plan] = {}
+        self._lock = threading.Lock()
         self._flights = SingleFlight()
         self._reader = Reader(self._flights)
         _managers.add(self)
 
-    # Storages
+    # At the start
 
     def register_storage(self, name: str, storage: Storage) -> None:
         """Make a storage known to nodes by a name.
 
         Raises:
-            CacheMisuse: The name is taken or no name, or this is no storage.
+            CacheMisuse: The name is taken or empty, or the storage lacks a method.
         """
         require_text("name", name)
         if name in self._storages:
             raise CacheMisuse(f"a storage is registered as {name!r} already; choose another name")
-        methods = ("get_all", "set_all", "remove", "clear", "count")
-        if isinstance(storage, type) or not all(hasattr(storage, item) for item in methods):
-            raise CacheMisuse(f"{storage!r} is no storage; it needs {', '.join(methods)}")
+        require_methods("storage", storage, "get_all", "set_all", "remove", "clear", "count")
         if isinstance(storage, SharedStorage):
             if self._shared is not None:
                 raise CacheMisuse("there is a shared storage already; one keeps processes coherent")
             self._shared = storage
             storage.listen(self._forget, self._forget_all)
         self._storages[name] = storage
+
+    def register_node(self, *kinds: type[Node[Any]]) -> None:
+        """Check nodes at the start rather than at the first request.
+
+        Raises:
+            CacheMisuse: A storage of a node is not registered, or another node has its prefix.
+        """
+        for kind in kinds:
+            self._plan(kind)
+
+    def filter(self, kind: type[Node[Any]], known: Filter) -> None:
+        """Ask a filter first: a key that it does not know has no value, and nothing is touched."""
+        self._plan(kind).filter = known
+
+    def declare(
+        self, prefix: str, version: int | str, policy: Policy, kind: Any  # noqa: ANN401  any type
+    ) -> Plan:
+        """Return the plan of values that have no class of nodes: of functions and lists.
+
+        Raises:
+            CacheMisuse: A storage is not registered, another node has the prefix, or pydantic does
+                not know the type.
+        """
+        adapter = adapter_for(policy.owner, kind)
+        plan = Plan(f"{prefix}:{version}:", policy, adapter, self._storages, self._serializer)
+        holder = self._prefixes.setdefault(prefix, plan)
+        if holder is not plan:
+            message = f"its prefix {prefix!r} is that of {holder.owner} already; give it another"
+            raise CacheMisuse(f"{policy.owner}: {message}")
+        return plan
+
+    def _plan(self, kind: type[Node[Any]]) -> Plan:
+        if kind in self._plans:
+            return self._plans[kind]
+        require_node(kind)
+        with self._lock:
+            if kind not in self._plans:
+                self._plans[kind] = self.declare(
+                    kind.prefix, kind.version, kind.policy(), kind.value_type
+                )
+        return self._plans[kind]
 
     @property
     def is_shared(self) -> bool:
@@ -82,34 +127,15 @@ class Manager:
             if callable(close):
                 close()
 
-    def register_node(self, *kinds: type[Node[Any]]) -> None:
-        """Check that the nodes' storages are there, at start rather than at the first request.
-
-        Raises:
-            CacheMisuse: One is not registered.
-        """
-        for kind in kinds:
-            self._plan(kind)
-
-    def filter(self, kind: type[Node[Any]], known: Filter) -> None:
-        """Ask a filter first: a key that it does not know has no value, and nothing is touched."""
-        self._plan(kind).filter = known
-
-    def _plan(self, kind: type[Node[Any]]) -> Plan:
-        plan = self._plans.get(kind)
-        if plan is None:
-            require_node(kind)
-            prefix = f"{kind.prefix}:{kind.version}:"
-            plan = Plan(prefix, kind.policy(), kind.adapter, self._storages, self._serializer)
-            plan = self._plans.setdefault(kind, plan)
-        return plan
-
     # Reading
 
     def get(self, node: Node[T]) -> T | None:
-        """The node's value, from the first storage that has it or else loaded; None if absent.
+        """Return the node's value, from the first storage that has it or else loaded.
 
         Values of a local storage are shared by all who ask: treat them as read-only.
+
+        Returns:
+            The value; None if there is none.
 
         Raises:
             Exception: What the node's `load` raises, which is not cached.
@@ -132,21 +158,21 @@ class Manager:
         return found
 
     def get_all(self, nodes: Iterable[Node[T]]) -> list[T | None]:
-        """The nodes' values in order: one round trip for each storage, one `load_all`.
+        """Return the nodes' values in order, with one `load_all` for those that no storage has.
 
         Raises:
             Exception: What `load_all` raises.
         """
         wanted = list(nodes)
         kinds = dict.fromkeys(map(type, wanted))
-        if len(kinds) > 1:
-            values: dict[int, T | None] = {}
-            for kind in kinds:
-                places = [place for place, node in enumerate(wanted) if type(node) is kind]
-                found = self.get_all([wanted[place] for place in places])
-                values.update(zip(places, found, strict=True))
-            return [values[place] for place in range(len(wanted))]
-        return self._get_all(self._plan(type(wanted[0])), wanted) if wanted else []
+        if len(kinds) == 1:
+            return self._get_all(self._plan(type(wanted[0])), wanted)
+        values: dict[int, T | None] = {}
+        for kind in kinds:
+            places = [place for place, node in enumerate(wanted) if type(node) is kind]
+            found = self._get_all(self._plan(kind), [wanted[place] for place in places])
+            values.update(zip(places, found, strict=True))
+        return [values[place] for place in range(len(wanted))]
 
     def _get_all(self, plan: Plan, nodes: Sequence[Node[T]]) -> list[T | None]:
         prefix = plan.prefix
@@ -169,8 +195,7 @@ class Manager:
         Raises:
             pydantic.ValidationError: The value is not of the node's type.
         """
-        plan = self._plan(type(node))
-        key = f"{plan.prefix}{node.key()}"
+        plan, key = self._plan(type(node)), self.key_of(node)
         if value is not None:
             value = plan.adapter.validate_python(value)
         flight = self._flights.replace(key)
@@ -184,11 +209,20 @@ class Manager:
         finally:
             self._flights.finish(flight, [key])
 
+    def refresh(self, node: Node[T]) -> T | None:
+        """Load a node's value now, put it into every storage, and return it.
+
+        Raises:
+            Exception: What the node's `load` raises; then what was cached stays.
+        """
+        plan = self._plan(type(node))
+        value: T | None = self.refresh_key(plan, self.key_of(node), node.load)
+        return value
+
     def remove(self, node: Node[Any], storage: str | None = None) -> None:
         """Forget a node's value: everywhere, or in one storage.
 
-        A local storage forgets in every process. Whoever loads the value meanwhile does not get
-        to keep it.
+        A local storage forgets in every process. A load that began before keeps nothing.
 
         Raises:
             CacheMisuse: No such storage is registered.
@@ -201,51 +235,35 @@ class Manager:
         Raises:
             CacheMisuse: No such storage is registered.
         """
-        self._remove([self.key_of(node) for node in nodes], storage)
+        self.remove_keys([self.key_of(node) for node in nodes], storage)
 
     def key_of(self, node: Node[Any]) -> str:
-        """The key under which storages keep a node's value."""
+        """Return the key under which storages keep a node's value."""
         return f"{self._plan(type(node)).prefix}{node.key()}"
 
-    def remove_keys(self, keys: Iterable[str]) -> bool:
-        """Forget what is kept under these keys, everywhere.
+    def remove_keys(self, keys: Iterable[str], storage: str | None = None) -> bool:
+        """Forget what is kept under these keys; see `remove`.
 
         Returns:
-            Whether every process has been told; the shared storage may be away, which will be told
-            on its return.
-        """
-        return self._remove(list(dict.fromkeys(keys)))
+            Whether every process has been told. Otherwise the shared storage is away, and will be
+            told on its return.
 
-    def _remove(self, keys: Sequence[str], storage: str | None = None) -> bool:
+        Raises:
+            CacheMisuse: No such storage is registered.
+        """
         if storage is not None and storage not in self._storages:
             raise CacheMisuse(f"no storage is registered as {storage!r}; see all_storage")
-        if not keys:
+        if not (names := list(dict.fromkeys(keys))):
             return True
-        one, is_told = self._storages[storage] if storage is not None else None, True
+        one = None if storage is None else self._storages[storage]
+        is_told = True
         # The shared storage first: what is read from it until then is still in flight below.
         if self._shared is not None:
             is_here = one in {None, self._shared}
-            is_told = self._shared.remove(keys) if is_here else self._shared.announce(keys)
-        private = [item for item in self._private() if one is None or item is one]
-        self._flights.remove(keys, lambda: _remove_from(private, keys))
+            is_told = self._shared.remove(names) if is_here else self._shared.announce(names)
+        private = [each for each in self._private if one is None or each is one]
+        self._flights.remove(names, lambda: [each.remove(names) for each in private])
         return is_told
-
-    def refresh(self, node: Node[T]) -> T | None:
-        """Load a node's value now, put it into every storage, and return it.
-
-        Raises:
-            Exception: What the node's `load` raises; then what was cached stays.
-        """
-        plan = self._plan(type(node))
-        key = f"{plan.prefix}{node.key()}"
-        value: T | None = self._refresh(plan, key, lambda _: [node.load()])
-        return value
-
-    def _refresh(self, plan: Plan, key: str, load: Load) -> Any:  # noqa: ANN401  the node's type
-        value = self._reader.renew(plan, key, load)
-        if self._shared is not None:
-            self._shared.announce([key])
-        return value
 
     def clear(self) -> None:
         """Empty every storage, in every process."""
@@ -253,56 +271,43 @@ class Manager:
             self._shared.clear()
         self._forget_all()
 
-    # Functions
+    # Functions and lists
 
     def cached(
         self,
         *,
         storages: Sequence[str | StorageOptions],
-        ttl: timedelta | None = None,
+        ttl: timedelta = Node.ttl,
         prefix: str = "",
         version: int | str = 1,
-        stale: timedelta = timedelta(0),
+        stale: timedelta = Node.stale,
     ) -> Callable[[Callable[P, R]], CachedFunction[P, R]]:
-        """Cache what a function returns, by its arguments.
+        """Cache a function's results by its arguments.
 
         Args:
             storages: As a node's.
-            ttl: How long results are kept, in storages that say nothing else; five minutes.
-            prefix: Beginning of every key; module and name of the function unless it is given.
+            ttl: How long results are kept in storages that say nothing else.
+            prefix: Beginning of every key; module and name of the function unless given.
             version: Change it with the meaning of the results.
-            stale: How long a result is served after that while a newer one is made behind it.
+            stale: How long after that a result is served while a newer one is made behind it.
 
         Raises:
-            CacheMisuse: The function or an argument here cannot work.
+            CacheMisuse: The function or an argument cannot work.
         """
 
         def decorate(function: Callable[P, R]) -> CachedFunction[P, R]:
             kind = result_type(function)
             name = f"{function.__module__}.{function.__qualname__}"
-            lifetime = Node.ttl if ttl is None else ttl
-            policy = Policy(name, storages, ttl=lifetime, absent_ttl=lifetime, stale=stale)
-            return wrap(self.declare(prefix or name, version, policy, kind), function, self)
+            policy = Policy(name, storages, ttl=ttl, absent_ttl=ttl, stale=stale)
+            plan = self.declare(prefix or name, version, policy, kind)
+            return wrap(plan, function, self.read_key, self.refresh_key, self.remove_keys)
 
         return decorate
-
-    def declare(
-        self, prefix: str, version: int | str, policy: Policy, kind: Any  # noqa: ANN401  any type
-    ) -> Plan:
-        """How values are cached that have no class of nodes: of functions and lists.
-
-        Raises:
-            CacheMisuse: A storage is not registered, or pydantic does not know the type.
-        """
-        adapter = adapter_for(policy.owner, kind)
-        plan = Plan(f"{prefix}:{version}:", policy, adapter, self._storages, self._serializer)
-        self._declared.append(plan)
-        return plan
 
     def read_key(
         self, plan: Plan, key: str, load: Callable[[], Any]
     ) -> Any:  # noqa: ANN401  any value
-        """The value of a key, from a storage or loaded: for functions and lists."""
+        """Return the value of a key, from a storage or loaded."""
         if self._shared is not None:
             self._shared.await_channel()
         return self._reader.read(plan, key, lambda _: [load()])
@@ -310,50 +315,50 @@ class Manager:
     def renew_key(
         self, plan: Plan, key: str, load: Callable[[], Any], kept: T, renewal: Renewal
     ) -> T:
-        """A newer value than what is kept, from one loader; that one for everybody else."""
-        return self._reader.renew_once(plan, key, lambda _: [load()], kept, renewal)
+        """Return a newer value than what is kept, from one loader; that one for everybody else."""
+        return self._reader.renew(plan, key, lambda _: [load()], kept, renewal)
 
     def refresh_key(
         self, plan: Plan, key: str, load: Callable[[], Any]
     ) -> Any:  # noqa: ANN401  any value
-        """The value of a key, loaded now: for functions and lists."""
-        return self._refresh(plan, key, lambda _: [load()])
+        """Load the value of a key now."""
+        value = self._reader.refresh(plan, key, lambda _: [load()])
+        if self._shared is not None:
+            self._shared.announce([key])
+        return value
 
-    def remove_key(self, key: str) -> None:
-        """Forget the value of a key: for cached functions."""
-        self._remove([key])
-
-    # Knowing
+    # Counts
 
     def stats(self, kind: type[Node[Any]]) -> Stats:
-        """What nodes of this kind have done in this process."""
+        """Return the counts of this kind of nodes in this process."""
         return self._plan(kind).counts.snapshot()
 
     def all_stats(self) -> dict[str, Stats]:
-        """The same of every kind of node and every function in use, by prefix."""
-        plans = [*self._plans.values(), *self._declared]
-        return {plan.prefix.rsplit(":", 2)[0]: plan.counts.snapshot() for plan in plans}
+        """Return the counts of every kind of nodes, function and list, by prefix."""
+        return {prefix: plan.counts.snapshot() for prefix, plan in [*self._prefixes.items()]}
 
     # Coherence
 
+    @property
     def _private(self) -> list[Storage]:
-        return [item for item in self._storages.values() if item is not self._shared]
+        return [each for each in self._storages.values() if each is not self._shared]
 
     def _forget(self, keys: Sequence[str]) -> None:
-        """Another process has removed these."""
-        self._flights.remove(keys, lambda: _remove_from(self._private(), keys))
+        """Forget what another process has removed."""
+        self._flights.remove(keys, lambda: [each.remove(keys) for each in self._private])
 
     def _forget_all(self) -> None:
-        """Removals may have been missed, so nothing that is kept here can be believed."""
+        """Forget everything: removals may have been missed."""
 
         def clear() -> None:
-            for storage in self._private():
+            for storage in self._private:
                 storage.clear()
 
         self._flights.clear(clear)
 
     def reset_after_fork(self) -> None:
         """Leave threads and values of the parent process behind."""
+        self._lock = threading.Lock()
         self._flights.reset()
         self._reader.reset()
         for storage in self._storages.values():
@@ -361,13 +366,8 @@ class Manager:
                 storage.reset_after_fork()
 
 
-def _remove_from(storages: Iterable[Storage], keys: Sequence[str]) -> None:
-    for storage in storages:
-        storage.remove(keys)
-
-
 def _peek_all(plan: Plan, keys: Sequence[str]) -> dict[str, Any]:
-    """What the local storage has and is simply good."""
+    """Return what the local storage has and need not be refreshed."""
     found = {}
     entries = [plan.peek(key) for key in keys]
     now = plan.clock()

@@ -134,8 +134,6 @@ class Node(Generic[T]):
 
     value_type: ClassVar[Any] = None
     """The declared type of the values."""
-    adapter: ClassVar[TypeAdapter[Any]]
-    """Validates values of the type."""
 
     def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401  Python's own signature
         super().__init_subclass__(**options)
@@ -150,9 +148,9 @@ class Node(Generic[T]):
             return  # others derive from it
         if "prefix" not in cls.__dict__:
             cls.prefix = cls.__qualname__
-        _claim_prefix(cls)
+        _check_prefix(cls)
         cls.policy()
-        cls.adapter = adapter_for(cls.__qualname__, cls.value_type)
+        adapter_for(cls.__qualname__, cls.value_type)
 
     def key(self) -> str:
         """What tells this value from others of its kind."""
@@ -194,21 +192,13 @@ def require_node(kind: object) -> None:
         raise CacheMisuse(f"{kind!r} is no node; derive it from Node[Type]")
 
 
-_prefixes: dict[str, str] = {}
-
-
-def _claim_prefix(cls: type[Node[Any]]) -> None:
+def _check_prefix(cls: type[Node[Any]]) -> None:
     prefix: object = cls.prefix
     if not isinstance(prefix, str) or not prefix or ":" in prefix:
         raise _misuse(cls.__qualname__, f"prefix is {prefix!r}; give a name without a colon")
     version: object = cls.version
     if not isinstance(version, int | str) or ":" in str(version):
         raise _misuse(cls.__qualname__, f"version is {version!r}; give a number")
-    owner = f"{cls.__module__}.{cls.__qualname__}"
-    holder = _prefixes.setdefault(cls.prefix, owner)
-    if holder != owner:
-        message = f"its prefix {cls.prefix!r} is that of {holder} already; give it another"
-        raise _misuse(cls.__qualname__, message)
 
 
 def _declared_type(cls: type) -> Any:  # noqa: ANN401  any type expression

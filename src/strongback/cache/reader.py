@@ -1,4 +1,4 @@
-"""Reads keys for many callers: one fills, the others wait; old values are renewed behind them."""
+"""Reads keys for many callers: one loads, the others wait; old values are renewed behind them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = get_logger(__name__)
 T = TypeVar("T")
 
 ATTEMPTS = 3
-"""How often a value is read anew because it was removed while it was being read."""
+"""Reads of a value that is removed while it is being read."""
 REFRESHERS = 4
 """Values renewed behind their readers at once."""
 PAUSE = 1.0
@@ -25,7 +25,7 @@ PAUSE = 1.0
 
 
 class Reader:
-    """The way of whatever a first look at the local storage does not answer."""
+    """Reads keys that a first look at the local storage does not answer."""
 
     def __init__(self, flights: SingleFlight) -> None:
         self._flights = flights
@@ -36,29 +36,62 @@ class Reader:
         self._refreshers = threading.BoundedSemaphore(REFRESHERS)
 
     def read(self, plan: Plan, key: str, load: Load) -> Any:  # noqa: ANN401  the node's type
-        """The value of a key of which the first storage has nothing that is simply good."""
+        """Return the value of a key."""
         entry = plan.peek(key)
-        if entry is not None:
-            now = plan.clock()
-            if now < entry.end:
-                return self._serve_due(plan, key, entry, now, load)
-        if plan.filter is not None and self._is_absent(plan, key):
+        if entry is not None and plan.clock() < entry.end:
+            return self._serve(plan, key, entry, load)
+        if plan.filter is not None and not self._pass_filter(plan, [key]):
             return None
         return self._share(plan, key, load)
 
-    def _is_absent(self, plan: Plan, key: str) -> bool:
-        assert plan.filter is not None  # noqa: S101  asked before
-        if plan.filter.may_contain([key[len(plan.prefix) :]])[0]:
-            return False
-        plan.counts.filtered += 1
-        plan.counts.misses += 1
-        return True
+    def read_all(self, plan: Plan, keys: Sequence[str], load: Load) -> dict[str, Any]:
+        """Return the values of keys."""
+        wanted = passed = list(dict.fromkeys(keys))
+        if plan.filter is not None:
+            passed = self._pass_filter(plan, wanted)
+        flight, own, others = self._flights.join_all(passed)
+        if own:
+            self._find(plan, flight, own, load)
+        values = flight.values
+        for key in (*others, *flight.outdated):
+            values[key] = self._share(plan, key, load)
+        return values if passed is wanted else dict.fromkeys(wanted) | values
 
-    def _serve_due(
-        self, plan: Plan, key: str, entry: Entry, now: float, load: Load
+    def refresh(self, plan: Plan, key: str, load: Load) -> Any:  # noqa: ANN401  the node's type
+        """Load a value now, put it into every storage, and return it.
+
+        Raises:
+            Exception: What loading raises; then what was there stays.
+        """
+        flight = self._flights.replace(key)
+        Loader(self._flights, flight, plan, load, counts=False).refresh(key)
+        return flight.values[key]
+
+    def renew(self, plan: Plan, key: str, load: Load, kept: T, renewal: Renewal) -> T:
+        """Return a newer value than what is kept; that one while another loads or loading fails."""
+        flight = self._renew(plan, key, load, renewal)
+        if flight is None:
+            return kept
+        plan.counts.stale += key not in flight.values
+        newer: T = flight.values.get(key, kept)
+        return newer
+
+    def _pass_filter(self, plan: Plan, keys: list[str]) -> list[str]:
+        """Return the keys that may have a value."""
+        assert plan.filter is not None  # noqa: S101  asked before
+        bare = [key[len(plan.prefix) :] for key in keys]
+        passes = plan.filter.may_contain(bare)
+        passed = [key for key, may_exist in zip(keys, passes, strict=True) if may_exist]
+        plan.counts.filtered += len(keys) - len(passed)
+        plan.counts.misses += len(keys) - len(passed)
+        return passed
+
+    def _serve(
+        self, plan: Plan, key: str, entry: Entry, load: Load
     ) -> Any:  # noqa: ANN401  the node's type
         plan.counts.hits_before += 1
         entry.uses = 1
+        now = plan.clock()
         if now >= entry.due:
             plan.counts.stale += now >= entry.stale
             if not self._flights.is_under_way(key):
@@ -92,84 +125,47 @@ class Reader:
             plan.counts.hits_before += counts
             flight.values[key] = entry.value
             self._flights.finish(flight, [key])
-            return
+        else:
+            self._find(plan, flight, [key], load, counts=counts)
+
+    def _find(
+        self, plan: Plan, flight: Flight, keys: list[str], load: Load, *, counts: bool = True
+    ) -> None:
         loader = Loader(self._flights, flight, plan, load, counts=counts)
-        loader.run([key])
+        loader.find(keys)
         for due in loader.due:
             self._renew_behind(plan, due, load)
 
-    def read_all(self, plan: Plan, keys: Sequence[str], load: Load) -> dict[str, Any]:
-        """The values of keys of which the first storage has nothing that is simply good."""
-        wanted = list(dict.fromkeys(keys))
-        absent: dict[str, Any] = {}
-        if plan.filter is not None:
-            bare = [key[len(plan.prefix) :] for key in wanted]
-            may = dict(zip(wanted, plan.filter.may_contain(bare), strict=True))
-            absent = dict.fromkeys([key for key in wanted if not may[key]])
-            plan.counts.filtered += len(absent)
-            plan.counts.misses += len(absent)
-            wanted = [key for key in wanted if may[key]]
-        flight, own, others = self._flights.join_all(wanted)
-        if own:
-            loader = Loader(self._flights, flight, plan, load)
-            loader.run(own)
-            for key in loader.due:
-                self._renew_behind(plan, key, load)
-        values = flight.values | absent if absent else flight.values
-        for key in (*others, *flight.outdated):
-            values[key] = self._share(plan, key, load)
-        return values
+    # Behind the readers
 
-    def renew(self, plan: Plan, key: str, load: Load) -> Any:  # noqa: ANN401  the node's type
-        """Load a value now, and put it into every storage.
-
-        Raises:
-            Exception: What loading has raised; then what was there stays.
-        """
-        flight = self._flights.replace(key)
-        Loader(self._flights, flight, plan, load, counts=False).renew(key)
-        return flight.values[key]
-
-    def renew_once(self, plan: Plan, key: str, load: Load, kept: T, renewal: Renewal) -> T:
-        """A newer value than what is kept; that one while somebody else loads, or loading fails."""
+    def _renew(self, plan: Plan, key: str, load: Load, renewal: Renewal) -> Flight | None:
+        """Load a value again; return the flight unless another thread has one."""
         flight, leads = self._flights.join(key)
         if not leads:
-            return kept
-        loader = Loader(self._flights, flight, plan, load, counts=False)
+            return None
         try:
-            loader.renew_if(key, renewal)
+            Loader(self._flights, flight, plan, load, counts=False).refresh(key, renewal)
         except Exception as error:  # noqa: BLE001  any loader's: what is kept serves on
             log.warning("cache_refresh_failed", node=plan.owner, error=repr(error))
-        plan.counts.stale += key not in flight.values
-        newer: T = flight.values.get(key, kept)
-        return newer
-
-    # Behind the readers
+        return flight
 
     def _renew_behind(self, plan: Plan, key: str, load: Load) -> None:
         """Renew a value in a thread of its own, unless enough are at it."""
-        if not self._refreshers.acquire(blocking=False):
-            return
-        thread = threading.Thread(
-            target=self._run_behind, args=(plan, key, load), name="cache-refresh", daemon=True
-        )
-        try:
-            thread.start()
-        except RuntimeError:  # no more threads, or the interpreter is going down
-            self._refreshers.release()
-
-    def _run_behind(self, plan: Plan, key: str, load: Load) -> None:
         refreshers, local = self._refreshers, plan.local
+
+        def postpone() -> None:
+            if local is not None:
+                local.postpone(key, PAUSE)
+
+        def run() -> None:
+            try:
+                self._renew(plan, key, load, Renewal(plan.is_due, plan.lease, postpone))
+            finally:
+                refreshers.release()
+
+        if not refreshers.acquire(blocking=False):
+            return
         try:
-            flight, leads = self._flights.join(key)
-            if leads:
-                loader = Loader(self._flights, flight, plan, load, counts=False)
-                loader.renew_if(
-                    key,
-                    Renewal(plan.is_due, plan.lease),
-                    lambda: None if local is None else local.postpone(key, PAUSE),
-                )
-        except Exception as error:  # noqa: BLE001  any loader's: nobody else would hear of it
-            log.warning("cache_refresh_failed", node=plan.owner, error=repr(error))
-        finally:
+            threading.Thread(target=run, name="cache-refresh", daemon=True).start()
+        except RuntimeError:  # no more threads, or the interpreter is going down
             refreshers.release()

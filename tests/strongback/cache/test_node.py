@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import pytest
 
-from strongback.cache import CacheMisuse, Node
+from strongback.cache import CachedList, CacheMisuse, LocalStorage, Manager, Node
 
 T = TypeVar("T")
 
@@ -91,19 +91,46 @@ def test_a_type_that_cannot_be_validated_is_refused(kind: object) -> None:
         define(kind)
 
 
-def test_a_prefix_belongs_to_one_kind() -> None:
-    class Mine(Node[str]):
-        storages = ("local",)
-        prefix = "prefix-of-mine"
+class TestPrefixes:
+    """A prefix belongs to one kind of value of a manager; the second is refused, naming both."""
 
-        def key(self) -> str:
-            return ""
+    def test_of_two_nodes(self, local_cache: Manager) -> None:
+        first, second = define(prefix="mine"), define(prefix="mine")
+        first.__qualname__, second.__qualname__ = "First", "Second"
+        local_cache.register_node(first)
 
-        def load(self) -> str | None:
-            return None
+        with pytest.raises(CacheMisuse, match=r"Second: its prefix 'mine' is that of First"):
+            local_cache.register_node(second)
 
-    with pytest.raises(CacheMisuse, match=r"prefix-of-mine.*Mine"):
-        define(prefix="prefix-of-mine")
+    def test_of_a_node_and_a_list(self, local_cache: Manager) -> None:
+        CachedList(local_cache, "mine", str, storages=["local"])
+
+        with pytest.raises(CacheMisuse, match=r"Defined: its prefix 'mine' is that of mine"):
+            local_cache.register_node(define(prefix="mine"))
+
+    def test_of_another_manager_does_not_count(self, local_cache: Manager) -> None:
+        local_cache.register_node(define(prefix="mine"))
+        other = Manager()
+        other.register_storage("local", LocalStorage(10))
+
+        other.register_node(define(prefix="mine"))
+
+
+class TestParts:
+    """Storages and serializers are looked at when they are handed over."""
+
+    @pytest.mark.parametrize("storage", [object(), "local", None])
+    def test_a_storage_says_what_it_lacks(self, storage: Any) -> None:
+        with pytest.raises(CacheMisuse, match=r"is no storage; it lacks get_all, set_all"):
+            Manager().register_storage("other", storage)
+
+    def test_a_class_is_no_storage(self) -> None:
+        with pytest.raises(CacheMisuse, match=r"give an object, such as LocalStorage\(\)"):
+            Manager().register_storage("local", LocalStorage)  # type: ignore[arg-type]  # the mistake
+
+    def test_a_serializer_says_what_it_lacks(self) -> None:
+        with pytest.raises(CacheMisuse, match="is no serializer; it lacks codec"):
+            Manager(object())  # type: ignore[arg-type]  # the mistake
 
 
 def test_the_prefix_is_the_name_of_the_class() -> None:
