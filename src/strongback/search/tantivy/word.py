@@ -10,15 +10,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from types import ModuleType
 
 from strongback.search.separator import SEPARATORS, UNSPACED
 from strongback.text import normalize
-
-if TYPE_CHECKING:
-    from rjieba import Jieba
 
 
 def _ranges(letters: Iterable[int]) -> str:
@@ -94,7 +91,8 @@ def split_query(text: str) -> list[str]:
 
 def cut(run: str) -> list[str]:
     """Cut a run of characters into the words of the dictionary."""
-    return _dictionary().cut(run)
+    words: list[str] = _dictionary().cut(run)
+    return words
 
 
 def cut_finely(run: str) -> list[str]:
@@ -102,9 +100,9 @@ def cut_finely(run: str) -> list[str]:
     return [word for word in _dictionary().cut_for_search(run) if len(word) <= _SHORT]
 
 
-@cache
-def _dictionary() -> Jieba:
-    # Imported here: the dictionary takes its time and memory, and English needs none.
-    from rjieba import Jieba  # noqa: PLC0415  above
+def _dictionary() -> ModuleType:
+    # Imported here: its dictionary takes 30 MB, and English needs none. A Jieba of our own would be
+    # a second copy of what the module has.
+    import rjieba  # noqa: PLC0415  above
 
-    return Jieba()
+    return rjieba
