@@ -199,7 +199,7 @@ class TestNeed:
         folder = tmp_path / "var" / "search" / "book"
         shelf.put(1, "Tea")
         search.reindex("book")
-        (folder / "live").write_text("garbage")
+        (folder / "live" / "meta.json").write_text("garbage")
         assert search.need("book") is Need.BUILD
         search.reindex("book")
         assert search.need("book") is Need.NOTHING

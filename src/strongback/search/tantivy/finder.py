@@ -22,8 +22,6 @@ ENOUGH = 10
 """Documents from which on nobody looks for similar words."""
 SCARCE = 3
 """Documents from which on nobody looks for what lacks a word."""
-FEW = 4
-"""Words up to which one may be lacking anywhere."""
 TITLED = 6
 """Words up to which one may be lacking in the heaviest attribute."""
 WINDOW = 120
@@ -136,7 +134,7 @@ class Finder:
         """What lacks one word; or has any, if nothing else has been found."""
         wide = self._widened(words)
         choices = []
-        if 2 < len(words) <= FEW:  # noqa: PLR2004  one less than two is any
+        if len(words) > 2:  # noqa: PLR2004  one less than two is any
             choices.append(len(words) - 1)
         if len(words) > 1 and not has_some:
             choices.append(1)

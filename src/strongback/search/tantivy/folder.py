@@ -1,6 +1,6 @@
 """The folder of an index, shared by the threads and processes of one machine.
 
-live        says which of the folders beside it is searched, and for which structure it was built
+live        a link to the folder beside it that is searched, whose name begins with its structure
 write.lock  is held by whoever changes the index, and build.lock by whoever builds it anew
 damaged     is there once a process could not read the index, for the process that maintains it
 """
@@ -8,7 +8,6 @@ damaged     is there once a process could not read the index, for the process th
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import re
 import secrets
@@ -17,7 +16,6 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -65,10 +63,11 @@ def explained(folder: Path, *, is_writing: bool = False) -> Iterator[None]:
         if not (is_panic or isinstance(error, OSError | ValueError)):
             raise
         text = str(error)
+        is_lost = isinstance(error, FileNotFoundError)
         is_of_system = isinstance(error, OSError) or _OF_SYSTEM.search(text) is not None
         # Who is told of the cause below says more of it.
         log.error("search_index_failed", path=str(folder), reason=text)  # noqa: TRY400  as above
-        if is_writing or is_of_system:
+        if is_writing or (is_of_system and not is_lost):
             reason = (
                 f"The search index in {folder} cannot be used: {text}. See that the disk has room"
                 " and that the process may write there."
@@ -77,14 +76,6 @@ def explained(folder: Path, *, is_writing: bool = False) -> Iterator[None]:
         with suppress(OSError):  # whoever maintains the index may be another process
             (folder / _DAMAGED).touch()
         raise SearchUnavailable(is_damage=True) from error
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """Which folder is searched, and what it was built for."""
-
-    folder: str
-    structure: str
 
 
 class Generation:
@@ -128,20 +119,17 @@ class Generation:
             writer.commit()
 
     def fill(self, batches: Iterable[Sequence[Document]]) -> int:
-        """Add many documents, the last of those with one key; returns how many there are."""
-        encoder, seen = DocumentEncoder(self._declaration), set()
+        """Add many documents, no two with one key; returns how many."""
+        encoder, count = DocumentEncoder(self._declaration), 0
         with self._writer(BUILD_HEAP) as writer:
             for document in chain.from_iterable(batches):
                 encoded = encoder.encode(document)
-                key = encode_key(document[self._declaration.key])
                 with explained(self._folder, is_writing=True):
-                    if key in seen:
-                        writer.delete_documents_by_term(KEY, key)
                     writer.add_document(encoded)
-                seen.add(key)
+                count += 1
             with explained(self._folder, is_writing=True):
                 writer.commit()
-        return len(seen)
+        return count
 
     def size(self) -> int:
         """Bytes that it takes on disk."""
@@ -181,20 +169,18 @@ class IndexFolder:
 
     # Reading
 
-    def live(self) -> Live | None:
-        """What is searched; None where the index was never made."""
+    def live(self) -> str | None:
+        """The name of the folder that is searched; None where the index was never made."""
         try:
-            return Live(**json.loads((self.path / _LIVE).read_bytes()))
+            return (self.path / _LIVE).readlink().name
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError):  # not by us
-            return Live("", "")
 
     def read(self, index: Index) -> tuple[Generation, tantivy.Searcher] | None:
         """What is searched; None where it was never made, or for another structure."""
         while True:
             live = self.live()
-            if live is None or live.structure != structure_of(index):
+            if live is None or not live.startswith(structure_of(index)):
                 return None
             try:
                 generation = self._open(live, index)
@@ -222,8 +208,8 @@ class IndexFolder:
         with self._lock:
             self._opened = None
 
-    def _open(self, live: Live, index: Index) -> Generation:
-        path = self.path / live.folder
+    def _open(self, live: str, index: Index) -> Generation:
+        path = self.path / live
         with self._lock:
             if self._opened is None or self._opened.path != path or self._process != os.getpid():
                 self._opened, self._process = Generation(path, index), os.getpid()
@@ -261,17 +247,16 @@ class IndexFolder:
     def make(self, index: Index) -> Generation:
         """Make an empty generation, which nobody searches yet."""
         with explained(self.path, is_writing=True):
-            return Generation(self.path / secrets.token_hex(4), index, is_new=True)
+            name = f"{structure_of(index)}-{secrets.token_hex(4)}"
+            return Generation(self.path / name, index, is_new=True)
 
-    def replace(self, generation: Generation, index: Index) -> None:
+    def replace(self, generation: Generation) -> None:
         """Let a generation be searched from now on."""
-        live, new = Live(generation.path.name, structure_of(index)), self.path / f"{_LIVE}.new"
         with explained(self.path, is_writing=True):
-            with new.open("w") as file:
-                file.write(json.dumps(asdict(live)))
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self.path / _LIVE)
+            link = self.path / f"{_LIVE}.new"
+            link.unlink(missing_ok=True)
+            link.symlink_to(generation.path.name)
+            link.replace(self.path / _LIVE)
             (self.path / _DAMAGED).unlink(missing_ok=True)
 
     def _clear_away(self) -> None:
@@ -279,7 +264,7 @@ class IndexFolder:
         with self._locked(_WRITE_LOCK, PATIENCE) as is_mine:
             live = self.live()
             for path in self.path.iterdir() if is_mine else ():
-                if path.is_dir() and (live is None or path.name != live.folder):
+                if path.is_dir() and path.name not in {live, _LIVE}:
                     shutil.rmtree(path, ignore_errors=True)
 
     @contextmanager

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from importlib.metadata import version
 from typing import Any
 
@@ -61,22 +62,19 @@ def _has_value_field(attribute: Attribute) -> bool:
     return attribute.filterable or attribute.facet or attribute.sortable
 
 
+def _fields_of(index: Index, attribute: Attribute) -> tuple[bool, bool]:
+    return has_words_field(index, attribute), _has_value_field(attribute)
+
+
 def structure_of(index: Index) -> str:
-    """Describe what an index on disk was built for; a text to be compared."""
+    """Tell apart what an index on disk may have been built for, by some letters and digits."""
     attributes = [
-        (
-            a.name,
-            a.kind,
-            a.multi_valued,
-            bool(a.weight),
-            has_words_field(index, a),
-            _has_value_field(a),
-            a.facet,
-        )
+        (a.name, a.kind, a.multi_valued, a.weight > 0, a.facet, _fields_of(index, a))
         for a in index.attributes
     ]
-    of_index = [index.key, index.version, index.searchable[0].name, attributes]
-    return json.dumps([FORMAT, _TANTIVY, of_index])
+    names = [index.key, index.version, index.searchable[0].name]
+    structure = json.dumps([FORMAT, _TANTIVY, names, attributes])
+    return sha256(structure.encode()).hexdigest()[:16]
 
 
 def build_schema(index: Index) -> tantivy.Schema:

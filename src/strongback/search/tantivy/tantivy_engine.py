@@ -55,7 +55,7 @@ class TantivyEngine:
         with folder.writing():
             if folder.live():
                 return []
-            folder.replace(folder.make(index), index)
+            folder.replace(folder.make(index))
         return [f"made index {index.name}"]
 
     def status(self, index: Index) -> Status:
@@ -77,7 +77,7 @@ class TantivyEngine:
         with folder.building(index) as generation:
             count = generation.fill(batches)
             with folder.writing():
-                folder.replace(generation, index)
+                folder.replace(generation)
         return count
 
     # Documents
