@@ -31,11 +31,11 @@ from strongback.cache.invalidator import OUTDATED, CacheInvalidator
 from strongback.cache.local_storage import LocalStorage
 from strongback.cache.maintenance import CacheMaintenance, Warmer
 from strongback.cache.manager import Manager
-from strongback.cache.node import LOCAL_AND_REDIS, Node, StorageOptions
-from strongback.cache.null_storage import NullStorage
+from strongback.cache.node import Node
+from strongback.cache.policy import LOCAL_AND_REDIS, StorageOptions
 from strongback.cache.serializer import CompactSerializer, JSONSerializer, Serializer
 from strongback.cache.stats import Stats
-from strongback.cache.storage import MISSING, Item, SharedStorage, Storage
+from strongback.cache.storage import MISSING, Item, NullStorage, SharedStorage, Storage
 
 if TYPE_CHECKING:
     from strongback.cache.bloom_filter import BloomFilter

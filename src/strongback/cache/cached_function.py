@@ -13,8 +13,8 @@ from typing import Any, ParamSpec, Protocol, TypeVar, cast, get_type_hints
 from uuid import UUID
 
 from strongback.cache.error import CacheMisuse
-from strongback.cache.node import short_key
 from strongback.cache.plan import Plan
+from strongback.cache.policy import short_key
 from strongback.cache.s3_fifo import MOST_USES
 from strongback.cache.stats import Stats
 

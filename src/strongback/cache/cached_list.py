@@ -18,7 +18,8 @@ from pydantic import BaseModel
 
 from strongback.cache.loader import Renewal
 from strongback.cache.manager import Manager
-from strongback.cache.node import LOCAL_AND_REDIS, Node, Policy, StorageOptions, short_key
+from strongback.cache.node import Node
+from strongback.cache.policy import LOCAL_AND_REDIS, Policy, StorageOptions, short_key
 
 T = TypeVar("T")
 
@@ -67,10 +68,11 @@ class CachedList(Generic[T]):
     ) -> None:
         self._cache = cache
         self._lag = lag.total_seconds()
-        pages = Policy(prefix, storages, ttl=ttl, fills=fills)
-        marks = Policy(prefix, storages, ttl=MARK_TTL, fills=fills)
-        self._pages = cache.declare(prefix, version, pages, tuple[str, float, kind])  # type: ignore[valid-type]  # known at run time
-        self._marks = cache.declare(f"{prefix}-mark", version, marks, str)
+        options = {"version": version, "storages": storages, "fills": fills}
+        pages = Policy.of(prefix, prefix=prefix, ttl=ttl, **options)
+        marks = Policy.of(prefix, prefix=f"{prefix}-mark", ttl=MARK_TTL, **options)
+        self._pages = cache.declare(pages, tuple[str, float, kind])  # type: ignore[valid-type]  # known at run time
+        self._marks = cache.declare(marks, str)
 
     def get(
         self, group: str, key: str | BaseModel, load: Callable[[], T], *, reload: bool = False

@@ -1,4 +1,4 @@
-"""What operators and periodic tasks do for a cache: warm it, and rebuild its filters."""
+"""Work of operators and periodic tasks on a cache: warming it, rebuilding its filters."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ BATCH = 100
 
 @dataclass(frozen=True, slots=True)
 class Warmer:
-    """One kind of value that can be loaded before anybody asks for it.
+    """A kind of values that can be loaded before they are asked for.
 
     Attributes:
         name: Name of these values, for the command's output.
         count: Counts the keys.
         keys: Lists the keys.
-        load: Loads the values of some keys that are not cached; returns how many values there are.
+        load: Loads the values of some keys that are not cached; returns the number of values.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Warmer:
     load: Callable[[Sequence[str]], int]
 
     def warm(self) -> Iterator[tuple[int, int]]:
-        """Load everything; yields after each part how many keys and how many values it had."""
+        """Load everything; yield the numbers of keys and values of each batch."""
         for batch in batched(self.keys(), BATCH):
             yield len(batch), self.load(batch)
 
@@ -37,17 +37,17 @@ class CacheMaintenance:
     """The warmers and filters that slices register.
 
     Args:
-        is_shared: Whether what one process loads is of use to others.
+        is_shared: Whether other processes use what one process loads.
     """
 
     def __init__(self, *, is_shared: bool) -> None:
         self.is_shared = is_shared
         self.warmers: list[Warmer] = []
         self.filters: dict[str, Callable[[], int]] = {}
-        """Each builds a filter anew and returns how many keys it knows."""
+        """Functions that rebuild a filter and return its number of keys."""
 
     def rebuild(self) -> dict[str, int]:
-        """Build every filter anew, while it goes on answering; returns how many keys each knows.
+        """Rebuild every filter while it goes on answering; return the number of keys of each.
 
         Raises:
             RebuildRefused: Another process is at it, or Redis has lost what was built.

@@ -14,8 +14,9 @@ from strongback.cache.cached_function import CachedFunction, result_type, wrap
 from strongback.cache.error import CacheMisuse, require_methods, require_text
 from strongback.cache.loader import Load, Renewal
 from strongback.cache.local_storage import LocalStorage
-from strongback.cache.node import Node, Policy, StorageOptions, adapter_for, require_node
+from strongback.cache.node import Node, require_node
 from strongback.cache.plan import Filter, Plan
+from strongback.cache.policy import Policy, StorageOptions, adapter_for
 from strongback.cache.reader import Reader
 from strongback.cache.s3_fifo import MOST_USES
 from strongback.cache.serializer import JSONSerializer, Serializer
@@ -82,20 +83,18 @@ class Manager:
         """Ask a filter first: a key that it does not know has no value, and nothing is touched."""
         self._plan(kind).filter = known
 
-    def declare(
-        self, prefix: str, version: int | str, policy: Policy, kind: Any  # noqa: ANN401  any type
-    ) -> Plan:
-        """Return the plan of values that have no class of nodes: of functions and lists.
+    def declare(self, policy: Policy, kind: Any) -> Plan:  # noqa: ANN401  any type expression
+        """Return the plan of values of a type.
 
         Raises:
             CacheMisuse: A storage is not registered, another node has the prefix, or pydantic does
                 not know the type.
         """
         adapter = adapter_for(policy.owner, kind)
-        plan = Plan(f"{prefix}:{version}:", policy, adapter, self._storages, self._serializer)
-        holder = self._prefixes.setdefault(prefix, plan)
+        plan = Plan(policy, adapter, self._storages, self._serializer)
+        holder = self._prefixes.setdefault(policy.prefix, plan)
         if holder is not plan:
-            message = f"its prefix {prefix!r} is that of {holder.owner} already; give it another"
+            message = f"its prefix {policy.prefix!r} is that of {holder.owner}; give it another"
             raise CacheMisuse(f"{policy.owner}: {message}")
         return plan
 
@@ -105,9 +104,7 @@ class Manager:
         require_node(kind)
         with self._lock:
             if kind not in self._plans:
-                self._plans[kind] = self.declare(
-                    kind.prefix, kind.version, kind.policy(), kind.value_type
-                )
+                self._plans[kind] = self.declare(kind.policy(), kind.value_type)
         return self._plans[kind]
 
     @property
@@ -298,8 +295,16 @@ class Manager:
         def decorate(function: Callable[P, R]) -> CachedFunction[P, R]:
             kind = result_type(function)
             name = f"{function.__module__}.{function.__qualname__}"
-            policy = Policy(name, storages, ttl=ttl, absent_ttl=ttl, stale=stale)
-            plan = self.declare(prefix or name, version, policy, kind)
+            policy = Policy.of(
+                name,
+                prefix=prefix or name,
+                version=version,
+                storages=storages,
+                ttl=ttl,
+                absent_ttl=ttl,
+                stale=stale,
+            )
+            plan = self.declare(policy, kind)
             return wrap(plan, function, self.read_key, self.refresh_key, self.remove_keys)
 
         return decorate

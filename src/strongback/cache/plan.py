@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from strongback.cache.error import CacheMisuse
 from strongback.cache.local_storage import LocalStorage
-from strongback.cache.node import Policy
+from strongback.cache.policy import Policy
 from strongback.cache.s3_fifo import Entry
 from strongback.cache.serializer import Serializer
 from strongback.cache.stats import Counts
@@ -73,11 +73,10 @@ class Plan:
     """The storages, lifetimes and counts of one kind of value.
 
     Args:
-        prefix: Beginning of every key, version included.
-        policy: Where and how long.
-        adapter: Of the values.
-        storages: Those that are registered, by name.
-        serializer: For storages outside the process.
+        policy: Where and how long values are kept.
+        adapter: Adapter of the values.
+        storages: Registered storages, by name.
+        serializer: Turns values into bytes for storages outside the process.
 
     Raises:
         CacheMisuse: A storage is not registered, or two are shared ones.
@@ -85,14 +84,14 @@ class Plan:
 
     def __init__(
         self,
-        prefix: str,
         policy: Policy,
         adapter: TypeAdapter[Any],
         storages: Mapping[str, Storage],
         serializer: Serializer,
     ) -> None:
         self.owner = policy.owner
-        self.prefix = prefix
+        self.prefix = f"{policy.prefix}:{policy.version}:"
+        """Beginning of every key."""
         self.adapter = adapter
         self.codec = serializer.codec(adapter)
         self.tiers: list[Tier] = []

@@ -1,4 +1,4 @@
-"""Counts of what a kind of node has done in this process."""
+"""Counts of one kind of values in this process."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Stats:
     requests: int
     """Values asked for."""
     hits: Mapping[str, int]
-    """Answered by each storage."""
+    """Values found, by storage."""
     misses: int
-    """Answered by no storage: loaded, waited for, or known to be absent."""
+    """Values in no storage: loaded, waited for, or known to be absent."""
     loads: int
     """Values asked of the loader."""
     load_failures: int
@@ -31,47 +31,33 @@ class Stats:
 
 
 class Counts:
-    """The running counts. Plain integers: no lock on the way of a hit.
+    """The running counts. Plain integers: a hit takes no lock.
 
-    CPython does not switch threads between reading and storing an attribute unless something is
+    CPython does not switch threads between reading and storing an attribute unless a function is
     called in between, so `+= 1` loses nothing.
     """
-
-    __slots__ = (
-        "filtered",
-        "hits",
-        "hits_before",
-        "load_failures",
-        "load_seconds",
-        "loads",
-        "misses",
-        "names",
-        "stale",
-        "waiters",
-    )
 
     def __init__(self, names: list[str]) -> None:
         self.names = names
         self.hits_before = 0
-        """Hits of the first storage on the short way."""
+        """Hits of the first storage that asked no other."""
         self.hits = [0] * len(names)
-        """Hits of each storage on the long way."""
+        """Other hits, by storage."""
         self.misses = self.loads = self.load_failures = self.waiters = self.stale = 0
         self.filtered = 0
         self.load_seconds = 0.0
 
     def snapshot(self) -> Stats:
-        """What has been counted so far."""
+        """Return the counts so far."""
         counts = [self.hits[0] + self.hits_before, *self.hits[1:]]
-        hits = dict(zip(self.names, counts, strict=True))
         return Stats(
-            requests=sum(counts) + self.misses,
-            hits=hits,
-            misses=self.misses,
-            loads=self.loads,
-            load_failures=self.load_failures,
-            load_seconds=self.load_seconds,
-            waiters=self.waiters,
-            stale=self.stale,
-            filtered=self.filtered,
+            sum(counts) + self.misses,
+            dict(zip(self.names, counts, strict=True)),
+            self.misses,
+            self.loads,
+            self.load_failures,
+            self.load_seconds,
+            self.waiters,
+            self.stale,
+            self.filtered,
         )

@@ -1,4 +1,4 @@
-"""What a storage is: the contract that every back end keeps, and what passes through it."""
+"""The contract of storages, and what passes through it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _Missing(Enum):
 
 
 MISSING: Final = _Missing.MISSING
-"""Not in the storage. What is cached as absent is there, with the value `None`."""
+"""Not in the storage. A value that is cached as absent is there, and is `None`."""
 Missing = Literal[_Missing.MISSING]
 
 
@@ -27,30 +27,30 @@ class Item(NamedTuple):
 
     value: Any
     fresh: float
-    """For how long it may be served without a thought; below zero it is stale already."""
+    """Seconds in which it is fresh; below zero it is stale already."""
     kept: float
-    """For how long it may be served at all."""
+    """Seconds in which it may be served at all."""
     cost: float = 0.0
-    """What loading it took, by which its early refresh is timed."""
+    """Seconds that loading it took, by which its early refresh is timed."""
     token: bytes = b""
-    """Which write it came from, where a storage knows that."""
+    """The write that it came from, where a storage knows that."""
 
 
 class Codec(NamedTuple):
-    """How values of one type become bytes and come back."""
+    """Turns values of one type into bytes and back."""
 
     encode: Callable[[Any], bytes]
     decode: Callable[[bytes], Any]
 
 
 class Lease(NamedTuple):
-    """The right to fill one key: good until somebody removes the key, or the lease runs out."""
+    """The right to fill one key, until it is removed or the lease runs out."""
 
     token: bytes
 
 
 class Busy(Enum):
-    """Somebody else holds the lease."""
+    """Another process holds the lease."""
 
     BUSY = "busy"
 
@@ -62,7 +62,7 @@ class Storage(Protocol):
     """A back end. It never raises because its server is away: then everything is missing."""
 
     def get_all(self, keys: Sequence[str], codec: Codec) -> list[Item | Missing]:
-        """What is kept under each key, in one round trip."""
+        """Return what is kept under each key, in one round trip."""
         ...
 
     def set_all(self, items: Mapping[str, Item], codec: Codec) -> None:
@@ -70,15 +70,15 @@ class Storage(Protocol):
         ...
 
     def remove(self, keys: Sequence[str]) -> object:
-        """Keep nothing under these keys."""
+        """Forget these keys."""
         ...
 
     def clear(self) -> None:
-        """Keep nothing at all."""
+        """Forget all keys."""
         ...
 
     def count(self) -> int | None:
-        """How many keys it holds; None if it cannot be asked."""
+        """Count the keys; None if the storage cannot be asked."""
         ...
 
 
@@ -89,16 +89,18 @@ class SharedStorage(Storage, Protocol):
     def acquire_all(
         self, keys: Sequence[str], codec: Codec, seconds: float
     ) -> list[Item | Lease | Busy | Missing]:
-        """What is kept under each key, or else the lease to fill it: one key in one round trip.
+        """Return what is kept under each key, or else the lease to fill it.
+
+        One key takes one round trip.
 
         Args:
             keys: One or more.
-            codec: Of their values.
-            seconds: How long a lease lasts.
+            codec: Codec of their values.
+            seconds: Lifetime of a lease.
 
         Returns:
-            For each an item, a lease, `BUSY` while another holds it, or `MISSING` where the
-            storage cannot be asked.
+            For each key an item, a lease, `BUSY` while another process holds it, or `MISSING`
+            where the storage cannot be asked.
         """
         ...
 
@@ -107,11 +109,11 @@ class SharedStorage(Storage, Protocol):
         ...
 
     def fill_all(self, items: Mapping[str, tuple[Lease, Item]], codec: Codec) -> set[str]:
-        """Keep what is still wanted: a key that was removed since its lease was taken is not.
+        """Keep items, except for keys that were removed since their lease was taken.
 
         Args:
-            items: What to keep, with the lease, or the token of the item that it replaces.
-            codec: Of their values.
+            items: Items by key, with the lease, or the token of the item that is replaced.
+            codec: Codec of their values.
 
         Returns:
             The keys that were filled.
@@ -123,7 +125,7 @@ class SharedStorage(Storage, Protocol):
         ...
 
     def remove(self, keys: Sequence[str]) -> bool:
-        """Keep nothing under these keys, and tell the other processes.
+        """Forget these keys, and tell the other processes.
 
         Returns:
             Whether that is done; otherwise it will be once the storage is back.
@@ -139,7 +141,7 @@ class SharedStorage(Storage, Protocol):
         ...
 
     def claim_refresh(self, key: str, seconds: float) -> bool:
-        """Whether this process is the one to refresh an item that is still there."""
+        """Tell whether this process is the one to refresh an item that is still there."""
         ...
 
     def listen(
@@ -151,6 +153,29 @@ class SharedStorage(Storage, Protocol):
     def await_channel(self) -> None:
         """Start listening in this process, unless that is done; wait a moment for it."""
         ...
+
+
+class NullStorage:
+    """Keeps nothing; for a storage that nodes name and an installation lacks."""
+
+    def get_all(
+        self, keys: Sequence[str], codec: Codec  # noqa: ARG002  as every storage
+    ) -> list[Item | Missing]:
+        """Find nothing."""
+        return [MISSING] * len(keys)
+
+    def set_all(self, items: Mapping[str, Item], codec: Codec) -> None:
+        """Keep nothing."""
+
+    def remove(self, keys: Sequence[str]) -> None:
+        """Do nothing."""
+
+    def clear(self) -> None:
+        """Do nothing."""
+
+    def count(self) -> int | None:
+        """Count nothing."""
+        return 0
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
