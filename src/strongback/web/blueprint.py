@@ -173,7 +173,7 @@ def shaper_of(model: type[BaseModel] | None) -> Callable[[Any], Any]:
     """Return the function that turns a row, a window of rows or a mapping into the response."""
     if model is None:
         return lambda result: result
-    validate = model.__pydantic_validator__.validate_python
+    validate = model.model_validate
     ready = (model, Response, type(None))
     writer = writer_of(model)
 

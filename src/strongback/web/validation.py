@@ -86,24 +86,20 @@ def _failed(errors: list[FieldError], total: int) -> ValidationFailed:
 
 
 def _path_reader(model: Model) -> Reader:
-    validate = model.__pydantic_validator__.validate_python
-    return lambda request: validate(request.view_args or {})
+    return lambda request: model.model_validate(request.view_args or {})
 
 
 def _query_reader(model: Model) -> Reader:
-    validate, many = model.__pydantic_validator__.validate_python, _list_fields(model)
-    empty: dict[str, Any] = {}
+    many = _list_fields(model)
 
     def reader(request: Request) -> BaseModel:
-        if not request.environ.get("QUERY_STRING"):
-            return validate(empty)  # type: ignore[no-any-return]  # its model
-        return validate(_flatten(request.args, many))  # type: ignore[no-any-return]  # the same
+        has_any = request.environ.get("QUERY_STRING")
+        return model.model_validate(_flatten(request.args, many) if has_any else {})
 
     return reader
 
 
 def _header_reader(model: Model) -> Reader:
-    validate = model.__pydantic_validator__.validate_python
     names = [
         (name, (field.alias or name).replace("_", "-"))
         for name, field in model.model_fields.items()
@@ -111,16 +107,14 @@ def _header_reader(model: Model) -> Reader:
 
     def reader(request: Request) -> BaseModel:
         found = {name: request.headers.get(header) for name, header in names}
-        return validate(  # type: ignore[no-any-return]  # the same
-            {name: value for name, value in found.items() if value is not None}
-        )
+        sent = {name: value for name, value in found.items() if value is not None}
+        return model.model_validate(sent)
 
     return reader
 
 
 def _form_reader(model: Model) -> Reader:
-    validate, many = model.__pydantic_validator__.validate_python, _list_fields(model)
-    files = file_fields(model)
+    many, files = _list_fields(model), file_fields(model)
     # Only multipart can hold files.
     accepted = FORM_TYPES[1:] if files else FORM_TYPES
 
@@ -131,21 +125,19 @@ def _form_reader(model: Model) -> Reader:
             name: text for name, text in _flatten(request.form, many).items() if name not in files
         }
         fields = texts | _flatten(request.files, many) if request.files else texts
-        return validate(fields)  # type: ignore[no-any-return]  # the same
+        return model.model_validate(fields)
 
     return reader
 
 
 def _body_reader(model: Model) -> Reader:
-    validate = model.__pydantic_validator__.validate_json
-
     def reader(request: Request) -> BaseModel:
         _require_type(request, ("application/json",))
         raw = request.get_data(cache=False)
         if b"NaN" in raw or b"Infinity" in raw:
             _refuse_non_finite(raw)
         try:
-            return validate(raw)  # type: ignore[no-any-return]  # the same
+            return model.model_validate_json(raw)
         except ValidationError as error:
             if error.error_count() == 1:  # the list of errors may be long
                 first = error.errors(include_url=False, include_input=False)[0]
