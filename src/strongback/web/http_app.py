@@ -29,6 +29,7 @@ from strongback.web.session import NoSession
 from strongback.web.translation import FOLDER, Translations
 
 _DISTINCT = ("blueprint", "operation", "schema")
+_HEADERS = (Headers, dict, list, tuple)
 _SCALARS = (str, int, float, bool, bytes)
 
 
@@ -138,39 +139,24 @@ class HTTPApp(OpenAPI):
         Raises:
             TypeError: The type is not supported.
         """
-        if type(rv) is tuple:
-            body, status, headers = _unpack(rv)
-            return self._respond(body, status, headers)
-        return self._respond(rv, None, None)
-
-    def _respond(self, rv: Any, status: Any, headers: Any) -> Response:  # noqa: ANN401  as above
-        if isinstance(rv, Response):
-            response = rv
-        elif (body := to_json(rv)) is not None:
-            response = Response.of_data(body)
-        elif rv is None:
-            response = Response(b"", 204)
-            del response.headers["Content-Type"]
-        elif isinstance(rv, Exception) and (handled := error_response.respond(rv)) is not rv:
-            response = cast("Response", handled)
-        else:
-            response = cast("Response", super().make_response(cast("Any", rv)))
-        if status is not None:
-            response.status = status
-        if headers:
-            response.headers.update(headers)
+        body, *rest = rv if type(rv) is tuple else (rv,)
+        result = self._convert(body)
+        response = cast("Response", super().make_response((result, *rest) if rest else result))
+        if any(isinstance(each, _HEADERS) and each for each in rest):
             response.is_data = False
             response.is_taggable = "Cache-Control" not in response.headers
         return response
 
-
-def _unpack(rv: tuple[Any, ...]) -> tuple[Any, Any, Any]:
-    if len(rv) == 3:  # noqa: PLR2004  body, status, headers
-        return rv
-    body, second = rv
-    if isinstance(second, Headers | dict | list | tuple):
-        return body, None, second
-    return body, second, None
+    def _convert(self, body: Any) -> Any:  # noqa: ANN401  the same
+        if isinstance(body, Response):
+            return body
+        if (data := to_json(body)) is not None:
+            return Response.of_data(data)
+        if body is None:
+            response = Response(b"", 204)
+            del response.headers["Content-Type"]
+            return response
+        return error_response.respond(body) if isinstance(body, Exception) else body
 
 
 def to_json(value: object) -> bytes | None:
