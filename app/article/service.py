@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol, cast
+from typing import Literal, Protocol
 
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import undefer_group
 
@@ -27,7 +27,7 @@ from app.article.schema import ArticleQuery
 from app.article.tag import keep_tags
 from app.core.permission import Permission
 from strongback.auth.principal import Principal
-from strongback.database import Database, is_duplicate, transactional, utc_now
+from strongback.database import Database, changed_rows, is_duplicate, transactional, utc_now
 from strongback.exceptions import Conflict, Forbidden
 from strongback.outbox import Outbox
 from strongback.paging import Window, walk_page
@@ -305,8 +305,7 @@ class ArticleService:
         query = delete(ArticleLike).where(
             ArticleLike.article_id == number, ArticleLike.username == username
         )
-        result = cast("CursorResult[Any]", self.database.session.execute(query))
-        if result.rowcount:
+        if changed_rows(self.database.session, query):
             self.count(number, "likes", -1)
 
     @transactional
@@ -319,8 +318,7 @@ class ArticleService:
         column = getattr(Article, counter)
         query = update(Article).where(Article.id == number)
         values = {counter: column + step, "counted_at": utc_now(), "updated_at": Article.updated_at}
-        result = cast("CursorResult[Any]", self.database.session.execute(query.values(values)))
-        if not result.rowcount:
+        if not changed_rows(self.database.session, query.values(values)):
             raise ArticleNotFound
         article = self.database.session.get_one(Article, number, populate_existing=True)
         self.database.touch(article, counter, "counted_at")

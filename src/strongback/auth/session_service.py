@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, CursorResult, Update, or_, select, update
+from sqlalchemy import ColumnElement, or_, select, update
 
 from strongback.auth.account import Account, Accounts
 from strongback.auth.refresh_token import Successors, hash_token, new_seed, new_token
@@ -20,7 +20,13 @@ from strongback.auth.session_model import (
     RefreshToken,
 )
 from strongback.config import Settings
-from strongback.database import Database, delete_in_batches, transactional, utc_now
+from strongback.database import (
+    Database,
+    changed_rows,
+    delete_in_batches,
+    transactional,
+    utc_now,
+)
 from strongback.exceptions import NotFound
 from strongback.log.setup import get_logger
 from strongback.paging import Order, Window, read_page
@@ -173,7 +179,7 @@ class SessionService:
             .where(RefreshToken.token_hash == token_hash, RefreshToken.used_at.is_(None))
             .values(used_at=now, seed=seed)
         )
-        is_first = bool(self._changes(consume))
+        is_first = bool(changed_rows(self.database.session, consume))
         successor = (
             self._successors.new(refresh_token, seed)
             if is_first
@@ -269,7 +275,7 @@ class SessionService:
 
     def _revoke(self, condition: ColumnElement[bool]) -> int:
         statement = update(AuthSession).where(condition, AuthSession.revoked_at.is_(None))
-        return self._changes(statement.values(revoked_at=utc_now()))
+        return changed_rows(self.database.session, statement.values(revoked_at=utc_now()))
 
     def revoke_by_refresh_token(self, refresh_token: str, client_id: str) -> bool:
         """End the session of a refresh token, used or not, if it belongs to the client.
@@ -329,13 +335,6 @@ class SessionService:
         used = RefreshToken.used_at < kept
         tokens = delete_in_batches(self.database, RefreshToken.id, used)
         return tokens + delete_in_batches(self.database, AuthSession.id, over)
-
-    def _changes(self, statement: Update) -> int:
-        result = self.database.session.execute(
-            statement, execution_options={"synchronize_session": False}
-        )
-        assert isinstance(result, CursorResult)  # noqa: S101  for the type checker
-        return result.rowcount
 
 
 def _is_good(now: datetime) -> ColumnElement[bool]:

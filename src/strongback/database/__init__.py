@@ -35,6 +35,7 @@ from strongback.database.database_error import (
 )
 from strongback.database.decorator import HasDatabase, transactional
 from strongback.database.session import Database
+from strongback.database.statement import changed_rows, insert_if_absent
 
 __all__ = [
     "Base",
@@ -46,7 +47,9 @@ __all__ = [
     "Timestamps",
     "UTCDateTime",
     "Versioned",
+    "changed_rows",
     "delete_in_batches",
+    "insert_if_absent",
     "is_duplicate",
     "is_retryable",
     "is_transient",

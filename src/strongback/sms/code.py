@@ -21,7 +21,14 @@ from enum import StrEnum
 from sqlalchemy import func, select, update
 
 from strongback.config import Settings
-from strongback.database import Database, DatabaseMisuse, delete_in_batches, transactional, utc_now
+from strongback.database import (
+    Database,
+    DatabaseMisuse,
+    changed_rows,
+    delete_in_batches,
+    transactional,
+    utc_now,
+)
 from strongback.log.setup import get_logger
 from strongback.outbox import Outbox
 from strongback.sms.exceptions import PhoneNotServed, SmsLimitReached, SmsUnavailable
@@ -29,7 +36,6 @@ from strongback.sms.phone import mask_phone
 from strongback.sms.quota import SmsQuotas
 from strongback.sms.sender import Sender
 from strongback.sms.sms_model import SmsCode
-from strongback.sms.statement import changes
 
 log = get_logger(__name__)
 
@@ -184,7 +190,7 @@ class SmsCodes:
     @transactional
     def _note_sent(self, nonce: str) -> None:
         sent = update(SmsCode).where(SmsCode.nonce == nonce).values(sent_at=utc_now())
-        changes(self.database.session, sent)
+        changed_rows(self.database.session, sent)
 
     # Verifying it
 
@@ -222,12 +228,12 @@ class SmsCodes:
         is_good = is_asked & (SmsCode.purpose == purpose) & is_alive & SmsCode.used_at.is_(None)
         attempt = update(SmsCode).where(is_good, SmsCode.attempts < ATTEMPTS)
         # From here to the commit the row is locked, so that attempts run one after the other.
-        if not changes(session, attempt.values(attempts=SmsCode.attempts + 1)):
+        if not changed_rows(session, attempt.values(attempts=SmsCode.attempts + 1)):
             return False
         code_hash = session.scalars(select(SmsCode.code_hash).where(is_asked)).one()
         if not self._matches(code_hash, phone, handle, code):
             return False
-        return changes(session, update(SmsCode).where(is_good).values(used_at=now)) == 1
+        return changed_rows(session, update(SmsCode).where(is_good).values(used_at=now)) == 1
 
     def _matches(self, code_hash: str, phone: str, nonce: str, code: str) -> bool:
         found = [

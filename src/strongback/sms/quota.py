@@ -13,11 +13,16 @@ from datetime import datetime, time, timedelta
 from sqlalchemy import delete, exists, select, update
 
 from strongback.config import Settings
-from strongback.database import Database, transactional, utc_now
+from strongback.database import (
+    Database,
+    changed_rows,
+    insert_if_absent,
+    transactional,
+    utc_now,
+)
 from strongback.log.setup import get_logger
 from strongback.sms.exceptions import SmsBudgetSpent, SmsLimitReached
 from strongback.sms.sms_model import SmsQuota
-from strongback.sms.statement import changes, insert_if_absent
 
 log = get_logger(__name__)
 
@@ -72,12 +77,12 @@ class SmsQuotas:
         mine = (SmsQuota.key == key) & (SmsQuota.day == day)
         spend = update(SmsQuota).where(mine, SmsQuota.spent < limit)
         spend = spend.values(spent=SmsQuota.spent + 1)
-        if changes(session, spend):
+        if changed_rows(session, spend):
             return True
         if session.scalar(select(exists().where(mine))):
             return False
         first = insert_if_absent(SmsQuota).values(key=key, day=day, spent=1)
-        return bool(changes(session, first) or changes(session, spend))
+        return bool(changed_rows(session, first) or changed_rows(session, spend))
 
     def _hash(self, who: str) -> str:
         return hmac.digest(self._key, who.encode("utf-8", "surrogatepass"), "sha256").hex()
@@ -86,7 +91,7 @@ class SmsQuotas:
     def clean(self) -> int:
         """Delete the counts of past days; returns their number."""
         past = delete(SmsQuota).where(SmsQuota.day < utc_now().date())
-        return changes(self.database.session, past)
+        return changed_rows(self.database.session, past)
 
 
 def _until_midnight(now: datetime) -> int:

@@ -7,7 +7,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, Delete, Insert, Table, Update, insert
 from sqlalchemy.orm import Session
 
-from strongback.database import Base
+from strongback.database.base import Base
 
 
 def insert_if_absent(model: type[Base]) -> Insert:
@@ -17,8 +17,11 @@ def insert_if_absent(model: type[Base]) -> Insert:
     return statement.prefix_with("IGNORE", dialect="mysql")
 
 
-def changes(session: Session, statement: Delete | Insert | Update) -> int:
-    """Execute a statement, and return the number of rows that it matched or inserted."""
+def changed_rows(session: Session, statement: Delete | Insert | Update) -> int:
+    """Execute a statement, and return the number of rows that it matched or inserted.
+
+    Objects in the session stay as they are.
+    """
     options = {"preserve_rowcount": True}
     if not isinstance(statement, Insert):
         options["synchronize_session"] = False
