@@ -11,7 +11,7 @@ from strongback.config import WELL_KNOWN_SECRETS
 from strongback.exceptions import ConfigurationError
 from strongback.task.celery_app import TaskCelery
 from strongback.task.celery_worker import build_worker
-from strongback.task.process import TaskProcess
+from strongback.task.dispatcher import Dispatcher
 
 FLOWER_VARIABLE = "FLOWER_BASIC_AUTH"
 """Read by Flower when its command begins; an argument would show in the list of processes."""
@@ -35,7 +35,7 @@ def build(settings: Settings, arguments: list[str]) -> TaskCelery:
         )
     if "flower" in arguments:
         os.environ[FLOWER_VARIABLE] = flower_login(settings)
-    return build_worker(lambda: create_app(settings).services[TaskProcess])
+    return build_worker(lambda: create_app(settings).services[Dispatcher])
 
 
 def flower_login(settings: Settings) -> str:

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from app.core.config import ROOT
-from strongback.task.alive import INTERVAL
+from strongback.task.liveness import INTERVAL
 from strongback.testing.mariadb import run_mariadb
 from strongback.testing.port import free_port
 from strongback.testing.redis import RedisServer, run_redis
@@ -131,7 +131,7 @@ def test_a_process_that_can_work_shows_it(name, redis_server: RedisServer, tmp_p
     variables = {"APP_ENV": "test", "APP_VAR_DIR": str(tmp_path)}
     flask = [sys.executable, "-m", "flask", "--app", "app.main", "db", "upgrade"]
     subprocess.run(flask, env=os.environ | variables, cwd=ROOT, check=True)
-    with script(name, tmp_path, REDIS_URL=redis_server.url, TASK_ALIVE_FILE=str(file)):
+    with script(name, tmp_path, REDIS_URL=redis_server.url, TASK_LIVENESS_FILE=str(file)):
         wait_until(lambda: touched(file) > 0, "the first sign of life", 60)
         first = touched(file)
         wait_until(lambda: touched(file) > first, "another one")
@@ -156,7 +156,7 @@ def test_in_production_a_process_signs_in_to_redis_by_any_password(name, is_in_a
             "APP_ENV": "production",
             "APP_VAR_DIR": str(tmp_path),
             "APP_SECRET_KEY": secrets.token_urlsafe(48),
-            "TASK_ALIVE_FILE": str(file),
+            "TASK_LIVENESS_FILE": str(file),
             "FLOWER_PASSWORD": PASSWORD,
             "FLOWER_PORT": str(port),
         }
@@ -225,7 +225,7 @@ def test_server_and_worker_share_a_database_that_takes_tls_alone_by_any_password
 
 def test_a_worker_without_its_broker_shows_no_life(redis_server: RedisServer, tmp_path):
     file = tmp_path / "alive"
-    with script("worker", tmp_path, REDIS_URL=redis_server.url, TASK_ALIVE_FILE=str(file)):
+    with script("worker", tmp_path, REDIS_URL=redis_server.url, TASK_LIVENESS_FILE=str(file)):
         wait_until(lambda: touched(file) > 0, "the first sign of life", 60)
         redis_server.kill()
         wait_until(lambda: time.time() - touched(file) > 3 * INTERVAL, "a silence")
@@ -242,8 +242,8 @@ def test_a_sign_of_life_that_is_old_or_missing_counts_as_none(tmp_path):
 
 def is_alive(file: Path) -> bool:
     """What the containers' health check says."""
-    check = [ROOT / "compose" / "web" / "alive.sh"]
-    environment = os.environ | {"TASK_ALIVE_FILE": str(file)}
+    check = [ROOT / "compose" / "web" / "liveness.sh"]
+    environment = os.environ | {"TASK_LIVENESS_FILE": str(file)}
     return subprocess.run(check, env=environment, check=False).returncode == 0
 
 

@@ -17,7 +17,7 @@ from app.article.tag import TagCounts
 from app.article.view_count import ViewCounter
 from strongback.exceptions import Forbidden
 from strongback.search import Need, Search
-from strongback.task import Leases, Refused, Run, TaskGroup
+from strongback.task import Leases, PermanentFailure, TaskContext, TaskGroup
 from strongback.upload import UploadGone
 from strongback.web import inject
 
@@ -39,7 +39,7 @@ INDEX_TRIES = 300
 
 @group.job("import", queue="low", time_limit=timedelta(minutes=10))
 def import_archive(
-    task: Run,
+    task: TaskContext,
     *,
     upload_id: int,
     author: str,
@@ -50,35 +50,39 @@ def import_archive(
     try:
         return imports.run(upload_id, author, task.progress, encoding=encoding, locale=locale)
     except (UploadGone, ArchiveRefused, Forbidden) as error:
-        raise Refused(str(error)) from error
+        raise PermanentFailure(str(error)) from error
 
 
 @group.periodic("views", every=timedelta(seconds=10))
-def add_up_views(_: Run) -> None:
+def add_up_views(_: TaskContext) -> None:
     """Add what the processes have counted to the articles."""
     views.add_up()
 
 
 @group.periodic("tags", every=timedelta(seconds=10))
-def add_up_tags(_: Run) -> None:
+def add_up_tags(_: TaskContext) -> None:
     """Add what writes have noted to the counts of tags."""
     tags.add_up()
 
 
-@group.consumer("index", on=CHANGED, queue="search", outside=True, batch=500, tries=INDEX_TRIES)
-def index_articles(_: Run, payloads: list[dict[str, Any]]) -> None:
+@group.consumer(
+    "index", on=CHANGED, queue="search", transactional=False, batch=500, max_attempts=INDEX_TRIES
+)
+def index_articles(_: TaskContext, payloads: list[dict[str, Any]]) -> None:
     """Bring the search index up to date with articles that are new, other or gone."""
     search.update(ARTICLE.name, [payload["article_id"] for payload in payloads])
 
 
-@group.consumer("remove", on=REMOVED, queue="low", outside=True, time_limit=timedelta(minutes=30))
-def remove_article(_: Run, *, article_id: int) -> None:
+@group.consumer(
+    "remove", on=REMOVED, queue="low", transactional=False, time_limit=timedelta(minutes=30)
+)
+def remove_article(_: TaskContext, *, article_id: int) -> None:
     """Delete what belongs to an article that is gone, in many short transactions."""
     removal.finish(article_id)
 
 
 @group.periodic("index-build", every=timedelta(seconds=5), time_limit=timedelta(minutes=30))
-def build_index(_: Run) -> None:
+def build_index(_: TaskContext) -> None:
     """Build the index where it is lacking: at a start, after a change of it, after its loss."""
     need = search.need(ARTICLE.name)
     if need is Need.BUILD:
@@ -88,7 +92,7 @@ def build_index(_: Run) -> None:
 
 
 @group.periodic("index-check", every=timedelta(hours=1), time_limit=timedelta(minutes=30))
-def check_index(_: Run) -> None:
+def check_index(_: TaskContext) -> None:
     """Repair what the index has otherwise than the database, and build it where it must be."""
     _alone(lambda _: search.maintain(ARTICLE.name))
 

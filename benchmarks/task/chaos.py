@@ -20,7 +20,7 @@ from strongback.testing.mariadb import find_mariadb, run_mariadb
 from strongback.testing.redis import RedisServer, find_redis, run_redis
 from tests.support import chaos
 from tests.support.chaos import Finding, Outage
-from tests.support.worker import World
+from tests.support.worker import WorkerHarness
 
 VISIBILITY = 4
 """Seconds; just above the limit of the slowest task."""
@@ -53,15 +53,15 @@ def command(*, quick: bool, only: tuple[str, ...], database: str) -> None:
     click.echo(f"{machine()}, outbox on {database}\n")
     aims: list[Aim] = []
     for name in only or SCENARIOS:
-        with _world(database) as (world, server):
-            found = _run(name, world, server, quick=quick)
+        with _workers(database) as (workers, server):
+            found = _run(name, workers, server, quick=quick)
         click.echo("\n".join(map(str, found)))
         aims += found
     sys.exit(0 if all(aim.is_reached for aim in aims) else 1)
 
 
 @contextmanager
-def _world(database: str) -> Iterator[tuple[World, RedisServer]]:
+def _workers(database: str) -> Iterator[tuple[WorkerHarness, RedisServer]]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="strongback-chaos-")))
         server = stack.enter_context(run_redis(folder))
@@ -77,28 +77,28 @@ def _world(database: str) -> Iterator[tuple[World, RedisServer]]:
             task_visibility_timeout=VISIBILITY,
             log_level="ERROR",
         )
-        world = World(settings, folder)
-        empty(world.database, Base.metadata)
-        stack.callback(world.close)
-        yield world, server
+        workers = WorkerHarness(settings, folder)
+        empty(workers.database, Base.metadata)
+        stack.callback(workers.close)
+        yield workers, server
 
 
-def _run(name: str, world: World, server: RedisServer, *, quick: bool) -> list[Aim]:
+def _run(name: str, workers: WorkerHarness, server: RedisServer, *, quick: bool) -> list[Aim]:
     if name.startswith("broker"):
-        world.process.start()
+        workers.dispatcher.start()
         away = server.frozen if name == "broker-freeze" else lambda: _stopped(server)
         seconds = 5 if quick else 30
         click.echo(f"{name}: {seconds} s", err=True)
-        return _outage_aims(f"{name} {seconds} s", chaos.lose_broker(world, away, seconds))
+        return _outage_aims(f"{name} {seconds} s", chaos.lose_broker(workers, away, seconds))
     scenario, rounds = {
         "worker-kill": (chaos.kill_workers, 3 if quick else 20),
         "worker-stop": (chaos.stop_workers, 2 if quick else 10),
         "web-kill": (chaos.kill_writers, 6 if quick else 50),
     }[name]
     if name != "web-kill":
-        world.process.start()
+        workers.dispatcher.start()
     with click.progressbar(length=rounds, label=name, file=sys.stderr) as bar:
-        finding = scenario(world, rounds, lambda: bar.update(1))
+        finding = scenario(workers, rounds, lambda: bar.update(1))
     return _finding_aims(f"{name} × {rounds}", finding)
 
 

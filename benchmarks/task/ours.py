@@ -14,19 +14,19 @@ from pathlib import Path
 from app.core.config import load_settings
 from app.main import create_app
 from strongback.app import Strongback
-from strongback.task import Run, TaskGroup, TaskRegistry
-from strongback.task.process import TaskProcess
+from strongback.task import TaskContext, TaskGroup, TaskRegistry
+from strongback.task.dispatcher import Dispatcher
 
 group = TaskGroup("bench")
 
 
 @group.periodic("nothing", every=timedelta(days=1), queue="default")
-def nothing(_task: Run) -> None:
+def nothing(_task: TaskContext) -> None:
     """Do nothing."""
 
 
 @group.consumer("stamp", on="bench:stamp")
-def stamp(_task: Run, *, number: int) -> None:
+def stamp(_task: TaskContext, *, number: int) -> None:
     """Write down the moment."""
     with Path(os.environ["BENCH_STAMPS"]).open("a") as file:
         file.write(f"{number} {time.time()}\n")
@@ -41,4 +41,4 @@ def create() -> Strongback:
 if "celery" in sys.argv[0]:
     from strongback.task.celery_worker import build_worker
 
-    celery = build_worker(lambda: create().services[TaskProcess])
+    celery = build_worker(lambda: create().services[Dispatcher])

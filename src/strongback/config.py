@@ -279,7 +279,7 @@ class Settings(BaseSettings):
     task_stop_timeout: Seconds = 25
     """Seconds that a stopping worker waits for running tasks; those that are left begin again
     elsewhere. Whatever stops it must wait for longer before it kills."""
-    task_alive_file: Path | None = None
+    task_liveness_file: Path | None = None
     """File that a worker or beat touches every two seconds while it can do its work, for a health
     check. Default: none."""
 

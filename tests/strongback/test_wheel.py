@@ -319,10 +319,10 @@ def test_a_variable_without_its_extra_is_refused_in_one_line(python, variable, v
 
 
 WITH_A_BROKER = """
-from strongback.task.process import TaskProcess
-from strongback.task.work import Work
+from strongback.task.dispatcher import Dispatcher
+from strongback.task.runtime import TaskRuntime
 broker = settings.model_copy(update={"celery_broker_url": "redis://127.0.0.1"})
-TaskProcess(Work(broker, None, None, None, None), None)
+Dispatcher(TaskRuntime(broker, None, None, None, None), None)
 """
 
 

@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 from app.core.config import ROOT
-from tests.support.worker import World, wait_until
+from tests.support.worker import WorkerHarness, wait_until
 
 Step = Callable[[], object]
 """Called after each round, for a progress bar."""
@@ -54,51 +54,51 @@ class Outage:
     finding: Finding
 
 
-def kill_workers(world: World, rounds: int, step: Step = lambda: None) -> Finding:
+def kill_workers(workers: WorkerHarness, rounds: int, step: Step = lambda: None) -> Finding:
     """Kill a worker in the middle of its task, again and again."""
     redeliveries = []
     written: list[int] = []
     for number in range(rounds):
-        with world.worker() as worker:
-            world.emit("begun", number=number, seconds=1.0)
+        with workers.worker() as worker:
+            workers.emit("begun", number=number, seconds=1.0)
             for each in range(3):
                 written.append(number * 10 + each)
-                world.emit("noted", number=written[-1], seconds=0.05)
+                workers.emit("noted", number=written[-1], seconds=0.05)
             # Called before the number changes.
-            wait_until(lambda: _begun(world, number) == 1, "the task's beginning")  # noqa: B023
+            wait_until(lambda: _begun(workers, number) == 1, "the task's beginning")  # noqa: B023
             time.sleep(random.uniform(0, 0.5))
             killed = time.monotonic()
             worker.kill()
-        with world.worker():
+        with workers.worker():
             # Called before the number changes.
-            wait_until(lambda: _begun(world, number) > 1, "its second beginning")  # noqa: B023
+            wait_until(lambda: _begun(workers, number) > 1, "its second beginning")  # noqa: B023
             redeliveries.append(time.monotonic() - killed)
-            world.finish()
+            workers.finish()
         step()
-    finding = check(world, written)
+    finding = check(workers, written)
     finding.redeliveries = redeliveries
     return finding
 
 
 def stop_workers(
-    world: World, rounds: int, step: Step = lambda: None, pause: float = 0.05
+    workers: WorkerHarness, rounds: int, step: Step = lambda: None, pause: float = 0.05
 ) -> Finding:
     """Stop a worker by SIGTERM while it is kept busy, and start another, again and again."""
-    with writing(world, pause) as writer:
+    with writing(workers, pause) as writer:
         for _ in range(rounds):
-            with world.worker(concurrency=2) as worker:
+            with workers.worker(concurrency=2) as worker:
                 time.sleep(random.uniform(0.5, 1))
                 assert worker.stop() == 0
             step()
-    with world.worker(concurrency=2):
-        wait_until(lambda: world.pending() == 0, "the end of the tasks", DRAIN)
-    return check(world, writer.written)
+    with workers.worker(concurrency=2):
+        wait_until(lambda: workers.pending() == 0, "the end of the tasks", DRAIN)
+    return check(workers, writer.written)
 
 
-def kill_writers(world: World, rounds: int, step: Step = lambda: None) -> Finding:
+def kill_writers(workers: WorkerHarness, rounds: int, step: Step = lambda: None) -> Finding:
     """Kill web processes: half of them exactly between commit and dispatch, half at any moment."""
     written: list[int] = []
-    with world.worker(concurrency=2), _crashing(world) as crashing:
+    with workers.worker(concurrency=2), _crashing(workers) as crashing:
         assert crashing.stdin is not None
         assert crashing.stdout is not None
         for number in range(rounds):
@@ -110,27 +110,27 @@ def kill_writers(world: World, rounds: int, step: Step = lambda: None) -> Findin
                 assert line, "the writing process ended"
                 written.append(int(line))
             step()
-        wait_until(lambda: world.pending() == 0, "the end of the tasks", DRAIN)
-    return check(world, written)
+        wait_until(lambda: workers.pending() == 0, "the end of the tasks", DRAIN)
+    return check(workers, written)
 
 
 def lose_broker(
-    world: World,
+    workers: WorkerHarness,
     away: Callable[[], AbstractContextManager[object]],
     seconds: float,
     pause: float = 0.2,
 ) -> Outage:
     """Take the broker away while four threads write, and see how long it takes to catch up."""
-    with world.worker(concurrency=2), writing(world, pause, threads=4) as writer:
+    with workers.worker(concurrency=2), writing(workers, pause, threads=4) as writer:
         time.sleep(1)
         with away():
             time.sleep(seconds)
         returned = time.monotonic()
         # Those that were written while it was away, and all the others up to now.
         due = len(writer.written)
-        wait_until(lambda: len(world.effects("note")) >= due, "catching up", DRAIN)
+        wait_until(lambda: len(workers.effects("note")) >= due, "catching up", DRAIN)
         writer.stop()
-        wait_until(lambda: world.pending() == 0, "the end of the tasks", DRAIN)
+        wait_until(lambda: workers.pending() == 0, "the end of the tasks", DRAIN)
         drained = time.monotonic() - returned
     times = sorted(writer.times)
     return Outage(
@@ -138,13 +138,13 @@ def lose_broker(
         failed=writer.failed,
         p99=times[int(len(times) * 0.99)],
         drained=drained,
-        finding=check(world, writer.written),
+        finding=check(workers, writer.written),
     )
 
 
-def check(world: World, written: list[int]) -> Finding:
+def check(workers: WorkerHarness, written: list[int]) -> Finding:
     """Compare what was committed with what has happened."""
-    counts = Counter(world.numbers("note"))
+    counts = Counter(workers.numbers("note"))
     return Finding(
         written=len(written),
         lost=sum(counts[number] == 0 for number in written),
@@ -156,11 +156,11 @@ def check(world: World, written: list[int]) -> Finding:
 class Writer:
     """Threads that write messages until they are stopped."""
 
-    def __init__(self, world: World, pause: float, threads: int) -> None:
+    def __init__(self, workers: WorkerHarness, pause: float, threads: int) -> None:
         self.written: list[int] = []
         self.times: list[float] = []
         self.failed = 0
-        self._world = world
+        self._workers = workers
         self._pause = pause
         self._stopped = threading.Event()
         self._threads = [
@@ -182,7 +182,7 @@ class Writer:
             number += 1
             started = time.perf_counter()
             try:
-                self._world.emit("noted", number=number)
+                self._workers.emit("noted", number=number)
             except Exception:  # noqa: BLE001  what a client would have seen is counted
                 self.failed += 1
             else:
@@ -191,9 +191,9 @@ class Writer:
 
 
 @contextmanager
-def writing(world: World, pause: float, threads: int = 1) -> Iterator[Writer]:
+def writing(workers: WorkerHarness, pause: float, threads: int = 1) -> Iterator[Writer]:
     """Have messages written during the block."""
-    writer = Writer(world, pause, threads)
+    writer = Writer(workers, pause, threads)
     writer.start()
     try:
         yield writer
@@ -202,11 +202,11 @@ def writing(world: World, pause: float, threads: int = 1) -> Iterator[Writer]:
 
 
 @contextmanager
-def _crashing(world: World) -> Iterator[subprocess.Popen[str]]:
+def _crashing(workers: WorkerHarness) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.support.crash_emit"],
         cwd=ROOT,
-        env=os.environ | world.environment(),
+        env=os.environ | workers.environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -220,5 +220,5 @@ def _crashing(world: World) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def _begun(world: World, number: int) -> int:
-    return sum(row.number == number for row in world.effects("begin"))
+def _begun(workers: WorkerHarness, number: int) -> int:
+    return sum(row.number == number for row in workers.effects("begin"))

@@ -15,7 +15,7 @@ from strongback.sms import Receipt, SmsCodes, sms_tasks
 from strongback.sms.code import Purpose
 from strongback.sms.exceptions import SmsTimeout
 from strongback.sms.sms_model import SmsCode, SmsQuota
-from tests.support.task import House
+from tests.support.task import TaskHarness
 
 PHONE = "+8613800138000"
 OTHER = "+8613800138001"
@@ -54,7 +54,7 @@ class Desk:
     """Codes with a worker and telephones; several on one database are as many processes."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
-        self.house = House(database)
+        self.house = TaskHarness(database)
         self.telephones = Telephones()
         self.codes = SmsCodes(database, self.house.outbox, self.telephones, settings)
         self.house.registry.add(sms_tasks(self.codes))

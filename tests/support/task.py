@@ -13,7 +13,7 @@ from strongback.task import Jobs, Runner, TaskGroup, TaskRegistry
 
 
 @dataclass
-class House:
+class TaskHarness:
     """Everything between a write and its effect but the broker."""
 
     database: Database

@@ -22,10 +22,10 @@ from app.core.config import Settings, load_settings
 from strongback.database import Base, Database, utc_now
 from strongback.log.setup import configure_logging
 from strongback.outbox import Outbox
-from strongback.task import Jobs, Run, Runner, TaskGroup, TaskRegistry
+from strongback.task import Jobs, Runner, TaskContext, TaskGroup, TaskRegistry
+from strongback.task.dispatcher import Dispatcher
 from strongback.task.lease import Leases
-from strongback.task.process import TaskProcess
-from strongback.task.work import Work
+from strongback.task.runtime import TaskRuntime
 
 group = TaskGroup("test")
 metadata = MetaData()
@@ -45,7 +45,7 @@ state: dict[str, Database] = {}
 """The database of this process; a task is given none."""
 
 
-def leave(task: Run, name: str, number: int, sent: float | None = None) -> None:
+def leave(task: TaskContext, name: str, number: int, sent: float | None = None) -> None:
     """Write a row, in the task's transaction if it has one."""
     values = {
         "name": name,
@@ -59,16 +59,18 @@ def leave(task: Run, name: str, number: int, sent: float | None = None) -> None:
     state["database"].transact(lambda session: session.execute(insert(effect).values(values)))
 
 
-@group.consumer("note", on="noted", time_limit=timedelta(seconds=1.5), tries=50)
-def note(task: Run, *, number: int, seconds: float = 0, sent: float | None = None) -> None:
+@group.consumer("note", on="noted", time_limit=timedelta(seconds=1.5), max_attempts=50)
+def note(task: TaskContext, *, number: int, seconds: float = 0, sent: float | None = None) -> None:
     """Leave a row, and take some time before it is committed."""
     leave(task, "note", number, sent)
     if seconds:  # a sleep of nothing gives the processor away, with the transaction open
         time.sleep(seconds)
 
 
-@group.consumer("begin", on="begun", outside=True, time_limit=timedelta(seconds=1.5), tries=50)
-def begin(task: Run, *, number: int, seconds: float) -> None:
+@group.consumer(
+    "begin", on="begun", transactional=False, time_limit=timedelta(seconds=1.5), max_attempts=50
+)
+def begin(task: TaskContext, *, number: int, seconds: float) -> None:
     """Leave a row at once, then take some time: shows when an attempt began."""
     leave(task, "begin", number)
     time.sleep(seconds)
@@ -76,40 +78,47 @@ def begin(task: Run, *, number: int, seconds: float) -> None:
 
 
 @group.consumer(
-    "spin", on="spun", outside=True, time_limit=timedelta(seconds=0.5), tries=2,
-    first_wait=timedelta(seconds=0.1),
+    "spin", on="spun", transactional=False, time_limit=timedelta(seconds=0.5), max_attempts=2,
+    backoff=timedelta(seconds=0.1),
 )  # fmt: skip
-def spin(task: Run) -> None:
+def spin(task: TaskContext) -> None:
     """Never end by itself."""
     leave(task, "spin", 0)
     while True:
         time.sleep(0.01)
 
 
-@group.consumer("poison", on="poisoned", outside=True, tries=3, time_limit=timedelta(seconds=1))
-def poison(task: Run) -> None:
+@group.consumer(
+    "poison", on="poisoned", transactional=False, max_attempts=3, time_limit=timedelta(seconds=1)
+)
+def poison(task: TaskContext) -> None:
     """Kill the process."""
     leave(task, "poison", 0)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 @group.consumer(
-    "bundle", on="bundled", outside=True, batch=3, queue="search", time_limit=timedelta(seconds=1)
+    "bundle",
+    on="bundled",
+    transactional=False,
+    batch=3,
+    queue="search",
+    time_limit=timedelta(seconds=1),
 )
-def bundle(task: Run, payloads: list[dict[str, int]]) -> None:
+def bundle(task: TaskContext, payloads: list[dict[str, int]]) -> None:
     """Leave a row for several messages."""
     leave(task, "bundle", len(payloads))
 
 
 @group.consumer("chain", on="chained", time_limit=timedelta(seconds=1))
-def chain(task: Run, *, number: int, sent: float) -> None:
+def chain(task: TaskContext, *, number: int, sent: float) -> None:
     """Emit what another task does."""
     leave(task, "chain", number, sent)
     Outbox.emit(outbox_of(state["database"]), "noted", {"number": number, "sent": sent})
 
 
 @group.periodic("tick", every=timedelta(seconds=1), time_limit=timedelta(seconds=1))
-def tick(task: Run) -> None:
+def tick(task: TaskContext) -> None:
     """Leave a row each second."""
     leave(task, "tick", 0)
 
@@ -122,7 +131,7 @@ def outbox_of(database: Database) -> Outbox:
     return _outboxes[id(database)]
 
 
-def build(settings: Settings) -> TaskProcess:
+def build(settings: Settings) -> Dispatcher:
     """Build everything anew, as `create_app` does."""
     configure_logging(settings)
     database = Database(settings)
@@ -132,8 +141,8 @@ def build(settings: Settings) -> TaskProcess:
     state["database"] = database
     _outboxes[id(database)] = outbox
     runner = Runner(registry, outbox, Jobs(database, outbox))
-    work = Work(settings, registry, runner, Leases(database), nullcontext)
-    return TaskProcess(work, outbox)
+    runtime = TaskRuntime(settings, registry, runner, Leases(database), nullcontext)
+    return Dispatcher(runtime, outbox)
 
 
 def create_tables(database: Database) -> None:

@@ -19,7 +19,7 @@ from app.core.config import ROOT, Settings
 from strongback.config import Environment
 from strongback.database import Database
 from strongback.outbox import Outbox, OutboxMessage
-from strongback.task.process import TaskProcess
+from strongback.task.dispatcher import Dispatcher
 from tests.support import task_app
 
 DEADLINE = 60
@@ -58,18 +58,18 @@ class Worker:
 
 
 @dataclass
-class World:
+class WorkerHarness:
     """A database, perhaps a broker, and processes that run tasks."""
 
     settings: Settings
     folder: Path
-    process: TaskProcess = field(init=False)
+    dispatcher: Dispatcher = field(init=False)
     served_by: Worker | None = None
     """The worker that a fixture has started."""
     started: int = 0
 
     def __post_init__(self) -> None:
-        self.process = task_app.build(self.settings)
+        self.dispatcher = task_app.build(self.settings)
         self.database: Database = task_app.state["database"]
         self.outbox: Outbox = task_app.outbox_of(self.database)
         task_app.create_tables(self.database)
@@ -122,7 +122,7 @@ class World:
         Without a broker nothing is sent: workers find what is due themselves.
         """
         if self.settings.celery_broker_url:
-            self.process.start()
+            self.dispatcher.start()
 
     def run(self, *arguments: str, **variables: str) -> Worker:
         """Start `python -m …`."""
@@ -171,7 +171,7 @@ class World:
 
     def close(self) -> None:
         """Stop sending, and close the connections."""
-        self.process.stop()
+        self.dispatcher.stop()
         self.database.close()
 
     def environment(self) -> dict[str, str]:

@@ -1,12 +1,12 @@
-"""The outbox: what a write causes is written with it, and done after it.
+"""The outbox: messages written in the transaction of what they tell about, and delivered after it.
 
     @transactional
     def publish(self, slug: str) -> Article:
         article = ...
         self.outbox.emit("article:published", {"article_id": article.id}, key=f"article:{slug}")
 
-Either both are committed or neither is. A `Relay` gives committed messages to a broker, at least
-once each; consumers note in the inbox, in their own transaction, what has had its effect.
+Both are committed, or neither is. A `Relay` delivers committed messages to a broker, each at least
+once. A consumer notes in the inbox, in its own transaction, that a message has had its effect.
 """
 
 from strongback.outbox.model import InboxEntry, MessageState, OutboxMessage

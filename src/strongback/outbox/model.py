@@ -1,4 +1,4 @@
-"""An outbox message and an inbox entry as they are stored."""
+"""Models of an outbox message and an inbox entry."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ LongText = Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
 
 
 class MessageState(StrEnum):
-    """Where a message is on its way. Delivered ones are deleted."""
+    """State of a message. Messages that are done are deleted."""
 
     WAITING = "waiting"
-    """To be given to the broker once it is due."""
+    """Is sent to the broker once it is due."""
     SENT = "sent"
-    """Given to the broker; given again if nothing is heard of it for a while."""
+    """Was sent to the broker; is sent again when its consumer does not begin in time."""
     RUNNING = "running"
-    """Its consumer is at work; given to the broker again if that takes longer than it may."""
+    """Its consumer runs; is sent again when that exceeds its time limit."""
     DEAD = "dead"
-    """Given up, and kept until somebody replays or purges it."""
+    """Has failed for good; is kept until it is replayed or purged."""
 
 
 class OutboxMessage(Identified, Base):
-    """One event for one consumer, written in the transaction of what it tells about."""
+    """One event for one consumer."""
 
     __tablename__ = "sb_outbox"
-    # The first finds what is due, the second what an ordered message has to wait for, the third how
-    # many there are of a state and which is the oldest.
+    # The first finds due messages, the second the predecessors of an ordered message, the third
+    # counts a state and finds its oldest message.
     __table_args__ = (
         Index(None, "available_at", "id"),
         Index(None, "consumer", "key", "id"),
@@ -45,35 +45,35 @@ class OutboxMessage(Identified, Base):
     )
 
     consumer: Mapped[str] = mapped_column(String(CONSUMER_LENGTH))
-    """The task that it is for."""
+    """Task that it is for."""
     key: Mapped[str | None] = mapped_column(String(KEY_LENGTH))
-    """What it is about: a consumer gets the messages of one key one after the other."""
+    """Subject: a consumer gets the messages of one key one after the other."""
     payload: Mapped[dict[str, Any]] = mapped_column(JSON)
     state: Mapped[str] = mapped_column(String(16), default=MessageState.WAITING.value)
     available_at: Mapped[datetime | None] = mapped_column(default=utc_now)
-    """When it is to be given to the broker (again); never while it is dead."""
+    """When it is sent to the broker (again); null while it is dead."""
     attempts: Mapped[int] = mapped_column(default=0)
-    """How often its consumer has begun."""
+    """Attempts that its consumer has begun."""
     sendings: Mapped[int] = mapped_column(default=0)
-    """How often it was given to the broker since its consumer last began."""
+    """Times that it was sent to the broker since its last attempt began."""
     request_id: Mapped[str | None] = mapped_column(String(128))
-    """The request that caused it."""
+    """Request that caused it."""
     job_id: Mapped[str | None] = mapped_column(String(36))
-    """The record of whoever watches this work, if anybody does."""
+    """Job that it starts."""
     error: Mapped[str | None] = mapped_column(LongText)
-    """Traceback of the last attempt that failed."""
+    """Traceback of the last failed attempt."""
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     due_at: Mapped[datetime | None] = mapped_column(default=utc_now)
-    """When it was first to be done: what makes it late. Like the next one it may be lacking: while
-    a release rolls out, the one before writes rows without it."""
+    """When it is due for the first time; the lag counts from then. Null, like the next one, in rows
+    that the previous release writes during a rollout."""
     updated_at: Mapped[datetime | None] = mapped_column(default=utc_now, onupdate=utc_now)
-    """When `available_at` was reckoned: a moment to come means that the clock was set back."""
+    """When `available_at` was set: in the future after the clock was set back."""
 
 
 class InboxEntry(Base):
-    """That a message has had its effect; written in the effect's own transaction.
+    """A message that has had its effect; written in the transaction of the effect.
 
-    A message may be delivered more than once. Whoever comes second finds this and does nothing.
+    A message may be delivered more than once: the second delivery finds this and does nothing.
     """
 
     __tablename__ = "sb_inbox"

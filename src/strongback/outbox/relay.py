@@ -1,7 +1,7 @@
-"""The relay: a thread that gives committed messages to the broker.
+"""The relay: a thread that sends committed messages to the broker.
 
-Nobody who writes waits for a broker: a commit only wakes this thread. What it could not deliver
-because its process died, another one's relay finds when it looks by itself.
+A commit wakes this thread and does not wait for it, or for the broker. When a process dies, the
+relay of another one finds its messages within a second.
 """
 
 from __future__ import annotations
@@ -24,53 +24,51 @@ from strongback.outbox.service import Claimed, Outbox
 log = get_logger(__name__)
 
 POLL = 1.0
-"""Seconds after which it looks without being woken: for what others left, and for retries."""
+"""Seconds between two looks without being woken, for retries and for messages of dead processes."""
 CLAIM = 200
-"""Messages taken, and given to the broker, at once."""
+"""Messages claimed and sent at once."""
 CLOCK_INTERVAL = 10.0
-"""Seconds between two looks for messages that a clock which was set back would hold up."""
+"""Seconds between two looks for messages that are late because the clock was set back."""
 PROBE = 0.5
-"""Seconds, at most, between two attempts while the broker or the database does not answer."""
+"""Most seconds between two attempts while the broker or the database does not answer."""
 
 
 class PublishFailed(StrongbackError):
-    """The broker did not take messages; they stay in the outbox."""
+    """The broker did not accept messages; they stay in the outbox."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Messages that a consumer is given at once."""
+    """Messages that a consumer gets at once."""
 
     consumer: str
     ids: Sequence[int]
     request_id: str | None
-    """The request that caused the first of them."""
+    """Request that caused the first of them."""
 
 
 class Publisher(Protocol):
-    """What gives messages to a broker."""
+    """Sends messages to a broker."""
 
     def batch_size(self, consumer: str) -> int:
-        """How many messages this consumer takes at once."""
+        """Messages that a consumer gets at once."""
         ...
 
     def publish(self, batches: Sequence[Batch]) -> None:
-        """Give messages to the broker, for their consumers to work on.
-
-        Must give up by itself within about a second.
+        """Send messages to the broker; gives up within about a second.
 
         Raises:
-            PublishFailed: The broker did not take all of them; it may have taken some.
+            PublishFailed: The broker did not accept all of them, but perhaps some.
         """
         ...
 
 
 class Relay:
-    """Delivers what is due, from `start` to `stop`.
+    """Sends due messages, from `start` to `stop`.
 
     Args:
-        outbox: Where the messages are.
-        publisher: What takes them to the broker.
+        outbox: Stores the messages.
+        publisher: Sends them to the broker.
     """
 
     def __init__(self, outbox: Outbox, publisher: Publisher) -> None:
@@ -83,31 +81,31 @@ class Relay:
         self._clock_checked = float("-inf")
 
     def start(self) -> None:
-        """Begin to deliver; in a process that has forked, after the fork."""
+        """Begin to send; call it after a fork, not before."""
         self._outbox.on_commit(self.wake)
         self._thread.start()
 
     def wake(self) -> None:
-        """Look now: something was committed, or a consumer has finished."""
+        """Look for due messages now."""
         self._woken.set()
 
     def stop(self) -> None:
-        """Finish what is being delivered at this moment; the rest stays in the outbox."""
+        """Finish the current batch; the rest stays in the outbox."""
         self._stopped.set()
         self._woken.set()
         self._thread.join()
 
     def deliver(self) -> int:
-        """Deliver what is due now, once.
+        """Send the messages that are due now.
 
         Returns:
-            How many messages the broker has taken.
+            Number of messages that the broker accepted.
 
         Raises:
-            PublishFailed: The broker did not take them; they are given back.
+            PublishFailed: The broker did not accept them; they stay due.
         """
         with self._outbox.database.scope():
-            # Whether a broker that was away has returned, one message tells as well as many.
+            # One message tells as well as many whether the broker is back.
             claimed = self._outbox.claim(1 if self._failures else CLAIM)
             if claimed:
                 self._publish(claimed)
@@ -121,8 +119,8 @@ class Relay:
             raise
 
     def _batches(self, claimed: list[Claimed]) -> Iterator[Batch]:
-        # Sorting is stable: what one consumer gets keeps its order. What has failed goes alone,
-        # so that one bad message does not take a batch of good ones along again and again.
+        # Sorting is stable: the messages of a consumer keep their order. A message that has
+        # failed goes alone, so that it does not make a batch of good ones fail again.
         kind = attrgetter("consumer", "is_first_attempt")
         for (consumer, is_first), group in groupby(sorted(claimed, key=kind), key=kind):
             messages, size = list(group), self._publisher.batch_size(consumer) if is_first else 1
@@ -136,7 +134,7 @@ class Relay:
             self._stopped.wait(self._attempt())
 
     def _attempt(self) -> float:
-        """Deliver what is due; returns the seconds to wait for, beyond being woken."""
+        """Send due messages; returns the seconds to wait."""
         try:
             self._check_clock()
             while self.deliver() and not self._stopped.is_set():
@@ -145,7 +143,7 @@ class Relay:
             return self._note_failure("outbox_broker_unavailable", error)
         except SQLAlchemyError as error:
             return self._note_failure("outbox_database_unavailable", error.__cause__ or error)
-        except Exception as error:  # noqa: BLE001  should this thread end, nothing is delivered
+        except Exception as error:  # noqa: BLE001  without this thread nothing is sent
             return self._note_failure("outbox_relay_failed", error, trace=error)
         self._note_success()
         self._woken.wait(POLL)
@@ -161,11 +159,11 @@ class Relay:
     def _note_failure(
         self, event: str, error: BaseException, trace: Exception | None = None
     ) -> float:
-        """Log it, once and not at every try; returns the seconds to wait."""
+        """Log the first failure of a series; returns the seconds to wait."""
         self._failures += 1
         if self._failures == 1:
             log.warning(event, error=str(error), exc_info=trace)
-        # Never longer: everything waits for the broker's return, and a probe is one connection.
+        # Never longer: everything waits for the broker, and an attempt costs one connection.
         return random.uniform(PROBE / 2, PROBE)  # noqa: S311  not a secret
 
     def _note_success(self) -> None:

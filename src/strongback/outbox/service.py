@@ -1,4 +1,4 @@
-"""The outbox: messages written with the facts they tell about, and delivered after the commit."""
+"""The outbox: stores messages in the caller's transaction, and knows which are due."""
 
 from __future__ import annotations
 
@@ -35,31 +35,31 @@ from strongback.exceptions import StrongbackError
 from strongback.outbox.model import KEY_LENGTH, InboxEntry, MessageState, OutboxMessage
 
 MAX_PAYLOAD = 16 * 1024
-"""Bytes of a payload as JSON: messages carry numbers and names, not documents."""
+"""Bytes of a payload as JSON: messages carry ids and names, not documents."""
 RESEND_AFTER = timedelta(seconds=30)
-"""How long a message may be with the broker before it is given to it again; doubles each time."""
+"""Time after which a message is sent again when its consumer has not begun; doubles each time."""
 MAX_RESEND_AFTER = timedelta(hours=1)
 MAX_COUNTED = 1_000
-"""Up to here the messages of a state are counted: to count a million takes a third of a second."""
+"""Messages of a state are counted up to here: counting a million takes a third of a second."""
 BATCH = 500
-"""Rows that one transaction changes: a few milliseconds, in which SQLite lets nobody else write."""
+"""Rows that one transaction changes: SQLite is locked for a few milliseconds."""
 SLACK = timedelta(seconds=1)
-"""By how much a clock may be set back without any consequence: it is adjusted all the time."""
+"""Time by which a clock may be set back without consequence; clocks are adjusted all the time."""
 INBOX_KEPT = timedelta(days=7)
-"""How long an effect is remembered: longer than any broker holds a message back."""
+"""Time for which an effect is remembered, longer than any broker holds a message."""
 
 
 Progress = Callable[[int], object]
-"""Is told how many more are done."""
+"""Gets the number of further messages that are done."""
 
 
 class InvalidMessage(StrongbackError):
-    """A message that could not be stored or delivered as it is; the text says why."""
+    """A message that cannot be stored or delivered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A message that is to be given to the broker now."""
+    """A message to send to the broker now."""
 
     id: int
     consumer: str
@@ -69,24 +69,23 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class OutboxStatus:
-    """How much is on its way; `MAX_COUNTED` stands for that many messages or more."""
+    """Messages by state; `MAX_COUNTED` means that many or more."""
 
     waiting: int
-    """Messages whose consumer has not begun: due, and for later."""
+    """Messages whose consumer has not begun, due ones and later ones."""
     running: int
-    """Messages whose consumer is at work."""
+    """Messages whose consumer runs."""
     dead: int
-    """Messages that were given up."""
+    """Messages that have failed for good."""
     lag: float
-    """Seconds for which the oldest message that is not done has been due, whether it waits, is with
-    the broker or is being worked on; 0 if there is none."""
+    """Seconds for which the oldest unfinished message has been due; 0 if there is none."""
 
 
 class Outbox:
-    """Takes messages in the caller's transaction, and knows which are due.
+    """Stores messages in the caller's transaction, and knows which are due.
 
     Args:
-        database: Where they are kept, together with what they tell about.
+        database: Stores the messages and what they tell about.
     """
 
     def __init__(self, database: Database) -> None:
@@ -120,11 +119,11 @@ class Outbox:
                 )
 
     def subscribe(self, topic: str, consumer: str) -> None:
-        """Let a consumer have every message of a topic from now on."""
+        """Send every further message of a topic to a consumer."""
         self._consumers.setdefault(topic, []).append(consumer)
 
     def on_commit(self, notify: Callable[[], object]) -> None:
-        """Call this after each commit of a transaction that has emitted something."""
+        """Call a function after each commit of a transaction that emitted something."""
         self._on_commit.append(notify)
 
     def emit(  # noqa: PLR0913  what a message has, and whose it is
@@ -137,17 +136,17 @@ class Outbox:
         job_id: str | None = None,
         session: Session | scoped_session[Any] | None = None,
     ) -> None:
-        """Tell the consumers of a topic, once the current transaction is committed.
+        """Send a message to the consumers of a topic, once the current transaction is committed.
 
         Args:
-            topic: What has happened, such as `article:published`.
-            payload: Keyword arguments of the consumers: numbers and names, at most 16 KiB of JSON.
-            key: What it is about. Each consumer gets the messages of one key in their order, so
-                the caller must hold a lock on that thing.
-            delay: How long to wait after the commit.
-            job_id: Record of whoever watches this work.
-            session: Whose transaction it is, where that is not the database's own: any session of
-                SQLAlchemy that writes to the same database. Whoever has it commits it.
+            topic: Event, such as `article:published`.
+            payload: Keyword arguments of the consumers: ids and names, at most 16 KiB of JSON.
+            key: Subject. Each consumer gets the messages of one key in their order, so the caller
+                must hold a lock on the subject.
+            delay: Time to wait after the commit.
+            job_id: Job that it starts.
+            session: Another session of SQLAlchemy on the same database, whose transaction it is;
+                the caller commits it.
 
         Raises:
             DatabaseMisuse: No transaction is open, and no session given.
@@ -168,7 +167,7 @@ class Outbox:
             for consumer in self._consumers.get(topic, ())
         ]
         if session is None:
-            # Also without a consumer: a caller outside of a transaction is to hear of it.
+            # Also without a consumer: a caller outside of a transaction must get an error.
             self.database.after_commit(self.notify if rows and not delay else _nothing)
             writer = self.database.session
         else:
@@ -179,11 +178,11 @@ class Outbox:
             writer.execute(insert(OutboxMessage), rows)
 
     def withdraw(self, topic: str, keys: Collection[str]) -> None:
-        """Take messages back, in the current transaction, that are not due yet.
+        """Delete messages that are not due yet, in the current transaction.
 
         Args:
-            topic: What they were emitted as.
-            keys: What they are about.
+            topic: Topic of the messages.
+            keys: Subjects of the messages.
         """
         query = delete(OutboxMessage).where(
             OutboxMessage.consumer.in_(self._consumers.get(topic, ())),
@@ -196,17 +195,17 @@ class Outbox:
         self.notify()
 
     def notify(self) -> None:
-        """Tell whoever delivers that something is due."""
+        """Tell the relays that messages are due."""
         for notify in self._on_commit:
             notify()
 
     # Delivering
 
     def claim(self, limit: int) -> list[Claimed]:
-        """Take messages that are due, the oldest first, for giving them to the broker.
+        """Take due messages to send them to the broker, the oldest first.
 
-        No two callers get the same one: where the database has it (MySQL 8, MariaDB 10.6) they
-        skip each other's rows, and on SQLite they take turns.
+        No two callers get the same one: on MySQL and MariaDB they skip each other's rows, on
+        SQLite they take turns.
         """
         if self.database.session.scalar(_due().limit(1)) is None:
             return []  # the usual case costs a read and no write
@@ -224,7 +223,7 @@ class Outbox:
             OutboxMessage.sendings,
         ]
         rows = session.execute(query.with_only_columns(*columns)).all()
-        # A statement for all that were sent equally often, and not one for each message.
+        # One statement for all that were sent equally often.
         sent = attrgetter("sendings")
         for sendings, group in groupby(sorted(rows, key=sent), key=sent):
             values = {
@@ -238,22 +237,22 @@ class Outbox:
 
     @transactional
     def release(self, ids: Collection[int]) -> None:
-        """Give claimed messages back that the broker did not take; they stay due."""
+        """Return claimed messages that the broker did not accept; they are due."""
         values = {"state": MessageState.WAITING, "available_at": utc_now(), "sendings": 0}
         given = OutboxMessage.id.in_(ids) & (OutboxMessage.state == MessageState.SENT)
         self.database.session.execute(update(OutboxMessage).where(given).values(values))
 
     @transactional
     def keep(self, ids: Collection[int], until: datetime) -> None:
-        """Leave messages alone until then that are being worked on."""
+        """Reserve running messages until a moment."""
         running = OutboxMessage.id.in_(ids) & (OutboxMessage.state == MessageState.RUNNING)
         kept = update(OutboxMessage).where(running).values(available_at=until)
         self.database.session.execute(kept)
 
     def recover(self) -> int:
-        """Make due what was with a broker that has lost its memory; returns how many.
+        """Make the messages due that a broker has lost; returns how many.
 
-        What runs is left alone: it ends by itself, or is due again after its time limit.
+        Running ones are left alone: they end, or are due again after their time limit.
         """
         total, began = 0, utc_now()
         while count := self._recover_batch(began):
@@ -262,7 +261,7 @@ class Outbox:
 
     @transactional
     def _recover_batch(self, began: datetime) -> int:
-        # What other processes give to the broker meanwhile stays there.
+        # Messages that other processes send meanwhile stay with the broker.
         message, session = OutboxMessage, self.database.session
         is_old = or_(message.updated_at.is_(None), message.updated_at < began)
         lost = (message.state == MessageState.SENT) & is_old
@@ -272,9 +271,9 @@ class Outbox:
         return len(ids)
 
     def rebase(self) -> int:
-        """Bring forward what a clock that was set back would hold up; returns how many.
+        """Bring messages forward after the clock was set back; returns how many.
 
-        A message that waits for a moment waits as long as it was meant to, from now on.
+        A waiting message waits for its original duration, from now on.
         """
         total = 0
         with self.database.scope():
@@ -298,7 +297,7 @@ class Outbox:
     # Looking after it
 
     def status(self) -> OutboxStatus:
-        """Count what is on its way, in the same time however much that is."""
+        """Count the messages, in a time that does not depend on their number."""
         session = self.database.session
         undone = (MessageState.WAITING, MessageState.SENT, MessageState.RUNNING)
         counts = session.execute(
@@ -314,7 +313,7 @@ class Outbox:
         )
 
     def list(self, state: MessageState | None, limit: int) -> Sequence[OutboxMessage]:
-        """The oldest messages, of one state or of all."""
+        """Return the oldest messages, of one state or of all."""
         query = select(OutboxMessage).limit(limit)
         if state is None:
             query = query.order_by(OutboxMessage.id)
@@ -324,22 +323,22 @@ class Outbox:
         return self.database.session.scalars(query).all()
 
     def count(self, state: MessageState) -> int:
-        """Count the messages of a state, all of them; for commands that say how far they are."""
+        """Count all messages of a state, for the progress of commands."""
         query = select(func.count()).select_from(OutboxMessage).where(OutboxMessage.state == state)
         return self.database.session.scalar(query) or 0
 
     @transactional
     def replay(self, ids: Collection[int]) -> Sequence[int]:
-        """Try these dead messages again, as if they were new; returns those that were dead."""
+        """Try dead messages again, as if they were new; returns the ids of those that were dead."""
         return self._replay(OutboxMessage.id.in_(ids))
 
     def replay_all(self, progress: Progress = lambda _: None) -> int:
-        """Try every dead message again, `BATCH` of them in each transaction; returns how many.
+        """Try every dead message again, `BATCH` in each transaction; returns how many.
 
         Args:
-            progress: Is told how many more are done.
+            progress: Gets the number of further messages that are done.
         """
-        # No more than there are now: some may be given up again before the last one's turn.
+        # No more than there are now: some may be dead again before the turn of the last one.
         total, most = 0, self.count(MessageState.DEAD)
         while total < most and (count := self._replay_batch(min(BATCH, most - total))):
             total += count
@@ -367,11 +366,11 @@ class Outbox:
         return ids
 
     def purge(self, older_than: timedelta, progress: Progress = lambda _: None) -> int:
-        """Delete dead messages that were written longer ago than this; returns how many.
+        """Delete old dead messages; returns how many.
 
         Args:
-            older_than: How long.
-            progress: Is told how many more are gone.
+            older_than: Least age.
+            progress: Gets the number of further messages that are deleted.
         """
         before = utc_now() - older_than
         dead = OutboxMessage.state == MessageState.DEAD
@@ -379,7 +378,7 @@ class Outbox:
         return delete_in_batches(self.database, OutboxMessage.id, old, progress=progress)
 
     def forget_handled(self) -> int:
-        """Delete what is remembered of effects long ago; returns how many."""
+        """Delete old inbox entries; returns how many."""
         old = InboxEntry.handled_at < utc_now() - INBOX_KEPT
         return delete_in_batches(self.database, InboxEntry.message_id, old)
 
@@ -394,7 +393,7 @@ def _oldest(state: MessageState) -> Select[datetime | None]:
 
 
 def _due() -> Select[OutboxMessage]:
-    """What is to be given to the broker: due, and with nothing before it that has its key."""
+    """Select messages that are due, and that no earlier one with their key holds up."""
     earlier = aliased(OutboxMessage)
     is_blocked = exists().where(
         earlier.consumer == OutboxMessage.consumer,
@@ -411,7 +410,7 @@ def _due() -> Select[OutboxMessage]:
 
 
 def _ahead() -> Select[OutboxMessage]:
-    """What waits for a moment that was reckoned when the clock showed more than it does now."""
+    """Select messages whose moment was set before the clock was set back."""
     now = utc_now()
     return select(OutboxMessage).where(
         OutboxMessage.available_at > now, OutboxMessage.updated_at > now + SLACK
@@ -431,11 +430,11 @@ def _check(payload: dict[str, Any], key: str | None) -> None:
     if size > MAX_PAYLOAD:
         raise InvalidMessage(
             f"the payload has {size} bytes of JSON, and {MAX_PAYLOAD} are allowed:"
-            " store the data and send its number"
+            " store the data and send its id"
         )
     if key is not None and len(key) > KEY_LENGTH:
         raise InvalidMessage(f"the key has {len(key)} characters, and {KEY_LENGTH} are allowed")
 
 
 def _nothing() -> None:
-    """No consumer listens to this topic, or none is to be called yet."""
+    """Do nothing: no consumer listens to the topic, or none is due yet."""

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from strongback.sms.code import CODE_REQUESTED, SmsCodes
 from strongback.sms.exceptions import SmsRefused
-from strongback.task import Refused, Run, TaskGroup
+from strongback.task import PermanentFailure, TaskContext, TaskGroup
 
 
 def sms_tasks(codes: SmsCodes) -> TaskGroup:
@@ -15,17 +15,21 @@ def sms_tasks(codes: SmsCodes) -> TaskGroup:
 
     # A code lives for five minutes, and an attempt that comes later does nothing.
     @group.consumer(
-        "send", on=CODE_REQUESTED, queue="sms", outside=True, time_limit=timedelta(seconds=30)
+        "send",
+        on=CODE_REQUESTED,
+        queue="sms",
+        transactional=False,
+        time_limit=timedelta(seconds=30),
     )
-    def send(task: Run, *, nonce: str) -> None:
+    def send(task: TaskContext, *, nonce: str) -> None:
         """Send a code; retried only if the provider may accept it later."""
         try:
             codes.send(nonce, reference=task.request_id or "")
         except SmsRefused as error:
-            raise Refused(str(error)) from None
+            raise PermanentFailure(str(error)) from None
 
     @group.periodic("clean", every=timedelta(minutes=10))
-    def clean(_: Run) -> None:
+    def clean(_: TaskContext) -> None:
         """Delete expired codes and the counts of past days."""
         codes.clean()
 

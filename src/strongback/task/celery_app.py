@@ -1,8 +1,7 @@
-"""Celery, set up for not losing work: one Celery task for each declared one.
+"""Celery, set up to lose nothing: one Celery task for each declared one.
 
-Celery carries the ids of outbox messages; the attempts, retries and results are the
-`Runner`'s. So a message that is lost or delivered twice does no harm, and the broker's memory is
-nothing that has to be backed up.
+Celery carries ids of outbox messages; attempts, retries and results are the `Runner`'s. A message
+that is lost or delivered twice does no harm, and the broker needs no backup.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from kombu import Exchange, Queue
 from strongback.task.deadline import Deadlines, SoftTimeLimitExceeded
 from strongback.task.declaration import QUEUES, Declaration, Kind
 from strongback.task.runner import GRACE
-from strongback.task.work import Work, visibility_timeout
+from strongback.task.runtime import TaskRuntime, visibility_timeout
 
 START_TIMEOUT = 30
 """Seconds in which a child process has to be ready."""
@@ -26,9 +25,9 @@ LOST_WAIT = 1
 
 
 class TaskCelery(Celery):
-    """Celery, and what does its work in this process."""
+    """Celery, and the runtime of its tasks in this process."""
 
-    work: Work
+    runtime: TaskRuntime
     """Replaced in each child process, after the fork."""
     deadlines: Deadlines | None = None
     """Set where tasks run in threads, which Celery's time limits do not reach."""
@@ -37,18 +36,18 @@ class TaskCelery(Celery):
         """Run a task.
 
         Args:
-            name: The task.
-            request: What Celery knows of the delivery.
-            ids: Its messages; None for a periodic task.
+            name: Name of the task.
+            request: Celery's request.
+            ids: Ids of its messages; None for a periodic task.
         """
         is_redelivered = bool((request.delivery_info or {}).get("redelivered"))
         with self._within_limit(name):
             request_id = request.get("request_id")
-            self.work.perform(name, ids, request_id, is_redelivered=is_redelivered)
+            self.runtime.run(name, ids, request_id, is_redelivered=is_redelivered)
 
     def _within_limit(self, name: str) -> AbstractContextManager[None]:
         if self.deadlines is not None:
-            return self.deadlines.within(name, self.work.limit_of(name))
+            return self.deadlines.within(name, self.runtime.time_limit(name))
         # Celery sends this signal to the process. Its own handler, set once the process is ready,
         # raises an exception that a task could not name without importing Celery.
         signal.signal(signal.SIGUSR1, _exceed)
@@ -59,25 +58,25 @@ def _exceed(*_: object) -> NoReturn:
     raise SoftTimeLimitExceeded
 
 
-def build_celery(work: Work) -> TaskCelery:
-    """Return Celery with a task for each declared one; nothing is connected yet.
+def build_celery(runtime: TaskRuntime) -> TaskCelery:
+    """Return Celery with a task for each declared one, not connected yet.
 
     Raises:
         ConfigurationError: A task may take longer than the broker waits for it.
     """
     celery = TaskCelery("strongback", set_as_current=False)
-    celery.conf.update(_configuration(work))
-    celery.work = work
-    for declaration in work.registry:
+    celery.conf.update(_configuration(runtime))
+    celery.runtime = runtime
+    for declaration in runtime.registry:
         _register(celery, declaration)
     celery.finalize()
     return celery
 
 
-def _configuration(work: Work) -> dict[str, Any]:
-    timeout = visibility_timeout(work.settings, work.registry)
+def _configuration(runtime: TaskRuntime) -> dict[str, Any]:
+    timeout = visibility_timeout(runtime.settings, runtime.registry)
     return {
-        "broker_url": work.settings.broker_address,
+        "broker_url": runtime.settings.broker_address,
         "broker_transport_options": _redis_options(timeout),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
@@ -101,7 +100,7 @@ def _configuration(work: Work) -> dict[str, Any]:
         "task_default_queue": QUEUES[0],
         "task_queues": [Queue(name, Exchange("", "direct"), routing_key=name) for name in QUEUES],
         "task_create_missing_queues": False,
-        "task_routes": {each.name: {"queue": each.queue} for each in work.registry},
+        "task_routes": {each.name: {"queue": each.queue} for each in runtime.registry},
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
         "worker_proc_alive_timeout": START_TIMEOUT,
@@ -109,7 +108,7 @@ def _configuration(work: Work) -> dict[str, Any]:
         "beat_scheduler": "strongback.task.celery_beat:LeasedScheduler",
         "beat_schedule": {
             each.name: {"task": each.name, "schedule": each.every}
-            for each in work.registry
+            for each in runtime.registry
             if each.every is not None
         },
     }

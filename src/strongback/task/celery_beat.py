@@ -34,7 +34,7 @@ class LeasedScheduler(Scheduler):
     def __init__(self, app: Celery, *args: Any, **options: Any) -> None:
         super().__init__(app, *args, **options)
         self._publisher = CeleryPublisher(self.app)
-        self._scheduler = PeriodicScheduler(self.app.work, self._publisher.publish_periodic)
+        self._scheduler = PeriodicScheduler(self.app.runtime, self._publisher.publish_periodic)
 
     def tick(self, *_args: Any, **_options: Any) -> float:
         """Send what is due; returns the seconds to wait before the next call."""

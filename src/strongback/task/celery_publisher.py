@@ -1,4 +1,4 @@
-"""Gives outbox messages to Celery's broker, and gives up quickly where that does not answer."""
+"""Gives outbox messages to Celery's broker, and gives up quickly when it does not answer."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class CeleryPublisher:
 
     def batch_size(self, consumer: str) -> int:
         """How many messages this consumer takes at once."""
-        return self._celery.work.registry.batch_size(consumer)
+        return self._celery.runtime.registry.batch_size(consumer)
 
     def publish(self, batches: Sequence[Batch]) -> None:
         """Give messages to the broker, for their consumers to work on; in one round trip.

@@ -1,8 +1,8 @@
-"""The processes of `celery … worker`: what happens in which of them, and how they end.
+"""The processes of `celery … worker`: their start and their end.
 
-Tasks run in child processes, and each child builds its application anew, after the fork: threads
-and connections do not survive one. Each child also sends what its tasks have written into the
-outbox, so that one task follows another without waiting for anybody to look.
+Tasks run in child processes. Each child builds its own application after the fork, since threads
+and connections do not survive one, and sends what its tasks write to the outbox: one task follows
+another at once.
 """
 
 from __future__ import annotations
@@ -21,38 +21,38 @@ from celery.exceptions import CPendingDeprecationWarning
 from celery.worker import WorkController
 
 from strongback.log.setup import configure_logging, get_logger
-from strongback.task.alive import INTERVAL, touch
 from strongback.task.celery_app import TaskCelery, build_celery
 from strongback.task.celery_beat import stop_between_ticks
 from strongback.task.deadline import Deadlines
-from strongback.task.process import TaskProcess
+from strongback.task.dispatcher import Dispatcher
+from strongback.task.liveness import INTERVAL, LivenessFile
 
 log = get_logger(__name__)
 
-ANSWER_READ_TRIES = 10
+RESULT_READ_ATTEMPTS = 10
 """Tenths of a second; billiard itself waits for half a minute."""
 
 
-def build_worker(load: Callable[[], TaskProcess]) -> TaskCelery:
-    """Return Celery for its own command: `worker`, `beat`, `inspect` and so on.
+def build_worker(load: Callable[[], Dispatcher]) -> TaskCelery:
+    """Return Celery for its command: `worker`, `beat`, `inspect` and so on.
 
     Args:
-        load: Builds the application's part in this; called once in each process.
+        load: Builds the application and returns its dispatcher; called once in each process.
 
     Raises:
         ConfigurationError: A task may take longer than the broker waits for it.
     """
-    process = load()
-    celery = build_celery(process.work)
+    dispatcher = load()
+    celery = build_celery(dispatcher.runtime)
     # Said at each lost connection, whatever is set.
     warnings.filterwarnings("ignore", r"\s*In Celery 5\.1", CPendingDeprecationWarning)
-    celery.steps["worker"].add(Alive)
-    _Life(celery, process, load).connect()
+    celery.steps["worker"].add(LivenessStep)
+    _Life(celery, dispatcher, load).connect()
     return celery
 
 
-class Alive(bootsteps.StartStopStep):
-    """Has a worker give signs from its event loop, which stands still without the broker."""
+class LivenessStep(bootsteps.StartStopStep):
+    """Touches the file from the event loop of a worker, which stands still without the broker."""
 
     requires = ("celery.worker.components:Timer",)
 
@@ -60,22 +60,23 @@ class Alive(bootsteps.StartStopStep):
         """Begin; the loop ends with the worker."""
         app: TaskCelery = parent.app
         timer: Any = parent.timer  # the stubs take it for threading's
-        timer.call_repeatedly(INTERVAL, touch, (app.work.settings,))
+        file = LivenessFile(app.runtime.settings.task_liveness_file)
+        timer.call_repeatedly(INTERVAL, file.touch)
 
 
 class _Life:
-    """What happens at the turns of a worker process's life."""
+    """Hooks in the life of a worker process."""
 
     def __init__(
-        self, celery: TaskCelery, process: TaskProcess, load: Callable[[], TaskProcess]
+        self, celery: TaskCelery, dispatcher: Dispatcher, load: Callable[[], Dispatcher]
     ) -> None:
         self._celery = celery
-        self._process = process
+        self._dispatcher = dispatcher
         self._load = load
-        self._settings = process.work.settings
+        self._settings = dispatcher.runtime.settings
 
     def connect(self) -> None:
-        """Have Celery call this; its signals keep nothing alive unless they are told to."""
+        """Connect the hooks to the signals of Celery, which keep nothing alive by themselves."""
         signals.setup_logging.connect(self.set_up_logging, weak=False)
         signals.beat_init.connect(stop_between_ticks, weak=False)
         signals.worker_init.connect(self.begin, weak=False)
@@ -92,18 +93,18 @@ class _Life:
         if sender.pool_cls is ThreadPool:  # no child process: this one does the work
             self._celery.deadlines = Deadlines()
             self._celery.deadlines.start()
-            self._process.start()
+            self._dispatcher.start()
 
     def begin_child(self, **_: Any) -> None:
-        # A stopping child waits for its parent to have read every answer, which a stopping parent
-        # may not do any more; ours say nothing that the database does not know.
-        pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = ANSWER_READ_TRIES
-        self._process = self._load()
-        self._celery.work = self._process.work
-        self._process.start()
+        # A stopping child waits until its parent has read every result, which a stopping parent may
+        # not do any more; the database has all that a result of ours says.
+        pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = RESULT_READ_ATTEMPTS
+        self._dispatcher = self._load()
+        self._celery.runtime = self._dispatcher.runtime
+        self._dispatcher.start()
 
     def end(self, **_: Any) -> None:
-        self._process.stop()
+        self._dispatcher.stop()
 
     def limit_stop(self, how: str, **_: Any) -> None:
         if how == "Warm":
@@ -118,7 +119,7 @@ def _quieten(worker: Any) -> None:
 
 
 def _stop_within(seconds: float) -> None:
-    """Give running tasks this long; the rest goes back to the broker."""
+    """Cut running tasks off after this time; their messages go back to the broker."""
 
     def insist() -> None:
         log.warning("tasks_cut_off", patience=seconds)

@@ -1,15 +1,15 @@
-"""Declaring work: consumers of events, jobs that somebody watches, and what is done periodically.
+"""Declaring work: consumers of events, jobs that somebody watches, periodic tasks.
 
 group = TaskGroup("article")
 
 @group.consumer("announce", on="article:published")
-def announce(task: Run, *, article_id: int) -> None: ...
+def announce(task: TaskContext, *, article_id: int) -> None: ...
 
 @group.job("import", queue="low", time_limit=timedelta(minutes=10))
-def import_articles(task: Run, *, upload_id: int) -> dict[str, Any]: ...
+def import_articles(task: TaskContext, *, upload_id: int) -> dict[str, Any]: ...
 
 @group.periodic("clean", every=timedelta(minutes=10))
-def clean(task: Run) -> None: ...
+def clean(task: TaskContext) -> None: ...
 """
 
 from __future__ import annotations
@@ -27,47 +27,47 @@ from strongback.outbox.model import CONSUMER_LENGTH
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 QUEUES = ("default", "email", "sms", "search", "low", "high")
-TRIES = 8
+MAX_ATTEMPTS = 8
 """With the waits in between: about four minutes."""
 TIME_LIMIT = timedelta(minutes=1)
-FIRST_WAIT = timedelta(seconds=1)
+BACKOFF = timedelta(seconds=1)
 
 
 class InvalidDeclaration(StrongbackError):
-    """A task that could not be run as it is declared; the text says why."""
+    """A task that could not run as it is declared."""
 
 
 class Kind(StrEnum):
-    """What starts a task, and what is known of it."""
+    """What starts a task."""
 
     CONSUMER = "consumer"
     """A message of the outbox."""
     JOB = "job"
-    """A message too; somebody watches how far it is."""
+    """A message of the outbox; somebody watches its progress."""
     PERIODIC = "periodic"
     """The clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """A task: what it is called, what it does, and within which limits."""
+    """A task: its name, its function and its limits."""
 
     name: str
-    """Of the group and the task: `article:import`."""
+    """Name with that of the group: `article:import`."""
     kind: Kind
     function: Callable[..., Any]
     queue: str = "default"
     time_limit: timedelta = TIME_LIMIT
-    """After this it is stopped, and tried again."""
-    tries: int = TRIES
-    """How often it is begun before it is given up."""
-    first_wait: timedelta = FIRST_WAIT
-    """Until the second try; it doubles with each further one."""
+    """Time after which an attempt is stopped, and fails."""
+    max_attempts: int = MAX_ATTEMPTS
+    """Attempts before the message is dead."""
+    backoff: timedelta = BACKOFF
+    """Wait before the second attempt; doubles with each further one."""
     topic: str | None = None
-    outside: bool = False
-    """Whether it runs outside of a transaction, because its effect is not in the database."""
+    transactional: bool = False
+    """Whether it runs in one transaction with its inbox entry."""
     batch: int | None = None
-    """How many messages it is given at once; None for one, as keyword arguments."""
+    """Messages that it handles at once; None for one, as keyword arguments."""
     every: timedelta | None = None
 
     def __post_init__(self) -> None:
@@ -79,18 +79,19 @@ class Declaration:
         yield len(self.name) > CONSUMER_LENGTH, f"its name is longer than {CONSUMER_LENGTH}"
         yield self.queue not in QUEUES, f"queue {self.queue} is none of {', '.join(QUEUES)}"
         yield self.time_limit <= timedelta(), "its time limit is not positive"
-        yield self.tries < 1, "it has to be tried at least once"
+        yield self.max_attempts < 1, "it needs at least one attempt"
         yield self.batch is not None and self.batch < 1, "a batch holds at least one message"
         # One transaction for many messages: the failure of one would undo them all.
-        yield self.batch is not None and not self.outside, "a batch needs outside=True"
+        is_wrong = self.batch is not None and self.transactional
+        yield is_wrong, "a batch needs transactional=False"
         yield self.every is not None and self.every <= timedelta(), "its period is not positive"
 
 
 class TaskGroup:
-    """The tasks of one slice or part, named `group:task`.
+    """The tasks of a slice or part, named `group:task`.
 
     Args:
-        name: What the names of its tasks begin with.
+        name: First part of the names.
     """
 
     def __init__(self, name: str) -> None:
@@ -103,37 +104,38 @@ class TaskGroup:
         *,
         on: str,
         queue: str = "default",
-        tries: int = TRIES,
-        first_wait: timedelta = FIRST_WAIT,
+        max_attempts: int = MAX_ATTEMPTS,
+        backoff: timedelta = BACKOFF,
         time_limit: timedelta = TIME_LIMIT,
-        outside: bool = False,
+        transactional: bool = True,
         batch: int | None = None,
     ) -> Callable[[FunctionT], FunctionT]:
-        """Declare what is done about each message of a topic.
+        """Declare a task for each message of a topic.
 
-        The function gets a `Run` and the payload as keyword arguments. It runs in one transaction
-        with its inbox entry, so that it has its effect once, however often it is delivered.
+        The function gets a `TaskContext`, and the payload as keyword arguments. It runs in one
+        transaction with its inbox entry: its effect happens once, however often it is delivered.
 
         Args:
             name: Name within the group.
-            on: The topic, such as `article:published`.
+            on: Topic, such as `article:published`.
             queue: One of `QUEUES`.
-            tries: How often it is begun before the message is given up.
-            first_wait: Until the second try; doubles with each further one, up to ten minutes.
-            time_limit: After this it is stopped, and tried again.
-            outside: Run it outside of a transaction, because its effect is: a request to another
-                server. It may then happen twice, and must bear that.
-            batch: Give it up to so many payloads at once, as a list; needs `outside`.
+            max_attempts: Attempts before the message is dead.
+            backoff: Wait before the second attempt; doubles with each further one, up to ten
+                minutes.
+            time_limit: Time after which an attempt is stopped, and fails.
+            transactional: False to run it outside of a transaction, because its effect is: a
+                request to another server. Its effect may then happen twice.
+            batch: Most payloads at once, given as a list; needs `transactional=False`.
         """
         return self._declare(
             name,
             Kind.CONSUMER,
             topic=on,
             queue=queue,
-            tries=tries,
-            first_wait=first_wait,
+            max_attempts=max_attempts,
+            backoff=backoff,
             time_limit=time_limit,
-            outside=outside,
+            transactional=transactional,
             batch=batch,
         )
 
@@ -142,31 +144,32 @@ class TaskGroup:
         name: str,
         *,
         queue: str = "default",
-        tries: int = 3,
-        first_wait: timedelta = FIRST_WAIT,
+        max_attempts: int = 3,
+        backoff: timedelta = BACKOFF,
         time_limit: timedelta = timedelta(minutes=10),
     ) -> Callable[[FunctionT], FunctionT]:
-        """Declare long work that is started by `Jobs.start` and watched at `/tasks/{id}`.
+        """Declare long work that `Jobs.start` starts, and that is watched at `/tasks/{id}`.
 
-        The function gets a `Run` and keyword arguments, and returns JSON, the result. It opens its
-        own transactions. After a crash it begins anew: it must bear having been done in part.
+        The function gets a `TaskContext` and keyword arguments, and returns its result as JSON. It
+        opens its own transactions. After a crash it starts again, and may find a part of its work
+        done.
 
         Args:
             name: Name within the group.
             queue: One of `QUEUES`.
-            tries: How often it is begun before it has failed.
-            first_wait: Until the second try; doubles with each further one, up to ten minutes.
-            time_limit: After this it is stopped, and tried again.
+            max_attempts: Attempts before the job has failed.
+            backoff: Wait before the second attempt; doubles with each further one, up to ten
+                minutes.
+            time_limit: Time after which an attempt is stopped, and fails.
         """
         return self._declare(
             name,
             Kind.JOB,
             topic=f"{self.name}:{name}",
             queue=queue,
-            tries=tries,
-            first_wait=first_wait,
+            max_attempts=max_attempts,
+            backoff=backoff,
             time_limit=time_limit,
-            outside=True,
         )
 
     def periodic(
@@ -177,19 +180,17 @@ class TaskGroup:
         queue: str = "low",
         time_limit: timedelta = TIME_LIMIT,
     ) -> Callable[[FunctionT], FunctionT]:
-        """Declare what is done again and again, whoever runs the clock.
+        """Declare a task that runs again and again.
 
-        The function gets a `Run`. A turn that fails or is lost is made good by the next one.
+        The function gets a `TaskContext`. The next turn makes up for one that fails or is lost.
 
         Args:
             name: Name within the group.
-            every: From one turn to the next.
+            every: Period.
             queue: One of `QUEUES`.
-            time_limit: After this it is stopped.
+            time_limit: Time after which it is stopped.
         """
-        return self._declare(
-            name, Kind.PERIODIC, every=every, queue=queue, time_limit=time_limit, outside=True
-        )
+        return self._declare(name, Kind.PERIODIC, every=every, queue=queue, time_limit=time_limit)
 
     def _declare(
         self, name: str, kind: Kind, **options: object
@@ -203,10 +204,10 @@ class TaskGroup:
 
 
 class TaskRegistry:
-    """Every task of the application, by name.
+    """Every task of an application, by name.
 
     Args:
-        outbox: Where the consumers listen.
+        outbox: Delivers messages to the tasks.
     """
 
     def __init__(self, outbox: Outbox) -> None:
@@ -214,7 +215,7 @@ class TaskRegistry:
         self._declarations: dict[str, Declaration] = {}
 
     def add(self, group: TaskGroup) -> None:
-        """Take in a group's tasks.
+        """Add the tasks of a group.
 
         Raises:
             InvalidDeclaration: Two tasks have one name.
@@ -229,11 +230,11 @@ class TaskRegistry:
                 self._outbox.subscribe(declaration.topic, declaration.name)
 
     def get(self, name: str) -> Declaration | None:
-        """The task of this name, if there is one."""
+        """The task of a name, if there is one."""
         return self._declarations.get(name)
 
     def batch_size(self, name: str) -> int:
-        """How many messages a task takes at once; one where there is no such task."""
+        """Messages that a task handles at once; one where there is no such task."""
         task = self.get(name)
         return (task and task.batch) or 1
 

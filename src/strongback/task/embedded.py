@@ -18,7 +18,7 @@ from strongback.log.setup import get_logger
 from strongback.outbox import Batch, Outbox
 from strongback.task.deadline import Deadlines
 from strongback.task.periodic import PeriodicScheduler
-from strongback.task.work import Work
+from strongback.task.runtime import TaskRuntime
 
 log = get_logger(__name__)
 
@@ -70,12 +70,12 @@ class EmbeddedWorker:
     """Runs the messages that it is given as their publisher, and periodic tasks.
 
     Args:
-        work: The tasks, and what runs them.
+        runtime: Runs the tasks.
         outbox: Takes back the messages that no thread has begun at the stop.
     """
 
-    def __init__(self, work: Work, outbox: Outbox) -> None:
-        self._work = work
+    def __init__(self, runtime: TaskRuntime, outbox: Outbox) -> None:
+        self._runtime = runtime
         self._outbox = outbox
         self._deadlines = Deadlines()
         self._queues = _Queues()
@@ -83,13 +83,13 @@ class EmbeddedWorker:
         # Daemons: a task that never ends must not keep the process from ending.
         self._threads = [
             threading.Thread(target=self._run, name=f"task-{number}", daemon=True)
-            for number in range(work.settings.task_threads)
+            for number in range(runtime.settings.task_threads)
         ]
         self._threads.append(threading.Thread(target=self._tick, name="task-beat", daemon=True))
 
     def batch_size(self, consumer: str) -> int:
         """How many messages this consumer takes at once."""
-        return self._work.registry.batch_size(consumer)
+        return self._runtime.registry.batch_size(consumer)
 
     def publish(self, batches: Sequence[Batch]) -> None:
         """Queue messages for the threads."""
@@ -107,7 +107,7 @@ class EmbeddedWorker:
         """Finish the running tasks; one that takes too long is left to the end of the process."""
         self._stopping.set()
         self._give_back(self._queues.close())
-        patience = self._work.settings.task_stop_timeout
+        patience = self._runtime.settings.task_stop_timeout
         end = time.monotonic() + patience
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
@@ -123,7 +123,7 @@ class EmbeddedWorker:
                 log.warning("tasks_not_given_back", error=type(error).__name__)
 
     def _put(self, call: _Call) -> None:
-        task = self._work.registry.get(call.task)
+        task = self._runtime.registry.get(call.task)
         self._queues.put(task.queue if task else "", call)
 
     def _run(self) -> None:
@@ -133,13 +133,13 @@ class EmbeddedWorker:
 
     def _perform(self, call: _Call) -> None:
         try:
-            with self._deadlines.within(call.task, self._work.limit_of(call.task)):
-                self._work.perform(call.task, call.ids, call.request_id)
+            with self._deadlines.within(call.task, self._runtime.time_limit(call.task)):
+                self._runtime.run(call.task, call.ids, call.request_id)
         except Exception:  # the outbox sends it again, and the thread goes on
             log.exception("task_crashed", task=call.task)
 
     def _tick(self) -> None:
-        scheduler = PeriodicScheduler(self._work, self._send)
+        scheduler = PeriodicScheduler(self._runtime, self._send)
         while not self._stopping.wait(scheduler.tick()):
             pass
         scheduler.close()

@@ -31,7 +31,7 @@ from strongback.outbox import MessageState, Outbox, OutboxMessage
 from strongback.outbox.model import CONSUMER_LENGTH
 
 KEPT = timedelta(days=7)
-"""How long a finished job can be looked at."""
+"""Time for which a finished job can be read."""
 MESSAGE_LENGTH = 200
 
 
@@ -51,32 +51,32 @@ UNFINISHED = (JobState.QUEUED, JobState.RUNNING, JobState.RETRYING)
 
 
 class TaskCancelled(StrongbackError):
-    """Raised in a job by `Run.progress` once somebody has cancelled it."""
+    """Raised in a job by `TaskContext.progress` once it is cancelled."""
 
 
 class TaskNotFound(NotFound):
-    """There is no such task, it is somebody else's, or it ended more than a week ago."""
+    """There is no such task, it belongs to another account, or it ended more than a week ago."""
 
     error_code = 10040
     message = "There is no such task."
 
 
 class TaskFinished(Conflict):
-    """What has ended cannot be cancelled."""
+    """A task that has ended cannot be cancelled."""
 
     error_code = 10041
     message = "The task has ended and cannot be cancelled any more."
 
 
 class TaskRecord(Base):
-    """A job as its owner sees it."""
+    """A job, as its owner sees it."""
 
     __tablename__ = "sb_task"
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     name: Mapped[str] = mapped_column(String(CONSUMER_LENGTH))
     owner: Mapped[int] = mapped_column(Identifier, index=True)
-    """Number of the account that started it."""
+    """Id of the account that started it."""
     state: Mapped[str] = mapped_column(String(16), default=JobState.QUEUED.value)
     done: Mapped[int] = mapped_column(default=0)
     total: Mapped[int | None]
@@ -89,11 +89,11 @@ class TaskRecord(Base):
 
 
 class Jobs:
-    """Starts jobs, and knows how far they are.
+    """Starts, watches and cancels jobs.
 
     Args:
-        database: Where their records are.
-        outbox: What brings them to a worker.
+        database: Stores their records.
+        outbox: Delivers them to a worker.
     """
 
     def __init__(self, database: Database, outbox: Outbox) -> None:
@@ -102,12 +102,12 @@ class Jobs:
 
     @transactional
     def start(self, name: str, payload: dict[str, Any], owner: int) -> TaskRecord:
-        """Have a job done after the commit.
+        """Start a job after the commit.
 
         Args:
-            name: The job, such as `article:import`.
-            payload: Its keyword arguments: numbers and names, at most 16 KiB of JSON.
-            owner: Number of the account that may watch and cancel it.
+            name: Name of the job, such as `article:import`.
+            payload: Keyword arguments: ids and names, at most 16 KiB of JSON.
+            owner: Id of the account that may watch and cancel it.
         """
         record = TaskRecord(id=str(uuid.uuid4()), name=name, owner=owner)
         self.database.session.add(record)
@@ -116,14 +116,14 @@ class Jobs:
         return record
 
     def get(self, job_id: str, owner: int | None = None) -> TaskRecord:
-        """How far a job is.
+        """Return the record of a job.
 
         Args:
-            job_id: Its number.
-            owner: Account that asks; None for somebody who may see everybody's.
+            job_id: Id of the job.
+            owner: Id of the account that asks; None for one that may see every job.
 
         Raises:
-            TaskNotFound: There is none that this account may see.
+            TaskNotFound: There is no such job that this account may see.
         """
         record = self.database.session.get(TaskRecord, job_id)
         if record is None or owner not in (None, record.owner):
@@ -132,10 +132,10 @@ class Jobs:
 
     @transactional
     def cancel(self, job_id: str, owner: int | None = None) -> TaskRecord:
-        """Stop a job: before it begins, or where it next says how far it is.
+        """Cancel a job, before it begins or at its next progress report.
 
         Raises:
-            TaskNotFound: There is none that this account may see.
+            TaskNotFound: There is no such job that this account may see.
             TaskFinished: It has ended already.
         """
         record = self.get(job_id, owner)
@@ -153,10 +153,10 @@ class Jobs:
 
     @transactional
     def report(self, job_id: str, done: int, total: int | None, message: str) -> None:
-        """Write how far a job is.
+        """Write the progress of a job.
 
         Raises:
-            TaskCancelled: Somebody has cancelled it.
+            TaskCancelled: The job was cancelled.
         """
         values = {"done": done, "total": total, "message": message[:MESSAGE_LENGTH]}
         if not self._move(job_id, (JobState.RUNNING,), **values):
@@ -164,16 +164,16 @@ class Jobs:
 
     @transactional
     def begin(self, job_id: str) -> bool:
-        """Note that an attempt begins; False if the job is not to be done any more."""
+        """Note that an attempt begins; False if the job has ended."""
         values = {"state": JobState.RUNNING, "started_at": utc_now(), "finished_at": None}
-        # Of one that was given up only a replayed message comes here.
+        # A failed job begins again when its dead message is replayed.
         return self._move(job_id, (*UNFINISHED, JobState.FAILED), **values)
 
     @transactional
     def end(
         self, job_id: str, state: JobState, *, result: object = None, error: object = None
     ) -> None:
-        """Note how an attempt ended; what was cancelled meanwhile stays so."""
+        """Note how an attempt ended; a job that was cancelled meanwhile stays cancelled."""
         finished_at = None if state is JobState.RETRYING else utc_now()
         values = {"state": state, "result": result, "error": error, "finished_at": finished_at}
         self._move(job_id, UNFINISHED, **values)
@@ -185,6 +185,6 @@ class Jobs:
         return cast("CursorResult[Any]", result).rowcount > 0
 
     def clean(self) -> int:
-        """Delete the records of jobs that ended long ago; returns how many."""
+        """Delete the records of jobs that ended more than `KEPT` ago; returns how many."""
         old = TaskRecord.finished_at < utc_now() - KEPT
         return delete_in_batches(self.database, TaskRecord.id, old)

@@ -1,13 +1,13 @@
-"""Leases: which of several processes does a thing, told by a row in the database.
+"""Leases: which of several processes does something, by a row in the database.
 
     leases = Leases(database)
     if leases.take("beat", holder, seconds=10):
         ...  # nobody else's for the next ten seconds; taking it again renews it
 
-Whoever holds a lease loses it by not renewing it, so that a process that is killed is replaced.
-Time is the database's: the clocks of two machines may differ by more than a lease lasts. A lease
-that is further ahead than it lasts was taken before that clock was set back, and is free: otherwise
-nobody could take it for as long as the clock was set back by.
+A holder that does not renew its lease loses it: a process that is killed is replaced. Time is the
+database's, since the clocks of two machines may differ by more than a lease lasts. A lease that
+expires later than it can last was taken before that clock was set back, and is free; otherwise it
+would stay taken for as long as the clock was set back by.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from strongback.database import Base, Database, UTCDateTime, is_duplicate
 
 NAME_LENGTH = 120
 SLACK = 1.0
-"""Seconds by which a clock may be set back without a lease being lost: it is adjusted by less all
-the time."""
+"""Seconds by which a clock may be set back without a lease being lost; clocks are adjusted by less
+all the time."""
 HOLDER_LENGTH = 64
 
 
 class LeaseRow(Base):
-    """Who may do a thing, and until when."""
+    """Holder of a lease, and its end."""
 
     __tablename__ = "sb_lease"
 
@@ -53,22 +53,22 @@ class Leases:
     """Takes, renews and gives up leases.
 
     Args:
-        database: Where they are kept.
+        database: Stores the leases.
     """
 
     def __init__(self, database: Database) -> None:
         self.database = database
 
     def take(self, name: str, holder: str, seconds: float) -> bool:
-        """Take a lease, or renew one's own; False while it is somebody else's.
+        """Take a lease, or renew it; False while another holder has it.
 
         Args:
-            name: What it is about.
-            holder: Who asks; another name for each process.
-            seconds: How long it lasts from now.
+            name: Name of the lease.
+            holder: Holder; another one for each process.
+            seconds: Duration from now.
 
         Raises:
-            sqlalchemy.exc.SQLAlchemyError: The database failed; nothing is known of the lease.
+            sqlalchemy.exc.SQLAlchemyError: The database failed; the state of the lease is unknown.
         """
         return self.database.transact(
             lambda session: _renew(session, name, holder, seconds)
@@ -76,11 +76,11 @@ class Leases:
         )
 
     def hand_over(self, name: str, holder: str) -> bool:
-        """Note who holds a thing from now on; True for the one caller that changes it.
+        """Note the present holder; True for the one caller that changes it.
 
         Args:
-            name: What it is about.
-            holder: Whoever is found to hold it, such as the present run of a server.
+            name: Name of the lease.
+            holder: Present holder, such as the run of a server.
         """
         other = (LeaseRow.name == name) & (LeaseRow.holder != holder)
         values = {"holder": holder, "expires_at": _Moment(0)}
@@ -90,17 +90,17 @@ class Leases:
         )
 
     def give_up(self, name: str, holder: str) -> None:
-        """Let somebody else have it at once; without effect if it is not this holder's."""
+        """Free a lease; without effect if another holder has it."""
         mine = (LeaseRow.name == name) & (LeaseRow.holder == holder)
         query = update(LeaseRow).where(mine).values(expires_at=_Moment(0))
         self.database.transact(lambda session: session.execute(query))
 
     def remaining(self, name: str, seconds: float) -> float:
-        """Seconds until somebody may take it; 0 if that is now.
+        """Seconds until a lease is free; 0 if it is.
 
         Args:
-            name: What it is about.
-            seconds: How long it lasts.
+            name: Name of the lease.
+            seconds: Duration of the lease.
         """
         query = select(LeaseRow.expires_at, _Moment(0)).where(LeaseRow.name == name)
         with self.database.scope():
@@ -116,7 +116,7 @@ class Leases:
             with self.database.savepoint():
                 session.execute(insert(LeaseRow).values(values))
         except IntegrityError as error:
-            if is_duplicate(error):  # somebody else was faster
+            if is_duplicate(error):  # another process was faster
                 return False
             raise
         return True
@@ -138,7 +138,7 @@ def _changes(session: Session, query: Update) -> bool:
 
 
 class _Moment(ColumnElement[datetime]):
-    """The database's own time, so many seconds from now."""
+    """The time of the database, a number of seconds from now."""
 
     inherit_cache = False
     type = UTCDateTime()

@@ -11,25 +11,32 @@ from strongback.cache import OUTDATED, CacheInvalidator, CacheMaintenance
 from strongback.idempotency import Idempotency
 from strongback.outbox import Outbox
 from strongback.services import Services
+from strongback.task.context import TaskContext
 from strongback.task.declaration import TaskGroup
 from strongback.task.job import Jobs
-from strongback.task.run import Run
 from strongback.upload import Uploads
 
-# Each deletes in small transactions, and what one run cannot finish the next one continues.
+# Each deletes in small transactions; what one run cannot finish, the next one continues.
 LIMIT = timedelta(minutes=5)
 HOURLY = timedelta(hours=1)
-REPAIR_TRIES = 300
-"""For some two days: Redis that is gone for a night is told everything afterwards."""
+REPAIR_ATTEMPTS = 300
+"""About two days: a Redis that was away for a night gets everything afterwards."""
 
 
 def maintenance_tasks(services: Services) -> TaskGroup:
-    """The group `maintenance`, for the services that the application has."""
+    """Return the group `maintenance`, for the services that the application has."""
     group, invalidator = TaskGroup("maintenance"), services[CacheInvalidator]
 
-    @group.consumer("cache", on=OUTDATED, queue="high", outside=True, batch=200, tries=REPAIR_TRIES)
-    def repair_cache(_: Run, payloads: list[dict[str, Any]]) -> None:
-        """Remove from the cache what a process has changed that died before it could do so."""
+    @group.consumer(
+        "cache",
+        on=OUTDATED,
+        queue="high",
+        transactional=False,
+        batch=200,
+        max_attempts=REPAIR_ATTEMPTS,
+    )
+    def repair_cache(_: TaskContext, payloads: list[dict[str, Any]]) -> None:
+        """Invalidate what a process changed that died before it could invalidate it."""
         invalidator.repair(key for payload in payloads for key in payload["keys"])
 
     for name, clean, every in _cleaning(services):
@@ -47,8 +54,8 @@ def _cleaning(services: Services) -> Iterator[tuple[str, Callable[[], object], t
     yield "tasks", services[Jobs].clean, HOURLY
 
 
-def _task(clean: Callable[[], object]) -> Callable[[Run], None]:
-    def run(_: Run) -> None:
+def _task(clean: Callable[[], object]) -> Callable[[TaskContext], None]:
+    def run(_: TaskContext) -> None:
         clean()
 
     return run

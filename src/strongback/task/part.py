@@ -5,13 +5,13 @@ from __future__ import annotations
 from strongback import redis
 from strongback.app import Strongback
 from strongback.task.declaration import TaskRegistry
+from strongback.task.dispatcher import Dispatcher
 from strongback.task.job import Jobs
 from strongback.task.lease import Leases
 from strongback.task.maintenance import maintenance_tasks
-from strongback.task.process import TaskProcess
 from strongback.task.runner import Runner
+from strongback.task.runtime import TaskRuntime
 from strongback.task.view import api, outbox_figures, outbox_gauges
-from strongback.task.work import Work
 
 
 def register(app: Strongback, url_prefix: str) -> TaskRegistry:
@@ -22,9 +22,10 @@ def register(app: Strongback, url_prefix: str) -> TaskRegistry:
     outbox, settings = app.outbox, app.settings
     registry, jobs = TaskRegistry(outbox), Jobs(app.database, outbox)
     runner, leases = Runner(registry, outbox, jobs), Leases(app.database)
-    process = TaskProcess(Work(settings, registry, runner, leases, app.app_context), outbox)
-    app.background.add(process)
-    app.provide(registry, jobs, runner, leases, process)
+    runtime = TaskRuntime(settings, registry, runner, leases, app.app_context)
+    dispatcher = Dispatcher(runtime, outbox)
+    app.background.add(dispatcher)
+    app.provide(registry, jobs, runner, leases, dispatcher)
     app.before_start(lambda: registry.add(maintenance_tasks(app.services)))
     app.register_api(api, url_prefix=f"{url_prefix}/tasks")
     app.checks.add("outbox", lambda: outbox_figures(outbox), title="The outbox", needs="migrations")

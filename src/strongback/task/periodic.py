@@ -15,8 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from strongback.log.setup import get_logger
 from strongback.outbox import PublishFailed
-from strongback.task.alive import touch
-from strongback.task.work import Work
+from strongback.task.liveness import LivenessFile
+from strongback.task.runtime import TaskRuntime
 
 log = get_logger(__name__)
 
@@ -35,14 +35,14 @@ class PeriodicScheduler:
     """Sends periodic tasks while it holds the lease.
 
     Args:
-        work: The tasks, and the leases.
-        send: Called with the name of a task that is due, and the seconds after which nobody needs
-            to begin it any more. Raises `PublishFailed`.
+        runtime: Has the tasks, and the leases.
+        send: Called with the name of a task that is due, and the seconds after which it is too late
+            to begin it. Raises `PublishFailed`.
     """
 
-    def __init__(self, work: Work, send: Callable[[str, float], object]) -> None:
-        self._settings = work.settings
-        self._leases = work.leases
+    def __init__(self, runtime: TaskRuntime, send: Callable[[str, float], object]) -> None:
+        self._leases = runtime.leases
+        self._liveness = LivenessFile(runtime.settings.task_liveness_file)
         self._send = send
         self._holder = uuid.uuid4().hex
         self._leads = False
@@ -51,7 +51,7 @@ class PeriodicScheduler:
         self._due: dict[str, float] = {}
         self._periods = {
             each.name: each.every.total_seconds()
-            for each in work.registry
+            for each in runtime.registry
             if each.every is not None
         }
 
@@ -63,14 +63,14 @@ class PeriodicScheduler:
         """
         try:
             if not self._hold():
-                touch(self._settings)
+                self._liveness.touch()
                 return TICK
             waits = [self._visit(task, every) for task, every in self._periods.items()]
         except SQLAlchemyError as error:
             self._note_failure(error)
             return TICK
         self._failed = False
-        touch(self._settings)
+        self._liveness.touch()
         return max(0.0, min([TICK, *waits]))
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Permissions that the routes of tasks ask for."""
+"""Permissions of the routes of tasks."""
 
 from __future__ import annotations
 

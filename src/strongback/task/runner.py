@@ -1,4 +1,4 @@
-"""The runner: one attempt at a task, and what becomes of its message.
+"""The runner: one attempt at a task, and the fate of its message.
 
 A message is deleted in the transaction that notes its effect in the inbox. Until then it is
 delivered again: after an error, after a crash, after a loss in the broker.
@@ -24,17 +24,17 @@ from strongback.exceptions import APIException, StrongbackError
 from strongback.log.mask import mask_text
 from strongback.log.setup import get_logger
 from strongback.outbox import InboxEntry, MessageState, Outbox, OutboxMessage
+from strongback.task.context import PermanentFailure, TaskContext
 from strongback.task.declaration import Declaration, TaskRegistry
+from strongback.task.heartbeat import PATIENCE, Heartbeat
 from strongback.task.job import Jobs, JobState, TaskCancelled
-from strongback.task.pulse import PATIENCE, Pulse
-from strongback.task.run import Refused, Run
 
 log = get_logger(__name__)
 
 LONGEST_WAIT = timedelta(minutes=10)
 """Between two attempts."""
 GRACE = timedelta(seconds=2)
-"""Beyond its time limit, after which a task that was not heard of is taken for dead."""
+"""Time after its time limit from which a silent task counts as lost."""
 MAX_ERROR = 20_000
 """Characters of a traceback that are kept."""
 WORKER_LOST = "The process that ran this task died, or its time ran out, at every attempt."
@@ -42,7 +42,7 @@ WORKER_LOST = "The process that ran this task died, or its time ran out, at ever
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message as it was when the attempt began."""
+    """A message at the beginning of an attempt."""
 
     id: int
     payload: dict[str, Any]
@@ -53,7 +53,7 @@ class Delivery:
 
 
 class WorkerLost(StrongbackError):
-    """A task has killed the process that ran it, or outlived its time, at every attempt."""
+    """A task killed its process, or exceeded its time limit, at every attempt."""
 
 
 class UnknownTask(StrongbackError):
@@ -61,23 +61,23 @@ class UnknownTask(StrongbackError):
 
 
 class _Handled(StrongbackError):
-    """The message has had its effect; another delivery was faster."""
+    """Another delivery of the message was faster."""
 
 
 class Runner:
     """Runs tasks.
 
     Args:
-        registry: What there is to run.
-        outbox: Where the messages are.
-        jobs: Where it is written how far somebody's work is.
+        registry: Has the tasks.
+        outbox: Stores the messages.
+        jobs: Stores the records of jobs.
     """
 
     def __init__(self, registry: TaskRegistry, outbox: Outbox, jobs: Jobs) -> None:
         self._registry = registry
         self._outbox = outbox
         self._jobs = jobs
-        self._pulse = Pulse(outbox)
+        self._heartbeat = Heartbeat(outbox)
         self.database: Database = outbox.database
 
     def run(self, name: str, ids: Sequence[int], *, is_redelivered: bool = False) -> None:
@@ -103,12 +103,12 @@ class Runner:
             self._outbox.notify()  # what had to wait for these
 
     def run_periodic(self, name: str) -> None:
-        """Do what the clock asks for; an error is logged, and the next turn makes it good."""
+        """Run a periodic task; an error is logged, and the next turn makes up for it."""
         task = self._declared(name)
         with self.database.scope():
             started = time.perf_counter()
             try:
-                task.function(Run(name))
+                task.function(TaskContext(name))
             except Exception:
                 log.exception("task_failed", task=name)
             else:
@@ -125,7 +125,7 @@ class Runner:
     def _begin(
         self, task: Declaration, ids: Sequence[int], *, is_redelivered: bool
     ) -> list[Delivery]:
-        """Count the attempt before it begins: a task that kills its process is to end as well."""
+        """Count the attempt before it begins, so that a task that kills its process ends too."""
         query = select(OutboxMessage).where(
             OutboxMessage.id.in_(ids), OutboxMessage.consumer == task.name
         )
@@ -139,9 +139,9 @@ class Runner:
     def _take(self, task: Declaration, message: OutboxMessage, *, is_redelivered: bool) -> bool:
         is_lost = message.state == MessageState.RUNNING and is_redelivered
         if message.state != MessageState.SENT and not is_lost:
-            return False  # a second delivery of what is at work, waits, or was given up
-        if message.attempts >= task.tries:
-            self._bury(message, WorkerLost(WORKER_LOST))
+            return False  # delivered twice: it runs, waits, or is dead
+        if message.attempts >= task.max_attempts:
+            self._give_up(message, WorkerLost(WORKER_LOST))
             return False
         if message.job_id is not None and not self._jobs.begin(message.job_id):
             self.database.session.delete(message)
@@ -149,7 +149,7 @@ class Runner:
         message.state = MessageState.RUNNING
         message.attempts += 1
         message.sendings = 0
-        message.available_at = utc_now() + _unheard(task)
+        message.available_at = utc_now() + _silence(task)
         return True
 
     # The attempt
@@ -158,11 +158,11 @@ class Runner:
         first, started = deliveries[0], time.perf_counter()
         with bound_contextvars(request_id=first.request_id, task=task.name):
             try:
-                with self._kept(task, deliveries):
+                with self._reserved(task, deliveries):
                     self._perform(task, deliveries)
             except _Handled:
                 log.info("task_already_done", message_id=first.id)
-            except Exception as error:  # noqa: BLE001  whatever it is, the message is kept
+            except Exception as error:  # noqa: BLE001  whatever a task raises: the message is kept
                 self._fail(task, deliveries, error)
             else:
                 log.info(
@@ -173,38 +173,43 @@ class Runner:
                     duration_ms=_since(started),
                 )
 
-    def _kept(self, task: Declaration, deliveries: list[Delivery]) -> AbstractContextManager[None]:
-        """Let nobody else have the messages while this works on them."""
-        if not task.outside:
+    def _reserved(
+        self, task: Declaration, deliveries: list[Delivery]
+    ) -> AbstractContextManager[None]:
+        """Reserve the messages during the attempt."""
+        if task.transactional:
             return nullcontext()
         end = utc_now() + task.time_limit + GRACE
-        return self._pulse.beating([each.id for each in deliveries], end)
+        return self._heartbeat.during([each.id for each in deliveries], end)
 
     def _perform(self, task: Declaration, deliveries: list[Delivery]) -> None:
         first = deliveries[0]
         if task.batch is not None:
-            run = Run(task.name, first.attempt, request_id=first.request_id)
-            task.function(run, [each.payload for each in deliveries])
+            context = TaskContext(task.name, first.attempt, request_id=first.request_id)
+            task.function(context, [each.payload for each in deliveries])
             self._settle(task, deliveries)
             return
-        run = Run(task.name, first.attempt, first.id, first.request_id, first.job_id, self._jobs)
-        if task.outside:
-            self._perform_outside(task, first, run)
+        facts = (first.attempt, first.id, first.request_id, first.job_id)
+        context = TaskContext(task.name, *facts, self._jobs)
+        if task.transactional:
+            self._perform_in_transaction(task, first, context)
         else:
-            self._perform_within(task, first, run)
+            self._perform_alone(task, first, context)
 
-    def _perform_outside(self, task: Declaration, delivery: Delivery, run: Run) -> None:
+    def _perform_alone(self, task: Declaration, delivery: Delivery, context: TaskContext) -> None:
         try:
-            result = task.function(run, **delivery.payload)
+            result = task.function(context, **delivery.payload)
         except TaskCancelled:
-            result = None  # its record says already that it was cancelled
+            result = None  # its record says so already
         self._settle(task, [delivery], result)
 
     @transactional
-    def _perform_within(self, task: Declaration, delivery: Delivery, run: Run) -> None:
-        # The inbox first: another delivery waits for this one's end, and then does nothing.
+    def _perform_in_transaction(
+        self, task: Declaration, delivery: Delivery, context: TaskContext
+    ) -> None:
+        # The inbox first: another delivery waits for the end of this one, and does nothing.
         self._settle(task, [delivery])
-        task.function(run, **delivery.payload)
+        task.function(context, **delivery.payload)
 
     # After
 
@@ -230,8 +235,8 @@ class Runner:
         ids = [each.id for each in deliveries]
         query = select(OutboxMessage).where(OutboxMessage.id.in_(ids)).with_for_update()
         for message in self.database.session.scalars(query):
-            if isinstance(error, Refused) or message.attempts >= task.tries:
-                self._bury(message, error)
+            if isinstance(error, PermanentFailure) or message.attempts >= task.max_attempts:
+                self._give_up(message, error)
             else:
                 self._postpone(task, message, error)
 
@@ -250,9 +255,9 @@ class Runner:
             error=f"{type(error).__name__}: {error}",
         )
 
-    def _bury(self, message: OutboxMessage, error: Exception) -> None:
+    def _give_up(self, message: OutboxMessage, error: Exception) -> None:
         message.state, message.available_at = MessageState.DEAD, None
-        # Of one that killed its process, an earlier attempt may have left something to read.
+        # Of a task that killed its process, an earlier attempt may have left a traceback.
         message.error = "\n".join(filter(None, (_trace(error), message.error)))[:MAX_ERROR]
         if message.job_id is not None:
             self._jobs.end(message.job_id, JobState.FAILED, error=_public(error))
@@ -265,10 +270,10 @@ class Runner:
         )
 
 
-def _unheard(task: Declaration) -> timedelta:
-    """How long nothing may be heard of an attempt until its message is given away."""
+def _silence(task: Declaration) -> timedelta:
+    """Time after which a silent attempt counts as lost."""
     longest = task.time_limit + GRACE
-    return min(longest, PATIENCE) if task.outside else longest
+    return longest if task.transactional else min(longest, PATIENCE)
 
 
 def _trace(error: Exception) -> str:
@@ -276,14 +281,14 @@ def _trace(error: Exception) -> str:
 
 
 def _wait_after(attempts: int, task: Declaration) -> timedelta:
-    longest = min(task.first_wait * 2 ** min(attempts - 1, 20), LONGEST_WAIT).total_seconds()
-    # Half of it by chance: what failed together is not to come back together.
+    longest = min(task.backoff * 2 ** min(attempts - 1, 20), LONGEST_WAIT).total_seconds()
+    # Half of it is random: what failed together must not come back together.
     return timedelta(seconds=random.uniform(longest / 2, longest))  # noqa: S311  not a secret
 
 
 def _public(error: Exception) -> dict[str, Any]:
-    """What the owner of a job may know of an error: an unexpected one's text may tell too much."""
-    if isinstance(error, APIException | Refused | WorkerLost):
+    """Return what the owner of a job sees of an error: unexpected ones may tell too much."""
+    if isinstance(error, APIException | PermanentFailure | WorkerLost):
         return {"type": type(error).__name__, "message": str(error)}
     return {"type": type(error).__name__, "message": "The task failed unexpectedly."}
 

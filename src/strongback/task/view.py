@@ -1,4 +1,4 @@
-"""Routes of tasks, and the outbox's figures."""
+"""Routes of tasks, and figures of the outbox."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class JobOut(Schema):
 
 
 def job_out(record: TaskRecord, locale: str) -> JobOut:
-    """A task as its owner sees it, in the language asked for."""
+    """Return a task as its owner sees it, in a language."""
     error = record.error
     return JobOut.model_validate(
         {
@@ -114,7 +114,7 @@ def _whose(principal: Principal) -> int | None:
 
 
 def outbox_figures(outbox: Outbox) -> dict[str, float]:
-    """What `/readyz` tells of the outbox.
+    """Return the figures of the outbox for `/readyz`.
 
     Raises:
         SQLAlchemyError: The database does not answer.
@@ -130,7 +130,7 @@ def outbox_figures(outbox: Outbox) -> dict[str, float]:
 
 
 def outbox_gauges(outbox: Outbox) -> list[Gauge]:
-    """What `/metrics` tells of the outbox; nothing while the database does not answer."""
+    """Return the gauges of the outbox for `/metrics`; none while the database does not answer."""
     try:
         figures = outbox_figures(outbox)
     except SQLAlchemyError as error:

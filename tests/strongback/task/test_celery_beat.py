@@ -18,7 +18,7 @@ from strongback.task.celery_app import TaskCelery, build_celery
 from strongback.task.celery_beat import LeasedScheduler, stop_between_ticks
 from strongback.task.periodic import LEASE, LEASE_SECONDS, RENEW_INTERVAL
 from strongback.testing.redis import RedisServer
-from tests.support.worker import World, wait_until
+from tests.support.worker import WorkerHarness, wait_until
 
 pytestmark = pytest.mark.speaks_sql
 
@@ -26,8 +26,8 @@ ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def celery(world: World) -> TaskCelery:
-    return build_celery(world.process.work)
+def celery(workers: WorkerHarness) -> TaskCelery:
+    return build_celery(workers.dispatcher.runtime)
 
 
 @dataclass
@@ -48,11 +48,11 @@ def sent(redis_server: RedisServer) -> Queue:
 
 
 @ON_SQLITE
-def test_a_killed_beat_is_replaced_within_the_time_of_its_lease(world: World, sent):
+def test_a_killed_beat_is_replaced_within_the_time_of_its_lease(workers: WorkerHarness, sent):
     def acting() -> list[bool]:
         return ["beat_started" in each.text for each in beats]
 
-    with world.beat() as first, world.beat() as second:
+    with workers.beat() as first, workers.beat() as second:
         beats = [first, second]
         wait_until(lambda: any(acting()), "a beat's acting")
         time.sleep(1)
@@ -73,11 +73,11 @@ def handlers() -> Iterator[None]:
 
 
 @ON_SQLITE
-def test_a_stop_in_the_middle_of_a_transaction_gives_the_lease_up(celery, world, handlers):
+def test_a_stop_in_the_middle_of_a_transaction_gives_the_lease_up(celery, workers, handlers):
     service = Service(celery, scheduler_cls=LeasedScheduler)
     taken: list[str] = []
 
-    @event.listens_for(world.database.engine, "after_cursor_execute")
+    @event.listens_for(workers.database.engine, "after_cursor_execute")
     def stop(_connection, _cursor, statement: str, *_: object) -> None:
         if statement.startswith("INSERT INTO sb_lease"):
             taken.append(statement)
@@ -88,12 +88,14 @@ def test_a_stop_in_the_middle_of_a_transaction_gives_the_lease_up(celery, world,
     stop_between_ticks(service)
     service.start()
     assert len(taken) == 2
-    assert world.process.work.leases.remaining(LEASE, LEASE_SECONDS) == 0
+    assert workers.dispatcher.runtime.leases.remaining(LEASE, LEASE_SECONDS) == 0
 
 
 @ON_SQLITE
-def test_a_beat_outlasts_a_broker_that_has_become_read_only(world: World, sent, redis_server):
-    with world.beat() as beat, redis.Redis.from_url(redis_server.url) as server:
+def test_a_beat_outlasts_a_broker_that_has_become_read_only(
+    workers: WorkerHarness, sent, redis_server
+):
+    with workers.beat() as beat, redis.Redis.from_url(redis_server.url) as server:
         wait_until(lambda: len(sent) > 0, "the first task")
         server.execute_command("REPLICAOF 127.0.0.1 1")
         try:
@@ -105,9 +107,9 @@ def test_a_beat_outlasts_a_broker_that_has_become_read_only(world: World, sent, 
 
 
 @ON_SQLITE
-def test_beat_stops_when_asked(world: World):
-    with world.beat() as beat:
+def test_beat_stops_when_asked(workers: WorkerHarness):
+    with workers.beat() as beat:
         wait_until(lambda: "beat_started" in beat.text, "the start")
         assert beat.stop() == 0
         assert "beat_stopped" in beat.text
-        assert world.process.work.leases.remaining(LEASE, LEASE_SECONDS) == 0
+        assert workers.dispatcher.runtime.leases.remaining(LEASE, LEASE_SECONDS) == 0

@@ -10,7 +10,7 @@ from strongback.outbox import Batch, PublishFailed
 from strongback.task.celery_app import build_celery
 from strongback.task.celery_publisher import CeleryPublisher
 from strongback.testing.redis import RedisServer
-from tests.support.worker import World
+from tests.support.worker import WorkerHarness
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -25,8 +25,8 @@ def runs() -> list[str]:
 
 
 @pytest.fixture
-def publisher(world: World, runs: list[str]) -> Iterator[CeleryPublisher]:
-    publisher = CeleryPublisher(build_celery(world.process.work), runs.append)
+def publisher(workers: WorkerHarness, runs: list[str]) -> Iterator[CeleryPublisher]:
+    publisher = CeleryPublisher(build_celery(workers.dispatcher.runtime), runs.append)
     yield publisher
     publisher.close()
 

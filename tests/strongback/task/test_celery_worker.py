@@ -8,23 +8,23 @@ import pytest
 import redis
 
 from strongback.testing.redis import RedisServer
-from tests.support.worker import World, wait_until
+from tests.support.worker import WorkerHarness, wait_until
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @ON_SQLITE
-def test_a_task_that_kills_its_process_is_given_up_after_its_tries(world: World):
-    with world.worker():
-        world.emit("poisoned")
-        world.emit("noted", number=1)
-        world.start()
-        world.wait_until_given_up()
-    (message,) = world.messages()
+def test_a_task_that_kills_its_process_is_given_up_after_its_tries(workers: WorkerHarness):
+    with workers.worker():
+        workers.emit("poisoned")
+        workers.emit("noted", number=1)
+        workers.start()
+        workers.wait_until_given_up()
+    (message,) = workers.messages()
     assert message.attempts == 3
     assert "died" in message.error
-    assert len(world.effects("poison")) == 3
-    assert world.numbers("note") == [1]
+    assert len(workers.effects("poison")) == 3
+    assert workers.numbers("note") == [1]
 
 
 @ON_SQLITE
@@ -41,20 +41,20 @@ def test_a_task_that_kills_its_process_is_given_up_after_its_tries(world: World)
     ids=["read-only", "without-replicas", "full", "without-rights"],
 )
 def test_a_worker_outlasts_a_broker_that_refuses_for_a_while(
-    world: World, redis_server: RedisServer, pool, refuse, accept
+    workers: WorkerHarness, redis_server: RedisServer, pool, refuse, accept
 ):
     """Idle as well as with a task at its end, whose message it cannot acknowledge."""
-    world.start()
-    with world.worker("-P", pool) as celery, redis.Redis.from_url(redis_server.url) as server:
-        world.emit("begun", number=1, seconds=1)
-        wait_until(lambda: world.numbers("begin") == [1], "the task's beginning")
+    workers.start()
+    with workers.worker("-P", pool) as celery, redis.Redis.from_url(redis_server.url) as server:
+        workers.emit("begun", number=1, seconds=1)
+        wait_until(lambda: workers.numbers("begin") == [1], "the task's beginning")
         server.execute_command(refuse)
         try:
-            wait_until(lambda: world.numbers("end") == [1], "the task's end")
-            world.emit("noted", number=2)
+            wait_until(lambda: workers.numbers("end") == [1], "the task's end")
+            workers.emit("noted", number=2)
             time.sleep(4)
             assert celery.process.poll() is None, celery.text
         finally:
             server.execute_command(accept)
-        wait_until(lambda: world.numbers("note") == [2], "the task that waited")
+        wait_until(lambda: workers.numbers("note") == [2], "the task that waited")
         assert "Unrecoverable" not in celery.text

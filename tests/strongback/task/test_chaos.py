@@ -12,7 +12,7 @@ from strongback.testing.redis import RedisServer
 from tests.strongback.task.conftest import VISIBILITY
 from tests.support import chaos
 from tests.support.chaos import Finding
-from tests.support.worker import World
+from tests.support.worker import WorkerHarness
 
 pytestmark = pytest.mark.speaks_sql
 
@@ -28,7 +28,7 @@ def assert_each_happened_once(finding: Finding) -> None:
     assert (finding.lost, finding.repeated, finding.ghosts) == (0, 0, 0)
 
 
-def test_a_worker_killed_in_the_middle_of_its_task(either: World):
+def test_a_worker_killed_in_the_middle_of_its_task(either: WorkerHarness):
     either.start()
     finding = chaos.kill_workers(either, rounds=1)
     assert_each_happened_once(finding)
@@ -36,28 +36,28 @@ def test_a_worker_killed_in_the_middle_of_its_task(either: World):
 
 
 @ON_SQLITE
-def test_workers_stopped_under_load(either: World):
+def test_workers_stopped_under_load(either: WorkerHarness):
     either.start()
     assert_each_happened_once(chaos.stop_workers(either, rounds=2))
 
 
-def test_web_processes_killed_between_commit_and_dispatch(world: World):
-    assert_each_happened_once(chaos.kill_writers(world, rounds=6))
+def test_web_processes_killed_between_commit_and_dispatch(workers: WorkerHarness):
+    assert_each_happened_once(chaos.kill_writers(workers, rounds=6))
 
 
 @ON_SQLITE
 @pytest.mark.parametrize("how", ["stopped", "frozen"])
-def test_a_broker_that_is_away_under_writes(world: World, redis_server: RedisServer, how):
+def test_a_broker_that_is_away_under_writes(workers: WorkerHarness, redis_server: RedisServer, how):
     @contextmanager
     def stopped() -> Iterator[None]:
         redis_server.kill()
         yield
         redis_server.start()
 
-    world.start()
+    workers.start()
     time.sleep(0.5)
     away = stopped if how == "stopped" else redis_server.frozen
-    outage = chaos.lose_broker(world, away, seconds=2, pause=0.5)
+    outage = chaos.lose_broker(workers, away, seconds=2, pause=0.5)
     assert outage.failed == 0
     assert_each_happened_once(outage.finding)
     assert outage.drained < CATCH_UP

@@ -9,15 +9,15 @@ from contextlib import nullcontext
 import pytest
 from structlog.contextvars import bound_contextvars
 
-from tests.support.worker import World, wait_until
+from tests.support.worker import WorkerHarness, wait_until
 
 
 @pytest.fixture(autouse=True)
-def _forget(served: World) -> None:
+def _forget(served: WorkerHarness) -> None:
     served.forget()
 
 
-def test_what_is_committed_is_done_and_what_is_rolled_back_is_not(served: World):
+def test_what_is_committed_is_done_and_what_is_rolled_back_is_not(served: WorkerHarness):
     def fail(_: object) -> None:
         served.outbox.emit("noted", {"number": 99})
         raise KeyError
@@ -30,7 +30,7 @@ def test_what_is_committed_is_done_and_what_is_rolled_back_is_not(served: World)
     assert served.numbers("note") == [0, 1, 2, 3, 4]
 
 
-def test_a_task_that_follows_another_is_sent_by_the_worker(served: World):
+def test_a_task_that_follows_another_is_sent_by_the_worker(served: WorkerHarness):
     """Nobody else runs: what a task emits does not wait for a web server."""
     served.emit("chained", number=7, sent=time.time())
     served.finish()
@@ -38,7 +38,7 @@ def test_a_task_that_follows_another_is_sent_by_the_worker(served: World):
     assert [(row.name, row.number) for row in effects] == [("chain", 7), ("note", 7)]
 
 
-def test_a_task_logs_with_the_id_of_its_request(served: World):
+def test_a_task_logs_with_the_id_of_its_request(served: WorkerHarness):
     with bound_contextvars(request_id="req-1"):
         served.emit("noted", number=1)
     served.finish()
@@ -50,7 +50,7 @@ def test_a_task_logs_with_the_id_of_its_request(served: World):
     assert [event["task"] for event in events] == ["test:note"]
 
 
-def test_the_next_task_knows_nothing_of_the_one_before(served: World):
+def test_the_next_task_knows_nothing_of_the_one_before(served: WorkerHarness):
     with bound_contextvars(request_id="req-2"):
         served.emit("noted", number=1)
     served.finish()
@@ -59,7 +59,7 @@ def test_the_next_task_knows_nothing_of_the_one_before(served: World):
     assert [row.request_id for row in served.effects("note")] == ["req-2", None]
 
 
-def test_a_task_that_takes_too_long_is_stopped_and_tried_again(served: World):
+def test_a_task_that_takes_too_long_is_stopped_and_tried_again(served: WorkerHarness):
     served.emit("spun")
     served.wait_until_given_up()
     (message,) = served.messages()
@@ -67,14 +67,14 @@ def test_a_task_that_takes_too_long_is_stopped_and_tried_again(served: World):
     assert len(served.effects("spin")) == 2
 
 
-def test_a_worker_is_quiet_about_itself(served: World):
+def test_a_worker_is_quiet_about_itself(served: WorkerHarness):
     """It neither greets other workers nor tells them of each task."""
     assert served.served_by is not None
     assert "mingle" not in served.served_by.text
     assert "received" not in served.served_by.text
 
 
-def test_a_batch_is_given_several_messages(served: World):
+def test_a_batch_is_given_several_messages(served: WorkerHarness):
     def emit(_: object) -> None:
         for _number in range(9):
             served.outbox.emit("bundled", {"number": 1})
@@ -84,6 +84,6 @@ def test_a_batch_is_given_several_messages(served: World):
     assert [row.number for row in served.effects("bundle")] == [3, 3, 3]
 
 
-def test_periodic_tasks_are_done(served: World):
+def test_periodic_tasks_are_done(served: WorkerHarness):
     with served.beat() if served.settings.celery_broker_url else nullcontext():
         wait_until(lambda: len(served.effects("tick")) >= 2, "two turns")

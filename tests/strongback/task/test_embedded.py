@@ -23,7 +23,7 @@ ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def test_what_is_committed_is_done_soon(embedded):
-    embedded.process.start()
+    embedded.dispatcher.start()
     for number in range(20):
         embedded.emit("noted", number=number, sent=time.time())
     embedded.finish()
@@ -32,7 +32,7 @@ def test_what_is_committed_is_done_soon(embedded):
 
 def test_what_was_committed_before_the_start_is_done_too(embedded):
     embedded.emit("noted", number=1)
-    embedded.process.start()
+    embedded.dispatcher.start()
     embedded.finish()
     assert embedded.numbers("note") == [1]
 
@@ -76,7 +76,7 @@ def test_a_server_that_runs_its_tasks_imports_no_celery(tmp_path):
 
 @ON_SQLITE
 def test_a_task_that_takes_too_long_is_stopped_and_tried_again(embedded):
-    embedded.process.start()
+    embedded.dispatcher.start()
     embedded.emit("spun")
     embedded.wait_until_given_up()
     (message,) = embedded.messages()
@@ -86,10 +86,10 @@ def test_a_task_that_takes_too_long_is_stopped_and_tried_again(embedded):
 
 @ON_SQLITE
 def test_a_stop_lets_the_running_task_finish(embedded):
-    embedded.process.start()
+    embedded.dispatcher.start()
     embedded.emit("begun", number=1, seconds=1)
     wait_until(lambda: embedded.numbers("begin") == [1], "the task's beginning")
-    embedded.process.stop()
+    embedded.dispatcher.stop()
     assert embedded.numbers("end") == [1]
     assert embedded.pending() == 0
 
@@ -97,11 +97,11 @@ def test_a_stop_lets_the_running_task_finish(embedded):
 @ON_SQLITE
 def test_what_a_stop_has_left_in_memory_is_due_at_once(embedded):
     """The queues are gone with the process; the outbox gives their messages to the next one."""
-    embedded.process.start()
+    embedded.dispatcher.start()
     for number in range(8):
         embedded.emit("begun", number=number, seconds=0.4)
     wait_until(lambda: len(embedded.numbers("begin")) >= 1, "the first beginning")
-    embedded.process.stop()
+    embedded.dispatcher.stop()
     done = embedded.numbers("end")
     assert embedded.numbers("begin") == done
     assert [row.state for row in embedded.messages()] == ["waiting"] * (8 - len(done))
@@ -139,29 +139,29 @@ def test_a_task_that_kills_the_server_is_given_up_after_its_tries(embedded):
 @ON_SQLITE
 def test_a_stop_leaves_no_thread_behind(embedded):
     before = threading.active_count()
-    embedded.process.start()
+    embedded.dispatcher.start()
     embedded.emit("noted", number=1)
     embedded.finish()
-    embedded.process.stop()
+    embedded.dispatcher.stop()
     wait_until(lambda: threading.active_count() <= before, "the end of the threads")
 
 
 @ON_SQLITE
 def test_a_process_that_never_started_can_be_stopped(embedded):
-    embedded.process.stop()
+    embedded.dispatcher.stop()
 
 
 def test_periodic_tasks_are_done(embedded):
-    embedded.process.start()
+    embedded.dispatcher.start()
     wait_until(lambda: len(embedded.effects("tick")) >= 2, "two turns")
 
 
 @ON_SQLITE
 def test_a_stop_gives_the_beat_to_another_process(embedded):
-    embedded.process.start()
+    embedded.dispatcher.start()
     leases = Leases(embedded.database)
     wait_until(lambda: leases.remaining("beat", LEASE_SECONDS) > 0, "the beat's start")
-    embedded.process.stop()
+    embedded.dispatcher.stop()
     assert leases.remaining("beat", LEASE_SECONDS) == 0
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from strongback.outbox import PublishFailed
 from strongback.task.periodic import LEASE, PeriodicScheduler
-from tests.support.worker import World, wait_until
+from tests.support.worker import WorkerHarness, wait_until
 
 pytestmark = pytest.mark.speaks_sql
 
@@ -22,11 +22,13 @@ def sent() -> list[str]:
 
 
 @pytest.fixture
-def make(embedded: World, sent: list[str]) -> Iterator[Callable[[], PeriodicScheduler]]:
+def make(embedded: WorkerHarness, sent: list[str]) -> Iterator[Callable[[], PeriodicScheduler]]:
     made: list[PeriodicScheduler] = []
 
     def make() -> PeriodicScheduler:
-        made.append(PeriodicScheduler(embedded.process.work, lambda task, _: sent.append(task)))
+        made.append(
+            PeriodicScheduler(embedded.dispatcher.runtime, lambda task, _: sent.append(task))
+        )
         return made[-1]
 
     yield make
@@ -78,10 +80,10 @@ def test_what_was_not_taken_is_sent_later(embedded):
     def refuse(_task: str, _seconds: float) -> None:
         raise PublishFailed("the broker does not answer")
 
-    scheduler = PeriodicScheduler(embedded.process.work, refuse)
+    scheduler = PeriodicScheduler(embedded.dispatcher.runtime, refuse)
     scheduler.tick()
     scheduler.close()
-    assert embedded.process.work.leases.remaining(f"{LEASE}:test:tick", 60) == 0
+    assert embedded.dispatcher.runtime.leases.remaining(f"{LEASE}:test:tick", 60) == 0
 
 
 @ON_SQLITE

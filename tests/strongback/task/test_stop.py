@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.worker import World, wait_until
+from tests.support.worker import WorkerHarness, wait_until
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-def test_a_stopping_worker_finishes_its_task(either: World):
+def test_a_stopping_worker_finishes_its_task(either: WorkerHarness):
     either.start()
     with either.worker() as worker:
         either.emit("begun", number=1, seconds=1)
@@ -19,7 +19,7 @@ def test_a_stopping_worker_finishes_its_task(either: World):
         assert either.pending() == 0
 
 
-def test_a_stopping_worker_waits_no_longer_than_it_may(either: World):
+def test_a_stopping_worker_waits_no_longer_than_it_may(either: WorkerHarness):
     """What is left begins again elsewhere."""
     either.start()
     with either.worker(TASK_STOP_TIMEOUT="0.2") as worker:

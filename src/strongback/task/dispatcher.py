@@ -1,4 +1,4 @@
-"""A process's part in tasks: it sends them and, where no broker is named, runs them."""
+"""The dispatcher: sends tasks from a process and, where no broker is named, runs them in it."""
 
 from __future__ import annotations
 
@@ -8,40 +8,40 @@ from strongback.extra import require_extra
 from strongback.log.setup import get_logger
 from strongback.outbox import Outbox, Relay
 from strongback.task.embedded import EmbeddedWorker
-from strongback.task.work import Work, visibility_timeout
+from strongback.task.runtime import TaskRuntime, visibility_timeout
 
 log = get_logger(__name__)
 
 
-class TaskProcess:
+class Dispatcher:
     """Sends tasks from this process and, where no broker is named, runs them in it.
 
     Args:
-        work: What there is to run, and what runs it.
-        outbox: What there is to send.
+        runtime: Runs the tasks.
+        outbox: Stores the messages.
 
     Raises:
         ConfigurationError: A broker is named, and the extra `celery` is not installed.
     """
 
-    def __init__(self, work: Work, outbox: Outbox) -> None:
-        if work.settings.broker_address is not None:
+    def __init__(self, runtime: TaskRuntime, outbox: Outbox) -> None:
+        if runtime.settings.broker_address is not None:
             require_extra("celery", "A broker of tasks (CELERY_BROKER_URL, REDIS_URL)")
-        self.work = work
+        self.runtime = runtime
         self._outbox = outbox
         self._relay: Relay | None = None
         self._worker: EmbeddedWorker | None = None
         self._starting: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to send, and to run; in a process that has forked, after the fork.
+        """Begin to send and to run tasks; call it after a fork, not before.
 
         Raises:
             ConfigurationError: A task may take longer than the broker waits for it.
         """
-        visibility_timeout(self.work.settings, self.work.registry)
-        if self.work.settings.broker_address is None:
-            self._worker = EmbeddedWorker(self.work, self._outbox)
+        visibility_timeout(self.runtime.settings, self.runtime.registry)
+        if self.runtime.settings.broker_address is None:
+            self._worker = EmbeddedWorker(self.runtime, self._outbox)
             self._worker.start()
             self._relay = Relay(self._outbox, self._worker)
             self._relay.start()
@@ -54,18 +54,17 @@ class TaskProcess:
         from strongback.task.celery_app import build_celery  # noqa: PLC0415  see above
         from strongback.task.celery_publisher import CeleryPublisher  # noqa: PLC0415  the same
 
-        publisher = CeleryPublisher(build_celery(self.work), self._note_broker)
+        publisher = CeleryPublisher(build_celery(self.runtime), self._note_broker)
         self._relay = Relay(self._outbox, publisher)
         self._relay.start()
 
     def _note_broker(self, run: str) -> None:
-        """Send again what a broker held that was started anew, once and from one process."""
-        if self.work.leases.hand_over("broker", run):
-            count = self._outbox.recover()
-            log.warning("broker_began_anew", messages=count)
+        """Send again what a broker has lost at its restart, once and from one process."""
+        if self.runtime.leases.hand_over("broker", run):
+            log.warning("broker_restarted", messages=self._outbox.recover())
 
     def stop(self) -> None:
-        """Send no more, and finish what runs within `TASK_STOP_TIMEOUT`."""
+        """Stop sending, and finish running tasks within `TASK_STOP_TIMEOUT`."""
         if self._starting is not None:
             self._starting.join()
         if self._relay is not None:

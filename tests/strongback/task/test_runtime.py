@@ -7,9 +7,9 @@ import pytest
 from app.core.config import Settings
 from strongback.exceptions import ConfigurationError
 from strongback.outbox import Outbox
-from strongback.task import Run, TaskGroup, TaskRegistry
+from strongback.task import TaskContext, TaskGroup, TaskRegistry
 from strongback.task.runner import GRACE
-from strongback.task.work import MARGIN, visibility_timeout
+from strongback.task.runtime import MARGIN, visibility_timeout
 
 
 @pytest.fixture
@@ -17,10 +17,10 @@ def registry(database) -> TaskRegistry:
     group = TaskGroup("test")
 
     @group.job("long", time_limit=timedelta(minutes=10))
-    def long(task: Run) -> None: ...
+    def long(task: TaskContext) -> None: ...
 
     @group.consumer("short", on="done", time_limit=timedelta(seconds=5))
-    def short(task: Run) -> None: ...
+    def short(task: TaskContext) -> None: ...
 
     registry = TaskRegistry(Outbox(database))
     registry.add(group)

@@ -1,4 +1,4 @@
-"""What a task knows of its own run."""
+"""What a task knows of its attempt."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ REPORT_INTERVAL = 0.5
 """Seconds between two reports that are written: a job of thousands of steps writes a few."""
 
 
-class Refused(StrongbackError):
-    """Raised by a task: trying again would not help. The message is given up at once."""
+class PermanentFailure(StrongbackError):
+    """Raised by a task when another attempt would not help: its message is dead at once."""
 
 
 @dataclass(slots=True)
-class Run:
+class TaskContext:
     """One attempt at a task; its first argument."""
 
     name: str
-    """The task, such as `article:import`."""
+    """Name of the task, such as `article:import`."""
     attempt: int = 1
-    """The how manieth it is."""
+    """Attempt, starting at 1."""
     message_id: int | None = None
-    """The message that it is about, the same at each attempt; None for a batch and the clock."""
+    """Message that it handles, the same at each attempt; None for a batch and a periodic task."""
     request_id: str | None = None
-    """The request that caused it."""
+    """Request that caused it."""
     job_id: str | None = None
-    """The record of whoever watches."""
+    """Job that it does."""
     jobs: Jobs | None = None
     _reported: float = field(default=float("-inf"))
 
     def progress(self, done: int, total: int | None = None, message: str = "") -> None:
-        """Say how far this is, for whoever watches; costs nothing where nobody does.
+        """Report the progress of a job; does nothing in other tasks.
 
-        Call it outside of a transaction and as often as is convenient: twice a second is written,
-        and the last one of all.
+        Call it outside of a transaction, as often as is convenient: two reports a second are
+        written, and the last one.
 
         Args:
             done: Steps that are done.
-            total: Steps in all, if that is known.
-            message: What is being done, at most 200 characters.
+            total: Steps in all, if known.
+            message: Current step, at most 200 characters.
 
         Raises:
-            TaskCancelled: Somebody has cancelled it; let it pass.
+            TaskCancelled: The job was cancelled; do not catch it.
         """
         if self.jobs is None or self.job_id is None:
             return

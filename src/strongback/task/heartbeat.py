@@ -1,7 +1,7 @@
-"""The pulse of long work: while its process lives, nobody else is given its messages.
+"""The heartbeat of long work: while its process lives, no other one gets its messages.
 
-An import may take ten minutes. Were its message given away only after those, it would stand still
-for as long when its worker is killed at its start.
+An import may take ten minutes. Without heartbeats its message would wait for as long when its
+worker is killed at the beginning.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ log = get_logger(__name__)
 
 INTERVAL = timedelta(seconds=8)
 PATIENCE = timedelta(seconds=30)
-"""How long a message is left alone after a beat: three may fail."""
+"""Time after the last heartbeat at which work counts as lost: three may fail."""
 
 
-class Pulse:
-    """Says again and again that messages are being worked on.
+class Heartbeat:
+    """Reserves messages for work that runs outside of a transaction.
 
-    For work outside of a transaction: one that has written its messages' end holds their rows.
+    Work inside of a transaction needs none: it holds the rows of its messages.
 
     Args:
-        outbox: Where the messages are.
-        interval: Between two beats.
+        outbox: Stores the messages.
+        interval: Time between two heartbeats.
     """
 
     def __init__(self, outbox: Outbox, interval: timedelta = INTERVAL) -> None:
@@ -39,26 +39,26 @@ class Pulse:
         self._interval = interval.total_seconds()
 
     @contextmanager
-    def beating(self, ids: Collection[int], end: datetime) -> Iterator[None]:
-        """Keep messages during the block.
+    def during(self, ids: Collection[int], end: datetime) -> Iterator[None]:
+        """Reserve messages during the block.
 
         Args:
-            ids: The messages.
-            end: When the block has taken so long that it counts as lost, though it may go on.
+            ids: Ids of the messages.
+            end: Moment from which the block counts as lost, though it may still run.
         """
         ended = threading.Event()
         beats = threading.Thread(
-            target=self._beat, args=(ids, end, ended), name="task-pulse", daemon=True
+            target=self._beat, args=(ids, end, ended), name="task-heartbeat", daemon=True
         )
         beats.start()
         try:
             yield
         finally:
-            ended.set()  # a beat that is late changes nothing: it looks at the state
+            ended.set()  # a late heartbeat changes nothing: the state of the message is checked
 
     def _beat(self, ids: Collection[int], end: datetime, ended: threading.Event) -> None:
         while not ended.wait(self._interval) and utc_now() < end:
             try:
                 self._outbox.keep(ids, min(utc_now() + PATIENCE, end))
             except SQLAlchemyError as error:
-                log.warning("task_pulse_missed", error=type(error).__name__)
+                log.warning("task_heartbeat_missed", error=type(error).__name__)

@@ -1,4 +1,4 @@
-"""What a process needs for running tasks."""
+"""Everything that a process needs to run tasks."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from strongback.task.lease import Leases
 from strongback.task.runner import GRACE, Runner
 
 MARGIN = timedelta(seconds=30)
-"""Between the longest time limit and the default of `TASK_VISIBILITY_TIMEOUT`."""
+"""Time between the longest time limit and the default of `TASK_VISIBILITY_TIMEOUT`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """What a process needs for running tasks."""
+class TaskRuntime:
+    """Everything that a process needs to run tasks."""
 
     settings: Settings
     registry: TaskRegistry
     runner: Runner
     leases: Leases
     context: Callable[[], AbstractContextManager[object]]
-    """Opens whatever a task may rely on, such as the application's context."""
+    """Opens the context that tasks run in, such as the application's."""
 
-    def limit_of(self, name: str) -> float:
+    def time_limit(self, name: str) -> float:
         """Seconds that a task may take."""
         task = self.registry.get(name)
         return (task.time_limit if task else TIME_LIMIT).total_seconds()
 
-    def perform(
+    def run(
         self,
         name: str,
         ids: Sequence[int] | None,
@@ -47,9 +47,9 @@ class Work:
         """Run a task, with nothing left of the one before.
 
         Args:
-            name: The task.
-            ids: Its messages; None for a periodic task.
-            request_id: The request that caused it.
+            name: Name of the task.
+            ids: Ids of its messages; None for a periodic task.
+            request_id: Request that caused it.
             is_redelivered: Whether the worker that had it before is known to be dead.
         """
         clear_contextvars()
@@ -66,7 +66,7 @@ class Work:
 
 
 def visibility_timeout(settings: Settings, registry: TaskRegistry) -> int:
-    """How many seconds the broker waits for a worker before it gives a task to another.
+    """Seconds after which the broker gives the task of a silent worker to another one.
 
     Raises:
         ConfigurationError: A task may take longer than that, and would run twice at once.

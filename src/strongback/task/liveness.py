@@ -1,0 +1,28 @@
+"""A file that is touched while a process can do its work, for health checks.
+
+Asking a worker through the broker starts an interpreter for each question, and a busy worker
+answers late.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+INTERVAL = 2.0
+"""Seconds between two touches."""
+
+
+class LivenessFile:
+    """A file whose age says whether a process works.
+
+    Args:
+        path: Path of the file; None for none.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def touch(self) -> None:
+        """Show that the process works."""
+        if self._path is not None:
+            self._path.touch()
