@@ -10,7 +10,7 @@ from pydantic import Field
 from strongback import config
 
 ROOT = Path(__file__).resolve().parents[2]
-"""The folder of the checkout."""
+"""Folder of the project."""
 
 
 class Settings(config.Settings):
@@ -19,7 +19,7 @@ class Settings(config.Settings):
     ROOT: ClassVar[Path] = ROOT
 
     notification_days: Annotated[int, Field(ge=1, le=36_500)] = 90
-    """Days for which a notification is kept, read or not."""
+    """Days for which notifications are kept, read or not."""
 
 
 def load_settings(**values: Any) -> Settings:  # noqa: ANN401  each field validates its own

@@ -40,8 +40,8 @@ SECRETS = Path("/run/secrets")
 """Where Docker and its like put secrets: files named as the settings are."""
 MIN_SECRET_LENGTH = 32
 MIN_SECRET_CONTENT = 26
-"""Bytes that zlib makes of a secret. 32 random characters give 28 or more, and what repeats or
-counts up gives 19 or fewer."""
+"""Compressed size of a secret in bytes. 32 random characters have 28 or more; repetitive or
+sequential ones have 19 or fewer."""
 ANY_ORIGIN = "*"
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 _PREFIX = re.compile(r"\+[1-9][0-9]{0,6}")
@@ -53,14 +53,14 @@ SMS_ACCOUNT = (
     "sms_sign_name",
     "sms_template_id",
 )
-"""What Tencent Cloud wants to know, all of it or nothing."""
+"""The settings of Tencent Cloud SMS, all of them or none."""
 WELL_KNOWN_SECRETS = frozenset(
     {DEVELOPMENT_SECRET, "changeme", "secret", "password", "root", "admin", "strongback"}
 )
 
 
 class Environment(StrEnum):
-    """Where the application runs."""
+    """The environment of the application."""
 
     DEVELOPMENT = "development"
     PRODUCTION = "production"
@@ -68,14 +68,14 @@ class Environment(StrEnum):
 
 
 class LogFormat(StrEnum):
-    """How a log event is written."""
+    """The format of log events."""
 
     CONSOLE = "console"
     JSON = "json"
 
 
 class LogLevel(StrEnum):
-    """The least severe event that is written."""
+    """The lowest level that is logged."""
 
     DEBUG = "DEBUG"
     INFO = "INFO"
@@ -129,7 +129,7 @@ def _is_guessable(password: str | None) -> bool:
 def _in_a_header(secret: SecretStr) -> SecretStr:
     if not re.fullmatch("[!-~]*", secret.get_secret_value()):
         raise ValueError(
-            "has more than visible ASCII, which no header of HTTP carries; choose another"
+            "has more than visible ASCII, which HTTP headers cannot carry; choose another"
         )
     return secret
 
@@ -159,24 +159,24 @@ class Settings(BaseSettings):
     )
 
     ROOT: ClassVar[Path] = Path.cwd()
-    """Folder of the project: where `.env` and `migrations` are, and relative paths start. Here the
-    one in which the process was started; an application's own settings name theirs."""
+    """Folder of the project, with `.env` and `migrations`; relative paths start there. Default: the
+    working directory. The settings of an application name its own folder."""
 
     app_env: Environment = Environment.DEVELOPMENT
-    """Where the application runs; `production` refuses unsafe settings at start."""
+    """Environment of the application; `production` refuses unsafe settings at start."""
     app_debug: bool = False
     """Show tracebacks in the browser. Refused in production."""
     app_secret_key: SecretStr = SecretStr(DEVELOPMENT_SECRET)
-    """Key for everything that the application signs: at least 32 characters, secret, the same on
-    every machine. Has a default outside production only."""
+    """Secret for all signatures: at least 32 characters, the same on all machines. Has a default
+    outside production only."""
     app_secret_keys_old: SecretStr = SecretStr("")
-    """Earlier values of `APP_SECRET_KEY`, separated by commas: what they signed stays good until it
-    expires. Remove them after an hour."""
+    """Earlier values of `APP_SECRET_KEY`, separated by commas: their signatures stay valid until
+    they expire. Remove them after an hour."""
     app_url: HttpURL | None = None
-    """Public address of the server, such as `https://api.example.org`: what tokens name as their
-    issuer. Default: `http://WEB_HOST:WEB_PORT`."""
+    """Public address of the server, such as `https://api.example.org`, also the issuer of tokens.
+    Default: `http://WEB_HOST:WEB_PORT`."""
     app_var_dir: Annotated[Path, Field(validate_default=True)] = Path("var")
-    """Folder for everything that the embedded mode keeps: database, demo accounts, metrics."""
+    """Folder for the files of the embedded mode: database, demo accounts, metrics."""
 
     web_server: WebServer = WebServer.GUNICORN
     """WSGI server: `gunicorn`, or `granian` (Rust; less CPU per request)."""
@@ -187,44 +187,43 @@ class Settings(BaseSettings):
     web_workers: Annotated[int, Field(ge=1, le=256)] = 1
     """Worker processes. SQLite allows one in production."""
     web_threads: Annotated[int, Field(ge=1, le=1024)] = 16
-    """Threads of each worker; a request that waits for the database holds one."""
+    """Threads of each worker; each request occupies one."""
     web_timeout: Seconds = 30
-    """Seconds that a stopping worker waits for requests in flight, and after which one that shows
-    no sign of life is replaced. A single request is limited by the database and by Nginx."""
+    """Seconds that a stopping worker waits for requests in flight, and after which an unresponsive
+    worker is replaced. Single requests are limited by the database and by Nginx."""
     web_max_requests: Annotated[int, Field(ge=0, le=10**9)] = 100_000
     """Requests after which a Gunicorn worker is replaced, some 20 % more or less, as a bound on
     slow leaks; `0` for never. One worker alone is not replaced: it runs the embedded parts too."""
     web_proxies: Annotated[int, Field(ge=0, le=10)] = 0
-    """Trusted reverse proxies in front. `X-Forwarded-*` is believed from that many and no more:
-    a number that is too high lets a client forge its address."""
+    """Number of trusted reverse proxies in front, whose `X-Forwarded-*` headers are used. A number
+    that is too high lets clients forge their address."""
     web_max_body: Annotated[int, Field(ge=1024, le=2**31)] = 1024 * 1024
-    """Largest request body in bytes; a larger one is answered with 413."""
+    """Largest request body in bytes; a larger one gets a 413."""
     web_max_upload: Annotated[int, Field(ge=1024, le=2**31)] = 32 * 1024 * 1024
-    """Largest request body in bytes of a route that takes files."""
+    """Largest request body in bytes for routes that take files."""
 
     web_cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     """Origins whose pages may call the API from a browser, separated by commas, each exactly as
     browsers send it: `https://app.example.org`. `*` allows all, outside production only."""
     web_rate_limits: bool = True
-    """Whether routes refuse callers who exceed their rate limit. Off for load tests; refused in
-    production, where passwords could then be guessed without end."""
+    """Whether rate limits are enforced. `false` is for load tests; production refuses it, since
+    passwords could be guessed without limit."""
 
     auth_refresh_grace: Annotated[int, Field(ge=0, le=60)] = 10
     """Seconds in which a refresh token that is sent again gets the same response, as long as the
-    token in it has not been used: a lost response is no theft. `0`: never."""
+    token in that is unused: a lost response is no theft. `0`: never."""
     auth_max_sessions: Annotated[int, Field(ge=1, le=10_000)] = 50
-    """Sessions that one account may have; signing in once more ends the one that has not been used
-    for longest."""
+    """Sessions per account; a further sign-in ends the least recently used one."""
 
     web_metrics_dir: Path | None = None
-    """Folder where workers tell each other what they have counted, so that each can report all at
-    `/metrics`. `flask serve` sets it, and empties it."""
+    """Folder in which the workers share their metrics, so that each can serve all of them at
+    `/metrics`. Set and emptied by `flask serve`."""
 
     database_url: DatabaseURL | None = None
     """SQLAlchemy address, such as `mysql+pymysql://user:password@host/name`. Wins over `MYSQL_*`.
     Without either: SQLite at `app.db` in `APP_VAR_DIR`."""
     mysql_host: Host | None = None
-    """MySQL or MariaDB host; setting it selects MySQL."""
+    """Host of MySQL or MariaDB; setting it selects MySQL."""
     mysql_port: Port = 3306
     """Port of `MYSQL_HOST`."""
     mysql_user: str = "strongback"
@@ -234,38 +233,38 @@ class Settings(BaseSettings):
     mysql_database: str = "strongback"
     """Database at `MYSQL_HOST`."""
     mysql_ssl_mode: SSLMode = SSLMode.PREFERRED
-    """Encryption of connections to MySQL, in its own words: `disabled`; `preferred`, where the
-    server offers it; `required`; `verify_ca`, which also checks the certificate; `verify_identity`,
-    which also checks its name. `ssl_mode` in `DATABASE_URL` wins."""
+    """Encryption of connections to MySQL, by MySQL's names: `disabled`; `preferred`, if the server
+    offers it; `required`; `verify_ca`, which also checks the certificate; `verify_identity`, which
+    also checks its name. `ssl_mode` in `DATABASE_URL` wins."""
     mysql_ssl_ca: Path | None = None
-    """PEM file of the authorities that `verify_ca` and `verify_identity` trust. `ssl_ca` in
+    """PEM file of trusted authorities for `verify_ca` and `verify_identity`. `ssl_ca` in
     `DATABASE_URL` wins. Default: those of the system."""
     sqlite_synchronous: SQLiteSynchronous = SQLiteSynchronous.NORMAL
-    """When SQLite waits for the disk. `normal`: a power failure may undo the last commits, and
-    damages nothing; `full`: at every commit, which makes writes several times slower. The end of
-    the process alone undoes nothing in either."""
+    """When SQLite waits for the disk. `normal`: a power failure may lose the last commits, without
+    damage to the file; `full`: at every commit, which makes writes several times slower. A crash
+    of the process loses nothing in either mode."""
     database_pool_size: Annotated[int, Field(ge=1, le=1000)] = 16
-    """Connections that each process may hold; at least `WEB_THREADS` lets no thread wait."""
+    """Connections per process; with at least `WEB_THREADS`, no thread has to wait."""
     database_timeout: Seconds = 5
-    """Seconds to wait for a connection, a lock or the SQLite writer before giving up."""
+    """Seconds to wait for a connection, a lock or SQLite's writer."""
     database_query_timeout: Seconds = 10
-    """Seconds after which a statement or a silent connection is given up."""
+    """Time-out of a statement or an unresponsive connection, in seconds."""
     database_read_timeout: Seconds = 2
-    """The same for a statement by which a request only reads: it holds a thread meanwhile."""
+    """Shorter time-out for statements of requests that only read, in seconds."""
     database_wait: Annotated[float, Field(ge=0, le=3600)] = 0
-    """Seconds that a migration waits for a MySQL that does not answer yet, as while it starts."""
+    """Seconds that a migration waits for a MySQL that is starting."""
 
     redis_url: RedisURL | None = None
-    """Redis for what processes share, such as the counts of rate limits:
-    `redis://:password@host:6379/0`, with TLS `rediss://`. Without it: in each process."""
+    """Redis for data that processes share, such as the counts of rate limits:
+    `redis://:password@host:6379/0`, with TLS `rediss://`. Without it, each process has its own."""
     redis_password: SecretStr = SecretStr("")
-    """Password of Redis, as it is, where `REDIS_URL` has none. In the address special characters
-    would be percent-encoded."""
+    """Password of Redis, if `REDIS_URL` has none. Unlike there, special characters are not
+    percent-encoded."""
 
     cache_size: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
-    """Answers and other values that each process keeps in memory, besides those in Redis."""
+    """Responses and other values in the memory of each process, besides those in Redis."""
     cache_megabytes: Annotated[int, Field(ge=1, le=1_000_000)] = 64
-    """Memory that these values take at most in each process; what is read least goes first."""
+    """Maximum memory of these values in each process; the least used ones are dropped first."""
 
     celery_broker_url: RedisURL | None = None
     """Redis that carries tasks to the workers of Celery. Default:
@@ -294,12 +293,12 @@ class Settings(BaseSettings):
     meili_master_key: Annotated[SecretStr, AfterValidator(_in_a_header)] = SecretStr("")
     """Master key of `MEILI_URL`. It only makes two keys, to search and to write."""
     meili_prefix: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{0,40}$")] = ""
-    """What the names of indexes begin with, where several applications share a Meilisearch."""
+    """Prefix of the names of indexes, for several applications that share a Meilisearch."""
 
     sms_secret_id: str | None = None
-    """`SecretId` of Tencent Cloud, which sends the messages once this and all of `SMS_SECRET_KEY`,
-    `SMS_APP_ID`, `SMS_SIGN_NAME` and `SMS_TEMPLATE_ID` are set. Without: on the console, outside
-    production only."""
+    """`SecretId` of Tencent Cloud, which sends the messages if this and all of `SMS_SECRET_KEY`,
+    `SMS_APP_ID`, `SMS_SIGN_NAME` and `SMS_TEMPLATE_ID` are set. Without them, messages are printed
+    to the console, outside production only."""
     sms_secret_key: SecretStr = SecretStr("")
     """`SecretKey` of `SMS_SECRET_ID`."""
     sms_app_id: str | None = None
@@ -307,28 +306,28 @@ class Settings(BaseSettings):
     sms_sign_name: str | None = None
     """Text of an approved signature."""
     sms_template_id: str | None = None
-    """Number of an approved template with one variable: the code."""
+    """Id of an approved template with one variable: the code."""
     sms_region: str = "ap-guangzhou"
     """Region of the API."""
     sms_endpoint: Annotated[HttpURL, BeforeValidator(_with_scheme)] = (
         "https://sms.tencentcloudapi.com"
     )
-    """Address of the API. In production `http://` is for this machine only."""
+    """Address of the API. In production, `http://` is accepted for this machine only."""
     sms_prefixes: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ("+86",)
-    """What the numbers begin with that messages are sent to, separated by commas: `+86,+852`."""
+    """Prefixes of supported telephone numbers, separated by commas: `+86,+852`."""
     sms_daily_per_number: Annotated[int, Field(ge=1, le=1000)] = 10
-    """Messages to one number in a day (UTC)."""
+    """Messages per number and day (UTC)."""
     sms_daily_per_address: Annotated[int, Field(ge=1, le=1_000_000)] = 100
-    """Messages in a day (UTC) that are asked for from one address; many people may share one."""
+    """Messages per requesting address and day (UTC); many people may share an address."""
     sms_daily_budget: Annotated[int, Field(ge=1, le=100_000_000)] = 1000
-    """Messages in a day (UTC) in all: what an attack may cost at most."""
+    """Messages per day (UTC) in all, which limits the cost of an attack."""
 
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = LogLevel.INFO
-    """Least severe event that is written."""
+    """Lowest level that is logged."""
     log_format: LogFormat | None = None
     """`console` for people, `json` for machines. Default: `json` in production, else `console`."""
     log_dir: Path | None = None
-    """Folder for `access.log` and `error.log` as JSON lines, beside the standard streams."""
+    """Folder for `access.log` and `error.log` as JSON lines, besides the standard streams."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:  # noqa: ANN401  pydantic's signature
@@ -394,7 +393,7 @@ class Settings(BaseSettings):
         return self
 
     def _extras(self) -> Iterator[tuple[str, str]]:
-        """Variables that are set, each with the extra that it needs."""
+        """Variables that are set, with the extras that they need."""
         database = "DATABASE_URL" if self.database_url else "MYSQL_HOST"
         match self.database_address.drivername:
             case "mysql+pymysql":
@@ -469,7 +468,7 @@ class Settings(BaseSettings):
             )
 
     def warnings(self) -> Iterator[str]:
-        """Settings that are unsafe for most installations in production, each with its remedy."""
+        """Settings that are unsafe for most installations in production, with their remedies."""
         if not self.is_production:
             return
         if self.app_url is None:
@@ -491,18 +490,18 @@ class Settings(BaseSettings):
 
     @property
     def address(self) -> str:
-        """Where clients reach the server."""
+        """Public address of the server."""
         return self.app_url or f"http://{self.web_address}"
 
     @property
     def web_address(self) -> str:
-        """Where the server itself listens, an IPv6 address in brackets (RFC 3986, 3.2.2)."""
+        """Address on which the server listens, with IPv6 in brackets (RFC 3986, 3.2.2)."""
         host = f"[{self.web_host}]" if ":" in self.web_host else self.web_host
         return f"{host}:{self.web_port}"
 
     @property
     def secrets(self) -> list[str]:
-        """The secret that signs, then the earlier ones."""
+        """The secret that signs, then earlier ones."""
         old = self.app_secret_keys_old.get_secret_value().split(",")
         return [
             self.app_secret_key.get_secret_value(),
@@ -511,18 +510,18 @@ class Settings(BaseSettings):
 
     @property
     def broker_address(self) -> str | None:
-        """Where tasks are queued; None if the web server runs them by itself."""
+        """Broker of the tasks; None if the web server runs them itself."""
         return self.celery_broker_url or self.redis_address
 
     @property
     def redis_address(self) -> str | None:
-        """Redis's address after all precedence, password included."""
+        """Effective address of Redis, with its password."""
         password = self.redis_password.get_secret_value()
         return with_password(self.redis_url, password) if self.redis_url else None
 
     @property
     def database_address(self) -> URL:
-        """The SQLAlchemy address after all precedence, password included."""
+        """Effective SQLAlchemy address, with its password."""
         if self.database_url:
             return make_url(self.database_url)
         if self.mysql_host:
@@ -538,28 +537,28 @@ class Settings(BaseSettings):
 
     @property
     def ssl_mode(self) -> SSLMode:
-        """Encryption of the connection to MySQL, after all precedence."""
+        """Effective encryption of connections to MySQL."""
         return SSLMode(str(self.database_address.query.get("ssl_mode", self.mysql_ssl_mode)))
 
     @property
     def ssl_ca(self) -> Path | None:
-        """File of the trusted authorities, after all precedence."""
+        """Effective file of trusted authorities."""
         given = self.database_address.query.get("ssl_ca")
         return self.ROOT / str(given) if given else self.mysql_ssl_ca
 
     @property
     def is_sqlite(self) -> bool:
-        """Whether the database is a file of this machine."""
+        """Whether the database is SQLite."""
         return self.database_address.drivername == "sqlite"
 
     @property
     def is_production(self) -> bool:
-        """Whether unsafe settings are refused and nothing internal is shown."""
+        """Whether the environment is production."""
         return self.app_env is Environment.PRODUCTION
 
     @property
     def logs_as_json(self) -> bool:
-        """Whether the standard streams carry JSON lines."""
+        """Whether the standard streams are JSON lines."""
         return (
             self.log_format or (LogFormat.JSON if self.is_production else None)
         ) is LogFormat.JSON
@@ -571,15 +570,15 @@ def load_settings(
     _env_file: Path | None = ENV_FILE,
     **values: Any,  # noqa: ANN401  each field validates its own
 ) -> SettingsT:
-    """Read the settings, arguments first, or say in one message which variable is wrong.
+    """Read the settings from arguments, environment and file.
 
     Args:
-        kind: The application's own class.
-        _env_file: Where to read what neither the arguments nor the environment set.
-        values: Settings by their attributes' names.
+        kind: The application's class.
+        _env_file: File for settings that neither arguments nor environment have.
+        values: Settings by attribute.
 
     Raises:
-        ConfigurationError: One line for each variable that is missing or wrong.
+        ConfigurationError: Settings are missing or invalid; one line for each.
     """
     set_elsewhere = {name.lower() for name, value in os.environ.items() if value} | set(values)
     from_file: dict[str, Any] = {
