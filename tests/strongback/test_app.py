@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import Settings
 from strongback import search, task
 from strongback.app import Strongback
 from strongback.auth.permission import Permission
-from strongback.config import LogFormat, LogLevel
+from strongback.config import LogFormat, LogLevel, Settings
 from strongback.database import Database
 from strongback.exceptions import ConfigurationError
 from strongback.migration.runner import upgrade

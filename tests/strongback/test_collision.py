@@ -10,11 +10,11 @@ import pytest
 from flask import Blueprint
 from pydantic import Field, ValidationError
 
-from app.core.config import Settings
 from strongback import config, task
 from strongback.app import Strongback
 from strongback.auth.permission import Permission
 from strongback.collision import Names
+from strongback.config import Settings
 from strongback.exceptions import ConfigurationError
 from strongback.schema import Page, RequestBody, Schema
 from strongback.task import TaskGroup, TaskRegistry

@@ -9,7 +9,7 @@ from datetime import timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from app.core.config import Settings
+from strongback.config import Settings
 from strongback.database import Database, utc_now
 from strongback.sms import Receipt, SmsCodes, sms_tasks
 from strongback.sms.code import Purpose

@@ -18,7 +18,7 @@ from datetime import timedelta
 
 from sqlalchemy import Column, DateTime, Float, Integer, MetaData, String, Table, insert
 
-from app.core.config import Settings, load_settings
+from strongback.config import Settings, load_settings
 from strongback.database import Base, Database, utc_now
 from strongback.log.setup import configure_logging
 from strongback.outbox import Outbox
@@ -155,7 +155,7 @@ def main() -> None:
     """Run tasks without a broker, until a SIGTERM."""
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
-    process = build(load_settings())
+    process = build(load_settings(Settings))
     process.start()
     stopped.wait()
     process.stop()
@@ -166,4 +166,4 @@ if __name__ == "__main__":
 elif "celery" in sys.argv[0]:
     from strongback.task.celery_worker import build_worker
 
-    celery = build_worker(lambda: build(load_settings()))
+    celery = build_worker(lambda: build(load_settings(Settings)))

@@ -15,8 +15,8 @@ from typing import Any
 
 from sqlalchemy import Row, delete, func, select
 
-from app.core.config import ROOT, Settings
-from strongback.config import Environment
+from app.core.config import ROOT
+from strongback.config import Environment, Settings
 from strongback.database import Database
 from strongback.outbox import Outbox, OutboxMessage
 from strongback.task.dispatcher import Dispatcher

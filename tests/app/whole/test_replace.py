@@ -17,6 +17,7 @@ CHECKS = (
     ("ruff", "check", "--quiet", "."),
     ("black", "--check", "--quiet", "."),
     ("lint-imports", "--no-logo"),
+    ("python", "-m", "pytest", "-q", "--collect-only"),
     ("python", "-m", "pytest", "-q", "-m", "not process", "tests/app", "tests/test_docs.py"),
 )
 """The short form of `make check` and `make test`."""

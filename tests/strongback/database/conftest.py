@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.core.config import Settings
+from strongback.config import Settings
 from strongback.database import (
     Database,
 )

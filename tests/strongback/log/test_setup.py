@@ -532,7 +532,7 @@ def test_a_full_disk_is_reported_once_and_breaks_nothing(
 
 WRITER = """
 import sys, os
-from app.core.config import Settings
+from strongback.config import Settings
 from strongback.log.setup import configure_logging, get_logger
 configure_logging(Settings(_env_file=None, log_dir=sys.argv[1], log_format="json"))
 child = os.fork()

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
-from app.core.config import Settings
+from strongback.config import Settings
 from strongback.database import Base, Database, DatabaseMisuse
 from strongback.sms import SmsCodes
 from strongback.sms.code import ATTEMPTS, Purpose

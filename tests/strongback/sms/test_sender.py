@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.core.config import Settings
-from strongback.config import Environment
+from strongback.config import Environment, Settings
 from strongback.sms import ConsoleSender, TencentSender, build_sender
 from tests.support.tencent import Tencent
 

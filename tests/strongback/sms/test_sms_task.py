@@ -6,7 +6,7 @@ import pytest
 from structlog.contextvars import bound_contextvars
 from structlog.testing import capture_logs
 
-from app.core.config import Settings
+from strongback.config import Settings
 from strongback.database import Database
 from strongback.outbox import MessageState
 from strongback.sms.code import Purpose

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tencentcloud.sms.v20210111 import errorcodes
 
-from app.core.config import Settings
+from strongback.config import Settings
 from strongback.sms import TencentSender, tencent
 from strongback.sms.exceptions import SmsFailed, SmsRefused, SmsTimeout
 from strongback.sms.tencent_error import CAUSES, Cause, cause_of

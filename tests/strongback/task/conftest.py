@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import Settings
-from strongback.config import Environment
+from strongback.config import Environment, Settings
 from strongback.database import Base, Database
 from strongback.testing import empty
 from strongback.testing.redis import RedisServer, run_redis

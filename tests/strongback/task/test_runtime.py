@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.core.config import Settings
+from strongback.config import Settings
 from strongback.exceptions import ConfigurationError
 from strongback.outbox import Outbox
 from strongback.task import TaskContext, TaskGroup, TaskRegistry

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.core.config import Settings
+from strongback.config import Settings
 from strongback.exceptions import BadRequest, NotFound
 from strongback.schema import Schema
 from strongback.web import APIBlueprint, public

@@ -6,9 +6,9 @@ import gc
 
 from prometheus_client import REGISTRY
 
-from app.core.config import Settings
 from strongback.app import Strongback
 from strongback.cache import LocalStorage, Manager
+from strongback.config import Settings
 from strongback.web.cache_metrics import CACHES
 from tests.support.cache import Source, word_node
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from werkzeug.serving import make_server
 
-from app.core.config import Settings
+from strongback.config import Settings
 from strongback.testing.port import free_port
 from tests.support.sign_in import PASSWORD, House, small_house
 

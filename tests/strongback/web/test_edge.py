@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.core.config import Settings
+from strongback.config import Settings
 from strongback.web.edge import address_of, is_host
 from strongback.web.http_app import HTTPApp
 from strongback.web.request import current_request

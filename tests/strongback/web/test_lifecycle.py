@@ -8,8 +8,7 @@ import pytest
 import structlog
 from flask import abort
 
-from app.core.config import Settings
-from strongback.config import Environment
+from strongback.config import Environment, Settings
 from strongback.web.http_app import HTTPApp
 from strongback.web.request import current_request
 from tests.web_fixture import Logs

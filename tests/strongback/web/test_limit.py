@@ -9,9 +9,9 @@ from flask.testing import FlaskClient
 from prometheus_client import REGISTRY
 from werkzeug.test import TestResponse
 
-from app.core.config import Settings
 from strongback.auth.principal import Principal
 from strongback.circuit_breaker import TOLERATED_FAILURES
+from strongback.config import Settings
 from strongback.database import utc_now
 from strongback.exceptions import APIException, Unauthorized
 from strongback.redis.client import RedisClient, connect
