@@ -1,4 +1,4 @@
-"""Which engine serves the indexes: the settings say so."""
+"""Chooses the engine that serves the indexes, by the settings."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from strongback.search.query import Status
 from strongback.search.source import Difference, Search
 from strongback.web.injection import inject
 
-group = DatabaseGroup("search", help="Look after the search indexes.")
+group = DatabaseGroup("search", help="Manage the search indexes.")
 search = inject(Search)
 
 _MOST = 20  # keys that are listed
@@ -58,10 +58,10 @@ def _progress(label: str, length: int) -> Iterator[Callable[[int], object]]:
 @group.command("reindex")
 @click.argument("names", metavar="[INDEX]...", nargs=-1)
 def reindex(names: tuple[str, ...]) -> None:
-    """Build indexes anew beside the old ones, then put them in their place at once.
+    """Build new indexes beside the old ones, then replace these at once.
 
-    Searches go on and find the old index until the new one is whole. What is written meanwhile is
-    in the new one.
+    Searches find the old index until the new one is complete, and what is written meanwhile is in
+    the new one before the command ends.
     """
     for name in _chosen(names):
         with _explained(), _progress(f"Indexing {name}", search.source(name).count()) as progress:
@@ -72,7 +72,7 @@ def reindex(names: tuple[str, ...]) -> None:
 @group.command("status")
 @click.argument("names", metavar="[INDEX]...", nargs=-1)
 def show_status(names: tuple[str, ...]) -> None:
-    """Show how indexes are; the exit status is 1 if one is not as it should be."""
+    """Show the state of indexes; the exit status is 1 if one needs work."""
     is_well, needs_build = True, False
     click.echo(f"engine: {search.engine.name}")
     for name in _chosen(names):
@@ -106,7 +106,7 @@ def _describe(status: Status, expected: int) -> str:
 @group.command("sync-settings")
 @click.argument("names", metavar="[INDEX]...", nargs=-1)
 def sync_settings(names: tuple[str, ...]) -> None:
-    """Bring the settings of indexes up to their declarations; only what differs is sent."""
+    """Update the settings of indexes to their declarations; only differences are sent."""
     for name in _chosen(names):
         index = search.source(name).index
         with _explained():
@@ -124,7 +124,7 @@ def sync_settings(names: tuple[str, ...]) -> None:
 @click.option(
     "--repair",
     is_flag=True,
-    help="Add what is missing or outdated, delete the rest; build anew what is beyond that.",
+    help="Add missing and outdated documents, delete surplus ones; rebuild what is beyond that.",
 )
 def check(*, names: tuple[str, ...], repair: bool) -> None:
     """Compare indexes with the database; the exit status is 1 if they differ and stay so."""

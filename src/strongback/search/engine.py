@@ -1,4 +1,4 @@
-"""What a search engine does; `tantivy` and `meilisearch` do it alike."""
+"""Interface of a search engine, which `tantivy` and `meilisearch` implement."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from strongback.search.query import Query, Result, Stamp, Status, Suggestion
 
 
 class Engine(Protocol):
-    """Keeps documents of several indexes and finds them. Safe to share between threads.
+    """Stores and finds documents of several indexes. Safe to share between threads.
 
     Every method raises SearchUnavailable where the engine does not answer or the index was never
-    made. What was written is found as soon as the method has returned.
+    made. Written documents are found as soon as the method has returned.
     """
 
     name: str
@@ -22,15 +22,15 @@ class Engine(Protocol):
     def prepare(self, index: Index) -> list[str]:
         """Make the index if it is missing, and bring its settings up to the declaration.
 
-        What cannot be changed without building the index anew stays (`Status.is_current`).
+        Changes that need a rebuild are left to it (`Status.is_current`).
 
         Returns:
-            What was made or changed, in words; nothing where all was well.
+            The changes, in words; empty where there were none.
         """
         ...
 
     def status(self, index: Index) -> Status:
-        """Tell how the index is, changing nothing, and as fast however large it is."""
+        """Tell the state of the index, in a time that does not grow with its size."""
         ...
 
     def add(self, index: Index, documents: Sequence[Document]) -> None:
@@ -38,17 +38,17 @@ class Engine(Protocol):
         ...
 
     def delete(self, index: Index, keys: Sequence[Key]) -> None:
-        """Delete documents; a key that is not there is none of anybody's business."""
+        """Delete documents; unknown keys are ignored."""
         ...
 
     def rebuild(self, index: Index, batches: Iterable[Sequence[Document]]) -> int:
-        """Build the index anew beside the old one, then put it in its place at once.
+        """Build a new index beside the old one, then replace the old one at once.
 
         Until then searches find the old one, whole. If the batches raise, the old index stays. What
         is added or deleted meanwhile goes to the old one: `Search.reindex` repairs the new one.
 
         Returns:
-            How many documents the new index has.
+            Number of documents in the new index.
         """
         ...
 
@@ -61,13 +61,13 @@ class Engine(Protocol):
         ...
 
     def stamps(self, index: Index) -> Iterator[Stamp]:
-        """Tell key and version of every document, in any order."""
+        """Return key and version of every document, in any order."""
         ...
 
     def ping(self) -> None:
-        """Ask for a sign of life, for the readiness probe."""
+        """Check that the engine answers, for the readiness probe."""
         ...
 
     def close(self) -> None:
-        """Let go of connections and files. A later use opens new ones."""
+        """Close connections and files. A later use opens new ones."""
         ...

@@ -19,17 +19,17 @@ _SHOWN = 60
 
 
 class SearchMisuse(StrongbackError):
-    """The code asks for what the index does not declare; a defect, not a client's mistake."""
+    """The code asks for something that the index does not declare: a defect of the application."""
 
 
 class SearchUnavailable(ServiceUnavailable):
     """The search engine does not answer, or its index has to be built first.
 
     Args:
-        message: What has happened; left out where a client has nothing to learn from it.
+        message: Text for clients, if they can do anything about it.
         params: Values for its placeholders.
-        is_damage: What the engine keeps cannot be read any more, and waiting helps nobody.
-        reason: Why, and the remedy, for whoever runs the application; no client is told.
+        is_damage: Whether the stored index cannot be read any more, so that waiting does not help.
+        reason: Cause and remedy, for operators; not shown to clients.
     """
 
     error_code = 13001
@@ -49,12 +49,12 @@ class SearchUnavailable(ServiceUnavailable):
 
 
 class BadFilter(ValidationFailed):
-    """A filter cannot be read, or asks for what the index does not have.
+    """A filter cannot be read, or asks for something that the index does not have.
 
     Args:
-        message: What is wrong, with a placeholder `{position}`.
+        message: Description of the error, with a placeholder `{position}`.
         text: The whole filter.
-        offset: Where in it the fault is, in characters from 0.
+        offset: Position of the error in characters, starting at 0.
         params: Values for the message's other placeholders.
     """
 

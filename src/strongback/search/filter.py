@@ -44,7 +44,7 @@ Value = str | int | float | bool | datetime
 
 
 class Operator(StrEnum):
-    """How an attribute is compared with one value."""
+    """Comparison of an attribute with one value."""
 
     EQUAL = "="
     UNEQUAL = "!="
@@ -106,14 +106,14 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class And:
-    """What all of two or more operands find."""
+    """Documents that all of two or more operands find."""
 
     operands: tuple[Filter, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
-    """What any of two or more operands finds."""
+    """Documents that any of two or more operands finds."""
 
     operands: tuple[Filter, ...]
 

@@ -1,4 +1,4 @@
-"""What an index holds, and how it is searched: declared once, whichever engine serves it.
+"""Declares an index: its attributes and how they are searched, for every engine.
 
 ARTICLE = Index(
     "article",
@@ -29,13 +29,13 @@ from strongback.search.exceptions import SearchMisuse
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 Key = int | str
-"""What tells one document from another."""
+"""Identifies a document."""
 Document = Mapping[str, Any]
 """A document: values by attribute. A datetime is aware; what is None is absent."""
 
 
 class Kind(StrEnum):
-    """What the values of an attribute are."""
+    """Type of an attribute's values."""
 
     TEXT = "text"
     INTEGER = "integer"
@@ -56,7 +56,7 @@ TYPES: dict[Kind, tuple[type, ...]] = {
     Kind.BOOLEAN: (bool,),
     Kind.DATETIME: (datetime,),
 }
-"""What a document's value may be."""
+"""Python types of the values of a document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +66,9 @@ class Attribute:
     name: str
     """As documents call it."""
     kind: Kind = Kind.TEXT
-    """What its values are."""
+    """Type of its values."""
     weight: float = 0
-    """How much a word found here counts; 0 for what is not searched. Text only."""
+    """Importance of a word found here; 0 if it is not searched. Text only."""
     multi_valued: bool = False
     """Whether it is a list. A filter asks whether any of the values fits."""
     filterable: bool = False
@@ -122,7 +122,7 @@ class Index:
     version: str | None = None
     """The attribute that changes whenever the document does; `flask search check` compares it."""
     ranking: tuple[str, ...] = ()
-    """What decides between equally good results, such as `-published_at`."""
+    """Orders that decide between equally good results, such as `-published_at`."""
     synonyms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Words, and what is searched for as well where one is asked for. One way: declare both."""
     stop_words: frozenset[str] = frozenset()
@@ -153,7 +153,7 @@ class Index:
         return found
 
     def show(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """What results show of a document; what it lacks is None."""
+        """The part of a document that results show; an absent value is None."""
         return {a.name: document.get(a.name) for a in self.attributes if a.shown}
 
     @property
@@ -169,23 +169,23 @@ class Index:
 
     @property
     def searchable(self) -> tuple[Attribute, ...]:
-        """What is searched, heaviest first."""
+        """Attributes that are searched, heaviest first."""
         searched = (attribute for attribute in self.attributes if attribute.weight)
         return tuple(sorted(searched, key=lambda attribute: -attribute.weight))
 
     @property
     def filterable(self) -> tuple[Attribute, ...]:
-        """What filters may ask for."""
+        """Attributes that filters may ask for."""
         return tuple(a for a in self.attributes if a.filterable or a.facet)
 
     @property
     def sortable(self) -> tuple[Attribute, ...]:
-        """What clients may sort by."""
+        """Attributes that results may be sorted by."""
         return tuple(a for a in self.attributes if a.sortable)
 
     @property
     def facets(self) -> tuple[Attribute, ...]:
-        """What is counted."""
+        """Attributes whose values are counted."""
         return tuple(a for a in self.attributes if a.facet)
 
     @property

@@ -1,4 +1,4 @@
-"""What is asked of an index, and what it answers: the same for every engine."""
+"""Queries and results: the same for every engine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_WORDS = 16
 MAX_FACET_VALUES = 100
 """Values of a facet that are counted: those of most documents."""
 MARK = ("<mark>", "</mark>")
-"""What stands around a word that was found. The text around it is escaped for HTML."""
+"""Tags around a word that was found. The text around it is escaped for HTML."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class Query:
     """
 
     text: str = ""
-    """What somebody typed; every text is a good one, none is an error."""
+    """The text as typed; no text is an error."""
     filter: Filter | None = None
-    """Which documents come into question."""
+    """Condition that documents have to meet."""
     sort: tuple[Order, ...] = ()
     """The order; by relevance, then by the index's ranking, where left out."""
     page: int = 1
@@ -92,18 +92,18 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How an index is."""
+    """State of an index."""
 
     exists: bool
     """Whether it was ever built."""
     documents: int = 0
-    """How many are found."""
+    """Number of documents."""
     is_current: bool = True
-    """Whether it was built as it is declared now."""
+    """Whether it was built for the present declaration."""
     differences: tuple[str, ...] = ()
-    """What the engine has otherwise than declared, in words."""
+    """Differences between the engine's settings and the declaration, in words."""
     size_bytes: int | None = None
-    """What it takes on disk, where the engine tells."""
+    """Size on disk, where the engine tells."""
     is_building: bool = False
     """Whether it is being built anew."""
 

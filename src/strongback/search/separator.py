@@ -1,4 +1,4 @@
-"""What parts words: one list for every engine."""
+"""Separators of words: one list for every engine."""
 
 from __future__ import annotations
 

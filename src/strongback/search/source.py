@@ -1,4 +1,4 @@
-"""Keeps an engine's indexes as the database is: one document, all of them, or what differs."""
+"""Keeps indexes in step with the database: single documents, all, or the differences."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from strongback.collision import path_of
+from strongback.exceptions import ConfigurationError
 from strongback.log.setup import get_logger
 from strongback.search.engine import Engine
 from strongback.search.exceptions import SearchMisuse, SearchUnavailable
@@ -19,16 +21,16 @@ log = get_logger(__name__)
 BATCH = 500
 """Documents that are read and written at once."""
 FEW = 1000
-"""Documents below which an index may be one that searches have made and nothing has filled. With
-more it is compared with the database once an hour: to count many rows every few seconds is dear."""
+"""Documents below which an index may be one that a search has made and nothing has filled. Larger
+ones are compared with the database once an hour, since counting many rows is expensive."""
 PATIENCE = 1.0
 """Seconds to wait for another thread that makes an index."""
 Progress = Callable[[int], object]
-"""Is told how many more documents are done."""
+"""Called with the number of documents that have been done since the last call."""
 
 
 class Source(Protocol):
-    """What an index is filled from; a slice has one for each of its indexes."""
+    """Supplies an index with documents; a slice has one for each of its indexes."""
 
     @property
     def index(self) -> Index:
@@ -36,25 +38,25 @@ class Source(Protocol):
         ...
 
     def count(self) -> int:
-        """About how many documents there are to find."""
+        """Approximate number of documents."""
         ...
 
     def batches(self, size: int) -> Iterator[Sequence[Document]]:
-        """Read everything that is to be found, a batch at a time."""
+        """Read all documents, a batch at a time."""
         ...
 
     def stamps(self) -> Iterator[Stamp]:
-        """Tell key and version of everything that is to be found, in any order."""
+        """Return key and version of all documents, in any order."""
         ...
 
     def read(self, keys: Sequence[Key]) -> list[Document]:
-        """Read those of these documents that are to be found now."""
+        """Read these documents, as far as they are to be found now."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What an index has otherwise than the database."""
+    """Differences between an index and the database."""
 
     missing: tuple[Key, ...] = ()
     outdated: tuple[Key, ...] = ()
@@ -70,7 +72,7 @@ class Difference:
 
 
 class Need(StrEnum):
-    """What has to be done for an index."""
+    """Work that an index needs."""
 
     NOTHING = "nothing"
     SETTINGS = "settings"
@@ -82,8 +84,8 @@ class Search:
     """An engine and everything that is searched by it.
 
     Args:
-        engine: Which one; the settings decide.
-        sources: What its indexes are filled from.
+        engine: The engine that the settings name.
+        sources: Sources of its indexes.
     """
 
     def __init__(self, engine: Engine, sources: Iterable[Source] = ()) -> None:
@@ -96,18 +98,21 @@ class Search:
         self._lock = threading.Lock()
 
     def add(self, source: Source, changed: Callable[[], object] = lambda: None) -> None:
-        """Make an index known.
+        """Add an index.
 
         Args:
-            source: What it is filled from.
-            changed: Called after the index has changed: earlier responses are outdated.
+            source: Source of the index.
+            changed: Called after the index has changed, since earlier responses are outdated.
 
         Raises:
-            SearchMisuse: There is one of this name.
+            ConfigurationError: Another source has an index of this name.
         """
         name = source.index.name
         if name in self.sources:
-            raise SearchMisuse(f"two indexes are called {name}: {self.sources[name]!r}, {source!r}")
+            first, second = (path_of(type(each)) for each in (self.sources[name], source))
+            raise ConfigurationError(
+                f"index {name}: {first} has it, and {second} claims it too; rename one"
+            )
         self.sources[name], self._listeners[name] = source, changed
 
     def close(self) -> None:
@@ -125,8 +130,8 @@ class Search:
         return self.engine.suggest(index, text, limit)
 
     def ensure(self, index: Index) -> None:
-        """Make the index if it is missing, and bring its settings up to date, once a process."""
-        # Whoever does not get the lock in time asks the engine all the same, and is told.
+        """Make the index if it is missing, and update its settings, once a process."""
+        # A thread that does not get the lock in time asks the engine, which tells it.
         if index.name in self._prepared or not self._lock.acquire(timeout=PATIENCE):
             return
         try:
@@ -140,13 +145,13 @@ class Search:
     # Keeping up
 
     def update(self, name: str, keys: Iterable[Key]) -> None:
-        """Bring documents up to date: read them again, and delete what is not there any more.
+        """Read documents again from the source, and delete those that are gone.
 
-        Idempotent, and right whatever has happened since the keys were noted.
+        Idempotent, and correct whatever has happened since the keys were noted.
 
         Args:
-            name: Of the index.
-            keys: Of the documents, each once or several times.
+            name: Name of the index.
+            keys: Keys of the documents; duplicates are allowed.
         """
         source = self.source(name)
         self.ensure(source.index)
@@ -164,16 +169,16 @@ class Search:
             self._listeners[source.index.name]()
 
     def reindex(self, name: str, progress: Progress = lambda _: None) -> int:
-        """Build an index anew; searches find the old one until it is whole.
+        """Build a new index; searches find the old one until it is complete.
 
         Returns:
-            How many documents it has.
+            Number of documents.
         """
         source = self.source(name)
         count = self.engine.rebuild(source.index, _reported(source.batches(BATCH), progress))
         self._prepared.add(name)
         self._listeners[name]()
-        # What was read early in the build may have changed before its change was told.
+        # Documents that changed during the build have been updated in the old index alone.
         repaired = self.repair(name)
         log.info("search_reindexed", index=name, documents=count, repaired=len(repaired))
         return count
@@ -191,10 +196,10 @@ class Search:
         return Difference(tuple(missing), tuple(outdated), tuple(indexed))
 
     def repair(self, name: str, progress: Progress = lambda _: None) -> Difference:
-        """Bring whatever differs up to date.
+        """Repair the differences between an index and the database.
 
         Returns:
-            What differed.
+            The differences.
         """
         difference = self.check(name)
         for start in range(0, len(difference), BATCH):
@@ -204,7 +209,7 @@ class Search:
         return difference
 
     def inspect(self, name: str) -> Difference | None:
-        """Compare an index with the database; None where it has to be built anew."""
+        """Compare an index with the database; None where it needs a rebuild."""
         status = self.engine.status(self.source(name).index)
         if not (status.exists and status.is_current):
             return None
@@ -216,10 +221,10 @@ class Search:
             return None
 
     def need(self, name: str) -> Need:
-        """What an index needs now; cheap enough to be asked every few seconds.
+        """Tell what work an index needs now; cheap enough for every few seconds.
 
-        It has to be built where it is missing, damaged or not as declared, or where a search has
-        made it and nothing filled it. While the engine does not answer it needs nothing.
+        It needs a build if it is missing, damaged or not as declared, or if a search has made it
+        and nothing has filled it. While the engine does not answer it needs nothing.
         """
         source = self.source(name)
         try:
@@ -233,22 +238,22 @@ class Search:
         return Need.SETTINGS if status.differences else Need.NOTHING
 
     def send_settings(self, name: str) -> None:
-        """Bring settings up to the declaration that somebody has changed in the engine."""
+        """Restore settings that somebody has changed in the engine."""
         for change in self.engine.prepare(self.source(name).index):
             log.warning("search_settings_sent", index=name, change=change)
 
     def maintain(self, name: str) -> None:
-        """Do whatever an index needs: build it if it is not as declared, or else repair it."""
+        """Rebuild an index that is not as declared, or else repair it."""
         if self.inspect(name) is None:
             self.reindex(name)
             return
-        # Whatever this process has done: somebody may have changed settings, and old tasks go.
+        # Somebody may have changed settings since this process has sent them.
         self.send_settings(name)
         if difference := self.repair(name):
             log.warning("search_repaired", index=name, documents=len(difference))
 
     def source(self, name: str) -> Source:
-        """What an index is filled from.
+        """The source of an index.
 
         Raises:
             SearchMisuse: There is no index of this name.

@@ -1,4 +1,4 @@
-"""What a document may hold, whichever engine keeps it."""
+"""Checks documents before any engine gets them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from strongback.search.index import TYPES, Attribute, Document, Index, Kind
 
 
 def check_document(index: Index, document: Document) -> None:
-    """See that a document is what the index declares.
+    """Check a document against the declaration of its index.
 
     Raises:
         SearchMisuse: It has no key, an attribute that is not declared, or a value of another kind.

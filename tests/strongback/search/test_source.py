@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from strongback.exceptions import ConfigurationError
 from strongback.search import (
     Document,
     Index,
@@ -63,6 +64,15 @@ def search(tantivy_engine: TantivyEngine, shelf: Shelf) -> Search:
 
 def find(search: Search, text: str = "") -> list[int]:
     return sorted(hit.document["id"] for hit in search.find(BOOK, Query(text)).hits)
+
+
+class OtherShelf(Shelf):
+    """Books of another slice."""
+
+
+def test_two_indexes_of_one_name_are_refused_with_both_sources(search):
+    with pytest.raises(ConfigurationError, match=r"index book: .*\.Shelf has it, .*\.OtherShelf"):
+        search.add(OtherShelf())
 
 
 class TestUpdating:

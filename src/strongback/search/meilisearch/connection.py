@@ -46,7 +46,7 @@ _INVALID_KEY = "invalid_api_key"
 _UNDECLARED = frozenset(
     f"invalid_search_{name}" for name in ("filter", "facets", "sort", "attributes_to_search_on")
 )
-"""What Meilisearch calls a search for what its settings do not allow."""
+"""Codes of Meilisearch for a search that its settings do not allow."""
 
 ResultT = TypeVar("ResultT")
 
@@ -56,7 +56,7 @@ class MeilisearchRefused(StrongbackError):
 
 
 class Role(StrEnum):
-    """What a key is for."""
+    """Purpose of a key."""
 
     SEARCH = "search"
     WRITE = "write"
@@ -66,14 +66,14 @@ ACTIONS = {
     Role.SEARCH: ["search"],
     Role.WRITE: ["documents.*", "indexes.*", "settings.*", "stats.get", "tasks.*"],
 }
-"""What the key of a role may do."""
+"""Actions that the key of a role allows."""
 
 
 class Connection:
     """One Meilisearch. Safe to share between threads.
 
     Args:
-        url: Where it listens.
+        url: Address of the server.
         master_key: Makes the two keys, and does nothing else. Empty for a Meilisearch without
             protection, which needs none.
         prefix: Begins the names of the indexes that may be searched.
@@ -97,7 +97,7 @@ class Connection:
         """Ask something, with the key of a role.
 
         Args:
-            role: What the key is for.
+            role: Purpose of the key.
             question: Is given a client.
             timeout: Seconds for connecting and for each part of the answer.
 
@@ -120,7 +120,7 @@ class Connection:
     def find(self, question: Callable[[Client], ResultT]) -> ResultT | None:
         """Ask for something that may not be there, such as an index.
 
-        Whoever searches may be waiting for this, so it is given up as soon.
+        A search may be waiting for this, so it is given up as soon as a search.
         """
 
         def ask(client: Client) -> ResultT | None:

@@ -25,7 +25,7 @@ def settings_of(index: Index, locales: Sequence[str]) -> dict[str, Any]:
 
     Args:
         index: The declaration.
-        locales: What the texts' languages may be, as codes of ISO 639-3. Without them a Chinese
+        locales: Languages of the texts, as codes of ISO 639-3. Without them a Chinese
             text with one Japanese letter would be cut into words as Japanese.
     """
     ties = [

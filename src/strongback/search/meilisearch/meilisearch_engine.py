@@ -45,7 +45,7 @@ class MeilisearchEngine:
     """Serves indexes from a Meilisearch, version 1.36 or later.
 
     Args:
-        url: Where it listens, such as `http://127.0.0.1:7700`.
+        url: Address of the server, such as `http://127.0.0.1:7700`.
         master_key: Makes two keys, one to search the indexes of this prefix and one to write, and
             does nothing else. Empty for a Meilisearch without protection.
         prefix: Begins the name of every index, where several applications share a Meilisearch.
@@ -83,7 +83,7 @@ class MeilisearchEngine:
         return done
 
     def status(self, index: Index) -> Status:
-        """Tell how the index is."""
+        """Tell the state of the index."""
         uid = self._uid(index)
         documents = self._store.count(uid)
         if documents is None:

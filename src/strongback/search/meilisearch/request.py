@@ -29,7 +29,7 @@ from strongback.search.query import (
 WORD_LENGTH = 6
 """Characters of a word and the space after it, to crop by words as Meilisearch does."""
 SPARE_SUGGESTIONS = 4
-"""How many times more texts are asked for than wanted, because several may be the same."""
+"""Factor by which more texts are asked for than wanted, because several may be the same."""
 # A minus before a word excludes it for Meilisearch; people who type one seldom mean that.
 _MINUS = re.compile(r"(?:(?<=\s)|^)-+")
 

@@ -34,7 +34,7 @@ Stored = dict[str, Any]
 
 
 class Store:
-    """What a Meilisearch holds for this application. Safe to share between threads."""
+    """Indexes and documents of this application. Safe to share between threads."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -26,7 +26,7 @@ def forms(word: str) -> set[str]:
 
 
 def _stems(word: str) -> Iterator[str]:
-    """What the word may be a form of, itself included."""
+    """The words that this may be a form of, itself included."""
     yield word
     if word.endswith("ies"):
         yield word[:-3] + "y"

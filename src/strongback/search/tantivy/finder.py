@@ -36,13 +36,13 @@ Hit = tuple[Any, DocAddress]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a query finds."""
+    """Result of a query."""
 
     addresses: Sequence[DocAddress] = ()
     """Of the documents of the page, in order."""
     total: int = 0
     words: Sequence[Word] = ()
-    """What was looked for, for highlighting."""
+    """The words of the query, for highlighting."""
     facets: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
@@ -64,7 +64,7 @@ class Finder:
         searcher: One state of the index.
         schema: Its schema.
         index: Its declaration.
-        query: What is looked for.
+        query: The query.
         within: The attribute that is suggested, to look at nothing else.
     """
 
@@ -113,7 +113,7 @@ class Finder:
     # Stages
 
     def _strict(self, words: list[Word]) -> list[Stage]:
-        """What has all words; if that is little, also what has similar ones."""
+        """Documents with all words; if those are few, also documents with similar words."""
         words = [widen(self._vocabulary, w) if self._is_mistyped(w) else w for w in words]
         stage = self._complete(words)
         if stage.total >= ENOUGH:
@@ -124,14 +124,14 @@ class Finder:
         return [stage for stage in stages if stage.total]
 
     def _complete(self, words: Sequence[Word]) -> Stage:
-        """What has all words, or lacks one that the title does not need."""
+        """Documents with all words, or with all but one in the title."""
         found = self._builder.has_all(words)
         if not self._within and 2 < len(words) <= TITLED:  # noqa: PLR2004  one of two is too little
             found = self._builder.any_of([found, self._builder.has_most_in_title(words)])
         return self._stage(found, words)
 
     def _loose(self, words: list[Word], *, has_some: bool) -> list[Stage]:
-        """What lacks one word; or has any, if nothing else has been found."""
+        """Documents that lack one word; or have any, if nothing else has been found."""
         wide = self._widened(words)
         choices = []
         if len(words) > 2:  # noqa: PLR2004  one less than two is any

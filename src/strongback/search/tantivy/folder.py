@@ -177,7 +177,7 @@ class IndexFolder:
             return None
 
     def read(self, index: Index) -> tuple[Generation, tantivy.Searcher] | None:
-        """What is searched; None where it was never made, or for another structure."""
+        """Open the live index; None where it was never made, or for another structure."""
         while True:
             live = self.live()
             if live is None or not live.startswith(structure_of(index)):
@@ -204,7 +204,7 @@ class IndexFolder:
         return (self.path / _DAMAGED).exists()
 
     def close(self) -> None:
-        """Let go of what is open."""
+        """Close open files."""
         with self._lock:
             self._opened = None
 

@@ -40,7 +40,7 @@ class Marker:
     words: frozenset[str]
     """Whole words."""
     beginnings: frozenset[str]
-    """What words begin with; all of such a word is marked."""
+    """Beginnings of words; the whole word is marked."""
     runs: frozenset[str]
     """Sequences of characters of a script without spaces, wherever they are."""
 

@@ -16,21 +16,21 @@ from strongback.search.tantivy.typed import Word, flatten
 from strongback.search.tantivy.word import is_run
 
 PLACE = 10.0
-"""What it counts that all words are in the heaviest attribute; of lighter ones, in proportion."""
+"""Score of all words in the heaviest attribute; in proportion in lighter ones."""
 WHOLE = 6.0
-"""What it counts that the heaviest attribute is what was typed, and nothing more."""
+"""Score of a heaviest attribute that is the query and nothing more."""
 NEARLY_WHOLE = (0, 3, 8)
 """Letters that it may have more, for an equal share of that each."""
 TITLE_PHRASE = 5.0
-"""What it counts that the words follow one another in the heaviest attribute."""
+"""Score of the words as a phrase in the heaviest attribute."""
 TEXT_PHRASE = 2.0
-"""What it counts that characters without spaces follow one another in the text as typed."""
+"""Score of words near one another, and of characters as typed, anywhere."""
 TITLE_BM25 = 0.3
-"""What BM25 counts in the heaviest attribute, beside 1 for the whole text."""
+"""Factor of BM25 in the heaviest attribute, beside 1 for the whole text."""
 SLOP = 2
 """Other words that may stand between words that count as near."""
 FORM, BEGUN = 0.8, 0.6
-"""What another form of a word counts, and a word that begins so, beside 1 for the word."""
+"""Factors of another form of a word and of a word that begins so, beside 1 for the word."""
 
 
 class QueryBuilder:
@@ -54,23 +54,23 @@ class QueryBuilder:
         return words_field(self._heaviest)
 
     def has_all(self, words: Sequence[Word]) -> Query:
-        """What has every word, scored by BM25."""
+        """Documents with every word, scored by BM25."""
         return self._has(words, len(words), self._field)
 
     def has_most(self, words: Sequence[Word], least: int) -> Query:
-        """What has so many of the words, scored by BM25."""
+        """Documents with at least so many of the words, scored by BM25."""
         return self._has(words, least, self._field)
 
     def has_most_in_title(self, words: Sequence[Word]) -> Query:
-        """What lacks one of the words at most in the heaviest attribute."""
+        """Documents that lack at most one of the words in the heaviest attribute."""
         return Query.const_score_query(self._has(words, len(words) - 1, self._title), 0)
 
     def any_of(self, queries: Sequence[Query]) -> Query:
-        """What any of the queries finds."""
+        """Documents that any of the queries finds."""
         return Query.boolean_query([(Occur.Should, query) for query in queries])
 
     def narrowed(self, query: Query, condition: Query | None) -> Query:
-        """What fulfils a condition as well."""
+        """Documents that also meet a condition."""
         if condition is None:
             return query
         return Query.boolean_query(
@@ -81,8 +81,8 @@ class QueryBuilder:
         """The same documents, the best first.
 
         Args:
-            query: What is found.
-            words: What is looked for.
+            query: Finds the documents.
+            words: The words of the query.
             pieces: The query as `split_query` has cut it.
         """
         scores = [*self._placed(words), *self._phrases(words, pieces)]

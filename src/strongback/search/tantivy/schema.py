@@ -127,7 +127,7 @@ class DocumentEncoder:
     """Makes documents into tantivy's.
 
     Args:
-        index: What the documents are of.
+        index: Declaration of the documents.
     """
 
     def __init__(self, index: Index) -> None:

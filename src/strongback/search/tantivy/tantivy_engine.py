@@ -59,7 +59,7 @@ class TantivyEngine:
         return [f"made index {index.name}"]
 
     def status(self, index: Index) -> Status:
-        """Tell how the index is."""
+        """Tell the state of the index."""
         folder = self._folder(index)
         if folder.is_suspect:
             return _damaged("a search could not read it")
@@ -72,7 +72,7 @@ class TantivyEngine:
             return _damaged(str(error.__cause__))
 
     def rebuild(self, index: Index, batches: Iterable[Sequence[Document]]) -> int:
-        """Build the index anew beside the old one, then put it in its place at once."""
+        """Build a new index beside the old one, then replace the old one at once."""
         folder = self._folder(index)
         with folder.building(index) as generation:
             count = generation.fill(batches)
@@ -143,7 +143,7 @@ class TantivyEngine:
             list(self._path.iterdir())
 
     def close(self) -> None:
-        """Let go of what is open."""
+        """Close open files."""
         for folder in self._folders.values():
             folder.close()
 

@@ -1,4 +1,4 @@
-"""What somebody typed, read as words that have to be found."""
+"""Reads a query: the words that have to be found."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class Vocabulary:
 
 
 def allowed_typos(word: str) -> int:
-    """How many typos a word of this length may have, whose own length a typo has changed."""
+    """Typos that a word may have; one of them may have changed its length."""
     return (len(word) >= ONE_TYPO - 1) + (len(word) >= TWO_TYPOS)
 
 
