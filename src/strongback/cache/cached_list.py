@@ -24,7 +24,7 @@ from strongback.cache.policy import LOCAL_AND_REDIS, Policy, StorageOptions, sho
 T = TypeVar("T")
 
 LAG = timedelta(seconds=1)
-"""How long a page may lack what has been counted."""
+"""Longest time for which a page may lack what has been counted."""
 FILLS = 20
 """New pages a second that each process adds to a shared storage."""
 MARK_TTL = timedelta(minutes=10)
@@ -45,8 +45,8 @@ class CachedList(Generic[T]):
         prefix: Beginning of every key.
         kind: Type of a page.
         storages: As a node's.
-        ttl: How long a page is kept that no change makes outdated.
-        lag: How long a page may lack what has been counted.
+        ttl: Lifetime of a page that no change makes outdated.
+        lag: Longest time for which a page may lack what has been counted.
         fills: As a node's: strangers choose which pages they ask for.
         version: Change it with the type of a page.
 

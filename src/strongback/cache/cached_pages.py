@@ -36,7 +36,7 @@ class CachedPage:
     next_cursor: str | None
     total_is_bounded: bool
     until: datetime | None
-    """When the list changes by itself, and this is no longer a part of it."""
+    """Moment at which the list changes by itself, and this is no longer a part of it."""
 
     @property
     def window(self) -> Window[Any]:
@@ -54,7 +54,7 @@ class CachedPages(CachedList[CachedPage]):
         database: Stores the entries.
         prefix: Beginning of every key.
         kind: Schema of an entry.
-        ttl: How long a page is kept that no change makes outdated.
+        ttl: Lifetime of a page that no change makes outdated.
 
     Raises:
         CacheMisuse: An argument cannot work.

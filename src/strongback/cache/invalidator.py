@@ -4,11 +4,11 @@
     invalidator.invalidate_on(Article, lambda article: [ArticleNode(article.slug)])
     invalidator.invalidate_list(Article, lists, lambda article: ["", f"author:{article.author}"])
 
-Rows that are changed as objects are seen by themselves. A statement that changes one without
-loading it is followed by `database.touch(row, "column")`; one that changes many, by `remove`.
+Rows that are changed as objects are noticed. A statement that changes one without loading it is
+followed by `database.touch(row, "column")`; one that changes many, by `remove`.
 
-Whatever a transaction makes outdated is removed once it is committed. Should the process die before
-that, or Redis not answer, a message that was written in the same transaction has it done.
+Values that a transaction makes outdated are removed once it is committed. Should the process die
+before that, or Redis not answer, a message of the same transaction has them removed.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=DeclarativeBase)
 Outdated = Node[Any] | str
-"""What is to be removed: a node, or a key as lists name them."""
+"""A value to remove: a node, or a key of a list."""
 
 OUTDATED = "cache:outdated"
-"""The topic of what a transaction has made outdated."""
+"""Topic of the keys that a transaction has made outdated."""
 REPAIR_AFTER = timedelta(seconds=3)
-"""After this the outbox removes what the process itself seems not to have removed."""
+"""Delay after which the outbox removes values that the process itself has not removed."""
 WITHDRAW_WITHIN = 2.0
-"""Seconds after a commit in which its message can be taken back, before somebody has it."""
+"""Seconds after a commit in which its message can be taken back, before a worker has it."""
 TAKEN_BACK = 20
 """Messages that are taken back by one statement, unless they become due."""
 MOST_REMOVED = 1000
@@ -56,16 +56,17 @@ _INFO = "cache_outdated"
 class _Rule(NamedTuple):
     model: type[DeclarativeBase]
     outdated: Callable[[Any, frozenset[str] | None], Iterable[Outdated]]
-    """What a row makes outdated, by the columns that have changed; None for a new or gone row."""
+    """Returns the values that a row makes outdated, by its changed columns; None for a new or
+    deleted row."""
 
 
 class CacheInvalidator:
-    """Watches what a database's sessions write.
+    """Watches the writes of a database's sessions.
 
     Args:
-        database: Whose sessions.
-        cache: What forgets.
-        outbox: Where it is written that this is to be done.
+        database: The database.
+        cache: Keeps the values.
+        outbox: Keeps what is to be removed, should the process die.
     """
 
     def __init__(self, database: Database, cache: Manager, outbox: Outbox) -> None:
@@ -82,12 +83,12 @@ class CacheInvalidator:
         database.listen_to_touches(self._note_row)
 
     def invalidate_on(self, model: type[M], outdated: Callable[[M], Iterable[Outdated]]) -> None:
-        """Forget these nodes once a row of this model was added, changed or deleted.
+        """Forget nodes once a row of this model was added, changed or deleted.
 
         Args:
-            model: Whose rows; those of its subclasses count as well.
-            outdated: The nodes that show a row. Of a changed row they are asked for twice: as it
-                is, and as it was, so that a renamed one goes by both names.
+            model: The model; rows of its subclasses count as well.
+            outdated: Returns the nodes that show a row. For a changed row it is called twice: with
+                the row as it is, and as it was, so that a renamed one is removed by both names.
         """
         self._rules.append(_Rule(model, lambda row, _: outdated(row)))
 
@@ -99,13 +100,14 @@ class CacheInvalidator:
         *,
         counters: Collection[str] = (),
     ) -> None:
-        """Make the pages outdated that list a row of this model, once it has changed.
+        """Forget the pages that list a row of this model, once it has changed.
 
         Args:
-            model: Whose rows.
+            model: The model.
             lists: The list's pages.
-            groups: The groups of which a row is, or was, a part.
-            counters: Columns that may be shown a moment late, and do not decide who is listed.
+            groups: Returns the groups in which a row is, or was.
+            counters: Columns that may be shown a moment late, and do not decide which rows are
+                listed.
         """
         late = frozenset(counters)
 
@@ -132,18 +134,18 @@ class CacheInvalidator:
         self._filters.append((model, known, key))
 
     def remove(self, *outdated: Outdated) -> None:
-        """Forget these once the transaction that is running is committed.
+        """Forget values once the running transaction is committed.
 
         Raises:
-            DatabaseMisuse: None is running.
+            DatabaseMisuse: No transaction is running.
         """
         if not self._database.is_in_transaction:
-            raise DatabaseMisuse("what is outdated is said in the transaction that makes it so")
+            raise DatabaseMisuse("name outdated values in the transaction that changes them")
         keys = (each if isinstance(each, str) else self._cache.key_of(each) for each in outdated)
         self._database.session.info.setdefault(_INFO, {}).update(dict.fromkeys(keys))
 
     def repair(self, keys: Iterable[str]) -> None:
-        """Remove what was outdated by a transaction whose process may not have done it.
+        """Forget the outdated values of a transaction whose process may not have done so.
 
         Raises:
             CacheUnavailable: Redis does not answer.
@@ -181,7 +183,7 @@ class CacheInvalidator:
                 self.remove(*rule.outdated(_Before(row) if former else row, columns))
 
     def _settle(self, session: Session) -> None:
-        """Before the commit, when all is written: write down what is to be removed after it."""
+        """Before the commit, when all is flushed: write down the keys to remove after it."""
         if session.in_nested_transaction():
             return  # a savepoint
         keys = list(session.info.pop(_INFO, ()))
@@ -191,7 +193,7 @@ class CacheInvalidator:
         self._database.after_commit(lambda: self._remove(keys, names))
 
     def _write_down(self, keys: Sequence[str]) -> list[str]:
-        """Emit the keys, and take back what was emitted for earlier ones that are removed."""
+        """Emit the keys, and withdraw messages about earlier ones that are removed."""
         if len(self._removed) >= TAKEN_BACK and (done := list(self._take_removed())):
             self._outbox.withdraw(OUTDATED, done)
         names = []
@@ -214,7 +216,7 @@ class CacheInvalidator:
 
     def _remove(self, keys: Sequence[str], names: Iterable[str]) -> None:
         end = time.monotonic() + WITHDRAW_WITHIN
-        # What Redis has not been told stays in the outbox: this process may not live to tell it.
+        # Unless Redis was told, the message stays: this process may not live to tell it.
         if self._cache.remove_keys(keys):
             self._removed.extend((end, name) for name in names)
 

@@ -15,7 +15,7 @@ Load = Callable[[Sequence[str]], Sequence[Any]]
 
 
 class Renewal(NamedTuple):
-    """When a value that is there is loaded again."""
+    """Conditions for loading a value again that is there."""
 
     is_due: Callable[[Item], bool]
     """Tells whether the shared storage's value is to be loaded again."""

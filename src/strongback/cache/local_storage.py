@@ -19,10 +19,10 @@ class LocalStorage:
     Values are handed out as they were put in: treat them as read-only.
 
     Args:
-        size: Entries at most.
-        room: Bytes that they take at most, each with what it refers to; None where only their
-            number is bounded. A value that takes more than a tenth of it is not kept.
-        clock: Seconds that never go back.
+        size: Maximum number of entries.
+        room: Maximum number of bytes, with the objects that values refer to; None to bound the
+            number of entries alone. A value of more than a tenth of it is not kept.
+        clock: Monotonic time in seconds.
 
     Raises:
         CacheMisuse: The size or the room is not a positive number.
@@ -49,7 +49,7 @@ class LocalStorage:
     def get_all(
         self, keys: Sequence[str], codec: Codec | None = None  # noqa: ARG002  objects need none
     ) -> list[Item | Missing]:
-        """What is kept under each key and may still be served."""
+        """Return what is kept under each key and may still be served."""
         now = self.clock()
         return [self._item(self.peek(key), now) for key in keys]
 
@@ -71,20 +71,20 @@ class LocalStorage:
             self.sweep()
 
     def remove(self, keys: Sequence[str]) -> None:
-        """Keep nothing under these keys."""
+        """Forget these keys."""
         for key in keys:
             self.engine.remove(key)
 
     def clear(self) -> None:
-        """Keep nothing at all."""
+        """Forget all keys."""
         self.engine.clear()
 
     def count(self) -> int | None:
-        """How many keys it holds, those included that are over and not swept yet."""
+        """Count the keys, those included that have ended and are not swept yet."""
         return len(self)
 
     def sweep(self) -> int:
-        """Drop what may no longer be served; say how many entries that was.
+        """Drop entries that may no longer be served; return their number.
 
         The engine would keep an entry that was popular for a while after its end.
         """
@@ -96,13 +96,13 @@ class LocalStorage:
         return len(over)
 
     def postpone(self, key: str, seconds: float) -> None:
-        """Serve what is kept for a while longer without refreshing it."""
+        """Serve an entry for a while longer without refreshing it."""
         entry = self.peek(key)
         if entry is not None:
             entry.due = min(self.clock() + seconds, entry.end)
 
     def reset_after_fork(self) -> None:
-        """Leave the parent's threads behind, and its values: their removals are not heard."""
+        """Forget the parent's threads, and its values: their removals are not heard."""
         self.engine.reset()
 
     def __len__(self) -> int:

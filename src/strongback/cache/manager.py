@@ -109,7 +109,7 @@ class Manager:
 
     @property
     def is_shared(self) -> bool:
-        """Whether there is a storage that other processes use as well."""
+        """True if a storage is registered that other processes use as well."""
         return self._shared is not None
 
     @property

@@ -1,4 +1,4 @@
-"""Nodes: what is cached under which key, where, for how long, and how it is loaded."""
+"""Nodes: the kinds of cached values, with their keys, storages, lifetimes and loaders."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ class Node(Generic[T]):
     storages: ClassVar[Sequence[str | StorageOptions]] = ()
     """Names of storages, or names with a lifetime, in the order in which they are asked."""
     ttl: ClassVar[timedelta] = Policy.model_fields["ttl"].default
-    """How long a value is kept in storages that say nothing else."""
+    """Lifetime of a value in storages without one of their own."""
     absent_ttl: ClassVar[timedelta] = Policy.model_fields["absent_ttl"].default
-    """How long it is remembered that there is no value."""
+    """Lifetime of the knowledge that there is no value."""
     stale: ClassVar[timedelta] = Policy.model_fields["stale"].default
-    """How long after its lifetime a value is served while a newer one is loaded behind it."""
+    """Time after its lifetime in which a value is served while a newer one is loaded behind it."""
     jitter: ClassVar[float] = Policy.model_fields["jitter"].default
     """Part of a lifetime that is taken off at random, so that not all end at once."""
     early: ClassVar[float] = Policy.model_fields["early"].default
-    """How eagerly one reader refreshes a value before it ends (XFetch's beta); 0 for never."""
+    """Eagerness to refresh a value before it ends, by one reader (XFetch's beta); 0 for never."""
     lease: ClassVar[timedelta] = Policy.model_fields["lease"].default
-    """How long others wait at most for one that loads, before one of them loads too."""
+    """Longest time for which others wait for one that loads, before one of them loads too."""
     fills: ClassVar[int | None] = None
     """New keys a second that each process adds to a shared storage at most, where strangers choose
     the keys; a minute's worth at once. Values beyond that are kept in the process alone."""

@@ -1,4 +1,4 @@
-"""How one kind of value is cached by one manager: everything about it that can be known before."""
+"""The plan of one kind of values in one manager: all that can be computed before a request."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from strongback.cache.storage import Item, SharedStorage, Storage
 
 
 class Filter(Protocol):
-    """Knows which keys may exist; see `BloomFilter`."""
+    """Tells keys that may exist from others; see `BloomFilter`."""
 
     def may_contain(self, keys: Sequence[str]) -> list[bool]:
-        """For each key False if there is certainly no value, True if there may be one."""
+        """Tell for each key False if there is certainly no value, True if there may be one."""
         ...
 
 
@@ -45,7 +45,7 @@ class Tier:
 
 
 class FillRate:
-    """How many new keys a process may add to a shared storage. Safe to share between threads.
+    """Bounds the new keys that a process adds to a shared storage. Safe to share between threads.
 
     Args:
         rate: Keys a second; a minute's worth at once.
@@ -58,7 +58,7 @@ class FillRate:
         self._lock = threading.Lock()
 
     def take(self, count: int) -> bool:
-        """Whether so many may be added now; counts them if they may."""
+        """Tell whether so many keys may be added now, and count them if so."""
         with self._lock:
             now = time.monotonic()
             self._left = min(self._most, self._left + (now - self._counted_at) * self._rate)
@@ -132,7 +132,7 @@ class Plan:
         self.tiers.append(Tier(name, storage, ttl, shared, len(self.tiers), above))
 
     def item(self, tier: Tier, value: object, cost: float) -> Item:
-        """A value that was just loaded, with its lifetime in this storage."""
+        """Return a value that was just loaded, with its lifetime in this storage."""
         is_absent = value is None
         ttl = min(tier.ttl, self.absent_ttl) if is_absent else tier.ttl
         fresh = ttl * (1 - self.jitter * random.random())  # noqa: S311  spreads ends
@@ -140,7 +140,7 @@ class Plan:
         return Item(value, fresh, kept, cost if tier.shared is not None else cost * self.early)
 
     def copy(self, tier: Tier, item: Item) -> Item:
-        """A value from a storage further down, with its lifetime in this one."""
+        """Return a value from a storage further down, with its lifetime in this one."""
         own = self.item(tier, item.value, 0)
         if own.fresh < item.fresh:
             return own  # it will be read from below again, which is no load
@@ -154,7 +154,7 @@ class Plan:
             tier.storage.set_all(items, self.codec)
 
     def is_due(self, item: Item) -> bool:
-        """Whether this reader is the one to refresh a value from a shared storage (XFetch)."""
+        """Tell whether this reader is the one to refresh a shared storage's value (XFetch)."""
         if item.fresh <= 0:
             return True
         spread = -math.log(1.0 - random.random())  # noqa: S311  chooses a reader

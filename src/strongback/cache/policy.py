@@ -1,4 +1,4 @@
-"""Where and how long values of one kind are kept."""
+"""Storages and lifetimes of one kind of values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class StorageOptions(TypedDict, total=False):
     storage: Required[str]
     """The name under which it is registered."""
     ttl: timedelta
-    """How long a value is kept there; the node's own unless given."""
+    """Lifetime of a value there; the node's own unless given."""
 
 
 LOCAL_AND_REDIS: Sequence[str | StorageOptions] = (

@@ -1,25 +1,19 @@
-"""The storage in Redis: bytes that all processes share, leases, and word of every removal.
-
-Under a key is either a value or the mark of a lease; both begin with a kind and a token. So one
-command, `SET key mark NX GET`, reads the value or takes the lease; deleting the key takes both
-away; and a fill succeeds only where the token is still the one that it began with.
-"""
+"""The storage in Redis: bytes that all processes share, leases, and messages about removals."""
 
 from __future__ import annotations
 
 import os
-import random
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import compress
-from struct import Struct
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from strongback.cache import redis_record as record
 from strongback.cache.error import require_text
-from strongback.cache.storage import BUSY, MISSING, Busy, Codec, Item, Lease, Missing, batched
+from strongback.cache.storage import MISSING, Busy, Codec, Item, Lease, Missing, batched
 from strongback.log.setup import get_logger
 from strongback.redis.client import RedisClient
 from strongback.redis.error import RedisUnavailable
@@ -32,7 +26,7 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 POLL = 0.05
-"""Seconds after which a waiter for a lease looks again, should word not have come."""
+"""Seconds after which a waiter for a lease looks again without a message."""
 MOST_PENDING = 10_000
 """Removals remembered while Redis is away; beyond that everything is removed on its return."""
 CHUNK = 1000
@@ -40,67 +34,14 @@ CHUNK = 1000
 CHANNEL_WAIT = 0.5
 """Seconds that a process's first use waits for its channel to open."""
 
-_HEAD = Struct("<B8sddd")
-"""Kind, token, when it becomes stale and when it ends (seconds since 1970), cost in seconds."""
-_SIZE, _unpack = _HEAD.size, _HEAD.unpack_from
-_VALUE, _ABSENT = b"VA"
-_LEASE, _AWAITED = b"L", b"W"
-_MARK = 9
-"""Length of a lease's mark: kind and token."""
 _REMOVED, _FILLED = b"x", b"f"
-
-# KEYS: names. ARGV: mark, milliseconds.
-_ACQUIRE = """
-local found = {}
-for i, key in ipairs(KEYS) do
-  found[i] = redis.call('SET', key, ARGV[1], 'NX', 'GET', 'PX', ARGV[2])
-end
-return found
-"""
-# KEYS: name. ARGV: mark, milliseconds.
-_WAIT = """
-if redis.call('GETRANGE', KEYS[1], 0, 0) == 'L' then redis.call('SETRANGE', KEYS[1], 0, 'W') end
-return redis.call('SET', KEYS[1], ARGV[1], 'NX', 'GET', 'PX', ARGV[2])
-"""
-# KEYS: names. ARGV: channel; for each key token, value, milliseconds, message to waiters.
-_FILL = """
-local filled = {}
-for i, key in ipairs(KEYS) do
-  local held, at = redis.call('GETRANGE', key, 0, 8), 4 * i - 2
-  filled[i] = 0
-  if string.sub(held, 2) == ARGV[at] then
-    redis.call('SET', key, ARGV[at + 1], 'PX', ARGV[at + 2])
-    if string.byte(held) == 87 then redis.call('PUBLISH', ARGV[1], ARGV[at + 3]) end
-    filled[i] = 1
-  end
-end
-return filled
-"""
-# KEYS: names. ARGV: channel; for each key token, message to waiters.
-_RELEASE = """
-for i, key in ipairs(KEYS) do
-  local held = redis.call('GETRANGE', key, 0, 8)
-  local kind = string.sub(held, 1, 1)
-  if string.sub(held, 2) == ARGV[2 * i] and (kind == 'L' or kind == 'W') then
-    redis.call('DEL', key)
-    if kind == 'W' then redis.call('PUBLISH', ARGV[1], ARGV[2 * i + 1]) end
-  end
-end
-"""
-# KEYS: names. ARGV: channel; a message for each key.
-_REMOVE = """
-for i, key in ipairs(KEYS) do
-  redis.call('DEL', key)
-  redis.call('PUBLISH', ARGV[1], ARGV[i + 1])
-end
-"""
 
 
 class RedisStorage:
     """Keeps values in Redis, and processes that use the same Redis coherent.
 
-    Redis being slow or gone is never an error: everything is then missing, and what was to be
-    removed is removed on its return, before anything is read.
+    A Redis that is slow or away is never an error: everything is then missing, and removals are
+    made up for on its return, before anything is read.
 
     Args:
         client: A redis-py client with time-outs, no retries and a pool that waits, as
@@ -120,11 +61,12 @@ class RedisStorage:
         self._prefix = prefix.encode()
         self._channel = f"{prefix}changes"
         script = self._client.server.register_script
-        self._acquire, self._await = script(_ACQUIRE), script(_WAIT)
-        self._fill, self._give_back, self._delete = map(script, (_FILL, _RELEASE, _REMOVE))
+        self._acquire, self._await = script(record.ACQUIRE), script(record.WAIT)
+        self._fill, self._give_back = script(record.FILL), script(record.RELEASE)
+        self._delete = script(record.REMOVE)
         self._pending: set[str] = set()
         self._unclaimed: dict[str, bytes] = {}
-        """Tokens of leases, by key, that Redis may have given without our hearing of it."""
+        """Tokens by key of leases that Redis may have given in a response that came too late."""
         self._is_clear_pending = False
         self._on_remove: Callable[[Sequence[str]], None] = lambda _: None
         self._on_gap: Callable[[], None] = lambda: None
@@ -138,7 +80,7 @@ class RedisStorage:
         self._patience = 0.0
         self._unreadable: set[type[Exception]] = set()
         self.failures = 0
-        """Operations that Redis did not answer, or was not asked for because it is away."""
+        """Operations that Redis did not answer, or that were not sent because it is away."""
         self.reset_after_fork()
         _storages.add(self)
 
@@ -161,8 +103,8 @@ class RedisStorage:
         One key costs one round trip. Several cost one where all are there, and another one for the
         leases of those that are not.
         """
-        token, milliseconds = _token(), int(seconds * 1000)
-        mark = _LEASE + token
+        token, milliseconds = record.new_token(), int(seconds * 1000)
+        mark = record.LEASE + token
         if len(keys) == 1:
             name = self._prefix + keys[0].encode("utf-8", "surrogatepass")
             # Its own `set` takes 3 µs more; told of GET, it hands through what Redis says.
@@ -191,8 +133,8 @@ class RedisStorage:
 
     def wait(self, key: str, codec: Codec, seconds: float) -> Item | Lease | Missing:
         """Wait until the holder of the lease has filled the key, or take the lease over."""
-        token = _token()
-        name, arguments = self._name(key), (_LEASE + token, _milliseconds(seconds))
+        token = record.new_token()
+        name, arguments = self._name(key), (record.LEASE + token, _milliseconds(seconds))
         deadline = time.monotonic() + 2 * seconds
         word = self._awaited.setdefault(key, threading.Event())
         try:
@@ -220,8 +162,8 @@ class RedisStorage:
     # Writing
 
     def set_all(self, items: Mapping[str, Item], codec: Codec) -> None:
-        """Keep these whatever is there, and tell the other processes."""
-        data = {key: self._write(item, codec) for key, item in items.items()}
+        """Keep these in place of what is there, and tell the other processes."""
+        data = {key: record.write(item, codec) for key, item in items.items()}
 
         def write(redis: Redis) -> None:
             with redis.pipeline(transaction=False) as pipe:
@@ -240,7 +182,7 @@ class RedisStorage:
             arguments: list[str | bytes | int] = [self._channel]
             for key in part:
                 lease, item = items[key]
-                data, lifetime = self._write(item, codec), _milliseconds(item.kept)
+                data, lifetime = record.write(item, codec), _milliseconds(item.kept)
                 arguments += (lease.token, data, lifetime, self._message(_FILLED, key))
             answers = self._run(self._fill, list(map(self._name, part)), arguments)
             # Without Redis nothing is known against them.
@@ -253,7 +195,7 @@ class RedisStorage:
         self._ask(lambda redis: self._release(redis, tokens))
 
     def remove(self, keys: Sequence[str]) -> bool:
-        """Delete these, and tell the other processes; as soon as possible if that is not now."""
+        """Delete these and tell the other processes, now or as soon as Redis is back."""
         return self._do_or_owe(lambda redis: self._remove(redis, keys), keys)
 
     def clear(self) -> None:
@@ -294,7 +236,7 @@ class RedisStorage:
     def await_channel(self) -> None:
         """Start listening in this process, unless that is done; wait a moment for it.
 
-        What is read before the channel opens could not be kept in the process.
+        Values that are read before the channel opens are not kept in the process.
         """
         if self._listener.opened.is_set():
             return
@@ -323,7 +265,7 @@ class RedisStorage:
         self._settle()
         self._on_gap()
 
-    # Removals that Redis has not heard of
+    # Removals while Redis is away
 
     def _do_or_owe(self, command: Callable[[Redis], None], keys: Iterable[str]) -> bool:
         if self._ask(command) is not MISSING:
@@ -339,7 +281,7 @@ class RedisStorage:
                 self._is_clear_pending = True
 
     def _settle(self) -> bool:
-        """Do the removals that are due; say whether none is left."""
+        """Do the removals that are due; tell whether none is left."""
         if not self._pending and not self._is_clear_pending and not self._unclaimed:
             return True
         with self._pending_lock:
@@ -419,59 +361,23 @@ class RedisStorage:
     def _name(self, key: str) -> bytes:
         return self._prefix + key.encode("utf-8", "surrogatepass")
 
-    # Bytes
-
-    def _write(self, item: Item, codec: Codec) -> bytes:
-        now, token = time.time(), _token()
-        kind = _ABSENT if item.value is None else _VALUE
-        head = _HEAD.pack(kind, token, now + item.fresh, now + item.kept, item.cost)
-        return head if item.value is None else head + codec.encode(item.value)
-
     def _read_all(
-        self, answers: Sequence[bytes | None], codec: Codec, mark: bytes
+        self, records: Sequence[bytes | None], codec: Codec, token: bytes
     ) -> list[Item | Lease | Busy | Missing]:
-        """Read responses of Redis: items, and leases on what is not there.
+        return record.read_all(records, codec, token, self._note_unreadable)
 
-        Args:
-            answers: Values or marks of leases.
-            codec: Decodes the values.
-            mark: The caller's own token.
-        """
-        now, decode, size, unpack, new = time.time(), codec.decode, _SIZE, _unpack, tuple.__new__
-        found: list[Item | Lease | Busy | Missing] = []
-        for data in answers:
-            if data is None:
-                found.append(Lease(mark))
-                continue
-            try:
-                kind, token, stale, end, cost = unpack(data)
-                value = None if kind == _ABSENT else decode(data[size:])
-            except Exception as error:  # noqa: BLE001  whatever a codec raises
-                found.append(self._read_mark(data, mark, error))
-            else:  # as Item(…) does, in a third of the time
-                found.append(new(Item, (value, stale - now, end - now, cost, token)))
-        return found
-
-    def _read_mark(self, data: bytes, mark: bytes, error: Exception) -> Lease | Busy:
-        if len(data) == _MARK and data[:1] in (_LEASE, _AWAITED):
-            return Lease(mark) if data[1:] == mark else BUSY
-        # A value of another version of the type, most likely: once is enough to say so.
+    def _note_unreadable(self, error: Exception) -> None:
+        # Values of another version of the type, most likely: once is enough to say so.
         if type(error) not in self._unreadable:
             self._unreadable.add(type(error))
             log.warning("cache_value_unreadable", error=repr(error))
-        return Lease(data[1:9])  # to be replaced
 
     def reset_after_fork(self) -> None:
-        """Leave the parent's threads behind; also sets up the first state."""
+        """Forget the parent's threads; also sets up the first state."""
         self._origin = secrets.token_bytes(8)
         self._pending_lock = threading.Lock()
         self._awaited: dict[str, threading.Event] = {}
         self._listener.forget_parent()
-
-
-def _token() -> bytes:
-    # Chance enough for what lives a few minutes, and a tenth of the price of the system's.
-    return random.getrandbits(64).to_bytes(8)  # tells writes apart, hides nothing
 
 
 def _milliseconds(seconds: float) -> int:

@@ -1,4 +1,4 @@
-"""The engine of the local storage: a bounded map that knows what to give up.
+"""The engine of the local storage: a bounded map that evicts the least useful entries.
 
 S3-FIFO, from Yang and others, "FIFO queues are all you need for cache eviction" (SOSP 2023). Chosen
 by measurement (docs: cache): it forgets old favourites, which an LFU does not; it is not emptied by
@@ -13,11 +13,11 @@ from collections import OrderedDict, deque
 from typing import Any
 
 MOST_USES = 3
-"""Uses that are counted: enough to tell what is used from what was read once."""
+"""Uses that are counted: enough to tell values that are used from those read once."""
 
 
 class Entry:
-    """What is kept: the value and three moments, decided when it is stored and not at each hit."""
+    """A value and its three moments, which are decided when it is stored and not at each hit."""
 
     __slots__ = ("due", "end", "key", "size", "stale", "uses", "value")
 
@@ -33,15 +33,15 @@ class Entry:
         self.key = key
         self.value = value
         self.size = size
-        """Bytes that it takes, itself and its place included; 0 where nobody counts them."""
+        """Bytes with its key and place; 0 if they are not counted."""
         self.due = due
-        """Until then it is served without a thought; then somebody refreshes it."""
+        """Until then it is fresh; then one reader refreshes it."""
         self.stale = stale
-        """From then on it is served only because a newer one is on its way."""
+        """From then on it is served only while a newer one is loaded."""
         self.end = end
         """From then on it is not served."""
         self.uses = 0
-        """Hits since it last stood in line, up to `MOST_USES`; whoever serves it counts."""
+        """Hits since it last entered a queue, up to `MOST_USES`; counted by the reader."""
 
     def become(self, other: Entry) -> None:
         """Take over another's value; readers in between see the old or the new one."""
@@ -57,8 +57,8 @@ class S3Fifo:
     after it left (a ghost) goes to the main queue at once.
 
     Args:
-        size: Entries at most; threads that write at the same moment may exceed it by one each.
-        room: Bytes at most, by the entries' own account; None for as many as they are.
+        size: Maximum number of entries; threads that write at once may exceed it by one each.
+        room: Maximum number of bytes, as the entries count them; None for no bound.
     """
 
     def __init__(self, size: int, room: int | None = None) -> None:
@@ -67,8 +67,8 @@ class S3Fifo:
         self._used = 0
         self._entries: dict[str, Entry] = {}
         self.get = self._entries.get
-        """The entry under a key, or None: the dictionary's own method, and so the fastest there is.
-        Who serves the entry adds to its uses."""
+        """Returns the entry under a key, or None: the dictionary's own method, and so the fastest.
+        The reader adds to the entry's uses."""
         self._small: deque[Entry] = deque()
         self._main: deque[Entry] = deque()
         self._ghosts: OrderedDict[int, None] = OrderedDict()
@@ -79,11 +79,11 @@ class S3Fifo:
 
     @property
     def used(self) -> int:
-        """Bytes of all entries, by their own account."""
+        """Bytes of all entries, as they count them."""
         return self._used
 
     def set(self, entry: Entry) -> None:
-        """Keep an entry, giving up others where there is no room."""
+        """Keep an entry, and evict others where there is no room."""
         held = self._entries.setdefault(entry.key, entry)
         if held is not entry:
             self._used += entry.size - held.size
@@ -100,7 +100,7 @@ class S3Fifo:
                 self._lock.release()
 
     def remove(self, key: str) -> None:
-        """Keep nothing under this key."""
+        """Forget this key."""
         if (entry := self._entries.pop(key, None)) is None:
             return
         self._used -= entry.size
@@ -110,15 +110,15 @@ class S3Fifo:
                 self._drop_removed()
 
     def entries(self) -> list[Entry]:
-        """All that is kept."""
+        """Return all entries."""
         return list(self._entries.values())
 
     def recount(self) -> None:
-        """Add the bytes up anew: threads that replaced one entry at once may have miscounted."""
+        """Add up the bytes again: threads that replaced one entry at once may have miscounted."""
         self._used = sum(entry.size for entry in self.entries())
 
     def clear(self) -> None:
-        """Keep nothing."""
+        """Forget all keys."""
         with self._lock:
             self._entries.clear()
             self._used = 0
@@ -127,7 +127,7 @@ class S3Fifo:
             self._ghosts.clear()
 
     def reset(self) -> None:
-        """Forget the threads of a parent process, and what it has kept."""
+        """Forget the threads and entries of a parent process."""
         self._lock = threading.Lock()
         self.clear()
 

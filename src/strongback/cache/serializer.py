@@ -1,4 +1,4 @@
-"""Serializers: how values become bytes for storages outside the process."""
+"""Serializers: they turn values into bytes for storages outside the process."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class Serializer(Protocol):
     """Makes the codec of a type."""
 
     def codec(self, adapter: TypeAdapter[Any]) -> Codec:
-        """How values of this type become bytes and come back as the same type."""
+        """Return the codec of a type, which gives back values of the same type."""
         ...
 
 
 def adapter_of(kind: Any) -> TypeAdapter[Any]:  # noqa: ANN401  any type expression
-    """The adapter of a type, such that JSON loses nothing where the type lets it be said.
+    """Return the adapter of a type, such that JSON loses nothing where the type allows that.
 
     Raises:
-        pydantic.PydanticSchemaGenerationError: pydantic does not know how to handle the type.
+        pydantic.PydanticSchemaGenerationError: pydantic does not know the type.
     """
     try:
         return TypeAdapter(kind, config=_EXACT)
@@ -43,7 +43,7 @@ class JSONSerializer:
     """JSON by pydantic: readable in Redis, and by other languages. Bytes pass as they are."""
 
     def codec(self, adapter: TypeAdapter[Any]) -> Codec:
-        """How values of this type become JSON and come back."""
+        """Return the codec of a type."""
         if adapter.core_schema["type"] == "bytes":
             return Codec(bytes, bytes)
         to_json, validate = adapter.serializer.to_json, adapter.validator.validate_json
@@ -59,7 +59,7 @@ class CompactSerializer:
     """MessagePack by ormsgpack: smaller than JSON, and bytes inside a value stay bytes."""
 
     def codec(self, adapter: TypeAdapter[Any]) -> Codec:
-        """How values of this type become MessagePack and come back."""
+        """Return the codec of a type."""
         to_python, validate = adapter.serializer.to_python, adapter.validator.validate_python
 
         def encode(value: Any) -> bytes:  # noqa: ANN401  any value

@@ -1,4 +1,4 @@
-"""How much memory an entry of the local storage takes."""
+"""Memory that an entry of the local storage takes."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ OVERHEAD = 260
 """Bytes of an entry beside its key and value: itself, its moments, its places in the dictionary, in
 a queue and among the ghosts. Measured; see the test."""
 MOST_OBJECTS = 100_000
-"""A value of more objects than this is taken for as large as they are."""
+"""Objects of a value that are counted."""
 _PLAIN = frozenset({bytes, str, int, float, bool, type(None)})
 """Types whose values refer to nothing."""
 _SHARED = (type, ModuleType, FunctionType)
-"""What belongs to the program, whoever refers to it."""
+"""Objects that belong to the program, and not to the value that refers to them."""
 
 
 def size_of(key: str, value: object) -> int:
-    """The bytes of an entry, with everything that its value refers to."""
+    """Return the bytes of an entry, with everything that its value refers to."""
     total = OVERHEAD + getsizeof(key)
     seen: set[int] = set()
     todo = [value]

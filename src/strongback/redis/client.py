@@ -95,7 +95,7 @@ class RedisClient:
 
     @property
     def is_available(self) -> bool:
-        """Whether Redis answered when it was last asked, as far as is known."""
+        """True unless Redis is known not to answer."""
         return not self._breaker.is_open
 
     def call(self, command: Callable[[Redis], ResultT]) -> ResultT:

@@ -1,7 +1,7 @@
-"""Listens to channels of Redis in a thread of its own, and says when it may have missed something.
+"""Listens to channels of Redis in a thread, and reports gaps in which messages may be missed.
 
-Pub/sub keeps nothing for whoever is away, so a listener that reconnects has a gap behind it; what
-follows from that is the user's to decide.
+Pub/sub keeps no messages, so a listener that reconnects has a gap behind it; its user decides what
+follows from that.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ log = get_logger(__name__)
 RETRY = 0.2
 """Seconds between attempts to connect."""
 SILENCE = 1.0
-"""Seconds without a message after which the server is asked for a sign of life; if it gives none
-for as long again, the connection counts as cut."""
+"""Seconds without a message after which the server is pinged; if it does not answer for as long
+again, the connection counts as cut."""
 
 
 class RedisListener:
     """One subscription of this process.
 
     Args:
-        client: Whose server to listen to.
-        channels: What to listen to.
-        on_message: Given each message; runs in the listener's thread.
-        on_open: Called whenever listening begins, the first time too: messages before are missed.
+        client: The Redis.
+        channels: Names of the channels.
+        on_message: Called with each message, in the listener's thread.
+        on_open: Called whenever listening begins, the first time too: earlier messages are missed.
         on_tick: Called after each message and at least once in `SILENCE` while it is open.
     """
 
@@ -53,13 +53,10 @@ class RedisListener:
         self._thread: threading.Thread | None = None
         self._start_lock = threading.Lock()
         self.opened = threading.Event()
-        """Set while it listens, as far as is known."""
+        """Set while it listens."""
 
     def start(self) -> bool:
-        """Listen, unless that is being done; say whether it was begun now.
-
-        A forked child has to start anew.
-        """
+        """Start listening, also in a forked child; tell whether that was not done before."""
         if self._thread is not None and self._thread.is_alive():
             return False
         with self._start_lock:
@@ -76,7 +73,7 @@ class RedisListener:
             self._thread.join(SILENCE)
 
     def forget_parent(self) -> None:
-        """Leave the thread and the state of a parent process behind."""
+        """Forget the thread and the state of a parent process."""
         self._thread = None
         self._start_lock = threading.Lock()
         self.opened = threading.Event()
