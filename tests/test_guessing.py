@@ -12,7 +12,7 @@ from app.core.permission import Role
 from app.main import create_app
 from strongback.testing.redis import RedisServer
 from strongback.web.limit import FAR, NEAR
-from tests.support.sign_in import PASSWORD, TOKEN, House
+from tests.support.sign_in import PASSWORD, TOKEN, Client
 
 HOME, ELSEWHERE = "192.0.2.1", "203.0.113.9"
 
@@ -22,15 +22,15 @@ class Door:
 
     def __init__(self, settings: Settings) -> None:
         settings.app_var_dir.mkdir(parents=True, exist_ok=True)
-        self.house = House(settings)
-        self.house.app = create_app(settings)
-        self.house.empty()
-        self.house.account("ada")
+        self.client = Client(settings)
+        self.client.app = create_app(settings)
+        self.client.empty()
+        self.client.account("ada")
 
     def sign_in(self, address: str, password: str = PASSWORD, name: str = "ada") -> Any:
         """Try a password."""
         form = {"grant_type": "password", "username": name, "password": password}
-        client = self.house.app.test_client()
+        client = self.client.app.test_client()
         return client.post(TOKEN, data=form, environ_base={"REMOTE_ADDR": address})
 
     def guess(self, address: str, times: int = 1, name: str = "ada") -> list[int]:
@@ -46,7 +46,7 @@ def door(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Door]:
         settings = settings.model_copy(update={"redis_url": server.url})
     door = Door(settings)
     yield door
-    door.house.close()
+    door.client.close()
 
 
 def close_to_strangers(door: Door) -> None:
@@ -72,7 +72,7 @@ class TestOwner:
     def test_signs_in_from_where_a_name_was_registered_that_was_guessed_before(self, door: Door):
         for number in range(FAR.most // NEAR.free):
             door.guess(f"198.51.100.{number}", NEAR.free, "new")
-        client = door.house.app.test_client()
+        client = door.client.app.test_client()
         account = {"username": "new", "password": PASSWORD}
         at_home = {"REMOTE_ADDR": HOME}
         answer = client.post("/api/v1/users", json=account, environ_base=at_home)
@@ -82,9 +82,9 @@ class TestOwner:
     def test_is_let_in_again_by_an_administrator(self, door: Door):
         close_to_strangers(door)
         assert door.sign_in(HOME).status_code == 429
-        door.house.account("root", Role.ADMIN)
+        door.client.account("root", Role.ADMIN)
         root = door.sign_in(HOME, name="root").json["access_token"]
-        answer = door.house.call("PATCH", "/users/ada", root, json={"disabled": False})
+        answer = door.client.call("PATCH", "/users/ada", root, json={"disabled": False})
         assert answer.status_code == 200
         assert door.sign_in(HOME).status_code == 200
 
@@ -125,7 +125,7 @@ class TestStranger:
     def test_cannot_go_on_with_a_token_that_was_found(self, door: Door):
         token = door.sign_in(HOME).json["access_token"]
         change = {"current_password": "a wrong one", "new_password": "another good one"}
-        client = door.house.app.test_client()
+        client = door.client.app.test_client()
         statuses = [
             client.put(
                 "/api/v1/users/me/password",

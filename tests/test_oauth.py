@@ -16,21 +16,21 @@ from strongback.auth.permission import permissions_of
 from strongback.config import LogLevel
 from strongback.log.setup import configure_logging
 from strongback.oauth import OAuthServer, SignIn, SmsCodeGrant
-from tests.support.sign_in import PASSWORD, TOKEN, House, house, small_house
+from tests.support.sign_in import PASSWORD, TOKEN, Client, client, sqlite_client
 
-__all__ = ["house", "small_house"]
+__all__ = ["client", "sqlite_client"]
 
 SIGN_IN = {"grant_type": "password", "username": "ada", "password": PASSWORD}
 
 
 @pytest.fixture
-def ada(small_house: House) -> House:
-    small_house.account("ada", Role.AUTHOR)
-    return small_house
+def ada(sqlite_client: Client) -> Client:
+    sqlite_client.account("ada", Role.AUTHOR)
+    return sqlite_client
 
 
 class TestSuccess:
-    def test_the_answer_is_that_of_rfc_6749(self, ada: House):
+    def test_the_answer_is_that_of_rfc_6749(self, ada: Client):
         answer = ada.ask_token(**SIGN_IN)
         assert answer.status_code == 200
         body = answer.json
@@ -41,35 +41,37 @@ class TestSuccess:
             answer.headers["Pragma"],
         ) == ("no-store", "no-cache")
 
-    def test_without_a_scope_the_token_may_do_everything_that_the_roles_allow(self, ada: House):
+    def test_without_a_scope_the_token_may_do_everything_that_the_roles_allow(self, ada: Client):
         body = ada.ask_token(**SIGN_IN).json
         assert ROLES[Role.AUTHOR] == set(body["scope"].split())
         assert ada.status(body["access_token"]) == 200
 
-    def test_a_parameter_without_a_value_counts_as_left_out(self, ada: House):
+    def test_a_parameter_without_a_value_counts_as_left_out(self, ada: Client):
         assert ada.ask_token(**SIGN_IN, scope="", client_id="").status_code == 200
         answer = ada.ask_token(**SIGN_IN | {"password": ""})
         assert (answer.status_code, answer.json["error"]) == (400, "invalid_request")
 
-    def test_an_unknown_parameter_is_ignored(self, ada: House):
+    def test_an_unknown_parameter_is_ignored(self, ada: Client):
         assert ada.ask_token(**SIGN_IN, resource="https://example.org").status_code == 200
 
     @pytest.mark.parametrize("password", ["12345678 ok", '"bob" and al', "[1, 2, 3, 4]", "9" * 100])
-    def test_a_password_stays_the_text_it_is(self, small_house: House, password: str):
-        small_house.account("ada", password=password)
-        assert small_house.sign_in("ada", password)
+    def test_a_password_stays_the_text_it_is(self, sqlite_client: Client, password: str):
+        sqlite_client.account("ada", password=password)
+        assert sqlite_client.sign_in("ada", password)
 
-    def test_a_username_is_taken_however_it_is_written(self, ada: House):
+    def test_a_username_is_taken_however_it_is_written(self, ada: Client):
         assert ada.sign_in(" ＡDA ")
 
-    def test_a_client_may_name_itself_in_the_header(self, ada: House):
+    def test_a_client_may_name_itself_in_the_header(self, ada: Client):
         for credentials in ("strongback:", ":"):  # the second is what Swagger UI sends
             encoded = base64.b64encode(credentials.encode()).decode()
             headers = {"Authorization": f"Basic {encoded}"}
             answer = ada.open(TOKEN, "POST", data=SIGN_IN, headers=headers)
             assert answer.status_code == 200
 
-    def test_an_expired_token_in_the_header_does_not_keep_anybody_from_refreshing(self, ada: House):
+    def test_an_expired_token_in_the_header_does_not_keep_anybody_from_refreshing(
+        self, ada: Client
+    ):
         headers = {"Authorization": "Bearer expired"}
         answer = ada.open(TOKEN, "POST", data=SIGN_IN, headers=headers)
         assert answer.status_code == 200
@@ -101,7 +103,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], int, str]] = {
 
 class TestRefusal:
     @pytest.mark.parametrize("name", REFUSALS)
-    def test_errors_have_the_members_of_rfc_6749_beside_ours(self, ada: House, name: str):
+    def test_errors_have_the_members_of_rfc_6749_beside_ours(self, ada: Client, name: str):
         form, status, error = REFUSALS[name]
         answer = ada.ask_token(**form)
         body = answer.json
@@ -114,7 +116,7 @@ class TestRefusal:
         ) == ("no-store", "no-cache")
         assert PASSWORD not in answer.get_data(as_text=True)
 
-    def test_a_password_in_the_address_is_not_accepted(self, ada: House):
+    def test_a_password_in_the_address_is_not_accepted(self, ada: Client):
         answer = ada.open(
             TOKEN,
             "POST",
@@ -123,17 +125,17 @@ class TestRefusal:
         )
         assert (answer.status_code, answer.json["error"]) == (400, "invalid_request")
 
-    def test_json_is_an_invalid_request(self, ada: House):
+    def test_json_is_an_invalid_request(self, ada: Client):
         answer = ada.open(TOKEN, "POST", json=SIGN_IN)
         assert (answer.status_code, answer.json["error"]) == (400, "invalid_request")
 
-    def test_a_client_secret_in_the_header_is_challenged(self, ada: House):
+    def test_a_client_secret_in_the_header_is_challenged(self, ada: Client):
         headers = {"Authorization": "Basic Z3JvdW5kd29yazpzZWNyZXQ="}
         answer = ada.open(TOKEN, "POST", data=SIGN_IN, headers=headers)
         assert (answer.status_code, answer.json["error"]) == (401, "invalid_client")
         assert answer.headers["WWW-Authenticate"].startswith("Basic")
 
-    def test_a_wrong_password_an_unknown_name_and_a_closed_account_look_alike(self, ada: House):
+    def test_a_wrong_password_an_unknown_name_and_a_closed_account_look_alike(self, ada: Client):
         ada.account("closed")
         with ada.database.scope():
             ada.database.transact(lambda _: setattr(_user(ada, "closed"), "disabled", True))
@@ -149,12 +151,12 @@ class TestRefusal:
         assert bodies[0] == bodies[1] == bodies[2]
 
 
-def _user(house: House, username: str):
-    return house.app.services[UserService].get(username)
+def _user(client: Client, username: str):
+    return client.app.services[UserService].get(username)
 
 
 class TestScope:
-    def test_a_scope_narrows_what_the_token_may_do(self, ada: House):
+    def test_a_scope_narrows_what_the_token_may_do(self, ada: Client):
         body = ada.sign_in("ada", scope="profile:read")
         assert body["scope"] == "profile:read"
         assert ada.status(body["access_token"]) == 200
@@ -163,21 +165,21 @@ class TestScope:
         challenge = answer.headers["WWW-Authenticate"]
         assert 'error="insufficient_scope", scope="profile:write"' in challenge
 
-    def test_what_the_roles_do_not_allow_is_left_out(self, ada: House):
+    def test_what_the_roles_do_not_allow_is_left_out(self, ada: Client):
         assert ada.sign_in("ada", scope="user:manage profile:read")["scope"] == "profile:read"
 
-    def test_a_refreshed_token_keeps_the_scope(self, ada: House):
+    def test_a_refreshed_token_keeps_the_scope(self, ada: Client):
         body = ada.sign_in("ada", scope="profile:read follow:write")
         assert body["scope"] == ada.refresh(body["refresh_token"]).json["scope"]
 
-    def test_a_refresh_may_narrow_one_token_and_not_the_next(self, ada: House):
+    def test_a_refresh_may_narrow_one_token_and_not_the_next(self, ada: Client):
         body = ada.sign_in("ada", scope="profile:read follow:write")
         narrow = ada.refresh(body["refresh_token"], scope="follow:write").json
         assert narrow["scope"] == "follow:write"
         assert ada.status(narrow["access_token"]) == 403
         assert body["scope"] == ada.refresh(narrow["refresh_token"]).json["scope"]
 
-    def test_a_refresh_cannot_widen_and_the_attempt_does_not_cost_the_token(self, ada: House):
+    def test_a_refresh_cannot_widen_and_the_attempt_does_not_cost_the_token(self, ada: Client):
         body = ada.sign_in("ada", scope="follow:write")
         answer = ada.refresh(body["refresh_token"], scope="follow:write profile:read")
         assert (answer.status_code, answer.json["error"]) == (400, "invalid_scope")
@@ -187,7 +189,7 @@ class TestScope:
 class TestRevocation:
     @pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
     @pytest.mark.parametrize("hint", ["access_token", "refresh_token", "nonsense", ""])
-    def test_either_token_ends_the_session(self, ada: House, kind: str, hint: str):
+    def test_either_token_ends_the_session(self, ada: Client, kind: str, hint: str):
         body = ada.sign_in("ada")
         answer = ada.call(
             "POST", "/auth/revoke", data={"token": body[kind], "token_type_hint": hint}
@@ -196,20 +198,20 @@ class TestRevocation:
         assert ada.status(body["access_token"]) == 401
         assert ada.refresh(body["refresh_token"]).status_code == 400
 
-    def test_other_devices_stay(self, ada: House):
+    def test_other_devices_stay(self, ada: Client):
         one, other = ada.sign_in("ada"), ada.sign_in("ada")
         ada.call("POST", "/auth/revoke", data={"token": one["refresh_token"]})
         assert ada.status(other["access_token"]) == 200
 
     @pytest.mark.parametrize("token", ["unknown", "a.b.c", "é" * 50])
-    def test_an_unknown_token_is_as_good_as_revoked(self, ada: House, token: str):
+    def test_an_unknown_token_is_as_good_as_revoked(self, ada: Client, token: str):
         assert ada.call("POST", "/auth/revoke", data={"token": token}).status_code == 200
 
-    def test_no_token_is_an_invalid_request(self, ada: House):
+    def test_no_token_is_an_invalid_request(self, ada: Client):
         answer = ada.call("POST", "/auth/revoke", data={})
         assert (answer.status_code, answer.json["error"]) == (400, "invalid_request")
 
-    def test_signing_out_works_with_an_expired_access_token(self, ada: House):
+    def test_signing_out_works_with_an_expired_access_token(self, ada: Client):
         body = ada.sign_in("ada")
         tokens = ada.tokens()
         session = tokens.verify(body["access_token"]).session_id
@@ -219,7 +221,7 @@ class TestRevocation:
         assert ada.status(body["access_token"]) == 401
 
 
-def test_the_metadata_are_those_of_rfc_8414(ada: House):
+def test_the_metadata_are_those_of_rfc_8414(ada: Client):
     answer = ada.open("/.well-known/oauth-authorization-server")
     body = answer.json
     assert answer.status_code == 200
@@ -230,7 +232,7 @@ def test_the_metadata_are_those_of_rfc_8414(ada: House):
     assert body["token_endpoint_auth_methods_supported"] == ["none"]
 
 
-def test_a_further_grant_is_one_class(ada: House):
+def test_a_further_grant_is_one_class(ada: Client):
     """What an application with ways of its own will need."""
 
     class BirthdayGrant(SignIn):
@@ -250,7 +252,7 @@ def test_a_further_grant_is_one_class(ada: House):
 
 
 def test_nothing_secret_is_logged_at_the_most_talkative_level(
-    ada: House, capsys: pytest.CaptureFixture[str]
+    ada: Client, capsys: pytest.CaptureFixture[str]
 ):
     """Authlib writes whole tokens at DEBUG."""
     root = logging.getLogger().level
@@ -269,8 +271,8 @@ def test_nothing_secret_is_logged_at_the_most_talkative_level(
     assert not [secret for secret in (*secrets, PASSWORD, "very wrong") if secret in printed]
 
 
-def test_twenty_wrong_passwords_are_429_and_lock_nobody_out_for_good(ada: House):
-    limited = House(ada.settings)
+def test_twenty_wrong_passwords_are_429_and_lock_nobody_out_for_good(ada: Client):
+    limited = Client(ada.settings)
     limited.app = _with_limits(ada)
     statuses = [limited.ask_token(**SIGN_IN | {"password": "wrong"}) for _ in range(20)]
     assert [answer.status_code for answer in statuses] == [400] * 10 + [429] * 10
@@ -278,5 +280,5 @@ def test_twenty_wrong_passwords_are_429_and_lock_nobody_out_for_good(ada: House)
     limited.close()
 
 
-def _with_limits(house: House):
-    return create_app(house.settings.model_copy(update={"web_rate_limits": True}))
+def _with_limits(client: Client):
+    return create_app(client.settings.model_copy(update={"web_rate_limits": True}))

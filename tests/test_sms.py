@@ -21,7 +21,7 @@ from strongback.outbox import Outbox
 from strongback.outbox.relay import Batch, Relay
 from strongback.task import Runner
 from strongback.testing.redis import RedisServer
-from tests.support.sign_in import PASSWORD, House
+from tests.support.sign_in import PASSWORD, Client
 from tests.support.sms import OTHER, PHONE, another
 from tests.support.tencent import Tencent, run_tencent
 from tests.support.thread import run_together
@@ -30,17 +30,17 @@ GRANT = "urn:strongback:params:oauth:grant-type:sms-code"
 SAFE = {"app_env": Environment.PRODUCTION, "app_secret_key": secrets.token_urlsafe(48)}
 
 
-class Office:
+class SmsClient:
     """The application, its worker, and the provider that it sends through."""
 
     def __init__(self, settings: Settings, tencent: Tencent) -> None:
-        self.house = House(settings.model_copy(update=tencent.settings))
-        self.house.empty()
+        self.client = Client(settings.model_copy(update=tencent.settings))
+        self.client.empty()
         self.tencent = tencent
         self.handle = "0" * 32
         """What the last request for a code was answered."""
         self._published: list[tuple[str, list[int]]] = []
-        self._relay = Relay(self.house.app.services[Outbox], self)
+        self._relay = Relay(self.client.app.services[Outbox], self)
 
     # The broker
 
@@ -54,8 +54,8 @@ class Office:
 
     def work(self) -> None:
         """Run what is due."""
-        runner: Runner = self.house.app.services[Runner]
-        with self.house.app.app_context():
+        runner: Runner = self.client.app.services[Runner]
+        with self.client.app.app_context():
             while self._relay.deliver():
                 while self._published:
                     runner.run(*self._published.pop(0))
@@ -67,7 +67,7 @@ class Office:
         return self._ask({"phone": phone})
 
     def _ask(self, body: dict[str, object]) -> Any:
-        answer = self.house.call("POST", "/auth/sms-codes", json=body)
+        answer = self.client.call("POST", "/auth/sms-codes", json=body)
         if answer.status_code == 202:
             self.handle = answer.json["handle"]
         self.work()
@@ -87,24 +87,24 @@ class Office:
             "handle": self.handle,
             "current_password": password,
         }
-        return self.house.call("PUT", "/users/me/phone", token, json=body)
+        return self.client.call("PUT", "/users/me/phone", token, json=body)
 
     def sign_in(self, phone: str, code: str, **form: str) -> Any:
         """Ask for tokens by a code."""
         form = {"handle": self.handle} | form
-        return self.house.ask_token(grant_type=GRANT, phone=phone, code=code, **form)
+        return self.client.ask_token(grant_type=GRANT, phone=phone, code=code, **form)
 
     def resident(self, username: str, phone: str = PHONE, *roles: Role) -> str:
         """Make an account that has proven a number, and return a token of it."""
-        self.house.account(username, *roles)
-        token: str = self.house.sign_in(username)["access_token"]
+        self.client.account(username, *roles)
+        token: str = self.client.sign_in(username)["access_token"]
         assert self.prove(token, phone, self.code(phone, "phone")).status_code == 200
         self.forget()
         return token
 
     def forget(self) -> None:
         """Let a minute pass for every number, by letting nothing have happened."""
-        with self.house.database.engine.begin() as connection:
+        with self.client.database.engine.begin() as connection:
             connection.exec_driver_sql("DELETE FROM sb_sms_code")
 
 
@@ -115,35 +115,35 @@ def tencent() -> Iterator[Tencent]:
 
 
 @pytest.fixture
-def office(settings: Settings, database_url: str, tencent: Tencent) -> Iterator[Office]:
+def sms(settings: Settings, database_url: str, tencent: Tencent) -> Iterator[SmsClient]:
     """The application on each back end, sending through Tencent Cloud."""
-    office = Office(settings.model_copy(update={"database_url": database_url}), tencent)
-    yield office
-    office.house.close()
+    sms = SmsClient(settings.model_copy(update={"database_url": database_url}), tencent)
+    yield sms
+    sms.client.close()
 
 
 @pytest.fixture
-def small_office(settings: Settings, tencent: Tencent) -> Iterator[Office]:
+def sqlite_sms(settings: Settings, tencent: Tencent) -> Iterator[SmsClient]:
     """The same on SQLite, for what no back end has a part in."""
     settings.app_var_dir.mkdir(parents=True, exist_ok=True)
-    office = Office(settings, tencent)
-    yield office
-    office.house.close()
+    sms = SmsClient(settings, tencent)
+    yield sms
+    sms.client.close()
 
 
 class TestAsking:
-    def test_is_answered_before_anything_is_sent(self, small_office: Office):
-        answer = small_office.house.call("POST", "/auth/sms-codes", json={"phone": PHONE})
+    def test_is_answered_before_anything_is_sent(self, sqlite_sms: SmsClient):
+        answer = sqlite_sms.client.call("POST", "/auth/sms-codes", json={"phone": PHONE})
         handle = answer.json["handle"]
         assert (answer.status_code, len(handle)) == (202, 32)
         assert answer.json == {"handle": handle, "expires_in": 300, "retry_after": 60}
-        assert small_office.tencent.messages == []
-        small_office.work()
-        assert [each["PhoneNumberSet"] for each in small_office.tencent.messages] == [[PHONE]]
+        assert sqlite_sms.tencent.messages == []
+        sqlite_sms.work()
+        assert [each["PhoneNumberSet"] for each in sqlite_sms.tencent.messages] == [[PHONE]]
 
-    def test_answers_the_same_for_a_stranger_as_for_a_resident(self, office: Office):
-        office.resident("ada")
-        known, unknown = office.ask(PHONE), office.ask(OTHER)
+    def test_answers_the_same_for_a_stranger_as_for_a_resident(self, sms: SmsClient):
+        sms.resident("ada")
+        known, unknown = sms.ask(PHONE), sms.ask(OTHER)
         varying = {"X-Request-ID", "RateLimit"}
         for answer in (known, unknown):
             for name in varying:
@@ -152,49 +152,49 @@ class TestAsking:
         assert (known.status_code, bodies[0]) == (unknown.status_code, bodies[1])
         assert dict(known.headers) == dict(unknown.headers)
 
-    def test_looks_at_no_account(self, small_office: Office):
+    def test_looks_at_no_account(self, sqlite_sms: SmsClient):
         """What is not looked up takes no time that could tell."""
-        with small_office.house.database.engine.begin() as connection:
+        with sqlite_sms.client.database.engine.begin() as connection:
             connection.exec_driver_sql('DROP TABLE "user"')
-        assert small_office.ask().status_code == 202
+        assert sqlite_sms.ask().status_code == 202
 
-    def test_a_second_time_within_a_minute_is_refused(self, office: Office):
-        office.ask()
-        answer = office.ask()
+    def test_a_second_time_within_a_minute_is_refused(self, sms: SmsClient):
+        sms.ask()
+        answer = sms.ask()
         assert (answer.status_code, answer.json["error_code"]) == (429, 12006)
         assert 1 <= int(answer.headers["Retry-After"]) <= 60
-        assert len(office.tencent.messages) == 1
+        assert len(sms.tencent.messages) == 1
 
     def test_by_strangers_leaves_as_many_to_the_owners_network(self, settings, tencent):
         settings.app_var_dir.mkdir(parents=True, exist_ok=True)
-        office = Office(settings.model_copy(update={"sms_daily_per_number": 1}), tencent)
-        office.resident("ada")  # which took the number's only message
-        ask = partial(office.house.call, "POST", "/auth/sms-codes", json={"phone": PHONE})
+        sms = SmsClient(settings.model_copy(update={"sms_daily_per_number": 1}), tencent)
+        sms.resident("ada")  # which took the number's only message
+        ask = partial(sms.client.call, "POST", "/auth/sms-codes", json={"phone": PHONE})
         stranger = ask(environ_overrides={"REMOTE_ADDR": "203.0.113.9"})
         owner = ask()
-        office.forget()
+        sms.forget()
         again = ask()
-        office.house.close()
+        sms.client.close()
         assert [each.status_code for each in (stranger, owner, again)] == [429, 202, 429]
 
-    def test_by_a_hundred_at_once_sends_one(self, small_office: Office):
-        call = partial(small_office.house.call, "POST", "/auth/sms-codes", json={"phone": PHONE})
+    def test_by_a_hundred_at_once_sends_one(self, sqlite_sms: SmsClient):
+        call = partial(sqlite_sms.client.call, "POST", "/auth/sms-codes", json={"phone": PHONE})
         answers = run_together(*[call] * 100)
-        small_office.work()
+        sqlite_sms.work()
         statuses = [answer.status_code for answer in answers]
-        assert (statuses.count(202), len(small_office.tencent.messages)) == (1, 1)
+        assert (statuses.count(202), len(sqlite_sms.tencent.messages)) == (1, 1)
         assert set(statuses) <= {202, 429, 503}  # 503: four connections, and two seconds to wait
 
     @pytest.mark.parametrize(
         "phone", ["", "13800138000", "+86 13800138000", "+86013800138000", None, 1]
     )
-    def test_needs_a_number_in_its_one_spelling(self, small_office: Office, phone: object):
-        answer = small_office.ask(phone)
+    def test_needs_a_number_in_its_one_spelling(self, sqlite_sms: SmsClient, phone: object):
+        answer = sqlite_sms.ask(phone)
         assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, "body.phone")
-        assert small_office.tencent.messages == []
+        assert sqlite_sms.tencent.messages == []
 
-    def test_serves_the_countries_that_are_listed(self, small_office: Office):
-        answer = small_office.ask("+85291234567")
+    def test_serves_the_countries_that_are_listed(self, sqlite_sms: SmsClient):
+        answer = sqlite_sms.ask("+85291234567")
         assert (answer.status_code, answer.json["error_code"]) == (422, 12007)
 
     def test_fails_closed_without_redis(self, settings: Settings, redis_server: RedisServer):
@@ -206,105 +206,105 @@ class TestAsking:
 
 
 class TestProof:
-    def test_makes_the_number_the_accounts_own(self, office: Office):
-        office.house.account("ada")
-        token = office.house.sign_in("ada")["access_token"]
-        answer = office.prove(token, PHONE, office.code(PHONE, "phone"))
+    def test_makes_the_number_the_accounts_own(self, sms: SmsClient):
+        sms.client.account("ada")
+        token = sms.client.sign_in("ada")["access_token"]
+        answer = sms.prove(token, PHONE, sms.code(PHONE, "phone"))
         assert answer.status_code == 200
         assert (answer.json["phone"], answer.json["phone_proven"]) == (PHONE, True)
 
-    def test_needs_the_password_and_spends_no_code_without_it(self, office: Office):
-        office.house.account("ada")
-        token = office.house.sign_in("ada")["access_token"]
-        code = office.code(PHONE, "phone")
-        answer = office.prove(token, PHONE, code, "another password")
+    def test_needs_the_password_and_spends_no_code_without_it(self, sms: SmsClient):
+        sms.client.account("ada")
+        token = sms.client.sign_in("ada")["access_token"]
+        code = sms.code(PHONE, "phone")
+        answer = sms.prove(token, PHONE, code, "another password")
         assert (answer.status_code, answer.json["error_code"]) == (422, 20003)
-        assert office.prove(token, PHONE, code).status_code == 200
+        assert sms.prove(token, PHONE, code).status_code == 200
 
-    def test_needs_the_right_code_and_counts_wrong_ones(self, office: Office):
-        office.house.account("ada")
-        token = office.house.sign_in("ada")["access_token"]
-        code = office.code(PHONE, "phone")
+    def test_needs_the_right_code_and_counts_wrong_ones(self, sms: SmsClient):
+        sms.client.account("ada")
+        token = sms.client.sign_in("ada")["access_token"]
+        code = sms.code(PHONE, "phone")
         for _ in range(5):
-            answer = office.prove(token, PHONE, another(code))
+            answer = sms.prove(token, PHONE, another(code))
             assert (answer.status_code, answer.json["error_code"]) == (422, 12008)
-        assert office.prove(token, PHONE, code).status_code == 422
+        assert sms.prove(token, PHONE, code).status_code == 422
 
-    def test_takes_the_number_from_whoever_had_it_before(self, office: Office):
-        office.resident("ada")
-        office.resident("eve")
-        assert office.sign_in(PHONE, office.code()).json["scope"]
-        with office.house.database.scope():
+    def test_takes_the_number_from_whoever_had_it_before(self, sms: SmsClient):
+        sms.resident("ada")
+        sms.resident("eve")
+        assert sms.sign_in(PHONE, sms.code()).json["scope"]
+        with sms.client.database.scope():
             query = select(User.username).where(User.proven_phone == PHONE)
-            assert office.house.database.session.scalars(query).all() == ["eve"]
+            assert sms.client.database.session.scalars(query).all() == ["eve"]
 
-    def test_ends_when_the_owner_claims_another_number(self, office: Office):
-        token = office.resident("ada")
-        answer = office.house.call("PATCH", "/users/me", token, json={"phone": OTHER})
+    def test_ends_when_the_owner_claims_another_number(self, sms: SmsClient):
+        token = sms.resident("ada")
+        answer = sms.client.call("PATCH", "/users/me", token, json={"phone": OTHER})
         assert (answer.json["phone"], answer.json["phone_proven"]) == (OTHER, False)
-        assert office.sign_in(PHONE, office.code(PHONE)).status_code == 400
-        assert office.sign_in(OTHER, office.code(OTHER)).status_code == 400
+        assert sms.sign_in(PHONE, sms.code(PHONE)).status_code == 400
+        assert sms.sign_in(OTHER, sms.code(OTHER)).status_code == 400
 
-    def test_survives_a_change_of_something_else(self, office: Office):
-        token = office.resident("ada")
+    def test_survives_a_change_of_something_else(self, sms: SmsClient):
+        token = sms.resident("ada")
         body = {"email": "ada@example.org", "phone": PHONE}
-        assert office.house.call("PATCH", "/users/me", token, json=body).json["phone_proven"]
+        assert sms.client.call("PATCH", "/users/me", token, json=body).json["phone_proven"]
 
 
 class TestSigningIn:
-    def test_opens_a_session_of_the_account_that_has_proven_the_number(self, office: Office):
-        office.resident("ada", PHONE, Role.AUTHOR)
-        answer = office.sign_in(PHONE, office.code())
+    def test_opens_a_session_of_the_account_that_has_proven_the_number(self, sms: SmsClient):
+        sms.resident("ada", PHONE, Role.AUTHOR)
+        answer = sms.sign_in(PHONE, sms.code())
         assert answer.status_code == 200
-        me = office.house.call("GET", "/users/me", answer.json["access_token"])
+        me = sms.client.call("GET", "/users/me", answer.json["access_token"])
         assert me.json["username"] == "ada"
-        assert office.house.refresh(answer.json["refresh_token"]).status_code == 200
+        assert sms.client.refresh(answer.json["refresh_token"]).status_code == 200
 
-    def test_is_good_once(self, office: Office):
-        office.resident("ada")
-        code = office.code()
-        assert office.sign_in(PHONE, code).status_code == 200
-        answer = office.sign_in(PHONE, code)
+    def test_is_good_once(self, sms: SmsClient):
+        sms.resident("ada")
+        code = sms.code()
+        assert sms.sign_in(PHONE, code).status_code == 200
+        answer = sms.sign_in(PHONE, code)
         assert (answer.status_code, answer.json["error"]) == (400, "invalid_grant")
 
-    def test_by_fifty_at_once_succeeds_once(self, small_office: Office):
-        small_office.resident("ada")
-        call = partial(small_office.sign_in, PHONE, small_office.code())
+    def test_by_fifty_at_once_succeeds_once(self, sqlite_sms: SmsClient):
+        sqlite_sms.resident("ada")
+        call = partial(sqlite_sms.sign_in, PHONE, sqlite_sms.code())
         statuses = [answer.status_code for answer in run_together(*[call] * 50)]
         assert statuses.count(200) == 1
         assert set(statuses) <= {200, 400, 503}
 
-    def test_with_a_claimed_number_is_refused(self, office: Office):
+    def test_with_a_claimed_number_is_refused(self, sms: SmsClient):
         """Neither does its owner get into the claimer's account, nor the claimer into theirs."""
-        office.house.account("eve")
-        token = office.house.sign_in("eve")["access_token"]
-        office.house.call("PATCH", "/users/me", token, json={"phone": PHONE})
-        answer = office.sign_in(PHONE, office.code())
+        sms.client.account("eve")
+        token = sms.client.sign_in("eve")["access_token"]
+        sms.client.call("PATCH", "/users/me", token, json={"phone": PHONE})
+        answer = sms.sign_in(PHONE, sms.code())
         assert (answer.status_code, answer.json["error"]) == (400, "invalid_grant")
-        office.forget()
-        office.resident("ada")
-        answer = office.sign_in(PHONE, office.code())
-        me = office.house.call("GET", "/users/me", answer.json["access_token"])
+        sms.forget()
+        sms.resident("ada")
+        answer = sms.sign_in(PHONE, sms.code())
+        me = sms.client.call("GET", "/users/me", answer.json["access_token"])
         assert me.json["username"] == "ada"
 
-    def test_to_a_closed_account_is_refused(self, office: Office):
-        office.resident("ada")
-        office.house.account("root", Role.ADMIN)
-        admin = office.house.sign_in("root")["access_token"]
-        office.house.call("PATCH", "/users/ada", admin, json={"disabled": True})
-        assert office.sign_in(PHONE, office.code()).json["error"] == "invalid_grant"
+    def test_to_a_closed_account_is_refused(self, sms: SmsClient):
+        sms.resident("ada")
+        sms.client.account("root", Role.ADMIN)
+        admin = sms.client.sign_in("root")["access_token"]
+        sms.client.call("PATCH", "/users/ada", admin, json={"disabled": True})
+        assert sms.sign_in(PHONE, sms.code()).json["error"] == "invalid_grant"
 
-    def test_with_wrong_codes_ends_after_five(self, office: Office):
-        office.resident("ada")
-        code = office.code()
+    def test_with_wrong_codes_ends_after_five(self, sms: SmsClient):
+        sms.resident("ada")
+        code = sms.code()
         for _ in range(5):
-            assert office.sign_in(PHONE, another(code)).json["error"] == "invalid_grant"
-        assert office.sign_in(PHONE, code).json["error"] == "invalid_grant"
+            assert sms.sign_in(PHONE, another(code)).json["error"] == "invalid_grant"
+        assert sms.sign_in(PHONE, code).json["error"] == "invalid_grant"
 
     @pytest.mark.parametrize("phone", [" 8613800138000", "+86 138-0013-8000"])
-    def test_bears_a_form_that_lost_its_plus(self, small_office: Office, phone: str):
-        small_office.resident("ada")
-        assert small_office.sign_in(phone, small_office.code()).status_code == 200
+    def test_bears_a_form_that_lost_its_plus(self, sqlite_sms: SmsClient, phone: str):
+        sqlite_sms.resident("ada")
+        assert sqlite_sms.sign_in(phone, sqlite_sms.code()).status_code == 200
 
     @pytest.mark.parametrize(
         "form, error",
@@ -318,57 +318,57 @@ class TestSigningIn:
             ({"phone": PHONE, "code": "123456", "scope": "x:y"}, "invalid_scope"),
         ],
     )
-    def test_errors_are_those_of_rfc_6749(self, small_office: Office, form: Any, error: str):
-        answer = small_office.house.ask_token(grant_type=GRANT, **{"handle": "0" * 32} | form)
+    def test_errors_are_those_of_rfc_6749(self, sqlite_sms: SmsClient, form: Any, error: str):
+        answer = sqlite_sms.client.ask_token(grant_type=GRANT, **{"handle": "0" * 32} | form)
         assert answer.json["error"] == error
         assert answer.headers["Cache-Control"] == "no-store"
 
-    def test_narrows_the_token_to_the_scope(self, small_office: Office):
-        small_office.resident("ada")
-        answer = small_office.sign_in(PHONE, small_office.code(), scope="profile:read")
+    def test_narrows_the_token_to_the_scope(self, sqlite_sms: SmsClient):
+        sqlite_sms.resident("ada")
+        answer = sqlite_sms.sign_in(PHONE, sqlite_sms.code(), scope="profile:read")
         assert answer.json["scope"] == "profile:read"
 
-    def test_a_malformed_request_spends_no_code(self, small_office: Office):
-        small_office.resident("ada")
-        code = small_office.code()
-        assert small_office.sign_in(PHONE, code, scope="x:y").status_code == 400
-        assert small_office.sign_in(PHONE, code).status_code == 200
+    def test_a_malformed_request_spends_no_code(self, sqlite_sms: SmsClient):
+        sqlite_sms.resident("ada")
+        code = sqlite_sms.code()
+        assert sqlite_sms.sign_in(PHONE, code, scope="x:y").status_code == 400
+        assert sqlite_sms.sign_in(PHONE, code).status_code == 200
 
-    def test_is_announced_in_the_metadata(self, small_office: Office):
-        metadata = small_office.house.open("/.well-known/oauth-authorization-server").json
+    def test_is_announced_in_the_metadata(self, sqlite_sms: SmsClient):
+        metadata = sqlite_sms.client.open("/.well-known/oauth-authorization-server").json
         assert GRANT in metadata["grant_types_supported"]
 
 
-def test_no_log_and_no_row_of_the_outbox_names_number_or_code(office):
-    office.house.account("ada")
-    token = office.house.sign_in("ada")["access_token"]
+def test_no_log_and_no_row_of_the_outbox_names_number_or_code(sms):
+    sms.client.account("ada")
+    token = sms.client.sign_in("ada")["access_token"]
     with capture_logs() as logs:
-        office.house.call("POST", "/auth/sms-codes", json={"phone": PHONE})
-        with office.house.database.scope():
-            messages = office.house.app.services[Outbox].list(None, 9)
+        sms.client.call("POST", "/auth/sms-codes", json={"phone": PHONE})
+        with sms.client.database.scope():
+            messages = sms.client.app.services[Outbox].list(None, 9)
             rows = [(message.payload, message.key) for message in messages]
-        office.work()
-        code = office.tencent.codes[-1]
-        office.prove(token, PHONE, another(code))
-        office.prove(token, PHONE, code)
-        office.forget()
-        office.sign_in(PHONE, office.code())
+        sms.work()
+        code = sms.tencent.codes[-1]
+        sms.prove(token, PHONE, another(code))
+        sms.prove(token, PHONE, code)
+        sms.forget()
+        sms.sign_in(PHONE, sms.code())
     text = f"{logs} {rows}"
-    assert not [secret for secret in (*office.tencent.codes, "13800138000") if secret in text]
+    assert not [secret for secret in (*sms.tencent.codes, "13800138000") if secret in text]
 
 
 class TestProduction:
     def test_without_a_provider_sends_nothing_and_says_so(self, settings: Settings):
         settings.app_var_dir.mkdir(parents=True, exist_ok=True)
-        house = House(settings.model_copy(update={"app_env": Environment.PRODUCTION}))
-        house.empty()
-        answer = house.call("POST", "/auth/sms-codes", json={"phone": PHONE})
+        client = Client(settings.model_copy(update={"app_env": Environment.PRODUCTION}))
+        client.empty()
+        answer = client.call("POST", "/auth/sms-codes", json={"phone": PHONE})
         assert (answer.status_code, answer.json["error_code"]) == (503, 12004)
-        answer = house.ask_token(grant_type=GRANT, phone=PHONE, code="123456")
+        answer = client.ask_token(grant_type=GRANT, phone=PHONE, code="123456")
         assert answer.json["error"] == "unsupported_grant_type"
-        metadata = house.open("/.well-known/oauth-authorization-server").json
+        metadata = client.open("/.well-known/oauth-authorization-server").json
         assert GRANT not in metadata["grant_types_supported"]
-        house.close()
+        client.close()
 
     @pytest.mark.parametrize("missing", ["sms_secret_key", "sms_sign_name", "sms_app_id"])
     def test_half_an_account_is_refused_at_start(self, missing: str):

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.speaks_sql
 SLICES = {file.parent.name for file in (ROOT / "app").glob("*/model.py")}
 
 
-class House:
+class Project:
     """The reference application's models and revisions, in a folder of the test's own."""
 
     def __init__(self, settings: Settings, url: str, folder: Path) -> None:
@@ -32,7 +32,7 @@ class House:
         shutil.copytree(ROOT / "migrations" / "versions", self.versions)
         self.database = Database(settings.model_copy(update={"database_url": url}))
         self.empty()
-        self.app = Flask("house")
+        self.app = Flask("project")
         init_migrations(self.app, self.database, self.versions.parent)
         self.metadata = MetaData(
             naming_convention=Base.metadata.naming_convention, info=Base.metadata.info
@@ -64,29 +64,29 @@ class House:
 
 
 @pytest.fixture
-def house(settings: Settings, database_url: str, tmp_path: Path) -> Iterator[House]:
-    house = House(settings, database_url, tmp_path)
-    yield house
-    house.empty()
-    house.database.close()
+def project(settings: Settings, database_url: str, tmp_path: Path) -> Iterator[Project]:
+    project = Project(settings, database_url, tmp_path)
+    yield project
+    project.empty()
+    project.database.close()
 
 
-def test_the_revisions_make_what_the_models_say(house):
-    upgrade(house.app)
-    with house.migrations() as migrations:
+def test_the_revisions_make_what_the_models_say(project):
+    upgrade(project.app)
+    with project.migrations() as migrations:
         assert migrations.compare_metadata() == []
-    assert house.tables == {*Base.metadata.tables, "sb_version"}
+    assert project.tables == {*Base.metadata.tables, "sb_version"}
 
 
-def test_the_way_back_leaves_nothing(house):
-    upgrade(house.app)
-    with house.migrations() as migrations:
+def test_the_way_back_leaves_nothing(project):
+    upgrade(project.app)
+    with project.migrations() as migrations:
         migrations.downgrade("base")
-    assert house.tables == {"sb_version"}
+    assert project.tables == {"sb_version"}
 
 
-def test_every_part_has_a_branch_with_one_last_revision_that_bears_its_name(house):
-    with house.migrations() as migrations:
+def test_every_part_has_a_branch_with_one_last_revision_that_bears_its_name(project):
+    with project.migrations() as migrations:
         heads = migrations.heads()
         revisions = migrations.log()
     assert Counter(branch_of(each.revision) for each in heads) == Counter(SLICES | {"strongback"})
@@ -100,14 +100,14 @@ def test_the_frameworks_tables_and_no_others_begin_with_its_prefix():
         assert mapper.local_table.name.startswith("sb_") == is_ours
 
 
-def test_what_refers_to_another_branch_depends_on_it(house):
-    upgrade(house.app)
+def test_what_refers_to_another_branch_depends_on_it(project):
+    upgrade(project.app)
     Table(
         "bookmark",
-        house.metadata,
+        project.metadata,
         Column("id", Identifier, primary_key=True),
         Column("author", ForeignKey("user.username")),
     )
-    (text,) = house.write().values()
-    (user,) = house.versions.glob("*_user_*.py")
+    (text,) = project.write().values()
+    (user,) = project.versions.glob("*_user_*.py")
     assert f"depends_on = '{user.name.removesuffix('_create_tables.py')}'" in text

@@ -23,7 +23,7 @@ PASSWORD = '"key" 12345678'
 TOKEN = "/api/v1/auth/token"
 
 
-class House:
+class Client:
     """An application and its database; several on one address are as many processes."""
 
     def __init__(self, settings: Settings) -> None:
@@ -91,19 +91,19 @@ class House:
 
 
 @pytest.fixture
-def house(settings: Settings, database_url: str) -> Iterator[House]:
+def client(settings: Settings, database_url: str) -> Iterator[Client]:
     """The application on each back end, empty."""
-    house = House(settings.model_copy(update={"database_url": database_url}))
-    house.empty()
-    yield house
-    house.close()
+    client = Client(settings.model_copy(update={"database_url": database_url}))
+    client.empty()
+    yield client
+    client.close()
 
 
 @pytest.fixture
-def small_house(settings: Settings) -> Iterator[House]:
+def sqlite_client(settings: Settings) -> Iterator[Client]:
     """The application on SQLite, empty, for what no back end has a part in."""
     settings.app_var_dir.mkdir(parents=True, exist_ok=True)
-    house = House(settings)
-    house.empty()
-    yield house
-    house.close()
+    client = Client(settings)
+    client.empty()
+    yield client
+    client.close()

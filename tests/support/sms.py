@@ -50,14 +50,14 @@ class Telephones:
         return [code for number, code in self.received if number == phone][-1]
 
 
-class Desk:
+class CodesHarness:
     """Codes with a worker and telephones; several on one database are as many processes."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
-        self.house = TaskHarness(database)
+        self.tasks = TaskHarness(database)
         self.telephones = Telephones()
-        self.codes = SmsCodes(database, self.house.outbox, self.telephones, settings)
-        self.house.registry.add(sms_tasks(self.codes))
+        self.codes = SmsCodes(database, self.tasks.outbox, self.telephones, settings)
+        self.tasks.registry.add(sms_tasks(self.codes))
         self.database = database
         self.handles: dict[str, str] = {}
         """The latest handle for each number."""
@@ -69,7 +69,7 @@ class Desk:
     def ask(self, phone: str = PHONE, address: str = ADDRESS) -> str:
         """Ask for a code, have it sent, and read it from the telephone."""
         self.request(phone, address)
-        self.house.work()
+        self.tasks.work()
         return self.telephones.code(phone)
 
     def is_right(self, phone: str, code: str) -> bool:

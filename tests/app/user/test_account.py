@@ -7,10 +7,10 @@ from structlog.testing import capture_logs
 
 from app.core.permission import Role
 from strongback.database import utc_now
-from tests.support.sign_in import PASSWORD, House, house, small_house
+from tests.support.sign_in import PASSWORD, Client, client, sqlite_client
 from tests.support.thread import run_together
 
-__all__ = ["house", "small_house"]
+__all__ = ["client", "sqlite_client"]
 
 pytestmark = pytest.mark.speaks_sql
 
@@ -18,8 +18,8 @@ NEW = {"username": "ada", "password": PASSWORD}
 
 
 class TestRegistration:
-    def test_an_account_is_made_and_can_sign_in(self, house: House):
-        answer = house.call(
+    def test_an_account_is_made_and_can_sign_in(self, client: Client):
+        answer = client.call(
             "POST", "/users", json=NEW | {"email": "ada@example.org", "phone": "+8613800138000"}
         )
         assert (answer.status_code, answer.headers["Location"]) == (201, "/api/v1/users/ada")
@@ -27,26 +27,26 @@ class TestRegistration:
             answer.json
         ).items()
         assert "password_hash" not in answer.json
-        assert house.sign_in("ada")
+        assert client.sign_in("ada")
 
-    def test_a_name_is_taken_however_it_is_written(self, house: House):
-        house.account("ada")
+    def test_a_name_is_taken_however_it_is_written(self, client: Client):
+        client.account("ada")
         for name in ("ada", "ADA", "ａｄａ", " ada "):
-            answer = house.call("POST", "/users", json=NEW | {"username": name})
+            answer = client.call("POST", "/users", json=NEW | {"username": name})
             assert (answer.status_code, answer.json["error_code"]) == (409, 20002)
 
-    def test_two_at_once_make_one_account(self, house: House):
+    def test_two_at_once_make_one_account(self, client: Client):
         def register() -> int:
-            return int(house.call("POST", "/users", json=NEW).status_code)
+            return int(client.call("POST", "/users", json=NEW).status_code)
 
         assert sorted(run_together(*[register] * 4)) == [201, 409, 409, 409]
 
     def test_address_and_number_of_another_account_are_taken_without_a_word(
-        self, small_house: House
+        self, sqlite_client: Client
     ):
         contact = {"email": "ada@example.org", "phone": "+8613800138000"}
-        first = small_house.call("POST", "/users", json=NEW | contact)
-        second = small_house.call("POST", "/users", json=NEW | contact | {"username": "bob"})
+        first = sqlite_client.call("POST", "/users", json=NEW | contact)
+        second = sqlite_client.call("POST", "/users", json=NEW | contact | {"username": "bob"})
         assert (first.status_code, second.status_code) == (201, 201)
 
     @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ class TestRegistration:
             ("username", "../etc"),
         ],
     )
-    def test_what_an_account_may_not_have_is_refused(self, small_house: House, field, value):
-        answer = small_house.call("POST", "/users", json=NEW | {field: value})
+    def test_what_an_account_may_not_have_is_refused(self, sqlite_client: Client, field, value):
+        answer = sqlite_client.call("POST", "/users", json=NEW | {field: value})
         assert answer.status_code == 422
         assert f"body.{field}" == answer.json["errors"][0]["field"].split("[")[0]
 
@@ -102,8 +102,8 @@ class TestRegistration:
             "\u200b" * 8,
         ],
     )
-    def test_an_easy_password_is_refused(self, small_house: House, password: str):
-        answer = small_house.call(
+    def test_an_easy_password_is_refused(self, sqlite_client: Client, password: str):
+        answer = sqlite_client.call(
             "POST", "/users", json={"username": "adalovelace", "password": password}
         )
         assert answer.status_code == 422
@@ -112,115 +112,117 @@ class TestRegistration:
     @pytest.mark.parametrize(
         "password", ["x" * 128, "ünïcödé páss", "四个字的密码不够长", " x" * 8]
     )
-    def test_any_other_is_taken(self, small_house: House, password: str):
-        small_house.account("ada", password=password)
-        assert small_house.sign_in("ada", password)
+    def test_any_other_is_taken(self, sqlite_client: Client, password: str):
+        sqlite_client.account("ada", password=password)
+        assert sqlite_client.sign_in("ada", password)
 
 
 class TestProfile:
-    def test_the_owner_reads_and_changes_it(self, house: House):
-        house.account("ada")
-        token = house.sign_in("ada")["access_token"]
-        answer = house.call("PATCH", "/users/me", token, json={"email": "a@example.org"})
+    def test_the_owner_reads_and_changes_it(self, client: Client):
+        client.account("ada")
+        token = client.sign_in("ada")["access_token"]
+        answer = client.call("PATCH", "/users/me", token, json={"email": "a@example.org"})
         assert answer.json["email"] == "a@example.org"
-        assert house.call("GET", "/users/me", token).json["email"] == "a@example.org"
-        assert None is house.call("PATCH", "/users/me", token, json={"email": None}).json["email"]
+        assert client.call("GET", "/users/me", token).json["email"] == "a@example.org"
+        assert None is client.call("PATCH", "/users/me", token, json={"email": None}).json["email"]
 
     @pytest.mark.parametrize("email", ["ａda＠example。org", "ada@ｅxample.org", "ada@EXAMPLE.org"])
-    def test_an_address_has_one_spelling(self, small_house: House, email: str):
-        small_house.account("ada")
-        token = small_house.sign_in("ada")["access_token"]
-        answer = small_house.call("PATCH", "/users/me", token, json={"email": email})
+    def test_an_address_has_one_spelling(self, sqlite_client: Client, email: str):
+        sqlite_client.account("ada")
+        token = sqlite_client.sign_in("ada")["access_token"]
+        answer = sqlite_client.call("PATCH", "/users/me", token, json={"email": email})
         assert answer.json["email"] == "ada@example.org"
 
-    def test_a_change_of_an_outdated_copy_is_refused(self, house: House):
-        house.account("ada")
-        token = house.sign_in("ada")["access_token"]
-        seen = {"If-Match": house.call("GET", "/users/me", token).headers["ETag"]}
+    def test_a_change_of_an_outdated_copy_is_refused(self, client: Client):
+        client.account("ada")
+        token = client.sign_in("ada")["access_token"]
+        seen = {"If-Match": client.call("GET", "/users/me", token).headers["ETag"]}
         change = {"email": "a@example.org"}
-        first = house.call("PATCH", "/users/me", token, json=change, headers=seen)
-        second = house.call("PATCH", "/users/me", token, json={"email": None}, headers=seen)
+        first = client.call("PATCH", "/users/me", token, json=change, headers=seen)
+        second = client.call("PATCH", "/users/me", token, json={"email": None}, headers=seen)
         assert (first.status_code, second.status_code) == (200, 412)
-        assert house.call("GET", "/users/me", token).json["email"] == "a@example.org"
+        assert client.call("GET", "/users/me", token).json["email"] == "a@example.org"
 
-    def test_what_it_does_not_name_stays(self, small_house: House):
-        small_house.account("ada")
-        token = small_house.sign_in("ada")["access_token"]
-        small_house.call("PATCH", "/users/me", token, json={"email": "a@example.org"})
-        answer = small_house.call("PATCH", "/users/me", token, json={"phone": "+4915112345678"})
+    def test_what_it_does_not_name_stays(self, sqlite_client: Client):
+        sqlite_client.account("ada")
+        token = sqlite_client.sign_in("ada")["access_token"]
+        sqlite_client.call("PATCH", "/users/me", token, json={"email": "a@example.org"})
+        answer = sqlite_client.call("PATCH", "/users/me", token, json={"phone": "+4915112345678"})
         assert (answer.json["email"], answer.json["phone"]) == ("a@example.org", "+4915112345678")
 
     @pytest.mark.parametrize("field", ["username", "roles", "disabled", "password_hash", "id"])
-    def test_nothing_else_can_be_changed(self, small_house: House, field: str):
-        small_house.account("ada")
-        token = small_house.sign_in("ada")["access_token"]
-        assert small_house.call("PATCH", "/users/me", token, json={field: "x"}).status_code == 422
+    def test_nothing_else_can_be_changed(self, sqlite_client: Client, field: str):
+        sqlite_client.account("ada")
+        token = sqlite_client.sign_in("ada")["access_token"]
+        assert sqlite_client.call("PATCH", "/users/me", token, json={field: "x"}).status_code == 422
 
-    def test_others_do_not_see_address_and_number(self, small_house: House):
-        small_house.account("ada")
-        assert {"id", "username", "created_at"} == small_house.call("GET", "/users/ada").json.keys()
+    def test_others_do_not_see_address_and_number(self, sqlite_client: Client):
+        sqlite_client.account("ada")
+        assert {"id", "username", "created_at"} == sqlite_client.call(
+            "GET", "/users/ada"
+        ).json.keys()
 
-    def test_roles_are_for_their_owner_and_for_administrators(self, small_house: House):
-        small_house.account("ada")
-        small_house.account("root", Role.ADMIN)
-        ada, root = (small_house.sign_in(name)["access_token"] for name in ("ada", "root"))
-        narrow = small_house.sign_in("root", scope="profile:read")["access_token"]
+    def test_roles_are_for_their_owner_and_for_administrators(self, sqlite_client: Client):
+        sqlite_client.account("ada")
+        sqlite_client.account("root", Role.ADMIN)
+        ada, root = (sqlite_client.sign_in(name)["access_token"] for name in ("ada", "root"))
+        narrow = sqlite_client.sign_in("root", scope="profile:read")["access_token"]
         for token in (None, ada, narrow):
-            entries = small_house.call("GET", "/users", token).json["items"]
-            entries.append(small_house.call("GET", "/users/root", token).json)
+            entries = sqlite_client.call("GET", "/users", token).json["items"]
+            entries.append(sqlite_client.call("GET", "/users/root", token).json)
             assert {"id", "username", "created_at"} == set().union(*entries)
-        entries = small_house.call("GET", "/users", root).json["items"]
+        entries = sqlite_client.call("GET", "/users", root).json["items"]
         assert [entry["roles"] for entry in entries] == [["user"], ["admin"]]
-        assert small_house.call("GET", "/users/ada", root).json["roles"] == ["user"]
-        assert small_house.call("GET", "/users/me", ada).json["roles"] == ["user"]
-        assert small_house.call("GET", "/users/nobody", root).json["error_code"] == 20001
+        assert sqlite_client.call("GET", "/users/ada", root).json["roles"] == ["user"]
+        assert sqlite_client.call("GET", "/users/me", ada).json["roles"] == ["user"]
+        assert sqlite_client.call("GET", "/users/nobody", root).json["error_code"] == 20001
 
-    def test_an_administrators_answer_is_no_shared_caches_to_keep(self, small_house: House):
-        small_house.account("root", Role.ADMIN)
-        root = small_house.sign_in("root")["access_token"]
-        public = small_house.call("GET", "/users/root")
-        private = small_house.call("GET", "/users/root", root)
+    def test_an_administrators_answer_is_no_shared_caches_to_keep(self, sqlite_client: Client):
+        sqlite_client.account("root", Role.ADMIN)
+        root = sqlite_client.sign_in("root")["access_token"]
+        public = sqlite_client.call("GET", "/users/root")
+        private = sqlite_client.call("GET", "/users/root", root)
         assert private.headers["Cache-Control"] == "private, no-cache"
         tag = {"If-None-Match": public.headers["ETag"]}
-        assert small_house.call("GET", "/users/root", root, headers=tag).status_code == 200
+        assert sqlite_client.call("GET", "/users/root", root, headers=tag).status_code == 200
 
-    def test_a_public_answer_shows_no_change_of_what_is_private(self, small_house: House):
-        small_house.account("ada")
-        token = small_house.sign_in("ada")["access_token"]
-        before = small_house.call("GET", "/users/ada").headers
-        small_house.call("PATCH", "/users/me", token, json={"email": "a@example.org"})
-        after = small_house.call("GET", "/users/ada").headers
+    def test_a_public_answer_shows_no_change_of_what_is_private(self, sqlite_client: Client):
+        sqlite_client.account("ada")
+        token = sqlite_client.sign_in("ada")["access_token"]
+        before = sqlite_client.call("GET", "/users/ada").headers
+        sqlite_client.call("PATCH", "/users/me", token, json={"email": "a@example.org"})
+        after = sqlite_client.call("GET", "/users/ada").headers
         assert before["ETag"] == after["ETag"]
         assert "Last-Modified" not in after
 
-    def test_what_one_caller_gets_no_shared_cache_keeps(self, small_house: House):
+    def test_what_one_caller_gets_no_shared_cache_keeps(self, sqlite_client: Client):
         for name in ("ada", "bob"):
-            small_house.account(name)
-        ada, bob = (small_house.sign_in(name)["access_token"] for name in ("ada", "bob"))
-        answer = small_house.call("GET", "/users/me", ada)
+            sqlite_client.account(name)
+        ada, bob = (sqlite_client.sign_in(name)["access_token"] for name in ("ada", "bob"))
+        answer = sqlite_client.call("GET", "/users/me", ada)
         assert (
             answer.headers["Cache-Control"],
             answer.headers["Vary"],
         ) == ("private, no-cache", "Authorization")
         tag = {"If-None-Match": answer.headers["ETag"]}
-        assert small_house.call("GET", "/users/me", ada, headers=tag).status_code == 304
-        assert small_house.call("GET", "/users/me", bob, headers=tag).status_code == 200
+        assert sqlite_client.call("GET", "/users/me", ada, headers=tag).status_code == 304
+        assert sqlite_client.call("GET", "/users/me", bob, headers=tag).status_code == 200
 
 
 class TestPassword:
-    def test_a_change_ends_every_other_session(self, house: House):
-        house.account("ada")
-        here, there = house.sign_in("ada"), house.sign_in("ada")
+    def test_a_change_ends_every_other_session(self, client: Client):
+        client.account("ada")
+        here, there = client.sign_in("ada"), client.sign_in("ada")
         body = {"current_password": PASSWORD, "new_password": "another good one"}
-        answer = house.call("PUT", "/users/me/password", here["access_token"], json=body)
+        answer = client.call("PUT", "/users/me/password", here["access_token"], json=body)
         assert answer.status_code == 204
-        assert house.status(here["access_token"]) == 200
-        assert house.refresh(here["refresh_token"]).status_code == 200
-        assert house.status(there["access_token"]) == 401
-        assert house.refresh(there["refresh_token"]).status_code == 400
-        assert house.sign_in("ada", "another good one")
+        assert client.status(here["access_token"]) == 200
+        assert client.refresh(here["refresh_token"]).status_code == 200
+        assert client.status(there["access_token"]) == 401
+        assert client.refresh(there["refresh_token"]).status_code == 400
+        assert client.sign_in("ada", "another good one")
         assert (
-            house.ask_token(grant_type="password", username="ada", password=PASSWORD).json["error"]
+            client.ask_token(grant_type="password", username="ada", password=PASSWORD).json["error"]
             == "invalid_grant"
         )
 
@@ -228,21 +230,21 @@ class TestPassword:
         "current, new, field",
         [("wrong", "another good one", "current_password"), (PASSWORD, "password", "new_password")],
     )
-    def test_a_refused_change_changes_nothing(self, small_house: House, current, new, field):
-        small_house.account("ada")
-        token = small_house.sign_in("ada")["access_token"]
+    def test_a_refused_change_changes_nothing(self, sqlite_client: Client, current, new, field):
+        sqlite_client.account("ada")
+        token = sqlite_client.sign_in("ada")["access_token"]
         body = {"current_password": current, "new_password": new}
-        answer = small_house.call("PUT", "/users/me/password", token, json=body)
+        answer = sqlite_client.call("PUT", "/users/me/password", token, json=body)
         assert (422, f"body.{field}") == (answer.status_code, answer.json["errors"][0]["field"])
-        assert small_house.sign_in("ada")
+        assert sqlite_client.sign_in("ada")
 
-    def test_of_two_changes_at_once_one_counts(self, house: House):
-        house.account("ada")
-        token = house.sign_in("ada")["access_token"]
+    def test_of_two_changes_at_once_one_counts(self, client: Client):
+        client.account("ada")
+        token = client.sign_in("ada")["access_token"]
 
         def change(new: str) -> int:
             body = {"current_password": PASSWORD, "new_password": new}
-            return int(house.call("PUT", "/users/me/password", token, json=body).status_code)
+            return int(client.call("PUT", "/users/me/password", token, json=body).status_code)
 
         statuses = run_together(lambda: change("the first one"), lambda: change("the second one"))
         assert sorted(statuses) == [204, 422]
@@ -268,178 +270,183 @@ class TestRecentSignIn:
         ],
     )
     def test_a_sign_in_of_long_ago_is_told_how_to_go_on(
-        self, small_house: House, method: str, path: str, body: object, moment: dict[str, datetime]
+        self,
+        sqlite_client: Client,
+        method: str,
+        path: str,
+        body: object,
+        moment: dict[str, datetime],
     ):
-        small_house.account("ada")
-        token = small_house.sign_in("ada")["access_token"]
-        small_house.change_sessions(**moment)
-        answer = small_house.call(method, path, token, json=body)
+        sqlite_client.account("ada")
+        token = sqlite_client.sign_in("ada")["access_token"]
+        sqlite_client.change_sessions(**moment)
+        answer = sqlite_client.call(method, path, token, json=body)
         assert (answer.status_code, answer.json["error_code"]) == (401, 11007)
         challenge = answer.headers["WWW-Authenticate"]
         assert 'error="insufficient_user_authentication"' in challenge
         assert 'max_age="300"' in challenge
 
-    def test_a_new_sign_in_is_enough(self, house: House):
-        house.account("ada")
-        old = house.sign_in("ada")["access_token"]
-        house.change_sessions(**LONG_AGO)
-        new = house.sign_in("ada")["access_token"]
+    def test_a_new_sign_in_is_enough(self, client: Client):
+        client.account("ada")
+        old = client.sign_in("ada")["access_token"]
+        client.change_sessions(**LONG_AGO)
+        new = client.sign_in("ada")["access_token"]
         change = {"new_password": "another good one"}
-        assert house.call("PUT", "/users/me/password", old, json=change).status_code == 401
-        assert house.call("PUT", "/users/me/password", new, json=change).status_code == 204
-        assert house.sign_in("ada", "another good one")
+        assert client.call("PUT", "/users/me/password", old, json=change).status_code == 401
+        assert client.call("PUT", "/users/me/password", new, json=change).status_code == 204
+        assert client.sign_in("ada", "another good one")
 
-    def test_a_refresh_is_no_sign_in(self, small_house: House):
-        small_house.account("ada")
-        tokens = small_house.sign_in("ada")
-        small_house.change_sessions(**LONG_AGO)
-        token = small_house.refresh(tokens["refresh_token"]).json["access_token"]
-        answer = small_house.call("PATCH", "/users/me", token, json={"phone": None})
+    def test_a_refresh_is_no_sign_in(self, sqlite_client: Client):
+        sqlite_client.account("ada")
+        tokens = sqlite_client.sign_in("ada")
+        sqlite_client.change_sessions(**LONG_AGO)
+        token = sqlite_client.refresh(tokens["refresh_token"]).json["access_token"]
+        answer = sqlite_client.call("PATCH", "/users/me", token, json={"phone": None})
         assert answer.status_code == 401
 
-    def test_the_password_is_enough(self, house: House):
-        house.account("ada")
-        token = house.sign_in("ada")["access_token"]
-        house.change_sessions(**LONG_AGO)
+    def test_the_password_is_enough(self, client: Client):
+        client.account("ada")
+        token = client.sign_in("ada")["access_token"]
+        client.change_sessions(**LONG_AGO)
         change = {"email": "ada@example.org", "current_password": PASSWORD}
-        answer = house.call("PATCH", "/users/me", token, json=change)
+        answer = client.call("PATCH", "/users/me", token, json=change)
         assert (answer.status_code, answer.json["email"]) == (200, "ada@example.org")
 
-    def test_a_wrong_password_is_refused_however_recent_the_sign_in(self, small_house: House):
-        small_house.account("ada")
-        token = small_house.sign_in("ada")["access_token"]
+    def test_a_wrong_password_is_refused_however_recent_the_sign_in(self, sqlite_client: Client):
+        sqlite_client.account("ada")
+        token = sqlite_client.sign_in("ada")["access_token"]
         change = {"email": "ada@example.org", "current_password": "a wrong one"}
-        answer = small_house.call("PATCH", "/users/me", token, json=change)
+        answer = sqlite_client.call("PATCH", "/users/me", token, json=change)
         assert (answer.status_code, answer.json["error_code"]) == (422, 20003)
-        assert small_house.call("GET", "/users/me", token).json["email"] is None
+        assert sqlite_client.call("GET", "/users/me", token).json["email"] is None
 
-    def test_signing_out_and_reading_need_none(self, small_house: House):
-        small_house.account("ada")
-        token = small_house.sign_in("ada")["access_token"]
-        small_house.change_sessions(**LONG_AGO)
-        assert small_house.call("PATCH", "/users/me", token, json={}).status_code == 200
-        [mine] = small_house.call("GET", "/users/me/sessions", token).json["items"]
-        answer = small_house.call("DELETE", f"/users/me/sessions/{mine['id']}", token)
+    def test_signing_out_and_reading_need_none(self, sqlite_client: Client):
+        sqlite_client.account("ada")
+        token = sqlite_client.sign_in("ada")["access_token"]
+        sqlite_client.change_sessions(**LONG_AGO)
+        assert sqlite_client.call("PATCH", "/users/me", token, json={}).status_code == 200
+        [mine] = sqlite_client.call("GET", "/users/me/sessions", token).json["items"]
+        answer = sqlite_client.call("DELETE", f"/users/me/sessions/{mine['id']}", token)
         assert answer.status_code == 204
-        assert small_house.status(token) == 401
+        assert sqlite_client.status(token) == 401
 
 
 class TestSessions:
-    def test_all_but_this_one_are_ended(self, house: House):
-        house.account("ada")
-        house.account("bob")
-        bob, here, there = (house.sign_in(name) for name in ("bob", "ada", "ada"))
-        assert house.call("DELETE", "/users/me/sessions", here["access_token"]).status_code == 204
-        statuses = [house.status(each["access_token"]) for each in (bob, here, there)]
+    def test_all_but_this_one_are_ended(self, client: Client):
+        client.account("ada")
+        client.account("bob")
+        bob, here, there = (client.sign_in(name) for name in ("bob", "ada", "ada"))
+        assert client.call("DELETE", "/users/me/sessions", here["access_token"]).status_code == 204
+        statuses = [client.status(each["access_token"]) for each in (bob, here, there)]
         assert statuses == [200, 200, 401]
-        assert house.refresh(there["refresh_token"]).status_code == 400
+        assert client.refresh(there["refresh_token"]).status_code == 400
 
-    def test_the_owner_sees_the_devices(self, house: House):
-        house.account("ada")
-        house.account("bob")
-        house.sign_in("bob")
-        tokens = house.sign_in("ada", scope="profile:read")
-        house.sign_in("ada")
-        answer = house.call("GET", "/users/me/sessions", tokens["access_token"])
+    def test_the_owner_sees_the_devices(self, client: Client):
+        client.account("ada")
+        client.account("bob")
+        client.sign_in("bob")
+        tokens = client.sign_in("ada", scope="profile:read")
+        client.sign_in("ada")
+        answer = client.call("GET", "/users/me/sessions", tokens["access_token"])
         items = answer.json["items"]
         assert (answer.json["total"], len(items)) == (2, 2)
         assert [item["scope"] for item in items if item["current"]] == [["profile:read"]]
         assert {"127.0.0.1"} == {item["address"] for item in items}
         assert "Werkzeug" in items[0]["user_agent"]
 
-    def test_one_is_ended_and_the_others_stay(self, house: House):
-        house.account("ada")
-        here, there = house.sign_in("ada"), house.sign_in("ada")
+    def test_one_is_ended_and_the_others_stay(self, client: Client):
+        client.account("ada")
+        here, there = client.sign_in("ada"), client.sign_in("ada")
         path = "/users/me/sessions"
-        items = house.call("GET", path, here["access_token"]).json["items"]
+        items = client.call("GET", path, here["access_token"]).json["items"]
         [other] = [item["id"] for item in items if not item["current"]]
-        answer = house.call("DELETE", f"{path}/{other}", here["access_token"])
+        answer = client.call("DELETE", f"{path}/{other}", here["access_token"])
         assert answer.status_code == 204
         assert (
-            house.status(here["access_token"]),
-            house.status(there["access_token"]),
+            client.status(here["access_token"]),
+            client.status(there["access_token"]),
         ) == (200, 401)
-        assert house.call("DELETE", f"{path}/{other}", here["access_token"]).status_code == 404
+        assert client.call("DELETE", f"{path}/{other}", here["access_token"]).status_code == 404
 
-    def test_those_of_others_are_not_found(self, small_house: House):
+    def test_those_of_others_are_not_found(self, sqlite_client: Client):
         for name in ("ada", "eve"):
-            small_house.account(name)
-        ada, eve = (small_house.sign_in(name)["access_token"] for name in ("ada", "eve"))
-        [item] = small_house.call("GET", "/users/me/sessions", ada).json["items"]
+            sqlite_client.account(name)
+        ada, eve = (sqlite_client.sign_in(name)["access_token"] for name in ("ada", "eve"))
+        [item] = sqlite_client.call("GET", "/users/me/sessions", ada).json["items"]
         path = f"/users/me/sessions/{item['id']}"
-        assert small_house.call("DELETE", path, eve).status_code == 404
-        assert small_house.status(ada) == 200
+        assert sqlite_client.call("DELETE", path, eve).status_code == 404
+        assert sqlite_client.status(ada) == 200
 
 
 class TestAdministration:
-    def test_a_closed_account_is_signed_out_and_cannot_sign_in(self, house: House):
-        house.account("root", Role.ADMIN)
-        house.account("ada")
-        root, ada = house.sign_in("root")["access_token"], house.sign_in("ada")
-        answer = house.call("PATCH", "/users/ada", root, json={"disabled": True})
+    def test_a_closed_account_is_signed_out_and_cannot_sign_in(self, client: Client):
+        client.account("root", Role.ADMIN)
+        client.account("ada")
+        root, ada = client.sign_in("root")["access_token"], client.sign_in("ada")
+        answer = client.call("PATCH", "/users/ada", root, json={"disabled": True})
         assert (answer.status_code, answer.json["disabled"]) == (200, True)
-        assert house.status(ada["access_token"]) == 401
-        assert house.refresh(ada["refresh_token"]).status_code == 400
+        assert client.status(ada["access_token"]) == 401
+        assert client.refresh(ada["refresh_token"]).status_code == 400
         form = {"grant_type": "password", "username": "ada", "password": PASSWORD}
-        assert house.ask_token(**form).status_code == 400
-        house.call("PATCH", "/users/ada", root, json={"disabled": False})
-        assert house.sign_in("ada")
-        assert house.status(ada["access_token"]) == 401
+        assert client.ask_token(**form).status_code == 400
+        client.call("PATCH", "/users/ada", root, json={"disabled": False})
+        assert client.sign_in("ada")
+        assert client.status(ada["access_token"]) == 401
 
-    def test_roles_are_given_and_taken(self, house: House):
-        house.account("root", Role.ADMIN)
-        house.account("ada")
-        root, ada = (house.sign_in(name)["access_token"] for name in ("root", "ada"))
-        answer = house.call("PUT", "/users/ada/roles", root, json={"roles": ["author", "user"]})
+    def test_roles_are_given_and_taken(self, client: Client):
+        client.account("root", Role.ADMIN)
+        client.account("ada")
+        root, ada = (client.sign_in(name)["access_token"] for name in ("root", "ada"))
+        answer = client.call("PUT", "/users/ada/roles", root, json={"roles": ["author", "user"]})
         assert (answer.status_code, answer.json["roles"]) == (200, ["author", "user"])
-        assert house.call("PUT", "/users/root/roles", ada, json={"roles": []}).status_code == 403
+        assert client.call("PUT", "/users/root/roles", ada, json={"roles": []}).status_code == 403
 
-    def test_sessions_of_others_are_seen_and_ended(self, house: House):
-        house.account("root", Role.ADMIN)
-        house.account("ada")
-        root = house.sign_in("root")["access_token"]
-        first, second = house.sign_in("ada"), house.sign_in("ada")
+    def test_sessions_of_others_are_seen_and_ended(self, client: Client):
+        client.account("root", Role.ADMIN)
+        client.account("ada")
+        root = client.sign_in("root")["access_token"]
+        first, second = client.sign_in("ada"), client.sign_in("ada")
         path = "/users/ada/sessions"
-        items = house.call("GET", path, root).json["items"]
+        items = client.call("GET", path, root).json["items"]
         assert [item["current"] for item in items] == [False, False]
         [second_id] = [
             item["id"]
             for item in items
-            if item["id"] == house.tokens().verify(second["access_token"]).session_id
+            if item["id"] == client.tokens().verify(second["access_token"]).session_id
         ]
-        assert house.call("DELETE", f"{path}/{second_id}", root).status_code == 204
-        assert [house.status(each["access_token"]) for each in (first, second)] == [200, 401]
-        assert house.call("DELETE", f"{path}/{second_id}", root).status_code == 404
+        assert client.call("DELETE", f"{path}/{second_id}", root).status_code == 204
+        assert [client.status(each["access_token"]) for each in (first, second)] == [200, 401]
+        assert client.call("DELETE", f"{path}/{second_id}", root).status_code == 404
         with capture_logs() as logs:
-            assert house.call("DELETE", path, root).status_code == 204
+            assert client.call("DELETE", path, root).status_code == 204
         assert [entry["event"] for entry in logs] == ["sessions_ended"]
-        assert (house.status(first["access_token"]), house.status(root)) == (401, 200)
-        assert house.call("DELETE", "/users/nobody/sessions", root).json["error_code"] == 20001
+        assert (client.status(first["access_token"]), client.status(root)) == (401, 200)
+        assert client.call("DELETE", "/users/nobody/sessions", root).json["error_code"] == 20001
 
-    def test_administrators_cannot_lock_themselves_out(self, small_house: House):
-        small_house.account("root", Role.ADMIN)
-        root = small_house.sign_in("root")["access_token"]
+    def test_administrators_cannot_lock_themselves_out(self, sqlite_client: Client):
+        sqlite_client.account("root", Role.ADMIN)
+        root = sqlite_client.sign_in("root")["access_token"]
         for method, path, body in (
             ("PATCH", "/users/root", {"disabled": True}),
             ("PUT", "/users/root/roles", {"roles": ["user"]}),
         ):
-            answer = small_house.call(method, path, root, json=body)
+            answer = sqlite_client.call(method, path, root, json=body)
             assert (answer.status_code, answer.json["error_code"]) == (409, 20004)
 
     @pytest.mark.parametrize("roles", [["boss"], "admin", [1], None])
-    def test_unknown_roles_are_refused(self, small_house: House, roles: object):
-        small_house.account("root", Role.ADMIN)
-        root = small_house.sign_in("root")["access_token"]
-        answer = small_house.call("PUT", "/users/root/roles", root, json={"roles": roles})
+    def test_unknown_roles_are_refused(self, sqlite_client: Client, roles: object):
+        sqlite_client.account("root", Role.ADMIN)
+        root = sqlite_client.sign_in("root")["access_token"]
+        answer = sqlite_client.call("PUT", "/users/root/roles", root, json={"roles": roles})
         assert answer.status_code == 422
 
-    def test_events_are_logged_without_secrets(self, small_house: House):
-        small_house.account("root", Role.ADMIN)
-        small_house.account("ada")
+    def test_events_are_logged_without_secrets(self, sqlite_client: Client):
+        sqlite_client.account("root", Role.ADMIN)
+        sqlite_client.account("ada")
         with capture_logs() as logs:
-            root = small_house.sign_in("root")["access_token"]
-            small_house.call("PATCH", "/users/ada", root, json={"disabled": True})
-            small_house.call("PUT", "/users/ada/roles", root, json={"roles": []})
+            root = sqlite_client.sign_in("root")["access_token"]
+            sqlite_client.call("PATCH", "/users/ada", root, json={"disabled": True})
+            sqlite_client.call("PUT", "/users/ada/roles", root, json={"roles": []})
         events = [entry["event"] for entry in logs]
         assert events == ["signed_in", "account_disabled", "roles_changed"]
         assert PASSWORD not in str(logs)

@@ -16,15 +16,15 @@ from strongback.auth.password import (
 )
 from strongback.exceptions import ValidationFailed
 from strongback.migration.runner import upgrade
-from tests.support.sign_in import PASSWORD, House, house, small_house
+from tests.support.sign_in import PASSWORD, Client, client, sqlite_client
 
-__all__ = ["house", "small_house"]
+__all__ = ["client", "sqlite_client"]
 
 
 def test_a_password_makes_its_own_hash_and_no_other():
     stored = hash_password("correct horse")
     assert verify_password(stored, "correct horse")
-    assert not verify_password(stored, "correct house")
+    assert not verify_password(stored, "correct client")
     assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
@@ -146,28 +146,28 @@ def test_the_list_of_common_passwords_holds_what_length_alone_lets_through():
 
 
 @pytest.mark.speaks_sql
-def test_signing_in_brings_an_old_hash_up_to_date(house: House):
-    house.account("ada")
+def test_signing_in_brings_an_old_hash_up_to_date(client: Client):
+    client.account("ada")
     weak = PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1).hash(PASSWORD)
-    with house.database.scope():
-        house.database.transact(
+    with client.database.scope():
+        client.database.transact(
             lambda session: session.execute(update(User).values(password_hash=weak))
         )
     assert needs_rehash(weak)
-    assert house.sign_in("ada")
-    with house.database.scope():
-        stored = house.database.session.scalars(select(User.password_hash)).one()
+    assert client.sign_in("ada")
+    with client.database.scope():
+        stored = client.database.session.scalars(select(User.password_hash)).one()
     assert stored is not None
     assert not needs_rehash(stored)
-    assert house.sign_in("ada")
+    assert client.sign_in("ada")
 
 
 @pytest.mark.parametrize("password", ["password", "short"])
-def test_the_command_line_has_the_same_rules(small_house: House, password: str):
-    small_house.database.close()
-    (small_house.settings.app_var_dir / "app.db").unlink()
-    upgrade(small_house.app)
+def test_the_command_line_has_the_same_rules(sqlite_client: Client, password: str):
+    sqlite_client.database.close()
+    (sqlite_client.settings.app_var_dir / "app.db").unlink()
+    upgrade(sqlite_client.app)
     arguments = ["user", "create", "ada", "--password", password]
-    result = small_house.app.test_cli_runner().invoke(args=arguments)
+    result = sqlite_client.app.test_cli_runner().invoke(args=arguments)
     assert result.exit_code != 0
     assert "Use" in result.output

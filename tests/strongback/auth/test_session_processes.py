@@ -16,9 +16,9 @@ from sqlalchemy import func, select
 from app.core.config import Settings
 from app.core.permission import Role
 from strongback.auth.session_model import AuthSession, RefreshToken
-from tests.support.sign_in import PASSWORD, House, house
+from tests.support.sign_in import PASSWORD, Client, client
 
-__all__ = ["house"]
+__all__ = ["client"]
 
 pytestmark = [pytest.mark.speaks_sql, pytest.mark.usefixtures("starts_processes")]
 
@@ -28,20 +28,20 @@ ONE_SECOND = 1.0
 
 def serve(settings: Settings, pipe: Connection, together: Barrier) -> None:
     """Run the application in a process, and send it what the test asks for."""
-    house = House(settings)
+    client = Client(settings)
     pipe.send("ready")
     while (call := pipe.recv()) is not None:
         name, *arguments = call
         if name == "refresh_together":
             together.wait(30)
-            answer = house.refresh(*arguments)
+            answer = client.refresh(*arguments)
             pipe.send((answer.status_code, answer.get_json()))
         elif name == "refresh":
-            answer = house.refresh(*arguments)
+            answer = client.refresh(*arguments)
             pipe.send((answer.status_code, answer.get_json()))
         else:
-            pipe.send(house.status(*arguments))
-    house.close()
+            pipe.send(client.status(*arguments))
+    client.close()
 
 
 class Worker:
@@ -90,62 +90,62 @@ def refresh_together(found: list[Worker], *tokens: str) -> list[tuple[int, Any]]
 
 
 def test_of_many_processes_that_refresh_one_token_all_get_the_same_successor(
-    house: House, rounds: int
+    client: Client, rounds: int
 ):
     """As the tabs of a browser do."""
-    house.account("ada")
-    with workers(house.settings, PROCESSES) as found:
-        token = house.sign_in("ada")["refresh_token"]
+    client.account("ada")
+    with workers(client.settings, PROCESSES) as found:
+        token = client.sign_in("ada")["refresh_token"]
         for _ in range(rounds):
             answers = refresh_together(found, token)
             assert [status for status, _ in answers] == [200] * PROCESSES
             successors = {body["refresh_token"] for _, body in answers}
             assert len(successors) == 1
-            assert house.status(answers[0][1]["access_token"]) == 200
+            assert client.status(answers[0][1]["access_token"]) == 200
             [token] = successors
 
 
 def test_without_a_grace_one_of_many_processes_succeeds_and_its_session_ends(
-    house: House, rounds: int
+    client: Client, rounds: int
 ):
-    house.account("ada")
-    other_device = house.sign_in("ada")
-    strict = house.settings.model_copy(update={"auth_refresh_grace": 0})
+    client.account("ada")
+    other_device = client.sign_in("ada")
+    strict = client.settings.model_copy(update={"auth_refresh_grace": 0})
     with workers(strict, PROCESSES) as found:
         for _ in range(rounds):
-            answers = refresh_together(found, house.sign_in("ada")["refresh_token"])
+            answers = refresh_together(found, client.sign_in("ada")["refresh_token"])
             statuses = sorted(status for status, _ in answers)
             assert statuses == [200] + [400] * (PROCESSES - 1)
             [winner] = [body["access_token"] for status, body in answers if status == 200]
             # Seven have used it again, so the winner may not keep what it got.
-            assert house.status(winner) == 401
+            assert client.status(winner) == 401
         assert found[0].ask("status", other_device["access_token"]) == 200
 
 
-def test_a_retry_and_a_thief_at_once_never_leave_two_lines_of_tokens(house: House, rounds: int):
+def test_a_retry_and_a_thief_at_once_never_leave_two_lines_of_tokens(client: Client, rounds: int):
     """Half of the processes use the successor, half the token before it."""
-    house.account("ada")
-    with workers(house.settings, PROCESSES) as found:
+    client.account("ada")
+    with workers(client.settings, PROCESSES) as found:
         for _ in range(rounds):
-            first = house.sign_in("ada")["refresh_token"]
-            second = house.refresh(first)
+            first = client.sign_in("ada")["refresh_token"]
+            second = client.refresh(first)
             answers = refresh_together(found, first, second.json["refresh_token"])
             of_first, of_second = answers[::2], answers[1::2]
             gained = {body["refresh_token"] for status, body in of_second if status == 200}
             again = {body["refresh_token"] for status, body in of_first if status == 200}
             assert len(gained) <= 1
             assert again <= {second.json["refresh_token"]}
-            session = house.tokens().verify(second.json["access_token"]).session_id
-            is_over, unused = line_of(house, session)
+            session = client.tokens().verify(second.json["access_token"]).session_id
+            is_over, unused = line_of(client, session)
             assert unused <= 1
             # Whoever used the earlier token after its successor has ended the session.
             assert is_over == any(status == 400 for status, _ in of_first)
 
 
-def line_of(house: House, session_id: str) -> tuple[bool, int]:
+def line_of(client: Client, session_id: str) -> tuple[bool, int]:
     """Whether a session is over, and how many of its refresh tokens have not been used."""
-    with house.database.scope():
-        session = house.database.session
+    with client.database.scope():
+        session = client.database.session
         session.rollback()
         revoked = session.scalar(select(AuthSession.revoked_at).where(AuthSession.id == session_id))
         unused = session.scalar(
@@ -168,34 +168,34 @@ def seconds_until(worker: Worker, token: str, status: int) -> float:
     return last
 
 
-def test_what_ends_a_session_here_ends_it_in_another_process_within_a_second(house: House):
-    house.account("root", Role.ADMIN)
-    root = house.sign_in("root")["access_token"]
+def test_what_ends_a_session_here_ends_it_in_another_process_within_a_second(client: Client):
+    client.account("root", Role.ADMIN)
+    root = client.sign_in("root")["access_token"]
 
     def reuse(tokens: dict[str, Any]) -> None:
-        house.refresh(house.refresh(tokens["refresh_token"]).json["refresh_token"])
-        house.refresh(tokens["refresh_token"])
+        client.refresh(client.refresh(tokens["refresh_token"]).json["refresh_token"])
+        client.refresh(tokens["refresh_token"])
 
     def sign_out(tokens: dict[str, Any]) -> None:
-        house.call("POST", "/auth/revoke", data={"token": tokens["access_token"]})
+        client.call("POST", "/auth/revoke", data={"token": tokens["access_token"]})
 
     def disable(_: dict[str, Any]) -> None:
-        house.call("PATCH", "/users/disable", root, json={"disabled": True})
+        client.call("PATCH", "/users/disable", root, json={"disabled": True})
 
     def change_password(_: dict[str, Any]) -> None:
         body = {"current_password": PASSWORD, "new_password": "another good one"}
-        mine = house.sign_in("change_password")["access_token"]
-        assert house.call("PUT", "/users/me/password", mine, json=body).status_code == 204
+        mine = client.sign_in("change_password")["access_token"]
+        assert client.call("PUT", "/users/me/password", mine, json=body).status_code == 204
 
-    with workers(house.settings, 1) as [worker]:
+    with workers(client.settings, 1) as [worker]:
         for act in (reuse, sign_out, disable, change_password):
             name = act.__name__
-            house.account(name)
-            tokens, other = house.sign_in(name), house.sign_in(name)
+            client.account(name)
+            tokens, other = client.sign_in(name), client.sign_in(name)
             assert worker.ask("status", tokens["access_token"]) == 200
             assert worker.ask("status", other["access_token"]) == 200
             act(tokens)
-            assert house.status(tokens["access_token"]) == 401, name
+            assert client.status(tokens["access_token"]) == 401, name
             took = seconds_until(worker, tokens["access_token"], 401)
             assert took < ONE_SECOND, name
             if act in (reuse, sign_out):
@@ -207,11 +207,11 @@ def test_what_ends_a_session_here_ends_it_in_another_process_within_a_second(hou
             )[0]
 
 
-def test_roles_that_change_here_count_in_another_process_within_a_second(house: House):
-    house.account("root", Role.ADMIN)
-    house.account("ada")
-    root, ada = (house.sign_in(name)["access_token"] for name in ("root", "ada"))
-    with workers(house.settings, 1) as [worker]:
+def test_roles_that_change_here_count_in_another_process_within_a_second(client: Client):
+    client.account("root", Role.ADMIN)
+    client.account("ada")
+    root, ada = (client.sign_in(name)["access_token"] for name in ("root", "ada"))
+    with workers(client.settings, 1) as [worker]:
         assert worker.ask("status", ada) == 200
-        house.call("PUT", "/users/ada/roles", root, json={"roles": []})
+        client.call("PUT", "/users/ada/roles", root, json={"roles": []})
         assert seconds_until(worker, ada, 403) < ONE_SECOND

@@ -16,9 +16,9 @@ from structlog.testing import capture_logs
 
 from strongback.auth.refresh_token import Successors, hash_token, new_seed
 from strongback.database import utc_now
-from tests.support.sign_in import House, house, small_house
+from tests.support.sign_in import Client, client, sqlite_client
 
-__all__ = ["house", "small_house"]
+__all__ = ["client", "sqlite_client"]
 
 pytestmark = pytest.mark.speaks_sql
 
@@ -36,66 +36,66 @@ class Clock:
 
 
 @contextmanager
-def clock_of(house: House) -> Iterator[Clock]:
-    clock = house.sessions._clock = Clock()
+def clock_of(client: Client) -> Iterator[Clock]:
+    clock = client.sessions._clock = Clock()
     yield clock
-    house.sessions._clock = utc_now
+    client.sessions._clock = utc_now
 
 
 class TestRetry:
-    def test_gets_the_same_successor_and_an_access_token_that_is_good(self, house: House):
-        house.account("ada")
-        token = house.sign_in("ada")["refresh_token"]
+    def test_gets_the_same_successor_and_an_access_token_that_is_good(self, client: Client):
+        client.account("ada")
+        token = client.sign_in("ada")["refresh_token"]
         with capture_logs() as logs:
-            answers = [house.refresh(token).json for _ in range(3)]
+            answers = [client.refresh(token).json for _ in range(3)]
         assert len({answer["refresh_token"] for answer in answers}) == 1
-        assert [house.status(answer["access_token"]) for answer in answers] == [200] * 3
+        assert [client.status(answer["access_token"]) for answer in answers] == [200] * 3
         assert [entry["event"] for entry in logs] == ["refresh_token_repeated"] * 2
-        assert house.refresh(answers[0]["refresh_token"]).status_code == 200
+        assert client.refresh(answers[0]["refresh_token"]).status_code == 200
 
     @pytest.mark.parametrize("seconds, status", [(9.9, 200), (10, 400), (-9.9, 200), (-3600, 400)])
     def test_is_answered_for_ten_seconds_whichever_way_the_clock_is_set(
-        self, small_house: House, seconds: float, status: int
+        self, sqlite_client: Client, seconds: float, status: int
     ):
-        small_house.account("ada")
-        token = small_house.sign_in("ada")["refresh_token"]
-        with clock_of(small_house) as clock:
-            successor = small_house.refresh(token).json
+        sqlite_client.account("ada")
+        token = sqlite_client.sign_in("ada")["refresh_token"]
+        with clock_of(sqlite_client) as clock:
+            successor = sqlite_client.refresh(token).json
             clock.now += timedelta(seconds=seconds)
-            assert status == small_house.refresh(token).status_code
-        assert small_house.status(successor["access_token"]) == (200 if status == 200 else 401)
+            assert status == sqlite_client.refresh(token).status_code
+        assert sqlite_client.status(successor["access_token"]) == (200 if status == 200 else 401)
 
-    def test_does_not_lengthen_the_grace(self, small_house: House):
-        small_house.account("ada")
-        token = small_house.sign_in("ada")["refresh_token"]
-        with clock_of(small_house) as clock:
+    def test_does_not_lengthen_the_grace(self, sqlite_client: Client):
+        sqlite_client.account("ada")
+        token = sqlite_client.sign_in("ada")["refresh_token"]
+        with clock_of(sqlite_client) as clock:
             statuses = []
             for _ in range(4):
-                statuses.append(small_house.refresh(token).status_code)
+                statuses.append(sqlite_client.refresh(token).status_code)
                 clock.now += timedelta(seconds=4)
         assert statuses == [200, 200, 200, 400]
 
-    def test_may_narrow_its_access_token_as_any_refresh_may(self, small_house: House):
-        small_house.account("ada")
-        token = small_house.sign_in("ada")["refresh_token"]
-        small_house.refresh(token)
-        again = small_house.refresh(token, scope="profile:read").json
+    def test_may_narrow_its_access_token_as_any_refresh_may(self, sqlite_client: Client):
+        sqlite_client.account("ada")
+        token = sqlite_client.sign_in("ada")["refresh_token"]
+        sqlite_client.refresh(token)
+        again = sqlite_client.refresh(token, scope="profile:read").json
         assert again["scope"] == "profile:read"
 
-    def test_after_the_session_was_ended_gets_nothing(self, small_house: House):
-        small_house.account("ada")
-        token = small_house.sign_in("ada")["refresh_token"]
-        answer = small_house.refresh(token).json
-        small_house.call("POST", "/auth/revoke", data={"token": answer["access_token"]})
-        assert small_house.refresh(token).status_code == 400
+    def test_after_the_session_was_ended_gets_nothing(self, sqlite_client: Client):
+        sqlite_client.account("ada")
+        token = sqlite_client.sign_in("ada")["refresh_token"]
+        answer = sqlite_client.refresh(token).json
+        sqlite_client.call("POST", "/auth/revoke", data={"token": answer["access_token"]})
+        assert sqlite_client.refresh(token).status_code == 400
 
-    def test_is_answered_after_a_change_of_the_secret(self, small_house: House):
-        small_house.account("ada")
-        token = small_house.sign_in("ada")["refresh_token"]
-        successor = small_house.refresh(token).json["refresh_token"]
-        old = small_house.settings.app_secret_key.get_secret_value()
-        changed = House(
-            small_house.settings.model_copy(
+    def test_is_answered_after_a_change_of_the_secret(self, sqlite_client: Client):
+        sqlite_client.account("ada")
+        token = sqlite_client.sign_in("ada")["refresh_token"]
+        successor = sqlite_client.refresh(token).json["refresh_token"]
+        old = sqlite_client.settings.app_secret_key.get_secret_value()
+        changed = Client(
+            sqlite_client.settings.model_copy(
                 update={
                     "app_secret_key": SecretStr("n" * 40),
                     "app_secret_keys_old": SecretStr(old),
@@ -158,12 +158,12 @@ class Session:
 )
 @given(steps=st.lists(STEP, min_size=2, max_size=8))
 def test_a_retry_and_a_thief_in_any_order_are_told_apart_by_the_rule(
-    house: House, steps: list[Any]
+    client: Client, steps: list[Any]
 ):
-    house.empty()
-    house.account("ada")
-    with clock_of(house) as clock:
-        first = house.sign_in("ada")["refresh_token"]
+    client.empty()
+    client.account("ada")
+    with clock_of(client) as clock:
+        first = client.sign_in("ada")["refresh_token"]
         session = Session([first])
         held = {"owner": [first], "thief": [first]}
         for who, which, seconds in steps:
@@ -171,7 +171,7 @@ def test_a_retry_and_a_thief_in_any_order_are_told_apart_by_the_rule(
             mine = held[who]
             token = {"last": mine[-1], "before": mine[-2:][0], "stolen": session.line[-1]}[which]
             expected = session.expected(token, clock.now)
-            answer = house.refresh(token)
+            answer = client.refresh(token)
             assert answer.status_code == (400 if expected is None else 200)
             if expected is None:
                 continue
@@ -181,4 +181,4 @@ def test_a_retry_and_a_thief_in_any_order_are_told_apart_by_the_rule(
                 session.line.append(given_token)
             assert session.line[-1] == given_token
             mine.append(given_token)
-        assert (house.refresh(session.line[-1]).status_code == 200) == (not session.is_over)
+        assert (client.refresh(session.line[-1]).status_code == 200) == (not session.is_over)

@@ -13,55 +13,55 @@ from strongback.auth.session_model import AuthSession, RefreshToken
 from strongback.auth.session_service import LIFETIME, Device
 from strongback.database import utc_now
 from strongback.migration.runner import upgrade
-from tests.support.sign_in import House, house, small_house
+from tests.support.sign_in import Client, client, sqlite_client
 from tests.support.thread import run_together
 
-__all__ = ["house", "small_house"]
+__all__ = ["client", "sqlite_client"]
 
 pytestmark = pytest.mark.speaks_sql
 
 
-def count(house: House, model: type) -> int:
-    with house.database.scope():
-        return house.database.session.scalar(select(func.count()).select_from(model)) or 0
+def count(client: Client, model: type) -> int:
+    with client.database.scope():
+        return client.database.session.scalar(select(func.count()).select_from(model)) or 0
 
 
 class TestRotation:
-    def test_each_refresh_token_is_good_once(self, house: House):
-        house.account("ada")
-        tokens = house.sign_in("ada")
+    def test_each_refresh_token_is_good_once(self, client: Client):
+        client.account("ada")
+        tokens = client.sign_in("ada")
         for _ in range(3):
-            tokens = house.refresh(tokens["refresh_token"]).json
-            assert house.status(tokens["access_token"]) == 200
+            tokens = client.refresh(tokens["refresh_token"]).json
+            assert client.status(tokens["access_token"]) == 200
 
-    def test_a_second_use_ends_the_session_and_no_other(self, house: House):
-        house.account("ada")
-        other_device = house.sign_in("ada")
-        first = house.sign_in("ada")
-        used = house.refresh(first["refresh_token"]).json
-        second = house.refresh(used["refresh_token"]).json
+    def test_a_second_use_ends_the_session_and_no_other(self, client: Client):
+        client.account("ada")
+        other_device = client.sign_in("ada")
+        first = client.sign_in("ada")
+        used = client.refresh(first["refresh_token"]).json
+        second = client.refresh(used["refresh_token"]).json
         with capture_logs() as logs:
-            answer = house.refresh(first["refresh_token"])
+            answer = client.refresh(first["refresh_token"])
         assert (answer.status_code, answer.json["error"]) == (400, "invalid_grant")
         assert "refresh_token_reused" in [entry["event"] for entry in logs]
-        assert house.status(first["access_token"]) == 401
-        assert house.status(second["access_token"]) == 401
-        assert house.refresh(second["refresh_token"]).status_code == 400
-        assert house.status(other_device["access_token"]) == 200
-        assert house.refresh(other_device["refresh_token"]).status_code == 200
+        assert client.status(first["access_token"]) == 401
+        assert client.status(second["access_token"]) == 401
+        assert client.refresh(second["refresh_token"]).status_code == 400
+        assert client.status(other_device["access_token"]) == 200
+        assert client.refresh(other_device["refresh_token"]).status_code == 200
 
-    def test_only_hashes_are_stored(self, small_house: House):
-        small_house.account("ada")
-        tokens = small_house.sign_in("ada")
-        with small_house.database.scope():
-            stored = small_house.database.session.scalars(select(RefreshToken.token_hash)).one()
+    def test_only_hashes_are_stored(self, sqlite_client: Client):
+        sqlite_client.account("ada")
+        tokens = sqlite_client.sign_in("ada")
+        with sqlite_client.database.scope():
+            stored = sqlite_client.database.session.scalars(select(RefreshToken.token_hash)).one()
         assert tokens["refresh_token"] not in stored
         assert len(stored) == 64
 
-    def test_a_successor_is_not_stored_either(self, small_house: House):
-        small_house.account("ada")
-        tokens = small_house.refresh(small_house.sign_in("ada")["refresh_token"]).json
-        with small_house.database.engine.connect() as connection:
+    def test_a_successor_is_not_stored_either(self, sqlite_client: Client):
+        sqlite_client.account("ada")
+        tokens = sqlite_client.refresh(sqlite_client.sign_in("ada")["refresh_token"]).json
+        with sqlite_client.database.engine.connect() as connection:
             rows = connection.exec_driver_sql("SELECT * FROM sb_refresh_token").all()
         assert len(rows) == 2
         assert tokens["refresh_token"] not in str(rows)
@@ -70,104 +70,104 @@ class TestRotation:
         "change", [{"expires_at": utc_now() - timedelta(seconds=1)}, {"revoked_at": utc_now()}]
     )
     def test_a_session_that_is_over_gives_no_tokens_and_is_no_theft(
-        self, small_house: House, change: dict[str, Any]
+        self, sqlite_client: Client, change: dict[str, Any]
     ):
-        small_house.account("ada")
-        tokens = small_house.sign_in("ada")
-        small_house.change_sessions(**change)
+        sqlite_client.account("ada")
+        tokens = sqlite_client.sign_in("ada")
+        sqlite_client.change_sessions(**change)
         with capture_logs() as logs:
-            assert small_house.refresh(tokens["refresh_token"]).status_code == 400
+            assert sqlite_client.refresh(tokens["refresh_token"]).status_code == 400
         assert "refresh_token_reused" not in [entry["event"] for entry in logs]
-        assert small_house.status(tokens["access_token"]) == 401
+        assert sqlite_client.status(tokens["access_token"]) == 401
 
     def test_a_session_ends_after_its_longest_life_however_much_it_is_used(
-        self, small_house: House
+        self, sqlite_client: Client
     ):
-        small_house.account("ada")
-        tokens = small_house.sign_in("ada")
-        small_house.change_sessions(
+        sqlite_client.account("ada")
+        tokens = sqlite_client.sign_in("ada")
+        sqlite_client.change_sessions(
             created_at=utc_now() - LIFETIME + timedelta(days=1),
             expires_at=utc_now() + timedelta(days=1),
         )
-        assert small_house.refresh(tokens["refresh_token"]).status_code == 200
-        with small_house.database.scope():
-            end = small_house.database.session.scalars(select(AuthSession.expires_at)).one()
+        assert sqlite_client.refresh(tokens["refresh_token"]).status_code == 200
+        with sqlite_client.database.scope():
+            end = sqlite_client.database.session.scalars(select(AuthSession.expires_at)).one()
         assert end - utc_now() < timedelta(days=1)
 
-    def test_signing_in_with_a_password_that_was_just_replaced_opens_nothing(self, house: House):
+    def test_signing_in_with_a_password_that_was_just_replaced_opens_nothing(self, client: Client):
         """The password was right when it was checked, and is not when the session opens."""
-        user = house.account("ada")
-        users = house.sessions.accounts
-        with house.database.scope():
+        user = client.account("ada")
+        users = client.sessions.accounts
+        with client.database.scope():
             account = users.account(user.id)
             assert account is not None
-            user = house.database.session.merge(user)
-            house.database.transact(lambda _: setattr(user, "password_changed_at", utc_now()))
-            assert house.sessions.open(account, "strongback", None, Device()) is None
+            user = client.database.session.merge(user)
+            client.database.transact(lambda _: setattr(user, "password_changed_at", utc_now()))
+            assert client.sessions.open(account, "strongback", None, Device()) is None
 
 
 class TestBound:
-    def test_one_session_too_many_ends_the_one_unused_for_longest(self, house: House):
-        house.account("ada")
-        house.sessions._max_sessions = 3
-        first, second, third = (house.sign_in("ada") for _ in range(3))
-        first = house.refresh(first["refresh_token"]).json
-        fourth = house.sign_in("ada")
-        statuses = [house.status(each["access_token"]) for each in (first, second, third, fourth)]
+    def test_one_session_too_many_ends_the_one_unused_for_longest(self, client: Client):
+        client.account("ada")
+        client.sessions._max_sessions = 3
+        first, second, third = (client.sign_in("ada") for _ in range(3))
+        first = client.refresh(first["refresh_token"]).json
+        fourth = client.sign_in("ada")
+        statuses = [client.status(each["access_token"]) for each in (first, second, third, fourth)]
         assert statuses == [200, 401, 200, 200]
-        assert house.refresh(second["refresh_token"]).status_code == 400
+        assert client.refresh(second["refresh_token"]).status_code == 400
 
-    def test_sessions_of_others_and_those_that_are_over_do_not_count(self, house: House):
-        house.account("ada")
-        house.account("bob")
-        house.sessions._max_sessions = 2
-        bob, ada = house.sign_in("bob"), house.sign_in("ada")
-        over = house.sign_in("ada")
-        house.call("POST", "/auth/revoke", data={"token": over["access_token"]})
-        house.sign_in("ada")
-        assert [house.status(each["access_token"]) for each in (bob, ada)] == [200, 200]
+    def test_sessions_of_others_and_those_that_are_over_do_not_count(self, client: Client):
+        client.account("ada")
+        client.account("bob")
+        client.sessions._max_sessions = 2
+        bob, ada = client.sign_in("bob"), client.sign_in("ada")
+        over = client.sign_in("ada")
+        client.call("POST", "/auth/revoke", data={"token": over["access_token"]})
+        client.sign_in("ada")
+        assert [client.status(each["access_token"]) for each in (bob, ada)] == [200, 200]
 
-    def test_many_who_sign_in_at_once_stay_within_it(self, house: House):
-        house.account("ada")
-        house.sessions._max_sessions = 2
-        run_together(*[lambda: house.sign_in("ada")] * 4)
-        with house.database.scope():
+    def test_many_who_sign_in_at_once_stay_within_it(self, client: Client):
+        client.account("ada")
+        client.sessions._max_sessions = 2
+        run_together(*[lambda: client.sign_in("ada")] * 4)
+        with client.database.scope():
             live = select(func.count()).where(AuthSession.revoked_at.is_(None))
-            assert house.database.session.scalar(live) == 2
+            assert client.database.session.scalar(live) == 2
 
 
 class TestState:
     def test_a_request_asks_the_database_nothing_while_the_session_is_remembered(
-        self, house: House
+        self, client: Client
     ):
-        house.account("ada")
-        token = house.sign_in("ada")["access_token"]
-        house.sessions.cache = StateCache(lambda: 0.0)  # a slow machine must not outlast it
+        client.account("ada")
+        token = client.sign_in("ada")["access_token"]
+        client.sessions.cache = StateCache(lambda: 0.0)  # a slow machine must not outlast it
         path = "/users/ada"
-        house.call("GET", path, token)
+        client.call("GET", path, token)
         statements: list[str] = []
         event.listen(
-            house.database.engine,
+            client.database.engine,
             "before_cursor_execute",
             lambda *args: statements.append(args[2]),
         )
-        house.call("GET", path)
+        client.call("GET", path)
         anonymous = len(statements)
-        house.call("GET", path, token)
+        client.call("GET", path, token)
         assert anonymous == len(statements) - anonymous
-        house.sessions.cache.forget()
-        house.call("GET", path, token)
+        client.sessions.cache.forget()
+        client.call("GET", path, token)
         # The session is read again; its account may be remembered for a moment longer.
         assert len(statements) - 3 * anonymous in {1, 2}
 
-    def test_roles_that_change_count_at_once_here(self, small_house: House):
-        small_house.account("ada")
-        small_house.account("root", Role.ADMIN)
-        ada, root = (small_house.sign_in(name)["access_token"] for name in ("ada", "root"))
+    def test_roles_that_change_count_at_once_here(self, sqlite_client: Client):
+        sqlite_client.account("ada")
+        sqlite_client.account("root", Role.ADMIN)
+        ada, root = (sqlite_client.sign_in(name)["access_token"] for name in ("ada", "root"))
         path, body = "/users/ada/roles", {"roles": ["admin"]}
-        assert small_house.call("PUT", path, ada, json=body).status_code == 403
-        assert small_house.call("PUT", path, root, json=body).status_code == 200
-        assert small_house.call("PUT", path, ada, json=body).status_code == 200
+        assert sqlite_client.call("PUT", path, ada, json=body).status_code == 403
+        assert sqlite_client.call("PUT", path, root, json=body).status_code == 200
+        assert sqlite_client.call("PUT", path, ada, json=body).status_code == 200
 
 
 STATE = SessionState("s", 1, "ada", ROLES[Role.USER], None, utc_now())
@@ -231,38 +231,38 @@ class TestCache:
 
 
 class TestClean:
-    def test_what_is_over_is_deleted(self, house: House):
-        house.account("ada")
+    def test_what_is_over_is_deleted(self, client: Client):
+        client.account("ada")
         for _ in range(5):
-            house.sign_in("ada")
-        house.change_sessions(expires_at=utc_now() - timedelta(seconds=1))
-        kept = house.sign_in("ada")
-        refreshed = house.refresh(kept["refresh_token"]).json
-        with house.database.scope():
-            assert house.sessions.clean() == 5
-        assert (count(house, AuthSession), count(house, RefreshToken)) == (1, 2)
-        assert house.status(refreshed["access_token"]) == 200
+            client.sign_in("ada")
+        client.change_sessions(expires_at=utc_now() - timedelta(seconds=1))
+        kept = client.sign_in("ada")
+        refreshed = client.refresh(kept["refresh_token"]).json
+        with client.database.scope():
+            assert client.sessions.clean() == 5
+        assert (count(client, AuthSession), count(client, RefreshToken)) == (1, 2)
+        assert client.status(refreshed["access_token"]) == 200
 
-    def test_used_tokens_are_kept_as_long_as_a_second_use_matters(self, small_house: House):
-        small_house.account("ada")
-        small_house.refresh(small_house.sign_in("ada")["refresh_token"])
-        with small_house.database.scope():
-            assert small_house.sessions.clean() == 0
-            small_house.database.transact(
+    def test_used_tokens_are_kept_as_long_as_a_second_use_matters(self, sqlite_client: Client):
+        sqlite_client.account("ada")
+        sqlite_client.refresh(sqlite_client.sign_in("ada")["refresh_token"])
+        with sqlite_client.database.scope():
+            assert sqlite_client.sessions.clean() == 0
+            sqlite_client.database.transact(
                 lambda session: session.execute(
                     update(RefreshToken)
                     .where(RefreshToken.used_at.is_not(None))
                     .values(used_at=utc_now() - timedelta(days=31))
                 )
             )
-            assert small_house.sessions.clean() == 1
+            assert sqlite_client.sessions.clean() == 1
 
-    def test_the_command_says_how_many(self, small_house: House):
-        small_house.database.close()
-        (small_house.settings.app_var_dir / "app.db").unlink()
-        upgrade(small_house.app)
-        small_house.account("ada")
-        small_house.sign_in("ada")
-        small_house.change_sessions(expires_at=utc_now() - timedelta(seconds=1))
-        result = small_house.app.test_cli_runner().invoke(args=["auth", "clean"])
+    def test_the_command_says_how_many(self, sqlite_client: Client):
+        sqlite_client.database.close()
+        (sqlite_client.settings.app_var_dir / "app.db").unlink()
+        upgrade(sqlite_client.app)
+        sqlite_client.account("ada")
+        sqlite_client.sign_in("ada")
+        sqlite_client.change_sessions(expires_at=utc_now() - timedelta(seconds=1))
+        result = sqlite_client.app.test_cli_runner().invoke(args=["auth", "clean"])
         assert result.output == "Deleted 1 sessions and tokens.\n"

@@ -16,9 +16,9 @@ from pydantic import SecretStr
 from app.core.config import Settings, load_settings
 from strongback.auth.token import AccessTokens, InvalidToken, _derive
 from strongback.exceptions import ConfigurationError
-from tests.support.sign_in import PASSWORD, House, house, small_house
+from tests.support.sign_in import PASSWORD, Client, client, sqlite_client
 
-__all__ = ["house", "small_house"]
+__all__ = ["client", "sqlite_client"]
 
 ISSUER, AUDIENCE = "http://127.0.0.1:8000", "http://127.0.0.1:8000/api/v1"
 SECRET, OLD = "a" * 40, "b" * 40
@@ -95,17 +95,17 @@ class TestRoundTrip:
 
 
 class TestRotation:
-    def test_changing_the_secret_signs_nobody_out(self, small_house: House):
-        small_house.account("ada")
-        tokens = small_house.sign_in("ada")
-        old = small_house.settings.app_secret_key.get_secret_value()
+    def test_changing_the_secret_signs_nobody_out(self, sqlite_client: Client):
+        sqlite_client.account("ada")
+        tokens = sqlite_client.sign_in("ada")
+        old = sqlite_client.settings.app_secret_key.get_secret_value()
         changed = {"app_secret_key": SecretStr(SECRET)}
-        kept = House(
-            small_house.settings.model_copy(
+        kept = Client(
+            sqlite_client.settings.model_copy(
                 update=changed | {"app_secret_keys_old": SecretStr(f"{'c' * 40}, {old}")}
             )
         )
-        dropped = House(small_house.settings.model_copy(update=changed))
+        dropped = Client(sqlite_client.settings.model_copy(update=changed))
         assert kept.status(tokens["access_token"]) == 200
         assert dropped.status(tokens["access_token"]) == 401
         fresh = dropped.refresh(tokens["refresh_token"]).json
@@ -141,12 +141,12 @@ class TestRotation:
             AccessTokens(ISSUER, AUDIENCE, [SECRET]).verify(token)
 
 
-def forgeries(house: House, good: str, refresh_token: str) -> dict[str, str]:
+def forgeries(client: Client, good: str, refresh_token: str) -> dict[str, str]:
     """Every way to forge a token that the issue names, and some more."""
     header, payload, signature = good.split(".")
     head, claims = content(good, 0), content(good, 1)
-    derived = _derive(house.settings.app_secret_key.get_secret_value())
-    secret = house.settings.app_secret_key.get_secret_value().encode()
+    derived = _derive(client.settings.app_secret_key.get_secret_value())
+    secret = client.settings.app_secret_key.get_secret_value().encode()
 
     def signed(
         head: dict[str, Any], claims: dict[str, Any] = claims, key: bytes | None = None
@@ -209,34 +209,34 @@ def forgeries(house: House, good: str, refresh_token: str) -> dict[str, str]:
     }
 
 
-def test_every_forged_token_is_401_with_a_challenge(house: House):
-    house.account("ada")
-    tokens = house.sign_in("ada")
-    assert house.status(tokens["access_token"]) == 200
-    for name, token in forgeries(house, tokens["access_token"], tokens["refresh_token"]).items():
+def test_every_forged_token_is_401_with_a_challenge(client: Client):
+    client.account("ada")
+    tokens = client.sign_in("ada")
+    assert client.status(tokens["access_token"]) == 200
+    for name, token in forgeries(client, tokens["access_token"], tokens["refresh_token"]).items():
         environ = {"HTTP_AUTHORIZATION": f"Bearer {token}".encode().decode("latin-1")}
-        answer = house.app.test_client().get("/api/v1/users/me", environ_overrides=environ)
+        answer = client.app.test_client().get("/api/v1/users/me", environ_overrides=environ)
         assert answer.status_code == 401, name
         challenge = answer.headers["WWW-Authenticate"]
         assert challenge.startswith('Bearer realm="strongback", error="invalid_token"'), name
 
 
 @pytest.mark.parametrize("header", ["Basic YWRhOmFkYQ==", "Digest x", "token", "", "Bearer"])
-def test_another_scheme_is_401(small_house: House, header: str):
-    answer = small_house.call("GET", "/users/me", headers={"Authorization": header})
+def test_another_scheme_is_401(sqlite_client: Client, header: str):
+    answer = sqlite_client.call("GET", "/users/me", headers={"Authorization": header})
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"].startswith('Bearer realm="strongback"')
 
 
-def test_no_token_is_401_without_an_error_code(small_house: House):
-    answer = small_house.call("GET", "/users/me")
+def test_no_token_is_401_without_an_error_code(sqlite_client: Client):
+    answer = sqlite_client.call("GET", "/users/me")
     assert (
         answer.status_code,
         answer.headers["WWW-Authenticate"],
     ) == (401, 'Bearer realm="strongback"')
 
 
-def test_an_access_token_is_no_refresh_token(small_house: House):
-    small_house.account("ada")
-    answer = small_house.refresh(small_house.sign_in("ada")["access_token"])
+def test_an_access_token_is_no_refresh_token(sqlite_client: Client):
+    sqlite_client.account("ada")
+    answer = sqlite_client.refresh(sqlite_client.sign_in("ada")["access_token"])
     assert (answer.status_code, answer.json["error"]) == (400, "invalid_grant")

@@ -23,7 +23,7 @@ from strongback.sms.exceptions import (
 )
 from strongback.sms.sms_model import SmsQuota
 from strongback.testing import empty
-from tests.support.sms import ADDRESS, OTHER, PHONE, Desk, another
+from tests.support.sms import ADDRESS, OTHER, PHONE, CodesHarness, another
 from tests.support.thread import run_together
 
 pytestmark = pytest.mark.speaks_sql
@@ -33,13 +33,13 @@ FIVE_MINUTES = timedelta(seconds=301)
 
 
 @pytest.fixture
-def desk(database: Database, settings: Settings) -> Desk:
-    return Desk(database, settings)
+def harness(database: Database, settings: Settings) -> CodesHarness:
+    return CodesHarness(database, settings)
 
 
 @pytest.fixture
-def crowded(settings: Settings, database_url: str) -> Iterator[Desk]:
-    """A desk on each back end whose database has patience for a crowd."""
+def crowded(settings: Settings, database_url: str) -> Iterator[CodesHarness]:
+    """A harness on each back end whose database has patience for a crowd."""
     patient = {
         "database_url": database_url,
         "database_pool_size": 50,
@@ -49,210 +49,210 @@ def crowded(settings: Settings, database_url: str) -> Iterator[Desk]:
     patient_settings = settings.model_copy(update=patient)
     database = Database(patient_settings)
     empty(database, Base.metadata)
-    yield Desk(database, patient_settings)
+    yield CodesHarness(database, patient_settings)
     database.close()
 
 
-def desk_with(desk: Desk, settings: Settings, **changes: object) -> Desk:
+def harness_with(harness: CodesHarness, settings: Settings, **changes: object) -> CodesHarness:
     """Another process on the same database, with other settings."""
-    other = Desk(desk.database, settings.model_copy(update=changes))
-    other.handles = desk.handles
+    other = CodesHarness(harness.database, settings.model_copy(update=changes))
+    other.handles = harness.handles
     return other
 
 
 class TestCode:
-    def test_has_six_digits_and_is_right_once(self, desk):
-        code = desk.ask()
+    def test_has_six_digits_and_is_right_once(self, harness):
+        code = harness.ask()
         assert len(code) == 6
         assert code.isdigit()
-        assert [desk.is_right(PHONE, code) for _ in range(3)] == [True, False, False]
+        assert [harness.is_right(PHONE, code) for _ in range(3)] == [True, False, False]
 
-    def test_differs_from_number_to_number_and_from_time_to_time(self, desk):
-        codes = [desk.ask(phone) for phone in (PHONE, OTHER)]
-        desk.wait(A_MINUTE)
-        codes += [desk.ask(phone) for phone in (PHONE, OTHER)]
+    def test_differs_from_number_to_number_and_from_time_to_time(self, harness):
+        codes = [harness.ask(phone) for phone in (PHONE, OTHER)]
+        harness.wait(A_MINUTE)
+        codes += [harness.ask(phone) for phone in (PHONE, OTHER)]
         # One accident in four is a matter of a millionth: two are none.
         assert len(set(codes)) >= 3
 
-    def test_is_nowhere_in_the_database(self, desk):
-        desk.request(PHONE, ADDRESS)
-        (message,) = desk.house.messages()
-        desk.house.work()
-        code, row = desk.telephones.code(), desk.row()
+    def test_is_nowhere_in_the_database(self, harness):
+        harness.request(PHONE, ADDRESS)
+        (message,) = harness.tasks.messages()
+        harness.tasks.work()
+        code, row = harness.telephones.code(), harness.row()
         assert row is not None
         assert not [value for value in map(str, vars(row).values()) if code in value]
         text = json.dumps(message.payload)
         assert code not in text
         assert PHONE.removeprefix("+86") not in f"{text} {message.key}"
 
-    def test_of_one_number_is_worth_nothing_for_another(self, desk):
-        code, other = desk.ask(PHONE), desk.ask(OTHER)
-        assert not desk.is_right(OTHER, code if code != other else another(code))
-        assert desk.is_right(PHONE, code)
+    def test_of_one_number_is_worth_nothing_for_another(self, harness):
+        code, other = harness.ask(PHONE), harness.ask(OTHER)
+        assert not harness.is_right(OTHER, code if code != other else another(code))
+        assert harness.is_right(PHONE, code)
 
-    def test_expires_after_five_minutes(self, desk):
-        code = desk.ask()
-        desk.wait(timedelta(seconds=290))
-        assert desk.is_right(PHONE, code)
-        desk.wait(A_MINUTE)
-        code = desk.ask()
-        desk.wait(FIVE_MINUTES)
-        assert not desk.is_right(PHONE, code)
+    def test_expires_after_five_minutes(self, harness):
+        code = harness.ask()
+        harness.wait(timedelta(seconds=290))
+        assert harness.is_right(PHONE, code)
+        harness.wait(A_MINUTE)
+        code = harness.ask()
+        harness.wait(FIVE_MINUTES)
+        assert not harness.is_right(PHONE, code)
 
-    def test_stays_good_while_others_ask_and_guess(self, desk):
-        code, mine = desk.ask(), desk.handles[PHONE]
+    def test_stays_good_while_others_ask_and_guess(self, harness):
+        code, mine = harness.ask(), harness.handles[PHONE]
         for _ in range(ATTEMPTS):
-            assert not desk.codes.is_right("0" * 32, PHONE, Purpose.SIGN_IN, code)
-        desk.wait(A_MINUTE)
-        theirs = desk.ask()
+            assert not harness.codes.is_right("0" * 32, PHONE, Purpose.SIGN_IN, code)
+        harness.wait(A_MINUTE)
+        theirs = harness.ask()
         for _ in range(ATTEMPTS):
-            assert not desk.is_right(PHONE, another(theirs))
-        assert desk.codes.is_right(mine, PHONE, Purpose.SIGN_IN, code)
+            assert not harness.is_right(PHONE, another(theirs))
+        assert harness.codes.is_right(mine, PHONE, Purpose.SIGN_IN, code)
 
-    def test_is_good_for_its_own_request_purpose_and_number_alone(self, desk):
-        first, handle = desk.ask(), desk.handles[PHONE]
-        desk.wait(A_MINUTE)
-        second = desk.ask()
+    def test_is_good_for_its_own_request_purpose_and_number_alone(self, harness):
+        first, handle = harness.ask(), harness.handles[PHONE]
+        harness.wait(A_MINUTE)
+        second = harness.ask()
         if first == second:  # one accident in a million
             return
-        assert not desk.codes.is_right(handle, PHONE, Purpose.SIGN_IN, second)
-        assert not desk.codes.is_right(handle, PHONE, Purpose.PHONE, first)
-        assert not desk.codes.is_right(handle, OTHER, Purpose.SIGN_IN, first)
-        assert desk.codes.is_right(handle, PHONE, Purpose.SIGN_IN, first)
+        assert not harness.codes.is_right(handle, PHONE, Purpose.SIGN_IN, second)
+        assert not harness.codes.is_right(handle, PHONE, Purpose.PHONE, first)
+        assert not harness.codes.is_right(handle, OTHER, Purpose.SIGN_IN, first)
+        assert harness.codes.is_right(handle, PHONE, Purpose.SIGN_IN, first)
 
-    def test_bears_a_clock_that_was_set_back(self, desk):
-        code = desk.ask()
-        desk.wait(timedelta(hours=-1))
-        assert not desk.is_right(PHONE, code), "it would be good for longer than its life"
-        assert len(desk.ask()) == 6, "nobody waits an hour for a minute to pass"
+    def test_bears_a_clock_that_was_set_back(self, harness):
+        code = harness.ask()
+        harness.wait(timedelta(hours=-1))
+        assert not harness.is_right(PHONE, code), "it would be good for longer than its life"
+        assert len(harness.ask()) == 6, "nobody waits an hour for a minute to pass"
 
-    def test_makes_nobody_wait_longer_than_the_interval(self, desk):
-        desk.ask()
-        desk.wait(timedelta(seconds=-30))
+    def test_makes_nobody_wait_longer_than_the_interval(self, harness):
+        harness.ask()
+        harness.wait(timedelta(seconds=-30))
         with pytest.raises(SmsLimitReached) as caught:
-            desk.ask()
+            harness.ask()
         assert 1 <= int(caught.value.headers["Retry-After"]) <= 60
 
-    def test_of_nobody_is_wrong(self, desk):
-        assert not desk.is_right(PHONE, "123456")
+    def test_of_nobody_is_wrong(self, harness):
+        assert not harness.is_right(PHONE, "123456")
 
-    def test_bears_five_wrong_tries(self, desk):
-        code = desk.ask()
-        tries = [desk.is_right(PHONE, another(code)) for _ in range(ATTEMPTS - 1)]
+    def test_bears_five_wrong_tries(self, harness):
+        code = harness.ask()
+        tries = [harness.is_right(PHONE, another(code)) for _ in range(ATTEMPTS - 1)]
         assert not any(tries)
-        assert desk.is_right(PHONE, code)
+        assert harness.is_right(PHONE, code)
 
-    def test_is_worth_nothing_after_the_fifth(self, desk):
-        code = desk.ask()
+    def test_is_worth_nothing_after_the_fifth(self, harness):
+        code = harness.ask()
         for _ in range(ATTEMPTS):
-            desk.is_right(PHONE, another(code))
-        assert not desk.is_right(PHONE, code)
+            harness.is_right(PHONE, another(code))
+        assert not harness.is_right(PHONE, code)
 
     @pytest.mark.parametrize("text", ["", "12345", "1234567", "12345x", "１２３４５６", "٠١٢٣٤٥"])
-    def test_slip_costs_no_try(self, desk, text):
-        desk.ask()
-        assert not desk.is_right(PHONE, text)
-        assert desk.row().attempts == 0
+    def test_slip_costs_no_try(self, harness, text):
+        harness.ask()
+        assert not harness.is_right(PHONE, text)
+        assert harness.row().attempts == 0
 
-    def test_is_not_tried_in_a_transaction_that_could_undo_the_try(self, desk):
-        code = desk.ask()
+    def test_is_not_tried_in_a_transaction_that_could_undo_the_try(self, harness):
+        code = harness.ask()
         with pytest.raises(DatabaseMisuse, match="must not be rolled back"):
-            desk.database.transact(lambda _: desk.is_right(PHONE, code))
+            harness.database.transact(lambda _: harness.is_right(PHONE, code))
 
-    def test_outlives_a_change_of_the_secret(self, desk, settings):
-        code = desk.ask()
+    def test_outlives_a_change_of_the_secret(self, harness, settings):
+        code = harness.ask()
         old = settings.app_secret_key.get_secret_value()
         changes = {
             "app_secret_key": SecretStr("n" * 40),
             "app_secret_keys_old": SecretStr(old),
         }
-        assert desk_with(desk, settings, **changes).is_right(PHONE, code)
+        assert harness_with(harness, settings, **changes).is_right(PHONE, code)
 
-    def test_is_lost_with_the_secret(self, desk, settings):
-        code = desk.ask()
-        changed = desk_with(desk, settings, app_secret_key=SecretStr("n" * 40))
+    def test_is_lost_with_the_secret(self, harness, settings):
+        code = harness.ask()
+        changed = harness_with(harness, settings, app_secret_key=SecretStr("n" * 40))
         assert not changed.is_right(PHONE, code)
 
 
 class TestLimit:
-    def test_a_number_gets_a_code_a_minute(self, desk):
-        desk.ask()
-        desk.wait(timedelta(seconds=50))
+    def test_a_number_gets_a_code_a_minute(self, harness):
+        harness.ask()
+        harness.wait(timedelta(seconds=50))
         with pytest.raises(SmsLimitReached) as error:
-            desk.ask()
+            harness.ask()
         assert 1 <= int(error.value.headers["Retry-After"]) <= 10
-        desk.wait(timedelta(seconds=11))
-        desk.ask()
-        assert len(desk.telephones.received) == 2
+        harness.wait(timedelta(seconds=11))
+        harness.ask()
+        assert len(harness.telephones.received) == 2
 
-    def test_a_code_that_was_used_gives_no_earlier_one(self, desk):
-        desk.is_right(PHONE, desk.ask())
+    def test_a_code_that_was_used_gives_no_earlier_one(self, harness):
+        harness.is_right(PHONE, harness.ask())
         with pytest.raises(SmsLimitReached):
-            desk.ask()
+            harness.ask()
 
-    def test_a_number_gets_so_many_a_day(self, desk, settings):
-        desk = desk_with(desk, settings, sms_daily_per_number=2)
+    def test_a_number_gets_so_many_a_day(self, harness, settings):
+        harness = harness_with(harness, settings, sms_daily_per_number=2)
         for _ in range(2):
-            desk.ask()
-            desk.wait(A_MINUTE)
+            harness.ask()
+            harness.wait(A_MINUTE)
         with pytest.raises(SmsLimitReached) as error:
-            desk.ask(address="192.0.2.9")
+            harness.ask(address="192.0.2.9")
         assert 1 <= int(error.value.headers["Retry-After"]) <= 86_400
-        desk.ask(OTHER)
-        desk.wait_a_day()
-        desk.ask()
+        harness.ask(OTHER)
+        harness.wait_a_day()
+        harness.ask()
 
-    def test_an_address_asks_for_so_many_a_day(self, desk, settings):
-        desk = desk_with(desk, settings, sms_daily_per_address=2)
-        desk.ask("+8613800138001")
-        desk.ask("+8613800138002")
+    def test_an_address_asks_for_so_many_a_day(self, harness, settings):
+        harness = harness_with(harness, settings, sms_daily_per_address=2)
+        harness.ask("+8613800138001")
+        harness.ask("+8613800138002")
         with pytest.raises(SmsLimitReached):
-            desk.ask("+8613800138003")
-        desk.ask("+8613800138003", address="2001:db8::/64")
+            harness.ask("+8613800138003")
+        harness.ask("+8613800138003", address="2001:db8::/64")
 
-    def test_everybody_together_gets_so_many_a_day(self, desk, settings):
-        desk = desk_with(desk, settings, sms_daily_budget=2)
-        desk.ask("+8613800138001", "192.0.2.1")
-        desk.ask("+8613800138002", "192.0.2.2")
+    def test_everybody_together_gets_so_many_a_day(self, harness, settings):
+        harness = harness_with(harness, settings, sms_daily_budget=2)
+        harness.ask("+8613800138001", "192.0.2.1")
+        harness.ask("+8613800138002", "192.0.2.2")
         with pytest.raises(SmsBudgetSpent):
-            desk.ask("+8613800138003", "192.0.2.3")
-        desk.wait_a_day()
-        desk.ask("+8613800138003", "192.0.2.3")
+            harness.ask("+8613800138003", "192.0.2.3")
+        harness.wait_a_day()
+        harness.ask("+8613800138003", "192.0.2.3")
 
-    def test_what_is_refused_is_not_counted(self, desk, settings):
-        desk = desk_with(desk, settings, sms_daily_per_number=2)
-        desk.ask()
+    def test_what_is_refused_is_not_counted(self, harness, settings):
+        harness = harness_with(harness, settings, sms_daily_per_number=2)
+        harness.ask()
         for _ in range(5):
             with pytest.raises(SmsLimitReached):
-                desk.ask()
-        desk.wait(A_MINUTE)
-        desk.ask()
+                harness.ask()
+        harness.wait(A_MINUTE)
+        harness.ask()
 
-    def test_a_refused_request_leaves_the_code_as_it_is(self, desk, settings):
-        code = desk.ask()
-        poor = desk_with(desk, settings, sms_daily_budget=1)
-        desk.wait(A_MINUTE)
+    def test_a_refused_request_leaves_the_code_as_it_is(self, harness, settings):
+        code = harness.ask()
+        poor = harness_with(harness, settings, sms_daily_budget=1)
+        harness.wait(A_MINUTE)
         with pytest.raises(SmsBudgetSpent):
             poor.ask()
-        assert desk.is_right(PHONE, code)
+        assert harness.is_right(PHONE, code)
 
-    def test_countries_are_those_that_are_listed(self, desk, settings):
+    def test_countries_are_those_that_are_listed(self, harness, settings):
         with pytest.raises(PhoneNotServed):
-            desk.ask("+85291234567")
-        desk_with(desk, settings, sms_prefixes=("+86", "+852")).ask("+85291234567")
+            harness.ask("+85291234567")
+        harness_with(harness, settings, sms_prefixes=("+86", "+852")).ask("+85291234567")
 
-    def test_counts_name_nobody(self, desk):
-        desk.ask()
-        with desk.database.scope():
-            keys = desk.database.session.scalars(select(SmsQuota.key)).all()
+    def test_counts_name_nobody(self, harness):
+        harness.ask()
+        with harness.database.scope():
+            keys = harness.database.session.scalars(select(SmsQuota.key)).all()
         assert len(keys) == 3
         assert not [key for key in keys if ADDRESS in key or PHONE.removeprefix("+") in key]
 
-    def test_nobody_to_send_it_is_said_before_anything_is_counted(self, desk, settings):
-        codes = SmsCodes(desk.database, desk.house.outbox, None, settings)
+    def test_nobody_to_send_it_is_said_before_anything_is_counted(self, harness, settings):
+        codes = SmsCodes(harness.database, harness.tasks.outbox, None, settings)
         with pytest.raises(SmsUnavailable):
             codes.request(PHONE, Purpose.SIGN_IN, ADDRESS)
-        assert desk.row() is None
+        assert harness.row() is None
 
 
 class TestCrowd:
@@ -276,60 +276,60 @@ class TestCrowd:
             crowded.wait(A_MINUTE)
             crowded.telephones.received.clear()
         answers = run_together(*[partial(granted, crowded, PHONE, ADDRESS)] * 100)
-        crowded.house.work()
+        crowded.tasks.work()
         assert answers.count(True) == 1
         assert len(crowded.telephones.received) == 1
         assert crowded.is_right(PHONE, crowded.telephones.code())
 
     def test_a_crowd_does_not_pass_the_budget(self, settings, crowded):
-        desk = desk_with(crowded, settings, sms_daily_budget=7)
+        harness = harness_with(crowded, settings, sms_daily_budget=7)
         phones = [f"+861380013{number:04}" for number in range(40)]
         asks = [
-            partial(granted, desk, phone, f"192.0.2.{number}")
+            partial(granted, harness, phone, f"192.0.2.{number}")
             for number, phone in enumerate(phones)
         ]
         assert run_together(*asks).count(True) == 7
-        desk.house.work()
-        assert len(desk.telephones.received) == 7
+        harness.tasks.work()
+        assert len(harness.telephones.received) == 7
 
 
-def try_each(desk: Desk, codes: list[str]) -> int:
-    return sum(desk.is_right(PHONE, code) for code in codes)
+def try_each(harness: CodesHarness, codes: list[str]) -> int:
+    return sum(harness.is_right(PHONE, code) for code in codes)
 
 
-def granted(desk: Desk, phone: str, address: str) -> bool:
+def granted(harness: CodesHarness, phone: str, address: str) -> bool:
     try:
-        desk.request(phone, address)
+        harness.request(phone, address)
     except (SmsLimitReached, SmsBudgetSpent):
         return False
     return True
 
 
 class TestCleaning:
-    def test_deletes_what_has_expired_and_counts_of_earlier_days(self, desk):
-        desk.ask(PHONE)
-        desk.wait_a_day()
-        desk.ask(OTHER)
-        assert desk.codes.clean() == 4
-        with desk.database.scope():
-            left = desk.database.session.scalar(select(func.count()).select_from(SmsQuota))
-        assert (desk.row(PHONE), left) == (None, 3)
-        assert desk.is_right(OTHER, desk.telephones.code(OTHER))
+    def test_deletes_what_has_expired_and_counts_of_earlier_days(self, harness):
+        harness.ask(PHONE)
+        harness.wait_a_day()
+        harness.ask(OTHER)
+        assert harness.codes.clean() == 4
+        with harness.database.scope():
+            left = harness.database.session.scalar(select(func.count()).select_from(SmsQuota))
+        assert (harness.row(PHONE), left) == (None, 3)
+        assert harness.is_right(OTHER, harness.telephones.code(OTHER))
 
-    def test_forgets_no_limit(self, desk, settings):
-        desk = desk_with(desk, settings, sms_daily_per_number=1)
-        desk.ask()
-        desk.wait(timedelta(hours=1))
-        desk.codes.clean()
+    def test_forgets_no_limit(self, harness, settings):
+        harness = harness_with(harness, settings, sms_daily_per_number=1)
+        harness.ask()
+        harness.wait(timedelta(hours=1))
+        harness.codes.clean()
         with pytest.raises(SmsLimitReached):
-            desk.ask()
+            harness.ask()
 
 
-def test_log_names_neither_number_nor_code(desk):
+def test_log_names_neither_number_nor_code(harness):
     with capture_logs() as logs:
-        code = desk.ask()
-        desk.is_right(PHONE, another(code))
-        desk.is_right(PHONE, code)
+        code = harness.ask()
+        harness.is_right(PHONE, another(code))
+        harness.is_right(PHONE, code)
     events = {entry["event"] for entry in logs}
     assert {"sms_code_requested", "sms_sent", "sms_code_tried", "task_done"} <= events
     text = str(logs)

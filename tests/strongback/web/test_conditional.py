@@ -35,7 +35,7 @@ class Stored:
     validators: Validators = STATE
 
 
-class Shelf:
+class Store:
     """Knows one page's version and text, and what it was asked for."""
 
     def __init__(self) -> None:
@@ -54,12 +54,12 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf() -> Shelf:
-    return Shelf()
+def store() -> Store:
+    return Store()
 
 
 @pytest.fixture
-def probe(bare: HTTPApp, shelf: Shelf) -> FlaskClient:
+def probe(bare: HTTPApp, store: Store) -> FlaskClient:
     """A client of a versioned resource, and of answers without a version."""
     api = APIBlueprint("probe", __name__, url_prefix="")
 
@@ -68,16 +68,16 @@ def probe(bare: HTTPApp, shelf: Shelf) -> FlaskClient:
     def read_page(path: Name) -> Stored | Response:
         """Read."""
         return conditional(
-            lambda: shelf.load(path.name),
-            validators=lambda: shelf.validators(path.name),
-            seen=shelf.seen.append,
+            lambda: store.load(path.name),
+            validators=lambda: store.validators(path.name),
+            seen=store.seen.append,
         )
 
     @api.post("/page/<name>", responses={200: Page})
     @public
     def write_page(path: Name) -> Stored:
         """Write."""
-        return shelf.load(path.name)
+        return store.load(path.name)
 
     bare.register_api(api)
     bare.add_url_rule("/plain", "plain", lambda: {"plain": True})
@@ -263,16 +263,16 @@ class TestIfUnmodifiedSince:
 
 class TestSeen:
     @pytest.mark.parametrize("given", [{}, {"If-None-Match": TAG}, {"If-None-Match": '"old"'}])
-    def test_tells_once_what_a_get_is_answered(self, probe, shelf, given):
+    def test_tells_once_what_a_get_is_answered(self, probe, store, given):
         probe.get("/page/known", headers=given)
-        assert shelf.seen == [STATE]
+        assert store.seen == [STATE]
 
-    def test_does_not_tell_of_what_is_not_read(self, probe, shelf):
+    def test_does_not_tell_of_what_is_not_read(self, probe, store):
         probe.head("/page/known")
         read(probe, If_Match='"nope"')
         probe.get("/page/unknown")
         probe.get("/page/unknown", headers={"If-None-Match": "*"})
-        assert shelf.seen == []
+        assert store.seen == []
 
 
 class TestHead:
@@ -294,10 +294,10 @@ class TestHead:
 
 @pytest.mark.speaks_sql
 class TestCost:
-    def test_a_fresh_copy_is_confirmed_without_the_text(self, probe, shelf):
+    def test_a_fresh_copy_is_confirmed_without_the_text(self, probe, store):
         read(probe, If_None_Match=TAG)
-        assert shelf.asked == ["validators"]
+        assert store.asked == ["validators"]
 
-    def test_a_plain_read_asks_for_no_validators(self, probe, shelf):
+    def test_a_plain_read_asks_for_no_validators(self, probe, store):
         read(probe)
-        assert shelf.asked == ["text"]
+        assert store.asked == ["text"]

@@ -11,9 +11,9 @@ from werkzeug.serving import make_server
 
 from strongback.config import Settings
 from strongback.testing.port import free_port
-from tests.support.sign_in import PASSWORD, House, small_house
+from tests.support.sign_in import PASSWORD, Client, sqlite_client
 
-__all__ = ["small_house"]
+__all__ = ["sqlite_client"]
 
 
 @pytest.fixture
@@ -23,9 +23,9 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def address(small_house: House, settings: Settings) -> Iterator[str]:
+def address(sqlite_client: Client, settings: Settings) -> Iterator[str]:
     """Where the application answers."""
-    server = make_server("127.0.0.1", settings.web_port, small_house.app, threaded=True)
+    server = make_server("127.0.0.1", settings.web_port, sqlite_client.app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -45,8 +45,10 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     assert [text for text in complaints if "Content Security Policy" in text] == []
 
 
-def test_the_authorize_button_signs_in_and_requests_carry_the_token(small_house: House, page: Page):
-    small_house.account("ada")
+def test_the_authorize_button_signs_in_and_requests_carry_the_token(
+    sqlite_client: Client, page: Page
+):
+    sqlite_client.account("ada")
     page.goto("/docs")
     page.locator(".btn.authorize").first.click()
     dialog = page.locator(".modal-ux")
@@ -65,8 +67,8 @@ def test_the_authorize_button_signs_in_and_requests_carry_the_token(small_house:
     assert answered.value.json()["username"] == "ada"
 
 
-def test_a_wrong_password_is_shown_as_such(small_house: House, page: Page):
-    small_house.account("ada")
+def test_a_wrong_password_is_shown_as_such(sqlite_client: Client, page: Page):
+    sqlite_client.account("ada")
     page.goto("/docs")
     page.locator(".btn.authorize").first.click()
     dialog = page.locator(".modal-ux")
