@@ -37,7 +37,7 @@ class QueryBuilder:
     """Builds the queries of one search.
 
     Args:
-        schema: Of the index that is searched.
+        schema: Schema of the index.
         index: Its declaration.
         within: The attribute that is suggested, to look at nothing else.
     """
@@ -47,6 +47,7 @@ class QueryBuilder:
         self._heaviest = within or index.searchable[0]
         places = (a for a in index.searchable if has_words_field(index, a))
         self._places = [within] if within else list(places)
+        self._has_length = self._heaviest is index.searchable[0]
         self._field = words_field(within) if within else TEXT
 
     @property
@@ -86,7 +87,8 @@ class QueryBuilder:
             pieces: The query as `split_query` has cut it.
         """
         scores = [*self._placed(words), *self._phrases(words, pieces)]
-        scores += self._whole(words, sum(map(len, pieces)))
+        if self._has_length:
+            scores += self._whole(words, sum(map(len, pieces)))
         return Query.boolean_query(
             [(Occur.Must, query), *((Occur.Should, score) for score in scores)]
         )
