@@ -18,7 +18,7 @@ from strongback.auth.session_service import SessionService
 from strongback.database import Database, transactional, utc_now
 from strongback.log.setup import get_logger
 from strongback.precondition import ANY, Expected
-from strongback.sms.code import Purpose, SmsCodes
+from strongback.sms.code import CodePurpose, SmsCodes
 from strongback.sms.exceptions import SmsUnavailable, WrongCode
 
 log = get_logger(__name__)
@@ -112,7 +112,7 @@ class AccountService:
         self.confirm(principal, password)
         if self.codes is None:
             raise SmsUnavailable
-        if not self.codes.is_right(handle, phone, Purpose.PHONE, code):
+        if not self.codes.is_right(handle, phone, CodePurpose.PHONE, code):
             message = WrongCode.message
             raise WrongCode(errors=[{"field": "body.code", "message": message, "type": "code"}])
         user = self._own_phone(principal.user_id, phone)

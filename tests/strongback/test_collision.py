@@ -261,3 +261,28 @@ class TestSettings:
             Busy(web_workers=1)
         with pytest.raises(ValidationError, match="less than or equal to 256"):
             Busy(web_workers=257)
+
+
+def test_a_to_do_application_has_its_own_tasks_beside_the_frameworks(settings):
+    class TaskOut(Schema):
+        """A task of a person."""
+
+        title: str
+
+    api = APIBlueprint("tasks", __name__, url_prefix="/api/v1/tasks")
+
+    @api.get("/<id>", responses={200: TaskOut})
+    @public
+    def read_task() -> dict[str, str]:
+        return {"title": "Make tea"}
+
+    roles = {"admin": frozenset(TaskPermission)}
+    app = Strongback("todo", settings, title="To do", roles=roles)
+    task.register(app, "/api/v1/background")
+    app.register_api(api)
+    client = app.checked().test_client()
+    assert client.get("/api/v1/tasks/1").json == {"title": "Make tea"}
+    document = client.get("/openapi.json").get_json()
+    app.close()
+    assert {"/api/v1/tasks/{id}", "/api/v1/background/tasks/{id}"} <= set(document["paths"])
+    assert {"TaskOut", "JobOut"} <= set(document["components"]["schemas"])

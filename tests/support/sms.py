@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from strongback.config import Settings
 from strongback.database import Database, utc_now
 from strongback.sms import Receipt, SmsCodes, sms_tasks
-from strongback.sms.code import Purpose
+from strongback.sms.code import CodePurpose
 from strongback.sms.exceptions import SmsTimeout
 from strongback.sms.sms_model import SmsCode, SmsQuota
 from tests.support.task import TaskHarness
@@ -64,7 +64,7 @@ class CodesHarness:
 
     def request(self, phone: str = PHONE, address: str = ADDRESS) -> None:
         """Ask for a code, and keep its handle."""
-        self.handles[phone] = self.codes.request(phone, Purpose.SIGN_IN, address)
+        self.handles[phone] = self.codes.request(phone, CodePurpose.SIGN_IN, address)
 
     def ask(self, phone: str = PHONE, address: str = ADDRESS) -> str:
         """Ask for a code, have it sent, and read it from the telephone."""
@@ -75,7 +75,7 @@ class CodesHarness:
     def is_right(self, phone: str, code: str) -> bool:
         """Try a code with the latest handle."""
         handle = self.handles.get(phone, "0" * 32)
-        return self.codes.is_right(handle, phone, Purpose.SIGN_IN, code)
+        return self.codes.is_right(handle, phone, CodePurpose.SIGN_IN, code)
 
     def wait(self, time: timedelta) -> None:
         """Let so much time pass for every code."""

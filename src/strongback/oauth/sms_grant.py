@@ -6,7 +6,7 @@ from typing import ClassVar, Self, cast
 
 from strongback.auth.account import Account
 from strongback.oauth.grant import SignIn
-from strongback.sms.code import Purpose, SmsCodes
+from strongback.sms.code import CodePurpose, SmsCodes
 from strongback.sms.phone import parse_phone
 
 
@@ -30,6 +30,6 @@ class SmsCodeGrant(SignIn):
         """Return the account with this number if the code is right."""
         number, code, handle = proof
         phone = parse_phone(number)
-        if phone is None or not self.codes.is_right(handle, phone, Purpose.SIGN_IN, code):
+        if phone is None or not self.codes.is_right(handle, phone, CodePurpose.SIGN_IN, code):
             return None
         return self.server.accounts.account_of_phone(phone)

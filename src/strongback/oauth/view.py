@@ -99,8 +99,8 @@ class RevokeOut(Schema):
     """An empty object: the session has ended, or the token is unknown."""
 
 
-class Metadata(Schema):
-    """Metadata of the authorization server (RFC 8414, section 2)."""
+class OAuthMetadata(Schema):
+    """OAuthMetadata of the authorization server (RFC 8414, section 2)."""
 
     issuer: str
     """Issuer identifier: the address of the server."""
@@ -145,9 +145,9 @@ def revoke_token(form: RevokeForm) -> tuple[dict[str, Any], dict[str, str]]:
     return {}, NO_STORE
 
 
-@well_known.get("/oauth-authorization-server", responses={200: Metadata})
+@well_known.get("/oauth-authorization-server", responses={200: OAuthMetadata})
 @public
-def read_metadata() -> dict[str, Any]:
+def read_oauth_metadata() -> dict[str, Any]:
     """Get the metadata of the authorization server."""
     issuer = server.tokens.issuer
     return {

@@ -1,7 +1,7 @@
 """Codes by text message, which verify that somebody has a telephone number.
 
-    handle = codes.request("+8613800138000", Purpose.SIGN_IN, address)    # sends one, by a task
-    codes.is_right(handle, "+8613800138000", Purpose.SIGN_IN, "123456")   # once, five attempts
+    handle = codes.request("+8613800138000", CodePurpose.SIGN_IN, address)    # sends one, by a task
+    codes.is_right(handle, "+8613800138000", CodePurpose.SIGN_IN, "123456")   # once, five attempts
 
 The handle is returned to whoever requests a code, which is valid with it only, so that guesses of
 others do not use up the attempts (OWASP ASVS 5.0, 6.6.2).
@@ -51,7 +51,7 @@ ATTEMPTS = 5
 _PURPOSE = b"strongback sms code 1"
 
 
-class Purpose(StrEnum):
+class CodePurpose(StrEnum):
     """Purpose of a code."""
 
     SIGN_IN = "sign-in"
@@ -89,7 +89,7 @@ class SmsCodes:
     def request(
         self,
         phone: str,
-        purpose: Purpose,
+        purpose: CodePurpose,
         address: str,
         is_owner: Callable[[], bool] = lambda: False,
     ) -> str:
@@ -124,7 +124,7 @@ class SmsCodes:
 
     @transactional
     def _request(
-        self, phone: str, purpose: Purpose, address: str, is_owner: Callable[[], bool]
+        self, phone: str, purpose: CodePurpose, address: str, is_owner: Callable[[], bool]
     ) -> str:
         # From here on the count of the number is locked: of many parallel requests one finds the
         # last code old enough, and the counts of the others are rolled back.
@@ -194,7 +194,7 @@ class SmsCodes:
 
     # Verifying it
 
-    def is_right(self, handle: str, phone: str, purpose: Purpose, code: str) -> bool:
+    def is_right(self, handle: str, phone: str, purpose: CodePurpose, code: str) -> bool:
         """Verify a code. Each call counts as an attempt; a right code is used up.
 
         The attempt is committed by itself, so that it counts even if the request fails.
@@ -220,7 +220,7 @@ class SmsCodes:
         return is_right
 
     @transactional
-    def _try(self, handle: str, phone: str, purpose: Purpose, code: str) -> bool:
+    def _try(self, handle: str, phone: str, purpose: CodePurpose, code: str) -> bool:
         session, now = self.database.session, utc_now()
         is_asked = (SmsCode.nonce == handle) & (SmsCode.phone == phone)
         # Not further ahead than its lifetime: a clock that was set back must not extend it.

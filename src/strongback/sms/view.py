@@ -8,7 +8,7 @@ from pydantic import Field
 
 from strongback.auth.session_service import SessionService
 from strongback.schema import RequestBody, Schema
-from strongback.sms.code import INTERVAL, LIFETIME, Purpose, SmsCodes
+from strongback.sms.code import INTERVAL, LIFETIME, CodePurpose, SmsCodes
 from strongback.sms.phone import Phone
 from strongback.web.blueprint import APIBlueprint
 from strongback.web.guard import public
@@ -27,7 +27,7 @@ class SmsCodeIn(RequestBody):
 
     phone: Phone
     """Telephone number with country code."""
-    purpose: Annotated[Purpose, Field(strict=False)] = Purpose.SIGN_IN
+    purpose: Annotated[CodePurpose, Field(strict=False)] = CodePurpose.SIGN_IN
     """Purpose of the code: `sign-in`, or `phone` to verify your telephone number."""
 
 

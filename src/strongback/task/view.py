@@ -97,14 +97,14 @@ def job_out(record: TaskRecord, locale: str) -> JobOut:
 
 @api.get("/<id>", responses={200: JobOut})
 @needs(TaskPermission.READ)
-def read_task(path: TaskPath, principal: Principal) -> JobOut:
+def read_job(path: TaskPath, principal: Principal) -> JobOut:
     """Get one of your tasks; administrators can get any."""
     return job_out(jobs.get(path.id, _whose(principal)), current_request().locale)
 
 
 @api.delete("/<id>", responses={204: None})
 @needs(TaskPermission.READ)
-def cancel_task(path: TaskPath, principal: Principal) -> None:
+def cancel_job(path: TaskPath, principal: Principal) -> None:
     """Cancel a task, before it begins or at its next progress report."""
     jobs.cancel(path.id, _whose(principal))
 

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from strongback.config import Settings
 from strongback.database import Base, Database, DatabaseMisuse
 from strongback.sms import SmsCodes
-from strongback.sms.code import ATTEMPTS, Purpose
+from strongback.sms.code import ATTEMPTS, CodePurpose
 from strongback.sms.exceptions import (
     PhoneNotServed,
     SmsBudgetSpent,
@@ -102,12 +102,12 @@ class TestCode:
     def test_stays_good_while_others_ask_and_guess(self, harness):
         code, mine = harness.ask(), harness.handles[PHONE]
         for _ in range(ATTEMPTS):
-            assert not harness.codes.is_right("0" * 32, PHONE, Purpose.SIGN_IN, code)
+            assert not harness.codes.is_right("0" * 32, PHONE, CodePurpose.SIGN_IN, code)
         harness.wait(A_MINUTE)
         theirs = harness.ask()
         for _ in range(ATTEMPTS):
             assert not harness.is_right(PHONE, another(theirs))
-        assert harness.codes.is_right(mine, PHONE, Purpose.SIGN_IN, code)
+        assert harness.codes.is_right(mine, PHONE, CodePurpose.SIGN_IN, code)
 
     def test_is_good_for_its_own_request_purpose_and_number_alone(self, harness):
         first, handle = harness.ask(), harness.handles[PHONE]
@@ -115,10 +115,10 @@ class TestCode:
         second = harness.ask()
         if first == second:  # one accident in a million
             return
-        assert not harness.codes.is_right(handle, PHONE, Purpose.SIGN_IN, second)
-        assert not harness.codes.is_right(handle, PHONE, Purpose.PHONE, first)
-        assert not harness.codes.is_right(handle, OTHER, Purpose.SIGN_IN, first)
-        assert harness.codes.is_right(handle, PHONE, Purpose.SIGN_IN, first)
+        assert not harness.codes.is_right(handle, PHONE, CodePurpose.SIGN_IN, second)
+        assert not harness.codes.is_right(handle, PHONE, CodePurpose.PHONE, first)
+        assert not harness.codes.is_right(handle, OTHER, CodePurpose.SIGN_IN, first)
+        assert harness.codes.is_right(handle, PHONE, CodePurpose.SIGN_IN, first)
 
     def test_bears_a_clock_that_was_set_back(self, harness):
         code = harness.ask()
@@ -251,7 +251,7 @@ class TestLimit:
     def test_nobody_to_send_it_is_said_before_anything_is_counted(self, harness, settings):
         codes = SmsCodes(harness.database, harness.tasks.outbox, None, settings)
         with pytest.raises(SmsUnavailable):
-            codes.request(PHONE, Purpose.SIGN_IN, ADDRESS)
+            codes.request(PHONE, CodePurpose.SIGN_IN, ADDRESS)
         assert harness.row() is None
 
 

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from strongback.config import Settings
 from strongback.database import Database
 from strongback.outbox import MessageState
-from strongback.sms.code import Purpose
+from strongback.sms.code import CodePurpose
 from strongback.sms.exceptions import SmsFailed, SmsRefused, SmsTimeout
 from tests.support.sms import ADDRESS, PHONE, CodesHarness
 
@@ -77,7 +77,7 @@ def test_code_that_is_late_is_sent_although_another_was_asked_for(harness):
     # The first to be due is the first to be sent, and on a busy machine both are due by now.
     codes = [code for _, code in harness.telephones.received]
     assert len(codes) == 2
-    assert any(harness.codes.is_right(handle, PHONE, Purpose.SIGN_IN, code) for code in codes)
+    assert any(harness.codes.is_right(handle, PHONE, CodePurpose.SIGN_IN, code) for code in codes)
 
 
 def test_code_that_is_too_late_is_not_sent(harness):
