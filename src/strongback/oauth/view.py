@@ -100,7 +100,7 @@ class RevokeOut(Schema):
 
 
 class OAuthMetadata(Schema):
-    """OAuthMetadata of the authorization server (RFC 8414, section 2)."""
+    """Metadata of the authorization server (RFC 8414, section 2)."""
 
     issuer: str
     """Issuer identifier: the address of the server."""
