@@ -197,14 +197,14 @@ class Strongback(HTTPApp):
         key: Callable[[M], str],
         all_keys: Callable[[], Iterable[str]],
     ) -> None:
-        """Answer for names that do not exist from a filter in Redis, where there is one.
+        """Skip lookups of unknown keys by a Bloom filter in Redis, if Redis is configured.
 
         Args:
             name: Name of the filter.
-            node: Nodes that are not looked up for an unknown key.
-            model: Rows that the node shows.
-            key: Key of a row.
-            all_keys: Keys of all rows.
+            node: Nodes that are skipped for unknown keys.
+            model: Model of the rows.
+            key: Returns the key of a row.
+            all_keys: Returns the keys of all rows.
         """
         if self.redis is None:
             return

@@ -1,4 +1,4 @@
-"""What a server process does beside answering requests, from its fork to its end."""
+"""Background parts of a server process, from its fork to its end."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ from typing import Protocol
 
 
 class Part(Protocol):
-    """Something that runs in threads of its own."""
+    """A part that runs in threads of its own."""
 
     def start(self) -> None:
-        """Begin, without making the caller wait."""
+        """Start, without blocking the caller."""
         ...
 
     def stop(self) -> None:
-        """Finish what is at work, within a bounded time."""
+        """Finish the current work and stop, within a limited time."""
         ...
 
 
 class Background:
-    """The parts of a process. Whoever serves requests starts them; tests and commands do not."""
+    """The parts of a process, which servers start, and tests and commands do not."""
 
     def __init__(self) -> None:
         self._parts: list[Part] = []
 
     def add(self, part: Part) -> None:
-        """Have a part started and stopped with the process."""
+        """Start and stop a part with the process."""
         self._parts.append(part)
 
     def start(self) -> None:
-        """Start each, in the order in which they were added."""
+        """Start all parts, in the order in which they were added."""
         for part in self._parts:
             part.start()
 
     def stop(self) -> None:
-        """Stop each, the last one first."""
+        """Stop all parts, the last one first."""
         for part in reversed(self._parts):
             part.stop()

@@ -1,7 +1,7 @@
-"""What a writer has seen of a resource, so that nobody overwrites what they have not read.
+"""Preconditions of writes, which prevent lost updates.
 
-The first parts of a versioned resource's entity tag are its revision, which writes depend on;
-what may follow are counters, which a write by somebody else does not make outdated.
+The entity tag of a versioned resource begins with its revision, which writes depend on. Counters
+may follow, which do not matter for writes.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from strongback.exceptions import PreconditionFailed
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """The states that a write is meant for; any state where `tags` is None.
+    """The states that a write applies to; any state if `tags` is None.
 
-    A service compares inside its transaction, on the row that it has locked.
+    A service compares inside its transaction, on the locked row.
     """
 
     tags: frozenset[str] | None
 
     def check(self, revision: str) -> None:
-        """Go on only if the resource is as the writer has seen it.
+        """Check that the resource has one of the states.
 
         Args:
-            revision: What the resource's entity tag begins with, such as `12-3`.
+            revision: Beginning of the resource's entity tag, such as `12-3`.
 
         Raises:
-            PreconditionFailed: It has changed since.
+            PreconditionFailed: The resource has another state.
         """
         if self.tags is None or any(_is_of(tag, revision) for tag in self.tags):
             return
@@ -35,7 +35,7 @@ class Expected:
 
 
 ANY = Expected(None)
-"""Write whatever the present state is."""
+"""Any state."""
 
 
 def _is_of(tag: str, revision: str) -> bool:

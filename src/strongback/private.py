@@ -1,4 +1,4 @@
-"""Folders and files that nobody but their owner may read."""
+"""Folders and files that only their owner may read."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder, or take others' rights away from one that is there and from its files.
+    """Create a folder, or remove the rights of others from an existing one and its files.
 
-    What lies in folders below is behind this one. A folder that cannot be made or changed is left
-    to whoever uses it next, with a better message. One with the sticky bit, such as `/tmp`, is
-    meant for everybody.
+    Folders below are protected by this one. Errors are ignored, since the next use of the folder
+    has a better message. A folder with the sticky bit, such as `/tmp`, is left unchanged.
     """
     with suppress(OSError):
         folder.mkdir(mode=stat.S_IRWXU, parents=True, exist_ok=True)
@@ -27,7 +26,7 @@ def make_private_folder(folder: Path) -> None:
 
 
 def make_private_file(path: Path) -> None:
-    """Make an empty file, if there is none: what SQLite makes by itself, everybody may read."""
+    """Create an empty file if there is none: SQLite would create one that everybody may read."""
     with suppress(OSError):
         path.touch(mode=stat.S_IRUSR | stat.S_IWUSR)
 

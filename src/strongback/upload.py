@@ -1,7 +1,6 @@
-"""What a request leaves behind for a job: bytes in the database, in pieces, for a while.
+"""Files that a request stores in the database for a job, for a limited time.
 
-A worker may run on another machine, with which it shares the database and no disk. What is meant
-to stay does not belong here.
+A worker may run on another machine, which shares the database and no disk.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ from strongback.database import (
 from strongback.exceptions import StrongbackError
 
 PIECE = 512 * 1024
-"""Bytes of a row: what MySQL takes in one packet is limited, to 16 MiB and often less."""
+"""Bytes per row: MySQL limits packets to 16 MiB, and often less."""
 IN_MEMORY = 1024 * 1024
-"""Bytes up to which an upload is read into memory; a larger one goes to a temporary file."""
+"""Bytes up to which an upload is read into memory; larger ones use a temporary file."""
 KEPT = timedelta(days=1)
-"""How long an upload waits for its job: a backlog is to be worked off by then."""
+"""Time for which an unused upload is kept."""
 KEPT_AFTER_USE = timedelta(hours=1)
-"""How long it is kept once it was used, should its job be run again after a crash."""
+"""Time for which a used upload is kept, in case its job runs again after a crash."""
 NAME_LENGTH = 200
 
 # MySQL's BLOB ends at 64 KiB, its MEDIUMBLOB at 16 MiB.
@@ -42,20 +41,20 @@ Piece = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql")
 
 
 class UploadGone(StrongbackError):
-    """An upload is not there any more: its job came more than a day after it."""
+    """The upload was deleted: its job started more than a day later."""
 
 
 class Upload(Identified, Base):
-    """A file that a job is to read."""
+    """A file for a job."""
 
     __tablename__ = "sb_upload"
 
     name: Mapped[str] = mapped_column(String(NAME_LENGTH))
-    """What its sender calls it; good for messages, and for nothing else."""
+    """Name given by the sender, for messages only."""
     size: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
     used_at: Mapped[datetime | None] = mapped_column(index=True)
-    """When its job was done with it."""
+    """Time at which its job has finished with it."""
 
 
 class UploadPiece(Base):
@@ -82,20 +81,20 @@ def _add(session: Session, row: dict[str, object]) -> None:
 
 
 class Uploads:
-    """Keeps files for jobs."""
+    """Stores files for jobs."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
 
     def keep(self, name: str, file: IO[bytes]) -> int:
-        """Store a file from its start, a piece in each transaction; returns its number.
+        """Store a file, each piece in a transaction of its own; returns its id.
 
-        All of them are committed ahead of the caller's: nobody is to wait while a large file is
-        written. One that no job is started for is deleted in the end like all others.
+        They are committed before the caller's transaction, so that a large file holds no locks. A
+        file whose job is never started is deleted after `KEPT`.
 
         Args:
-            name: What its sender calls it.
-            file: Is read piece by piece, so that a large one needs little memory.
+            name: Name given by the sender.
+            file: The file, which is read in pieces.
 
         Raises:
             DatabaseMisuse: The caller's transaction has begun.
@@ -109,17 +108,17 @@ class Uploads:
             transact(partial(_add, row=row))
         return upload_id
 
-    def open(self, number: int) -> IO[bytes]:
-        """Read an upload; the caller closes what this returns.
+    def open(self, upload_id: int) -> IO[bytes]:
+        """Open an upload; the caller closes it.
 
         Raises:
-            UploadGone: There is none of this number.
+            UploadGone: There is no upload with this id.
         """
-        if self.database.session.get(Upload, number) is None:
-            raise UploadGone(f"upload {number} is gone: send the file again")
-        # Not a context manager here, since the caller goes on reading it.
+        if self.database.session.get(Upload, upload_id) is None:
+            raise UploadGone(f"upload {upload_id} is gone: send the file again")
+        # Not a context manager here, since the caller reads it.
         file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  above
-        for data in self._pieces(number):
+        for data in self._pieces(upload_id):
             file.write(data)
         file.seek(0)
         return file
@@ -127,20 +126,20 @@ class Uploads:
     def _pieces(self, upload_id: int) -> Iterator[bytes]:
         query = select(UploadPiece.data).where(UploadPiece.upload_id == upload_id)
         number = 0
-        # One at a time: the drivers would read the whole answer into memory first.
+        # One at a time: the drivers would load all of them into memory.
         while data := self.database.session.scalar(query.where(UploadPiece.number == number)):
             yield data
             number += 1
 
     @transactional
-    def release(self, number: int) -> None:
-        """Say that the job is done with an upload, which may be cleaned away soon."""
-        query = update(Upload).where(Upload.id == number).values(used_at=utc_now())
+    def release(self, upload_id: int) -> None:
+        """Mark an upload as used, so that it can be deleted soon."""
+        query = update(Upload).where(Upload.id == upload_id).values(used_at=utc_now())
         self.database.session.execute(query)
 
     def clean(self) -> int:
-        """Delete what is not needed any more, and return how many files that were."""
+        """Delete uploads that are no longer needed; returns their number."""
         now = utc_now()
         over = or_(Upload.used_at < now - KEPT_AFTER_USE, Upload.created_at < now - KEPT)
-        # One at a time: its pieces are large, and a transaction is to be short.
+        # One at a time, because the pieces are large and transactions should be short.
         return delete_in_batches(self.database, Upload.id, over, batch=1)

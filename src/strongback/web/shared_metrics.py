@@ -1,14 +1,12 @@
-"""The metrics of all workers of this machine, added up by whichever of them is asked.
+"""The metrics of all workers of this machine, summed by the one that is scraped.
 
-Each worker counts in its own memory, and writes to a file of its own what it has counted, at most
-twice a second and only after it has counted something. The one that is asked reads the others'
-files. A full disk makes their figures old, and breaks nothing; files that are mapped into memory,
-which prometheus-client offers for this, would end the process instead (SIGBUS).
+Each worker counts in memory, and writes its counts to a file at most twice a second, if they have
+changed. The worker that is scraped reads the files of the others. A full disk only delays their
+figures; the memory-mapped files of prometheus-client would end the process instead (SIGBUS).
 
-The files of workers that have ended become one, so that the work of a scrape grows with the
-workers that live, however often they are replaced. No sum goes back by that: whoever reads or
-merges holds the folder's lock, and the merged file names what it contains, should its writer end
-before it has removed the rest.
+The files of ended workers are merged into one, so that the cost of a scrape depends on the running
+workers only. Sums never decrease: readers and writers of the merged file hold the folder's lock,
+and the merged file names its sources, in case its writer ends before it has removed them.
 """
 
 from __future__ import annotations
@@ -32,27 +30,27 @@ from strongback.log.setup import get_logger
 log = get_logger(__name__)
 
 INTERVAL = 0.5
-"""Seconds between two times that a worker writes."""
+"""Seconds between two writes of a worker."""
 SUMS = frozenset({"counter", "histogram", "summary"})
-"""Kinds of metrics of which the sum over all workers says something."""
+"""Types of metrics that can be summed over the workers."""
 ENDED = "ended.json"
-"""The file of all workers that have ended."""
+"""The file of all ended workers."""
 
 Families = list[Any]
-"""Metrics with their samples, as JSON holds them."""
+"""Metrics with their samples, as JSON."""
 
 
 class SharedMetrics(Collector):
-    """Writes what this process has counted, and reads what all have.
+    """Writes the counts of this process, and reads those of all.
 
     Args:
-        folder: Where the workers keep their files.
-        changed: Set by whoever counts.
+        folder: Folder of the workers' files.
+        changed: Set after each count.
     """
 
     def __init__(self, folder: Path, changed: threading.Event) -> None:
         self._folder = folder
-        # No two processes ever have the same name, though numbers of processes come again.
+        # Unique, though ids of processes are reused.
         self._path = folder / f"{os.getpid()}-{token_hex(8)}.json"
         self._changed = changed
         self._stopping = threading.Event()
@@ -60,12 +58,12 @@ class SharedMetrics(Collector):
         self._is_failing = False
 
     def start(self) -> None:
-        """Begin to write; a worker that starts has often come for one that has ended."""
+        """Start writing, after merging the files of ended workers."""
         self._read_others()
         self._thread.start()
 
     def stop(self) -> None:
-        """Write for the last time: what has been counted stays counted."""
+        """Write a last time, and stop."""
         self._stopping.set()
         self._changed.set()
         self._thread.join()
@@ -88,7 +86,7 @@ class SharedMetrics(Collector):
                 log.warning("metrics_not_shared", path=str(self._path), reason=str(error))
 
     def collect(self) -> Iterable[Metric]:
-        """The sums over all workers, as Prometheus wants them."""
+        """The sums over all workers as Prometheus metrics."""
         for name, kind, documentation, values in _sum([_own_families(), *self._read_others()]):
             metric = Metric(name, documentation, kind)
             for sample, labels, value in values:
@@ -96,7 +94,7 @@ class SharedMetrics(Collector):
             yield metric
 
     def _read_others(self) -> list[Families]:
-        """What the other workers have written, those that have ended as one."""
+        """The counts of the other workers, with ended ones as one."""
         try:
             with _locked(self._folder):
                 return self._read_and_merge()
@@ -113,7 +111,7 @@ class SharedMetrics(Collector):
             if path.name in merged["contains"]:
                 path.unlink()
             elif path != self._path:
-                # Asked before the file is read: whoever has ended by now writes no more.
+                # Checked before the file is read: an ended worker writes no more.
                 is_living = _is_living(path)
                 families = _read(path) or []
                 (living if is_living else ended).append(families)
@@ -132,13 +130,13 @@ class SharedMetrics(Collector):
             for path in paths:
                 path.unlink()
                 path.with_suffix(".new").unlink(missing_ok=True)
-        except OSError as error:  # a full disk: they stay, and are added up at each scrape
+        except OSError as error:  # a full disk: the files stay, and are summed at each scrape
             log.warning("metrics_not_merged", path=str(self._folder), reason=str(error))
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    # The folder itself, so that no file need be made on a disk that may be full.
+    # The folder itself, so that no file is needed on a disk that may be full.
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -148,7 +146,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _is_living(path: Path) -> bool:
-    # Where a process has the id of one that has ended, its file waits until that one ends too.
+    # If another process has its id, the file waits until that one ends too.
     try:
         os.kill(int(path.name.partition("-")[0]), 0)
     except ProcessLookupError:
