@@ -171,10 +171,15 @@ class IndexFolder:
 
     def live(self) -> str | None:
         """The name of the folder that is searched; None where the index was never made."""
+        link = self.path / _LIVE
         try:
-            return (self.path / _LIVE).readlink().name
+            return link.readlink().name
         except FileNotFoundError:
             return None
+        except OSError:
+            if not link.is_file():
+                raise
+            return None  # a file of another format
 
     def read(self, index: Index) -> tuple[Generation, tantivy.Searcher] | None:
         """Open the live index; None where it was never made, or for another structure."""

@@ -236,6 +236,15 @@ class TestFolder:
             assert other.status(BOOK).is_current
         assert find(engine, "tea") == [1]
 
+    def test_a_file_in_place_of_the_link_has_to_be_built(self, engine, folder):
+        (folder / "live").unlink()
+        (folder / "live").write_text("of another format")
+        with pytest.raises(SearchUnavailable):
+            engine.search(BOOK, Query("tea"))
+        assert not engine.status(BOOK).exists
+        engine.rebuild(BOOK, [[book(1, "Tea")]])
+        assert find(engine, "tea") == [1]
+
     def test_a_link_to_nowhere_has_to_be_built(self, engine, folder):
         shutil.rmtree(live(folder))
         with pytest.raises(SearchUnavailable):
