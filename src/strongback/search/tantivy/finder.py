@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import tantivy
@@ -83,6 +84,7 @@ class Finder:
         self._vocabulary = Vocabulary(searcher, schema)
         self._builder = QueryBuilder(schema, index, within)
         self._pieces = split_query(query.text[:MAX_TEXT])[:MAX_WORDS]
+        self._wide: dict[str, Word] = {}
         condition = query.filter
         self._condition = compile_filter(schema, condition) if condition else None
 
@@ -95,9 +97,7 @@ class Finder:
             every = self._builder.narrowed(tantivy.Query.all_query(), self._condition)
             stage = Stage(every, [], [], self._search(every, 1)[1])
             return self._found(stage, self._sorted(stage))
-        stages = self._strict(words)
-        if not stages or stages[-1].total < SCARCE:
-            stages += self._loose(words, has_some=bool(stages))
+        stages = self._stages(words)
         if not stages:
             return self._nothing(words)
         if self._query.sort:
@@ -112,16 +112,20 @@ class Finder:
 
     # Stages
 
-    def _strict(self, words: list[Word]) -> list[Stage]:
-        """Documents with all words; if those are few, also documents with similar words."""
-        words = [widen(self._vocabulary, w) if self._is_mistyped(w) else w for w in words]
-        stage = self._complete(words)
-        if stage.total >= ENOUGH:
-            return [stage]
-        wide = self._widened(words)
-        wider = self._complete(wide) if wide != words else stage
-        stages = [stage, wider] if wider.total > stage.total else [stage]
-        return [stage for stage in stages if stage.total]
+    def _stages(self, words: list[Word]) -> list[Stage]:
+        """Ways to read the query, from the strictest on; each finds more than the one before."""
+        words = [self._widened(word) if self._is_mistyped(word) else word for word in words]
+        stages = [self._complete(words)]
+        if stages[0].total < ENOUGH:
+            wide = [self._widened(w) if len(w.text) != ONE_TYPO - 1 else w for w in words]
+            if wide != words:
+                stages.append(self._complete(wide))
+            if stages[-1].total < SCARCE:
+                stages += self._loose(wide, has_some=any(stage.total for stage in stages))
+        totals = [0, *(stage.total for stage in stages)]
+        return [
+            stage for stage, before in zip(stages, totals, strict=False) if stage.total > before
+        ]
 
     def _complete(self, words: Sequence[Word]) -> Stage:
         """Documents with all words, or with all but one in the title."""
@@ -132,17 +136,10 @@ class Finder:
 
     def _loose(self, words: list[Word], *, has_some: bool) -> list[Stage]:
         """Documents that lack one word; or have any, if nothing else has been found."""
-        wide = self._widened(words)
-        choices = []
-        if len(words) > 2:  # noqa: PLR2004  one less than two is any
-            choices.append(len(words) - 1)
-        if len(words) > 1 and not has_some:
-            choices.append(1)
-        for least in choices:
-            stage = self._stage(self._builder.has_most(wide, least), wide)
-            if stage.total:
-                return [stage]
-        return []
+        least = [len(words) - 1] if len(words) > 2 else []  # noqa: PLR2004  of two, that is any
+        least += [1] if len(words) > 1 and not has_some else []
+        stages = (self._stage(self._builder.has_most(words, count), words) for count in least)
+        return list(islice((stage for stage in stages if stage.total), 1))
 
     def _stage(self, found: tantivy.Query, words: Sequence[Word]) -> Stage:
         query = self._builder.narrowed(found, self._condition)
@@ -163,8 +160,10 @@ class Finder:
         has_beginning = word.is_begun and self._vocabulary.has_beginning(word.text)
         return not has_beginning and not self._vocabulary.known(word.forms)
 
-    def _widened(self, words: Sequence[Word]) -> list[Word]:
-        return [widen(self._vocabulary, w) if len(w.text) != ONE_TYPO - 1 else w for w in words]
+    def _widened(self, word: Word) -> Word:
+        if word.text not in self._wide:
+            self._wide[word.text] = widen(self._vocabulary, word)
+        return self._wide[word.text]
 
     # Orders
 
