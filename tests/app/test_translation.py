@@ -7,9 +7,6 @@ from pathlib import Path
 import pytest
 
 import app.main  # noqa: F401  with it every slice has declared its errors
-from app.article.importing import FAILED, NO_TEXT
-from app.article.metadata import REMEDIES
-from app.article.source import HIDDEN, INSTALLED
 from app.core.config import ROOT
 from strongback.web.translation import FOLDER, Translations
 from tests.support.catalogue import (
@@ -57,11 +54,6 @@ def test_is_found_beside_the_messages_of_the_framework(folder, known):
     translations = Translations(FOLDER, folder / "translation")
     for message, translation in (*known.items(), *FRAMEWORK.items()):
         assert translations.translate(message, "zh") == translation
-
-
-def test_has_every_other_reason_why_a_file_is_not_imported():
-    reasons = {*REMEDIES.values(), HIDDEN, INSTALLED, NO_TEXT, FAILED}
-    assert set() == reasons - catalogue(ROOT / "app/article/translation", "zh").keys()
 
 
 def test_is_compiled(folder, known):

@@ -35,9 +35,8 @@ class OAuthForm(RequestForm):
     """A form: unknown fields are ignored, repeated fields rejected (RFC 6749, section 3.2)."""
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[
-        str, Value
-    ]  # pyright: ignore[reportIncompatibleVariableOverride]  # as pydantic documents it
+    # As pydantic documents it.
+    __pydantic_extra__: dict[str, Value]  # pyright: ignore[reportIncompatibleVariableOverride]
 
     client_id: Value = FIRST_PARTY
     """Client id of the application. Default: the first-party client."""

@@ -12,20 +12,25 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from app.article.importing import Importer, Outcome, Report, Result
+from app.article.importing import FAILED, NO_TEXT, Importer, Outcome, Report, Result
+from app.article.metadata import REMEDIES
 from app.article.model import BODY_LENGTH
 from app.article.schema import ArticleOut
 from app.article.service import ArticleService
 from app.article.source import (
+    HIDDEN,
+    INSTALLED,
     MAX_BYTES,
     Document,
     Refusal,
     documents_in_folder,
 )
 from app.article.zip_source import documents_in_zip
+from app.core.config import ROOT
 from strongback.database import Database
 from strongback.exceptions import Forbidden
 from strongback.task import SoftTimeLimitExceeded
+from tests.support.catalogue import catalogue
 
 Import = Callable[..., dict[str, str]]
 
@@ -613,3 +618,8 @@ def test_asks_for_the_right_before_each_document(app, library):
     assert [next(run).outcome, next(run).outcome] == ["created", "created"]
     with pytest.raises(Forbidden):
         next(run)
+
+
+def test_every_reason_why_a_file_is_not_imported_has_a_translation():
+    reasons = {*REMEDIES.values(), HIDDEN, INSTALLED, NO_TEXT, FAILED}
+    assert set() == reasons - catalogue(ROOT / "app/article/translation", "zh").keys()
