@@ -331,22 +331,23 @@ class Settings(BaseSettings):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:  # noqa: ANN401  pydantic's signature
-        """Refuse a setting that is another class's, unless it is one of this class's own bases.
+        """Refuse a setting whose name another class has, unless that is a setting of a base.
 
-        Then it may get another default and further rules; its type and its rules stay.
+        Such a setting may get another default and further rules; its type and its rules stay.
 
         Raises:
-            ConfigurationError: Two classes have a setting of one name and mean different things.
+            ConfigurationError: Two classes have one name and mean different things.
         """
-        bases = [each for each in cls.__mro__ if issubclass(each, Settings)]
-        for name, field in cls.model_fields.items():
-            kinds = [each for each in bases if name in vars(each).get("__annotations__", {})]
+        for name in {*cls.model_fields, *Settings.model_fields}:
+            kinds: list[Any] = [each for each in cls.__mro__ if _declares(each, name)]
             for kind, base in pairwise(kinds):
-                inherited = base.model_fields[name]
-                if not issubclass(kind, base) or field.annotation != inherited.annotation:
+                if not _is_same_setting(name, kind, base):
                     raise ConfigurationError(_taken(name, kind, base))
             if len(kinds) > 1 and kinds[0] is cls:
-                field.metadata = [*kinds[1].model_fields[name].metadata, *field.metadata]
+                field = cls.model_fields[name]
+                # In between, so that a wider rule replaces no rule of its kind.
+                rules = [*kinds[1].model_fields[name].metadata, AfterValidator(lambda value: value)]
+                field.metadata = [*rules, *field.metadata]
                 cls.model_rebuild(force=True)
 
     @field_validator("*")
@@ -591,6 +592,25 @@ def load_settings(
     except ValidationError as error:
         lines = [_explain(dict(detail)) for detail in error.errors(include_url=False)]
         raise ConfigurationError("\n".join(lines)) from None
+
+
+def _declares(kind: type, name: str) -> bool:
+    if name in vars(kind).get("__annotations__", {}) or name in vars(kind):
+        return True
+    # Pydantic takes a property in the place of a field for its default.
+    fields = getattr(kind, "model_fields", {})
+    return name in fields and isinstance(fields[name].default, property)
+
+
+def _is_same_setting(name: str, kind: type, base: type) -> bool:
+    mine, inherited = (getattr(each, "model_fields", {}).get(name) for each in (kind, base))
+    return (
+        issubclass(kind, base)
+        and mine is not None
+        and inherited is not None
+        and not isinstance(mine.default, property)
+        and mine.annotation == inherited.annotation
+    )
 
 
 def _taken(name: str, kind: type, base: type) -> str:

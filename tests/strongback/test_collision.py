@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import pytest
 from flask import Blueprint
@@ -248,6 +248,35 @@ class TestSettings:
             class Both(Tea, Milk):
                 pass
 
+    def test_one_of_a_mixin(self):
+        class Threads:
+            web_threads: str = "many"
+
+        with pytest.raises(ConfigurationError, match=r"web_threads: .*Settings has .*\.Threads"):
+
+            class Mixed(Threads, config.Settings):
+                pass
+
+    def test_a_property_or_a_class_variable_in_its_place(self):
+        with pytest.raises(ConfigurationError, match="setting web_threads: "):
+
+            class Computed(config.Settings):
+                @property  # type: ignore[misc]  # what is refused
+                def web_threads(self) -> int:
+                    return 4
+
+        with pytest.raises(ConfigurationError, match="setting web_threads: "):
+
+            class Constant(config.Settings):
+                web_threads: ClassVar[int] = 4  # type: ignore[misc]  # what is refused
+
+    @pytest.mark.filterwarnings("ignore:Field name")  # pydantic's own, which stops nobody
+    def test_one_that_hides_a_property_of_the_framework(self):
+        with pytest.raises(ConfigurationError, match=r"is_production: strongback\.config\.Setting"):
+
+            class Lax(config.Settings):
+                is_production: bool = False
+
     def test_another_default_keeps_the_rules(self, monkeypatch):
         assert Busy().web_threads == 32
         assert config.Settings().web_threads == 16
@@ -261,6 +290,15 @@ class TestSettings:
             Busy(web_workers=1)
         with pytest.raises(ValidationError, match="less than or equal to 256"):
             Busy(web_workers=257)
+
+    def test_wider_rules_replace_none(self):
+        class Wide(config.Settings):
+            web_workers: Annotated[int, Field(ge=0, le=10_000)] = 1
+
+        with pytest.raises(ValidationError, match="less than or equal to 256"):
+            Wide(web_workers=257)
+        with pytest.raises(ValidationError, match="greater than or equal to 1"):
+            Wide(web_workers=0)
 
 
 def test_a_to_do_application_has_its_own_tasks_beside_the_frameworks(settings):
