@@ -96,7 +96,7 @@ def _description_of(view: View) -> str:
     return (inspect.getdoc(view) or "").partition("\n")[2].strip()
 
 
-def _schemas_of(declared: Mapping[str, Any], responses: dict[Any, Any]) -> set[type]:
+def _schemas_of(declared: Mapping[Any, Any], responses: dict[Any, Any]) -> set[type]:
     # Of the other parameters the document has the fields, and names for types in these.
     bodies = [model for where, model in declared.items() if where in {"form", "body"}]
     fields = [field_types(model) for model in declared.values() if model]
