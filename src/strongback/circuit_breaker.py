@@ -41,7 +41,8 @@ class CircuitBreaker:
         self._tolerated = tolerated
         self._pause = pause
         self._lock = threading.Lock()
-        self._failures = 0
+        self.failures = 0
+        """Failures in a row."""
         self._opened_at: float | None = None
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
@@ -56,14 +57,13 @@ class CircuitBreaker:
 
     def note_success(self) -> None:
         """Note that the server has answered a caller."""
-        if self._failures:
-            self._failures = 0
+        self.failures = 0
 
     def note_failure(self, reason: str) -> None:
         """Note that the server has failed a caller; open the circuit if that was one too many."""
         with self._lock:
-            self._failures += 1
-            if self._failures >= self._tolerated:
+            self.failures += 1
+            if self.failures >= self._tolerated:
                 self._open(reason)
         if self._opened_at is not None:
             self._watch()
@@ -102,7 +102,7 @@ class CircuitBreaker:
                 self._open("a ping was not answered")
 
     def _close_circuit(self) -> None:
-        self._failures = 0
+        self.failures = 0
         if self._opened_at is not None:
             seconds = round(time.monotonic() - self._opened_at, 1)
             log.warning("circuit_closed", server=self._server, seconds=seconds)

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from strongback.cache.plan import Plan, Tier
+from strongback.cache.plan import FillRate, Plan, Tier
 from strongback.cache.single_flight import Flight, SingleFlight
-from strongback.cache.storage import BUSY, MISSING, Codec, Item, Lease
+from strongback.cache.storage import BUSY, MISSING, Item, Lease, SharedStorage
 
 Load = Callable[[Sequence[str]], Sequence[Any]]
 """Reads values from their source, one for each key in order."""
@@ -54,7 +54,30 @@ class Loader:
         Raises:
             Exception: What loading raises; it reaches the waiters too.
         """
-        self._run(self._find, keys)
+        plan, missing = self._plan, keys
+        busy: list[str] = []
+        try:
+            for tier in plan.beyond:
+                if tier.shared is None:
+                    answers: Sequence[object] = tier.storage.get_all(missing, plan.codec)
+                elif plan.fills is None:
+                    answers = tier.shared.acquire_all(missing, plan.codec, plan.lease)
+                else:
+                    answers = self._acquire_some(tier.shared, plan.fills, missing)
+                missing = self._take(tier, missing, answers, busy)
+                if not missing:
+                    break
+            if self._counts:
+                plan.counts.misses += len(missing) + len(busy)
+            if missing:
+                self._load_all(missing)
+            for key in busy:
+                self._await(key)
+        except Exception as error:
+            self._flight.error = error
+            raise
+        finally:
+            self._flights.finish(self._flight, keys)
 
     def refresh(self, key: str, renewal: Renewal | None = None) -> None:
         """Load a value again, and end the flight.
@@ -67,45 +90,30 @@ class Loader:
         Raises:
             Exception: What loading raises.
         """
-        self._run(lambda _: self._refresh(key, renewal), [key])
-
-    def _run(self, work: Callable[[list[str]], object], keys: list[str]) -> None:
         try:
-            work(keys)
+            if self._may_refresh(key, renewal):
+                self._load_all([key])
         except Exception as error:
             self._flight.error = error
             raise
         finally:
-            self._flights.finish(self._flight, keys)
+            if renewal is not None and key not in self._flight.values:
+                renewal.postpone()
+            self._flights.finish(self._flight, [key])
 
     # In the storages
 
-    def _find(self, keys: list[str]) -> None:
-        plan, missing = self._plan, keys
-        busy: list[str] = []
-        for tier in plan.beyond:
-            ask = tier.storage.get_all if tier.shared is None else self._acquire_all
-            missing = self._take(tier, missing, ask(missing, plan.codec), busy)
-            if not missing:
-                break
-        if self._counts:
-            plan.counts.misses += len(missing) + len(busy)
-        if missing:
-            self._load_all(missing)
-        for key in busy:
-            self._await(key)
-
-    def _acquire_all(self, keys: Sequence[str], codec: Codec) -> Sequence[object]:
+    def _acquire_some(
+        self, shared: SharedStorage, fills: FillRate, keys: list[str]
+    ) -> Sequence[object]:
         """Ask the shared storage, and for leases where more may be added to it."""
-        shared, fills, lease = self._plan.shared, self._plan.fills, self._plan.lease
-        assert shared is not None  # noqa: S101  its tier is asked
-        if fills is None:
-            return shared.acquire_all(keys, codec, lease)
+        codec = self._plan.codec
         found = shared.get_all(keys, codec)
         absent = [key for key, item in zip(keys, found, strict=True) if item is MISSING]
         if not absent or not fills.take(len(absent)):
             return found
-        leases = dict(zip(absent, shared.acquire_all(absent, codec, lease), strict=True))
+        leased = shared.acquire_all(absent, codec, self._plan.lease)
+        leases = dict(zip(absent, leased, strict=True))
         return [leases.get(key, item) for key, item in zip(keys, found, strict=True)]
 
     def _take(
@@ -115,13 +123,12 @@ class Loader:
         plan, values = self._plan, self._flight.values
         missing: list[str] = []
         held = len(busy)
-        # Nobody is early by so many times the cost; most items are spared the question.
-        most_early = plan.early * 40 if tier.shared is not None else -1.0
+        most_early = plan.most_early if tier.shared is not None else -1.0
         for key, answer in zip(keys, answers, strict=True):
             if type(answer) is Item:
-                values[key] = answer.value
-                if answer.fresh <= answer.cost * most_early and plan.is_due(answer):
-                    plan.counts.stale += answer.fresh <= 0
+                values[key], fresh, _, cost, _ = answer
+                if fresh <= cost * most_early and plan.is_due(answer):
+                    plan.counts.stale += fresh <= 0
                     self.due.append(key)
             elif answer is BUSY:
                 busy.append(key)
@@ -163,14 +170,6 @@ class Loader:
         self._counts = counts
         if missing:
             self._load_all(missing)
-
-    def _refresh(self, key: str, renewal: Renewal | None) -> None:
-        try:
-            if self._may_refresh(key, renewal):
-                self._load_all([key])
-        finally:
-            if renewal is not None and key not in self._flight.values:
-                renewal.postpone()
 
     def _may_refresh(self, key: str, renewal: Renewal | None) -> bool:
         plan, tier, shared = self._plan, self._plan.shared_tier, self._plan.shared

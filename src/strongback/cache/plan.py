@@ -107,6 +107,8 @@ class Plan:
         self.stale = policy.stale.total_seconds()
         self.lease = policy.lease.total_seconds()
         self.jitter, self.early = policy.jitter, policy.early
+        self.most_early = 40 * policy.early
+        """Times the cost by which nobody is early, so that most items are spared the question."""
         self.fills = None if policy.fills is None else FillRate(policy.fills)
         self.filter: Filter | None = None
         self.counts = Counts([tier.name for tier in self.tiers])

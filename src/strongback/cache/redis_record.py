@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from struct import Struct
 
-from strongback.cache.storage import BUSY, Busy, Codec, Item, Lease, Missing
+from strongback.cache.storage import BUSY, MISSING, Busy, Codec, Item, Lease, Missing
 
 LEASE, AWAITED = b"L", b"W"
 """Kinds of marks: of a lease, and of one that another process waits for."""
@@ -95,24 +95,25 @@ def read_all(
     Args:
         records: Values, marks of leases, or None.
         codec: Decodes the values.
-        token: The caller's own token.
+        token: The caller's own token; empty for one who looks for items alone.
         on_unreadable: Called with the error of a value that cannot be decoded, and is replaced.
     """
+    absent = Lease(token) if token else MISSING
     now, decode, size, unpack, new = time.time(), codec.decode, _SIZE, _unpack, tuple.__new__
     found: list[Item | Lease | Busy | Missing] = []
     for data in records:
         if data is None:
-            found.append(Lease(token))
+            found.append(absent)
             continue
         try:
             kind, written, stale, end, cost = unpack(data)
             value = None if kind == _ABSENT else decode(data[size:])
         except Exception as error:  # noqa: BLE001  whatever a codec raises
             if len(data) == _MARK and data[:1] in (LEASE, AWAITED):
-                found.append(Lease(token) if data[1:] == token else BUSY)
+                found.append(BUSY if token and data[1:] != token else absent)
             else:
                 on_unreadable(error)
-                found.append(Lease(data[1:9]))
+                found.append(Lease(data[1:9]) if token else absent)
             continue
         # As Item(…) does, in a third of the time.
         found.append(new(Item, (value, stale - now, end - now, cost, written)))

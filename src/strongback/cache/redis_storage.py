@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import compress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
 from strongback.cache import redis_record as record
@@ -88,12 +88,12 @@ class RedisStorage:
 
     def get_all(self, keys: Sequence[str], codec: Codec) -> list[Item | Missing]:
         """Return what is kept under each key, in one round trip."""
-        names = list(map(self._name, keys))
-        answers = self._ask(lambda redis: redis.mget(names))
+        answers = self._mget(self._names(keys))
         if answers is MISSING:
             return [MISSING] * len(keys)
-        found = self._read_all(answers, codec, b"")
-        return [item if isinstance(item, Item) else MISSING for item in found]
+        return cast(
+            "list[Item | Missing]", record.read_all(answers, codec, b"", self._note_unreadable)
+        )
 
     def acquire_all(
         self, keys: Sequence[str], codec: Codec, seconds: float
@@ -114,9 +114,13 @@ class RedisStorage:
                 ),
                 {keys[0]: token},
             )
-            return [MISSING] if answer is MISSING else self._read_all([answer], codec, token)
-        names = [self._name(key) for key in keys]
-        answers = self._ask(lambda redis: redis.mget(names))
+            return (
+                [MISSING]
+                if answer is MISSING
+                else record.read_all([answer], codec, token, self._note_unreadable)
+            )
+        names = self._names(keys)
+        answers = self._mget(names)
         if answers is MISSING:
             return [MISSING] * len(keys)
         absent = [place for place, data in enumerate(answers) if data is None]
@@ -129,7 +133,7 @@ class RedisStorage:
                 return [MISSING] * len(keys)
             for place, data in zip(part, leased, strict=True):
                 answers[place] = data
-        return self._read_all(answers, codec, token)
+        return record.read_all(answers, codec, token, self._note_unreadable)
 
     def wait(self, key: str, codec: Codec, seconds: float) -> Item | Lease | Missing:
         """Wait until the holder of the lease has filled the key, or take the lease over."""
@@ -145,7 +149,7 @@ class RedisStorage:
                 )
                 if answer is MISSING:
                     return MISSING
-                found = self._read_all([answer], codec, token)[0]
+                found = record.read_all([answer], codec, token, self._note_unreadable)[0]
                 if not isinstance(found, Busy):
                     return found
                 word.wait(POLL)
@@ -184,7 +188,7 @@ class RedisStorage:
                 lease, item = items[key]
                 data, lifetime = record.write(item, codec), _milliseconds(item.kept)
                 arguments += (lease.token, data, lifetime, self._message(_FILLED, key))
-            answers = self._run(self._fill, list(map(self._name, part)), arguments)
+            answers = self._run(self._fill, self._names(part), arguments)
             # Without Redis nothing is known against them.
             filled += part if answers is MISSING else compress(part, answers)
         return set(filled)
@@ -346,25 +350,28 @@ class RedisStorage:
     def _remove(self, redis: Redis, keys: Sequence[str]) -> None:
         for part in batched(keys, CHUNK):
             messages = [self._message(_REMOVED, key) for key in part]
-            self._delete(list(map(self._name, part)), [self._channel, *messages], redis)
+            self._delete(self._names(part), [self._channel, *messages], redis)
 
     def _release(self, redis: Redis, tokens: Mapping[str, bytes]) -> None:
         for part in batched(tokens.items(), CHUNK):
             arguments: list[str | bytes] = [self._channel]
             for key, token in part:
                 arguments += (token, self._message(_FILLED, key))
-            self._give_back([self._name(key) for key, _ in part], arguments, redis)
+            self._give_back(self._names([key for key, _ in part]), arguments, redis)
 
     def _message(self, kind: bytes, key: str) -> bytes:
         return kind + self._origin + key.encode("utf-8", "surrogatepass")
 
+    def _mget(self, names: list[bytes]) -> Any:  # noqa: ANN401  as redis-py
+        # Its own `mget` takes 4 µs more.
+        return self._ask(lambda redis: redis.execute_command("MGET", *names))  # type: ignore[no-untyped-call]  # redis-py
+
     def _name(self, key: str) -> bytes:
         return self._prefix + key.encode("utf-8", "surrogatepass")
 
-    def _read_all(
-        self, records: Sequence[bytes | None], codec: Codec, token: bytes
-    ) -> list[Item | Lease | Busy | Missing]:
-        return record.read_all(records, codec, token, self._note_unreadable)
+    def _names(self, keys: Sequence[str]) -> list[bytes]:
+        prefix = self._prefix
+        return [prefix + key.encode("utf-8", "surrogatepass") for key in keys]
 
     def _note_unreadable(self, error: Exception) -> None:
         # Values of another version of the type, most likely: once is enough to say so.

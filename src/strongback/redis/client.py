@@ -116,7 +116,8 @@ class RedisClient:
             reason = f"{type(error).__name__}: {error}"
             self._breaker.note_failure(reason)
             raise RedisUnavailable(f"Redis: {reason}") from error
-        self._breaker.note_success()
+        if self._breaker.failures:
+            self._breaker.note_success()
         return result
 
     def _run(self, command: Callable[[Redis], ResultT]) -> ResultT:
