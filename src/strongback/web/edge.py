@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import IO, Any, cast
 
@@ -59,6 +60,11 @@ def _check_host(environ: Environ) -> None:
 
 def is_host(value: str) -> bool:
     """Whether a value is one host, with or without a port."""
+    return len(value) <= MAX_NAME + len(":65535") and _is_host(value)
+
+
+@lru_cache(maxsize=256)  # a server has few names, and each of its requests has one
+def _is_host(value: str) -> bool:
     match = HOST.fullmatch(value)
     if match is None or len(match[1]) > MAX_NAME:
         return False
