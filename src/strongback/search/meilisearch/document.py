@@ -14,12 +14,17 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from strongback.search.index import Attribute, Document, Index, Key, Kind
+from strongback.search.index import Document, Index, Key
 from strongback.search.separator import UNSPACED
-from strongback.search.value import check_document
+from strongback.search.value import (
+    check_document,
+    decode_value,
+    to_microseconds,
+    values_of,
+)
 
 PRIMARY = "_key"
 FORM = "_form"
@@ -30,8 +35,6 @@ MAX_BATCH_BYTES = 8 * 1024 * 1024
 """Bytes that are sent at once, unless one document alone is larger; Meilisearch takes 100 MB."""
 _RUN = re.compile(f"[{UNSPACED}]+")
 _SAFE = re.compile(r"(?!x-)[A-Za-z0-9_-]{1,200}")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 def fingerprint(index: Index) -> str:
@@ -49,20 +52,8 @@ def primary_key(key: Key) -> str:
 
 
 def encode_value(value: Any) -> Any:  # noqa: ANN401  any value of a document
-    """Turn a datetime into microseconds since 1970.
-
-    Meilisearch orders numbers, as floats of 64 bits: they hold these exactly until the year 2255.
-    """
-    return (value - _EPOCH) // _MICROSECOND if isinstance(value, datetime) else value
-
-
-def decode_value(attribute: Attribute, value: Any) -> Any:  # noqa: ANN401  the same
-    """Turn microseconds back into a datetime."""
-    if attribute.kind is not Kind.DATETIME or value is None:
-        return value
-    if attribute.multi_valued:
-        return [_EPOCH + one * _MICROSECOND for one in value]
-    return _EPOCH + value * _MICROSECOND
+    """Turn a datetime into a number, which Meilisearch can order."""
+    return to_microseconds(value) if isinstance(value, datetime) else value
 
 
 def encode(index: Index, document: Document) -> dict[str, Any]:
@@ -77,23 +68,13 @@ def encode(index: Index, document: Document) -> dict[str, Any]:
         FORM: fingerprint(index),
     }
     for attribute in index.attributes:
-        value = document.get(attribute.name)
-        if value is None:
-            continue
-        if attribute.multi_valued:
-            encoded[attribute.name] = [encode_value(one) for one in value]
-        else:
-            encoded[attribute.name] = encode_value(value)
-    if characters := " ".join(map(" ".join, _runs(index, document))):
+        if document.get(attribute.name) is not None:
+            values = [encode_value(value) for value in values_of(document, attribute)]
+            encoded[attribute.name] = values if attribute.multi_valued else values[0]
+    texts = (text for attribute in index.searchable for text in values_of(document, attribute))
+    if characters := " ".join(" ".join(run) for text in texts for run in _RUN.findall(text)):
         encoded[CHARACTERS] = characters
     return encoded
-
-
-def _runs(index: Index, document: Document) -> Iterator[str]:
-    for attribute in index.searchable:
-        found = document.get(attribute.name) or ()
-        for text in [found] if isinstance(found, str) else found:
-            yield from _RUN.findall(text)
 
 
 def phrases(text: str) -> str | None:

@@ -14,7 +14,6 @@ from strongback.search.meilisearch.connection import Connection, MeilisearchRefu
 from strongback.search.meilisearch.declaration import differences, settings_of
 from strongback.search.meilisearch.document import (
     FORM,
-    decode_value,
     encode,
     fingerprint,
     phrases,
@@ -29,6 +28,7 @@ from strongback.search.meilisearch.request import (
 from strongback.search.meilisearch.store import Store
 from strongback.search.query import Query, Result, Stamp, Status, Suggestion
 from strongback.search.separator import has_words
+from strongback.search.value import decode_value
 
 log = get_logger(__name__)
 

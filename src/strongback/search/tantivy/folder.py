@@ -181,12 +181,21 @@ class IndexFolder:
                 raise
             return None  # a file of another format
 
-    def read(self, index: Index) -> tuple[Generation, tantivy.Searcher] | None:
-        """Open the live index; None where it was never made, or for another structure."""
+    def is_current(self, index: Index) -> bool:
+        """Whether the index was built for this declaration, by this release."""
+        return (self.live() or "").startswith(structure_of(index))
+
+    def read(self, index: Index) -> tuple[Generation, tantivy.Searcher]:
+        """Open what is searched.
+
+        Raises:
+            SearchUnavailable: It was never made, or for another structure.
+        """
         while True:
             live = self.live()
             if live is None or not live.startswith(structure_of(index)):
-                return None
+                log.error("search_index_outdated", index=index.name, remedy="flask search reindex")
+                raise SearchUnavailable
             try:
                 generation = self._open(live, index)
                 return generation, generation.searcher()

@@ -12,26 +12,21 @@ stamp      key and version, and `content`, the whole document: as JSON
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from importlib.metadata import version
 from typing import Any
 
 import tantivy
 
-from strongback.search.exceptions import SearchMisuse
 from strongback.search.index import Attribute, Document, Index, Kind
 from strongback.search.query import Stamp
 from strongback.search.tantivy.word import split
-from strongback.search.value import check_document
+from strongback.search.value import check_document, decode_value, to_microseconds, values_of
 
-FORMAT = 1
+FORMAT = 2
 """Counts the changes of these fields and of how words are cut; another one needs a rebuild."""
 TEXT, KEY, STAMP, CONTENT, LENGTH = "text", "key", "stamp", "content", "length"
 _TANTIVY = version("tantivy")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 def words_field(attribute: Attribute) -> str:
@@ -118,7 +113,7 @@ def encode_value(attribute: Attribute, value: Any) -> Any:  # noqa: ANN401  of t
         case Kind.NUMBER:
             return float(value)
         case Kind.DATETIME:
-            return (value - _EPOCH) // _MICROSECOND
+            return to_microseconds(value)
         case _:
             return value
 
@@ -142,16 +137,15 @@ class DocumentEncoder:
         """
         index = self._index
         check_document(index, document)
-        stamp = {name: document.get(name) for name in (index.key, index.version) if name}
         fields: dict[str, list[Any]] = {
             KEY: [encode_key(document[index.key])],
-            STAMP: [_dump(stamp)],
+            STAMP: [_dump([document[index.key], document.get(index.version or "")])],
             CONTENT: [_dump(document)],
             TEXT: [],
         }
         more: list[str] = []
         for attribute in index.attributes:
-            values = list(_values(document, attribute))
+            values = list(values_of(document, attribute))
             if attribute.weight:
                 self._add_words(fields, attribute, values, more)
             if values and _has_value_field(attribute):
@@ -188,34 +182,14 @@ def encode_key(key: object) -> str:
 
 def decode(index: Index, found: tantivy.Document) -> dict[str, Any]:
     """A document as it was given; what it lacks is None."""
-    return _load(index, found, CONTENT, [attribute.name for attribute in index.attributes])
+    values = json.loads(found[CONTENT][0])
+    return {a.name: decode_value(a, values.get(a.name)) for a in index.attributes}
 
 
 def decode_stamp(index: Index, found: tantivy.Document) -> Stamp:
     """A document's key and version."""
-    values = _load(index, found, STAMP, [name for name in (index.key, index.version) if name])
-    return values[index.key], values[index.version] if index.version else None
-
-
-def _load(index: Index, found: tantivy.Document, field: str, names: list[str]) -> dict[str, Any]:
-    values = json.loads(found[field][0])
-    return {name: _read(index[name], values.get(name)) for name in names}
-
-
-def _read(attribute: Attribute, value: Any) -> Any:  # noqa: ANN401  of the attribute's kind
-    if attribute.kind is not Kind.DATETIME or value is None:
-        return value
-    if attribute.multi_valued:
-        return [datetime.fromisoformat(one) for one in value]
-    return datetime.fromisoformat(value)
-
-
-def _values(document: Document, attribute: Attribute) -> Iterator[Any]:
-    value = document.get(attribute.name)
-    if attribute.multi_valued:
-        yield from value or ()
-    elif value is not None:
-        yield value
+    key, version = json.loads(found[STAMP][0])
+    return key, decode_value(index[index.version], version) if index.version else None
 
 
 def _valid(text: str) -> str:
@@ -223,14 +197,6 @@ def _valid(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def _dump(values: Document) -> bytes:
-    return _ENCODER.encode(values).encode("utf-8", "replace")
-
-
-def _encode(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()
-    raise SearchMisuse(f"a document cannot hold a {type(value).__name__}")
-
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_encode)
+def _dump(value: object) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, default=to_microseconds)
+    return text.encode("utf-8", "replace")

@@ -10,7 +10,6 @@ from time import perf_counter
 
 import tantivy
 
-from strongback.log.setup import get_logger
 from strongback.search.exceptions import SearchUnavailable
 from strongback.search.index import Document, Index, Key
 from strongback.search.query import Hit, Query, Result, Stamp, Status, Suggestion, check_query
@@ -20,8 +19,6 @@ from strongback.search.tantivy.highlight import Marker
 from strongback.search.tantivy.schema import DocumentEncoder, decode, decode_stamp
 from strongback.search.tantivy.typed import Word
 from strongback.search.tantivy.word import is_run
-
-log = get_logger(__name__)
 
 SUGGESTIONS_READ = 3
 """Documents that are read for each suggestion, since several may have the same text."""
@@ -102,7 +99,7 @@ class TantivyEngine:
             folder = self._folder(index)
             with folder.writing():
                 with explained(folder.path):
-                    generation, _ = _read(folder, index)
+                    generation, _ = folder.read(index)
                 generation.write(documents, keys)
 
     def stamps(self, index: Index) -> Iterator[Stamp]:
@@ -154,28 +151,19 @@ class TantivyEngine:
     def _reading(self, index: Index) -> Iterator[tuple[Generation, tantivy.Searcher]]:
         folder = self._folder(index)
         with explained(folder.path):
-            yield _read(folder, index)
-
-
-def _read(folder: IndexFolder, index: Index) -> tuple[Generation, tantivy.Searcher]:
-    found = folder.read(index)
-    if found is None:
-        log.error("search_index_outdated", index=index.name, remedy="flask search reindex")
-        raise SearchUnavailable
-    return found
+            yield folder.read(index)
 
 
 def _status(folder: IndexFolder, index: Index) -> Status:
     is_building = folder.is_building
-    if not folder.live():
+    if folder.live() is None:
         return Status(exists=False, is_building=is_building)
-    found = folder.read(index)
-    if found is None:
+    if not folder.is_current(index):
         differences = ("it was built for another structure, or by another release",)
         return Status(
             exists=True, is_current=False, differences=differences, is_building=is_building
         )
-    generation, searcher = found
+    generation, searcher = folder.read(index)
     return Status(
         exists=True,
         documents=searcher.num_docs,
