@@ -7,37 +7,23 @@ expire.
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
-
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import OctKey
-from joserfc.jws import JWSRegistry
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from strongback.exceptions import StrongbackError
 
-ALGORITHM = "HS256"
-TYPE = "at+jwt"
+if TYPE_CHECKING:
+    from strongback.auth.signature import Signer
+
 LIFETIME = timedelta(minutes=15)
 """Lifetime of an access token; its session may end earlier."""
 CLOCK_SKEW = 60
 """Accepted difference between the clocks of two machines, in seconds."""
-MAX_LENGTH = 4096
-# Keys derived from one secret have different labels, so that a signature is valid for one purpose.
-_PURPOSE = b"strongback access token 1"
-_ID_PURPOSE = b"strongback access token 1 key id"
-# Decoders of base64url accept several spellings of the same bytes; only one is accepted here. The
-# last of 43 characters holds 4 bits.
-_SHAPE = re.compile(r"([\w-]{8,512})\.[\w-]{8,3400}\.[\w-]{42}[AEIMQUYcgkosw048]", re.ASCII)
-_REGISTRY = JWSRegistry(algorithms=[ALGORITHM])
 
 
 class InvalidToken(StrongbackError):
@@ -60,16 +46,6 @@ class AccessToken:
     """Expiry time, in seconds since 1970."""
 
 
-@dataclass(frozen=True, slots=True)
-class _SigningKey:
-    id: str
-    key: OctKey
-
-    @property
-    def header(self) -> dict[str, Any]:
-        return {"typ": TYPE, "alg": ALGORITHM, "kid": self.id}
-
-
 class AccessTokens:
     """Issues and verifies access tokens.
 
@@ -90,11 +66,7 @@ class AccessTokens:
         self.issuer = issuer
         self._audience = audience
         self._clock = clock
-        keys = [_derive(secret) for secret in secrets]
-        self._signing = keys[0]
-        # The header must equal one of ours, byte for byte. As it is never parsed, it can choose
-        # neither algorithm nor type, and `jwk`, `jku` and `x5u` are never followed.
-        self._keys = {_header_of(item): item.key for item in keys}
+        self._secrets = secrets
 
     def issue(
         self, *, user_id: int, client_id: str, session_id: str, scope: Collection[str] | None
@@ -120,8 +92,7 @@ class AccessTokens:
         }
         if scope is not None:
             claims["scope"] = " ".join(sorted(scope))
-        signing = self._signing
-        return jwt.encode(signing.header, claims, signing.key, registry=_REGISTRY)
+        return self._signer.sign(claims)
 
     def verify(self, token: str, *, may_be_expired: bool = False) -> AccessToken:
         """Verify a token.
@@ -133,7 +104,9 @@ class AccessTokens:
         Raises:
             InvalidToken: The token is invalid.
         """
-        claims = self._read(token)
+        claims = self._signer.read(token)
+        if claims is None:
+            raise InvalidToken("not one of our tokens, or the signature does not match")
         if claims["iss"] != self.issuer or claims["aud"] != self._audience:
             raise InvalidToken("issued by or for somebody else")
         left = claims["exp"] - self._clock()
@@ -151,27 +124,8 @@ class AccessTokens:
             expires_at=claims["exp"],
         )
 
-    def _read(self, token: str) -> dict[str, Any]:
-        shape = _SHAPE.fullmatch(token) if len(token) <= MAX_LENGTH else None
-        key = self._keys.get(shape[1]) if shape else None
-        if key is None:
-            raise InvalidToken("not one of our tokens")
-        try:
-            return jwt.decode(token, key, registry=_REGISTRY).claims
-        except (JoseError, ValueError) as error:
-            raise InvalidToken("the signature does not match") from error
+    @cached_property
+    def _signer(self) -> Signer:
+        from strongback.auth.signature import Signer  # noqa: PLC0415  a worker needs none
 
-
-def _derive(secret: str) -> _SigningKey:
-    return _SigningKey(
-        id=_expand(secret, _ID_PURPOSE, 8).hex(),
-        key=OctKey.import_key(_expand(secret, _PURPOSE, 32)),
-    )
-
-
-def _expand(secret: str, purpose: bytes, length: int) -> bytes:
-    return HKDF(SHA256(), length, salt=None, info=purpose).derive(secret.encode())
-
-
-def _header_of(signing: _SigningKey) -> str:
-    return jwt.encode(signing.header, {}, signing.key, registry=_REGISTRY).partition(".")[0]
+        return Signer(self._secrets)

@@ -97,6 +97,8 @@ def on_starting(server: Arbiter) -> None:
         # Once for all workers, which share its memory. Where it fails, each of them says so.
         with suppress(Exception):
             import_module(server.app.app_uri.partition(":")[0])
+            if workers > 1:  # one alone shares with nobody, and may never see a token
+                import_module("strongback.auth.signature")
 
 
 def when_ready(server: Arbiter) -> None:

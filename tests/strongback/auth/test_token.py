@@ -14,7 +14,8 @@ from joserfc.jwk import OctKey, RSAKey
 from pydantic import SecretStr
 
 from app.core.config import Settings, load_settings
-from strongback.auth.token import AccessTokens, InvalidToken, _derive
+from strongback.auth.signature import derive
+from strongback.auth.token import AccessTokens, InvalidToken
 from strongback.exceptions import ConfigurationError
 from tests.support.sign_in import PASSWORD, Client, client, sqlite_client
 
@@ -145,7 +146,7 @@ def forgeries(client: Client, good: str, refresh_token: str) -> dict[str, str]:
     """Every way to forge a token that the issue names, and some more."""
     header, payload, signature = good.split(".")
     head, claims = content(good, 0), content(good, 1)
-    derived = _derive(client.settings.app_secret_key.get_secret_value())
+    derived = derive(client.settings.app_secret_key.get_secret_value())
     secret = client.settings.app_secret_key.get_secret_value().encode()
 
     def signed(
