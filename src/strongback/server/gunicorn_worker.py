@@ -11,10 +11,11 @@ from http import HTTPStatus
 from secrets import token_hex
 from typing import Any, cast
 
+from gunicorn.errors import AppImportError
 from gunicorn.http.errors import InvalidRequestLine, NoMoreData, ParseException
 from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT, ThreadWorker
 
-from strongback.exceptions import APIException, BadRequest
+from strongback.exceptions import APIException, BadRequest, ConfigurationError
 
 FIRST_SERVER_ERROR = HTTPStatus.INTERNAL_SERVER_ERROR
 PATIENCE = 10
@@ -39,6 +40,13 @@ class Worker(ThreadWorker):
                 with suppress(OSError):  # a kind of socket that has none
                     listener.setsockopt(socket.SOL_SOCKET, option, seconds)
         super().init_process()
+
+    def load_wsgi(self) -> None:
+        """Load the application; what a person can mend is one line, without a traceback."""
+        try:
+            super().load_wsgi()
+        except ConfigurationError as error:
+            raise AppImportError(f"Error: {error}") from error
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Answer, and read the rest of the body.

@@ -41,6 +41,9 @@ LOADED_BY = os.getpid()
 def create():
     if "BROKEN" in os.environ:
         os.environ["MISSING"]
+    if "REFUSED" in os.environ:
+        from strongback.exceptions import ConfigurationError
+        raise ConfigurationError("Tea is not provided: register the kitchen")
 
     def application(environ, start_response):
         if environ["PATH_INFO"] == "/slow":
@@ -251,6 +254,14 @@ def test_a_stop_while_workers_start_ends_the_server(
 def gunicorn(starts_processes: None, tmp_path: Path) -> Iterator[Server]:
     with running(Server("gunicorn", tmp_path), WEB_WORKERS="2") as started:
         yield started
+
+
+@pytest.mark.usefixtures("starts_processes")
+def test_an_application_that_is_refused_ends_the_server_with_one_line(tmp_path: Path) -> None:
+    server = Server("gunicorn", tmp_path)
+    assert server.start(WEB_PORT=str(server.port), REFUSED="1").wait(DEADLINE) != 0
+    assert "Error: Tea is not provided: register the kitchen" in server.log.splitlines()
+    assert "Traceback" not in server.log
 
 
 def test_the_master_loads_the_application_for_all_workers(gunicorn: Server) -> None:
