@@ -34,7 +34,9 @@ def register(app: Strongback, *samples: Samples) -> None:
         require_schema()
         announce(app.settings, prepare(app, samples))
 
-    @app.cli.command("serve")  # in place of the framework's
+    del app.cli.commands["serve"]  # the framework's, which the next one replaces
+
+    @app.cli.command("serve")
     @click.option("--demo", is_flag=True, help="First migrate, make demo accounts and samples.")
     def serve_command(demo: bool) -> None:  # noqa: FBT001  click calls it by name
         """Start the web server that WEB_SERVER names, in place of this process."""

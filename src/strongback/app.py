@@ -15,7 +15,7 @@ from sqlalchemy.orm.exc import StaleDataError
 # Their names for Redis need the extra `redis`, and are looked up where it is configured.
 from strongback import cache as caching
 from strongback import redis as redis_part
-from strongback.auth.permission import Permission, Roles
+from strongback.auth.permission import Roles
 from strongback.background import Background
 from strongback.cache import (
     CacheInvalidator,
@@ -32,9 +32,8 @@ from strongback.cli import idempotency as idempotency_command
 from strongback.cli import outbox as outbox_command
 from strongback.cli import serve as serve_command
 from strongback.cli.backup import init_backup
-from strongback.cli.command import explain_errors
+from strongback.cli.command import Commands, explain_errors
 from strongback.cli.doctor import init_doctor
-from strongback.collision import Names, path_of
 from strongback.config import Settings
 from strongback.database import Database
 from strongback.database.capacity import check_capacity
@@ -50,10 +49,9 @@ from strongback.server.serve import add_start_checks, check_own_address
 from strongback.upload import Uploads
 from strongback.web import init_cors, init_health, init_limits, init_metrics
 from strongback.web.cache_metrics import CACHES
-from strongback.web.guard import requirement_of
 from strongback.web.http_app import HTTPApp
-from strongback.web.injection import injected
 from strongback.web.metrics import Gauge
+from strongback.web.wiring import problems
 
 M = TypeVar("M", bound=DeclarativeBase)
 WSGIApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
@@ -109,6 +107,7 @@ class Strongback(HTTPApp):
         make_private_folder(settings.app_var_dir)
         super().__init__(import_name, settings, title=title, version=version, roles=roles)
         self.title = title
+        self.cli = Commands(name=self.name)
         self.database = Database(settings)
         self.outbox = Outbox(self.database)
         self.background = Background()
@@ -122,6 +121,7 @@ class Strongback(HTTPApp):
         self.gauges: list[Callable[[], Iterable[Gauge]]] = []
         """Functions that look up gauges for `/metrics`."""
         self._before_start: list[Callable[[], object]] = []
+        self._injecting: set[str] = set()
         self._provide_base()
         self._register_base()
         _open.add(self)
@@ -216,22 +216,27 @@ class Strongback(HTTPApp):
         """Call a function after all parts and slices are registered."""
         self._before_start.append(step)
 
+    def expect_services(self, *modules: str) -> None:
+        """Check at the start that the services which modules inject are there.
+
+        Modules of routes and commands are checked without it.
+        """
+        self._injecting.update(modules)
+
     # Start and end
 
     def checked(self) -> Self:
         """Check the application and return it; the last line of `create_app`.
 
         Raises:
-            ConfigurationError: A service that a view injects is missing, no role has a permission
-                that a route requires, two permissions have one value, or no part or slice emits
-                the topic of a consumer.
+            ConfigurationError: A service that is injected is missing, no role has a permission
+                that a route requires, two permissions have one value, two routes one address, or
+                no part or slice emits the topic of a consumer.
         """
         for step in self._before_start:
             step()
-        self._claim_permissions()
-        problems = [*self._missing_services(), *self._unheld_permissions()]
-        if problems := [*problems, *self.outbox.undeclared()]:
-            raise ConfigurationError("\n".join(problems))
+        if found := [*problems(self, self._injecting), *self.outbox.undeclared()]:
+            raise ConfigurationError("\n".join(found))
         explain_errors(self.cli)
         return self
 
@@ -239,39 +244,6 @@ class Strongback(HTTPApp):
         """Close all services."""
         self.services.close()
         _open.discard(self)
-
-    def _missing_services(self) -> Iterator[str]:
-        for module in {blueprint.import_name for blueprint in self.blueprints.values()}:
-            for kind in injected(module):
-                if kind not in self.services:
-                    yield (
-                        f"{module} asks for {kind.__module__}.{kind.__qualname__}, which nothing"
-                        " provides: register the part or slice that has it"
-                    )
-
-    def _unheld_permissions(self) -> Iterator[str]:
-        for endpoint, permission in self._needed_permissions():
-            if permission not in self.permissions:
-                yield (
-                    f"{endpoint} needs the permission {permission}, which no role has: add it to"
-                    " the roles"
-                )
-
-    def _needed_permissions(self) -> Iterator[tuple[str, Permission]]:
-        for endpoint, view in self.view_functions.items():
-            permission = (
-                requirement_of(view).permission if hasattr(view, "__requirement__") else None
-            )
-            if permission is not None:
-                yield endpoint, permission
-
-    def _claim_permissions(self) -> None:
-        # Two of one value are equal: whoever has one would have the other.
-        names = Names("permission")
-        needed = (permission for _, permission in self._needed_permissions())
-        for kind in sorted({type(each) for each in (*self.permissions, *needed)}, key=path_of):
-            for permission in kind:
-                names.claim(permission, f"{path_of(kind)}.{permission.name}")
 
     def _all_gauges(self) -> Iterator[Gauge]:
         for look_up in self.gauges:

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from strongback import search, task
+from strongback import oauth, search, sms, task
 from strongback.app import Strongback
 from strongback.auth.permission import Permission
 from strongback.config import LogFormat, LogLevel, Settings
 from strongback.database import Database
 from strongback.exceptions import ConfigurationError
 from strongback.migration.runner import upgrade
+from strongback.oauth import OAuthServer, SmsCodeGrant
+from strongback.task import TaskGroup
+from strongback.task.permission import TaskPermission
 from strongback.web import APIBlueprint, inject, needs, public
 
 API = "/api/v1"
@@ -66,6 +70,23 @@ class TestTwoInOneProcess:
         Strongback("third", settings, title="Third").close()
 
 
+class Nobody:
+    """No account."""
+
+    def account(self, user_id: int, *, lock: bool = False) -> None:
+        """There is none."""
+
+    def check_password(self, username: str, password: str) -> None:
+        """It is wrong."""
+
+    def account_of_phone(self, phone: str) -> None:
+        """There is none."""
+
+
+def sign_in(app: Strongback, url_prefix: str) -> None:
+    oauth.register(app, Nobody(), url_prefix)
+
+
 # Views find their services in the module of their blueprint, so they stand in one of their own.
 clock = inject(Clock)
 
@@ -81,9 +102,25 @@ def clock_routes(permission: Permission | None = None) -> APIBlueprint:
     return api
 
 
+def strike(*_: object) -> None:
+    clock.strike()
+
+
 class TestCheckedAtStart:
     def test_a_service_that_a_view_names_and_nothing_provides(self, bare):
         bare.register_api(clock_routes())
+        with pytest.raises(ConfigurationError, match=r"test_app asks for .*Clock, which nothing"):
+            bare.checked()
+
+    def test_a_service_that_a_task_names(self, bare):
+        group = TaskGroup("clock")
+        group.periodic("strike", every=timedelta(hours=1))(strike)
+        task.register(bare, API).add(group)
+        with pytest.raises(ConfigurationError, match=r"test_app asks for .*Clock, which nothing"):
+            bare.checked()
+
+    def test_a_service_that_a_command_names(self, bare):
+        bare.cli.command("strike")(strike)
         with pytest.raises(ConfigurationError, match=r"test_app asks for .*Clock, which nothing"):
             bare.checked()
 
@@ -100,6 +137,23 @@ class TestCheckedAtStart:
 
 
 class TestParts:
+    def test_without_signing_in_nobody_is_asked_who_they_are(self, bare):
+        bare.provide(Clock())
+        bare.register_api(clock_routes())
+        headers = {"Authorization": "Bearer of news"}
+        assert bare.checked().test_client().get("/clock", headers=headers).status_code == 200
+
+    @pytest.mark.parametrize("parts", [[sms.register, sign_in], [sign_in, sms.register]])
+    def test_codes_sign_in_wherever_sms_is_registered(self, settings, parts):
+        roles = {"admin": frozenset(TaskPermission)}
+        app = Strongback("shop", settings, title="Shop", roles=roles)
+        task.register(app, API)
+        for register in parts:
+            register(app, API)
+        app.checked()
+        assert SmsCodeGrant.GRANT_TYPE in app.services[OAuthServer].grant_types
+        app.close()
+
     def test_the_framework_alone_starts_and_answers(self, bare):
         upgrade(bare)
         client = bare.checked().test_client()

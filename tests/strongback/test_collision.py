@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
+import click
 import pytest
 from flask import Blueprint
+from flask.cli import AppGroup
 from pydantic import Field, ValidationError
 
 from strongback import config, task
@@ -118,6 +120,14 @@ class TestSchemas:
         document = bare.test_client().get("/openapi.json").json
         assert {"CupOut", "CupPage"} <= set(document["components"]["schemas"])
 
+    def test_pages_of_two_models(self, bare):
+        serve(bare, "tea", Page[model("shop.tea", "CupOut", size=int)])  # type: ignore[misc]  # made above
+        with pytest.raises(
+            ConfigurationError,
+            match=r"CupPage: .*\.Page\[shop\.tea\.CupOut\] .*Page\[shop\.milk\.Cup\]",
+        ):
+            serve(bare, "milk", Page[model("shop.milk", "Cup", size=int)])  # type: ignore[misc]  # as above
+
     def test_two_operations_of_one_name(self, bare):
         serve(bare, "tea", model("shop.tea", "TeaOut", size=int), operation="read_cup")
         with pytest.raises(ConfigurationError, match=r"read_cup: shop\.tea\..* shop\.milk"):
@@ -137,10 +147,66 @@ class TestBlueprints:
         ):
             bare.register_blueprint(Blueprint("tea", "pub.tea"))
 
+    def test_one_that_is_registered_twice(self, bare):
+        tea = Blueprint("tea", "shop.tea")
+        bare.register_blueprint(tea)
+        with pytest.raises(ConfigurationError, match=r"blueprint tea: .* or register it once"):
+            bare.register_blueprint(tea)
+
     def test_one_may_be_registered_by_another_name(self, bare):
         bare.register_blueprint(Blueprint("tea", "shop.tea"))
         bare.register_blueprint(Blueprint("tea", "pub.tea"), name="pub")
         assert {"tea", "pub"} <= set(bare.blueprints)
+
+
+class TestRoutes:
+    def cups(self, name: str, address: str) -> APIBlueprint:
+        api = APIBlueprint(name, __name__, url_prefix="/cups")
+
+        def view() -> None:
+            return None
+
+        view.__name__ = f"read_{name}"
+        api.get(address)(public(view))
+        return api
+
+    def test_two_of_one_address(self, bare):
+        bare.register_api(self.cups("tea", "/<name>"))
+        bare.register_api(self.cups("milk", "/<size>"))
+        with pytest.raises(
+            ConfigurationError, match=r"GET /cups/<>: tea\.read_tea has it, and milk\.read_milk"
+        ):
+            bare.checked()
+
+    def test_parameters_of_two_types_are_told_apart(self, bare):
+        bare.register_api(self.cups("tea", "/<name>"))
+        bare.register_api(self.cups("milk", "/<int:size>"))
+        bare.checked()
+
+
+class TestCommands:
+    @pytest.mark.parametrize(
+        "name, other",
+        [
+            ("cache", r"strongback\.cli\.cache"),
+            ("db", r"flask_alembic\.cli"),
+            ("run", r"flask\.cli"),
+        ],
+    )
+    def test_one_that_is_there(self, bare, name, other):
+        with pytest.raises(
+            ConfigurationError, match=f"command {name}: {other} has it, and .*test_collision claims"
+        ):
+            bare.cli.command(name)(lambda: None)
+
+    def test_a_group_is_known_by_its_commands(self, bare):
+        bare.cli.add_command(AppGroup("tea", commands=[click.Command("pour", callback=pour_tea)]))
+        with pytest.raises(ConfigurationError, match=r"tea: .*test_collision has it, and a group"):
+            bare.cli.add_command(AppGroup("tea"))
+
+
+def pour_tea() -> None:
+    """Do nothing."""
 
 
 # Permissions
@@ -151,6 +217,13 @@ class TeaPermission(Permission):
 
     POUR = ("tea:pour", "Pour tea.")
     CANCEL = ("task:read", "Cancel an order.")
+
+
+class TwicePermission(Permission):
+    """With one value under two names."""
+
+    POUR = ("tea:pour", "Pour tea.")
+    SERVE = ("tea:pour", "Serve tea.")
 
 
 def permission_routes(permission: Permission) -> APIBlueprint:
@@ -173,6 +246,12 @@ class TestPermissions:
         app.close()
         assert "strongback.task.permission.TaskPermission.READ" in str(refusal.value)
         assert "test_collision.TeaPermission.CANCEL" in str(refusal.value)
+
+    def test_two_of_one_class(self, settings):
+        app = Strongback("shop", settings, title="Shop", roles={"all": frozenset(TwicePermission)})
+        with pytest.raises(ConfigurationError, match=r"tea:pour: .*\.POUR has it, and .*\.SERVE"):
+            app.checked()
+        app.close()
 
     def test_one_that_a_route_alone_names(self, settings):
         roles = {"waiter": frozenset(TaskPermission)}

@@ -12,10 +12,38 @@ from flask.cli import AppGroup, with_appcontext
 from sqlalchemy.exc import DBAPIError
 
 from strongback.database.remedy import describe, remedy_for
-from strongback.exceptions import StrongbackError
+from strongback.exceptions import ConfigurationError, StrongbackError
 from strongback.migration.runner import pending
+from strongback.web.wiring import modules_of
 
 R = TypeVar("R")
+
+FLASK_COMMANDS = frozenset({"routes", "run", "shell"})
+"""Commands of Flask, which finds them before those of an application."""
+
+
+class Commands(AppGroup):
+    """The commands of an application."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Register a command, as click does.
+
+        Raises:
+            ConfigurationError: There is one of this name, of the application or of Flask itself.
+        """
+        name = name or cmd.name or ""
+        other = "flask.cli" if name in FLASK_COMMANDS else None
+        if name in self.commands:
+            other = _module_of(self.commands[name])
+        if other is not None:
+            raise ConfigurationError(
+                f"command {name}: {other} has it, and {_module_of(cmd)} claims it too; rename one"
+            )
+        super().add_command(cmd, name)
+
+
+def _module_of(command: click.Command) -> str:
+    return next(modules_of(command), f"a group {command.name}")
 
 
 class DatabaseGroup(AppGroup):

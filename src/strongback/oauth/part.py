@@ -34,11 +34,14 @@ def register(
     sessions = SessionService(app.database, accounts, settings, look_up=look_up)
     tokens = AccessTokens(settings.address, f"{settings.address}{url_prefix}", settings.secrets)
     server = OAuthServer(accounts, sessions, tokens, app.permissions)
-    codes = app.services.find(SmsCodes)
-    if codes is not None and codes.are_sent:
-        server.register_grant(SmsCodeGrant.using(codes))
+    app.before_start(lambda: _add_sms_code(server, app.services.find(SmsCodes)))
     authenticator = Authenticator(tokens, sessions)
     app.provide(sessions, server, authenticator)
     init_oauth(app, authenticator, f"{url_prefix}/auth")
     app.cli.add_command(group)
     return sessions
+
+
+def _add_sms_code(server: OAuthServer, codes: SmsCodes | None) -> None:
+    if codes is not None and codes.are_sent:
+        server.register_grant(SmsCodeGrant.using(codes))

@@ -27,6 +27,7 @@ def register(app: Strongback, url_prefix: str) -> TaskRegistry:
     app.background.add(dispatcher)
     app.provide(registry, jobs, runner, leases, dispatcher)
     app.before_start(lambda: registry.add(maintenance_tasks(app.services)))
+    app.before_start(lambda: app.expect_services(*(each.function.__module__ for each in registry)))
     app.register_api(api, url_prefix=f"{url_prefix}/tasks")
     app.checks.add("outbox", lambda: outbox_figures(outbox), title="The outbox", needs="migrations")
     app.gauges.append(lambda: outbox_gauges(outbox))

@@ -164,9 +164,9 @@ def with_files(view: View) -> View:
     return bound
 
 
-def _authenticate(header: str) -> Principal:
-    authenticate: Authenticate = current_app.extensions["authenticate"]
-    return authenticate(header)
+def _authenticate(header: str) -> Principal | None:
+    authenticate: Authenticate | None = current_app.extensions.get("authenticate")
+    return authenticate(header) if authenticate else None
 
 
 def shaper_of(model: type[BaseModel] | None) -> Callable[[Any], Any]:

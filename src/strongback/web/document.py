@@ -15,6 +15,7 @@ from flask_openapi.openapi import OpenAPI
 from pydantic import BaseModel
 
 from strongback.auth.permission import Permission
+from strongback.collision import path_of
 from strongback.exceptions import PreconditionFailed
 from strongback.web.conditional import is_expected, is_fresh, not_modified
 from strongback.web.error_response import PROBLEM_JSON
@@ -138,6 +139,17 @@ def named_types(*annotations: object) -> set[type]:
             found.add(each)
             waiting.extend(field_types(each))
     return found
+
+
+def declared_as(kind: type) -> str:
+    """Module and name of a class; of a generic model also those of its arguments."""
+    generic = getattr(kind, "__pydantic_generic_metadata__", {"origin": None})
+    if generic["origin"] is None:
+        return path_of(kind)
+    arguments = ", ".join(
+        declared_as(each) if isinstance(each, type) else str(each) for each in generic["args"]
+    )
+    return f"{path_of(generic['origin'])}[{arguments}]"
 
 
 def field_types(kind: type) -> Iterator[object]:

@@ -22,8 +22,9 @@ from strongback.exceptions import Forbidden, Unauthorized
 from strongback.web.request import Request
 
 ViewT = TypeVar("ViewT", bound=Callable[..., object])
-Authenticate = Callable[[str], Principal]
-"""Returns the principal of an Authorization header, or raises Unauthorized."""
+Authenticate = Callable[[str], Principal | None]
+"""Returns the principal of an Authorization header, or raises Unauthorized; None where nobody can
+sign in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +78,12 @@ def authorize(
         Forbidden: The account or the scope of the token lacks the permission.
     """
     header = request.environ.get("HTTP_AUTHORIZATION")
-    if header is None:
+    principal = None if header is None else authenticate(header)
+    if principal is None:
         if requirement.is_public:
             return None
         raise Unauthorized(headers={"WWW-Authenticate": CHALLENGE})
-    principal = request.principal = authenticate(header)
+    request.principal = principal
     bind_contextvars(user=principal.username)
     if requirement.permission is None or principal.may(requirement.permission):
         return principal

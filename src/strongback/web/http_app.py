@@ -14,8 +14,9 @@ from werkzeug.datastructures import Headers
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from strongback.auth.permission import Roles, permissions_of
-from strongback.collision import Names, path_of
+from strongback.collision import Names
 from strongback.config import Settings
+from strongback.exceptions import ConfigurationError
 from strongback.schema import Problem
 from strongback.services import Services
 from strongback.web import document, error_response
@@ -28,7 +29,6 @@ from strongback.web.request import Request, Response
 from strongback.web.session import NoSession
 from strongback.web.translation import FOLDER, Translations
 
-_DISTINCT = ("blueprint", "operation", "schema")
 _HEADERS = (Headers, dict, list, tuple)
 _SCALARS = (str, int, float, bool, bytes)
 
@@ -77,7 +77,7 @@ class HTTPApp(OpenAPI):
         self.translations = Translations(FOLDER)
         self.errors = error_response.init_errors(self)
         self.lifecycle = RequestLifecycle(self, settings)
-        self._blueprints, self._operations, self._schemas = map(Names, _DISTINCT)
+        self._operations, self._schemas = Names("operation"), Names("schema")
         self._claim_schemas(document.named_types(Problem))
         self._trust_proxies()
         document.init_document(self, title, settings.address, self.permissions)
@@ -112,7 +112,7 @@ class HTTPApp(OpenAPI):
 
     def _claim_schemas(self, kinds: Iterable[type]) -> None:
         for kind in kinds:
-            self._schemas.claim(kind.__name__, path_of(kind))
+            self._schemas.claim(kind.__name__, document.declared_as(kind))
 
     def register_blueprint(
         self, blueprint: Blueprint, **options: Any  # noqa: ANN401  Flask's own
@@ -120,9 +120,14 @@ class HTTPApp(OpenAPI):
         """Serve the routes of a blueprint.
 
         Raises:
-            ConfigurationError: Another module has one of this name.
+            ConfigurationError: There is one of this name.
         """
-        self._blueprints.claim(options.get("name", blueprint.name), blueprint.import_name)
+        name = options.get("name", blueprint.name)
+        if other := self.blueprints.get(name):
+            raise ConfigurationError(
+                f"blueprint {name}: {other.import_name} has it, and {blueprint.import_name} claims"
+                " it too; rename one, or register it once"
+            )
         super().register_blueprint(blueprint, **options)
 
     def register_error_source(self, kind: type[Exception], converter: Converter) -> None:

@@ -1,0 +1,90 @@
+"""What routes, tasks and commands ask for, and whether the application has it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+import click
+
+from strongback.auth.permission import Permission
+from strongback.collision import Names, path_of
+from strongback.web.guard import requirement_of
+from strongback.web.http_app import HTTPApp
+from strongback.web.injection import injected
+
+_PARAMETER = re.compile(r"<(?:([^<>:]*):)?[^<>]*>")
+
+
+def problems(app: HTTPApp, modules: Iterable[str]) -> Iterator[str]:
+    """Yield what the application lacks, a line for each.
+
+    Args:
+        app: The application, with all parts and slices.
+        modules: Modules that inject services, beside those of routes and commands.
+
+    Raises:
+        ConfigurationError: Two permissions have one value, or two routes one address.
+    """
+    _claim_permissions(app)
+    _claim_routes(app)
+    yield from _missing_services(app, modules)
+    yield from _unheld_permissions(app)
+
+
+def _missing_services(app: HTTPApp, modules: Iterable[str]) -> Iterator[str]:
+    asking = {
+        *modules,
+        *(blueprint.import_name for blueprint in app.blueprints.values()),
+        *(view.__module__ for view in app.view_functions.values()),
+        *modules_of(app.cli),
+    }
+    for module in sorted(asking):
+        for kind in injected(module):
+            if kind not in app.services:
+                yield (
+                    f"{module} asks for {path_of(kind)}, which nothing provides: register the part"
+                    " or slice that has it"
+                )
+
+
+def modules_of(command: click.Command) -> Iterator[str]:
+    """Yield the modules of a command and of those below it."""
+    if command.callback is not None:
+        yield command.callback.__module__
+    for child in getattr(command, "commands", {}).values():
+        yield from modules_of(child)
+
+
+def _unheld_permissions(app: HTTPApp) -> Iterator[str]:
+    for endpoint, permission in _needed_permissions(app):
+        if permission not in app.permissions:
+            yield (
+                f"{endpoint} needs the permission {permission}, which no role has: add it to the"
+                " roles"
+            )
+
+
+def _needed_permissions(app: HTTPApp) -> Iterator[tuple[str, Permission]]:
+    for endpoint, view in app.view_functions.items():
+        permission = requirement_of(view).permission if hasattr(view, "__requirement__") else None
+        if permission is not None:
+            yield endpoint, permission
+
+
+def _claim_permissions(app: HTTPApp) -> None:
+    # Two of one value are equal: whoever has one would have the other.
+    names = Names("permission")
+    needed = (permission for _, permission in _needed_permissions(app))
+    for kind in sorted({type(each) for each in (*app.permissions, *needed)}, key=path_of):
+        for name, permission in kind.__members__.items():  # with aliases, unlike iteration
+            names.claim(permission, f"{path_of(kind)}.{name}")
+
+
+def _claim_routes(app: HTTPApp) -> None:
+    # Of two, the second would never be asked.
+    names = Names("route")
+    for rule in app.url_map.iter_rules():
+        address = _PARAMETER.sub(r"<\1>", rule.rule)
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            names.claim(f"{method} {address}", rule.endpoint)
