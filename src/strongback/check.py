@@ -21,7 +21,7 @@ class Use(StrEnum):
     START = "start"
     """The start of a server, which fails with it."""
     REQUIRED = "required"
-    """`/readyz`, which answers 503 when it fails."""
+    """`/readyz`, which responds with 503 when it fails."""
     OPTIONAL = "optional"
     """`/readyz`, which reports it: the process can do its work without."""
     DIAGNOSIS = "diagnosis"
@@ -29,7 +29,7 @@ class Use(StrEnum):
 
 
 class CheckWarning(StrongbackError):
-    """Raised by a check: it can be used, and somebody should look at it."""
+    """Raised by a check of something that works, and needs attention."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,9 +49,9 @@ DUMP_OPTIONS = ("--single-transaction", "--quick", "--no-tablespaces", "--hex-bl
 BESIDE = "_restore_"
 """Behind the database's name: where a dump is loaded before it takes the place of the tables."""
 PATIENCE = 60
-"""Seconds to wait for a table that somebody still uses."""
+"""Seconds to wait for a table that is in use."""
 SESSIONS = (RefreshToken.__tablename__, AuthSession.__tablename__)
-"""Tables that come back empty: whoever was signed out since the backup stays out."""
+"""Tables that are restored empty: an account that was signed out since the backup stays out."""
 
 
 class BackupError(StrongbackError):
@@ -113,7 +113,7 @@ class Backup:
             if manifest["database"] != kind:
                 raise BackupError(
                     f"{source} is a backup of {manifest['database']}, and the settings name {kind}."
-                    " Set DATABASE_URL or MYSQL_* to what it is to be restored to."
+                    " Set DATABASE_URL or MYSQL_* to the database to restore."
                 )
             if self.settings.is_sqlite:
                 self._load_sqlite(folder / "database.sqlite")
@@ -139,11 +139,11 @@ class Backup:
     def _load_sqlite(self, copy: Path) -> None:
         with closing(sqlite3.connect(copy)) as source:
             try:
-                (answer,) = source.execute("PRAGMA integrity_check").fetchone()
+                (verdict,) = source.execute("PRAGMA integrity_check").fetchone()
             except sqlite3.DatabaseError as error:
-                answer = str(error)
-            if answer != "ok":
-                raise BackupError(f"The database in the backup is damaged: {answer}")
+                verdict = str(error)
+            if verdict != "ok":
+                raise BackupError(f"The database in the backup is damaged: {verdict}")
             tables = {name for (name,) in source.execute("SELECT name FROM sqlite_master")}
             for table in set(SESSIONS) & tables:
                 source.execute(f"DELETE FROM {table}")  # noqa: S608  one of our own names

@@ -53,7 +53,7 @@ def clear() -> None:
 
 @group.command("rebuild")
 def rebuild() -> None:
-    """Build the filters of known names anew from the database, while they go on answering."""
+    """Rebuild the filters of known names from the database, while they stay in use."""
     try:
         counts = maintenance.rebuild()
     except (RebuildRefused, RedisUnavailable) as error:

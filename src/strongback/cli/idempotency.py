@@ -14,5 +14,5 @@ group = DatabaseGroup("idempotency", help="Look after idempotency keys.")
 
 @group.command("clean")
 def clean() -> None:
-    """Delete the keys that are no longer remembered; to be run daily."""
+    """Delete expired keys; run it daily where no tasks are registered."""
     click.echo(f"Deleted {keys.clean()} keys.")

@@ -90,7 +90,7 @@ def purge(days: float) -> None:
 
 
 class _Tally:
-    """Counts what is done, and shows it to whoever watches."""
+    """Counts what is done, and shows it."""
 
     def __init__(self, show: Callable[[int], object]) -> None:
         self.count = 0

@@ -1,7 +1,7 @@
-"""What may stand in a log: secrets become `***`, and no text can start a line of its own.
+"""Masks values for the log: secrets become `***`, and no text can start a line of its own.
 
 Everything here is pure: values in, values that JSON knows out. Every pattern has bounded
-repetitions, so that a long hostile text costs time in proportion to its length and no more.
+repetitions, so that a hostile text costs time in proportion to its length.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def add_secret_keys(keys: Iterable[str]) -> None:
 
 @lru_cache(maxsize=1024)
 def is_secret_key(key: str) -> bool:
-    """Tell whether a value under this key is never written, whatever it is."""
+    """Tell whether no value under this key is ever written."""
     name = key.lower().replace("-", "_")
     return name in _secret_keys or _SECRET_KEY.fullmatch(name) is not None
 

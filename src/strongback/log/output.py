@@ -1,4 +1,4 @@
-"""Where events go and how they look there: standard streams and files, text and JSON lines."""
+"""Writes events to standard streams and files, as text and JSON lines."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class LogFile(WatchedFileHandler):
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where events go, and how they look there."""
+    """Destinations of events, and their format."""
 
     level: int
     as_json: bool
@@ -131,7 +131,7 @@ def _to_console(renderer: structlog.dev.ConsoleRenderer, event: EventDict) -> by
 
 
 def _write_stream(stream: IO[str], line: bytes) -> None:
-    with suppress(OSError):  # nobody reads: there is no place left to say so
+    with suppress(OSError):  # nobody reads it
         try:
             descriptor = stream.fileno()
         except (OSError, ValueError):  # a stream in memory, or a closed one
@@ -144,5 +144,5 @@ def _write_all(descriptor: int, line: bytes) -> None:
     while line:
         try:
             line = line[os.write(descriptor, line) :]
-        except BlockingIOError:  # somebody made the terminal or pipe non-blocking
+        except BlockingIOError:  # a terminal or pipe was made non-blocking
             select.select([], [descriptor], [], 1.0)

@@ -55,8 +55,8 @@ QUIET = (
     "werkzeug", "gunicorn.access", "granian.access", "alembic.runtime.plugins", "authlib",
     "celery.worker.strategy", "celery.app.trace",
 )  # fmt: skip
-"""Loggers heard from `WARNING` on: lines for each request and each task, of which we write better
-ones, a line for each part of Alembic that is loaded, and whole tokens."""
+"""Loggers that write from `WARNING` on: they log each request and task, for which there are better
+events, each plugin of Alembic, and whole tokens."""
 
 MAX_REMEMBERED = 256
 """Characters of the longest text that is remembered as harmless."""
@@ -185,7 +185,7 @@ def _adopt_libraries(level: int) -> None:
 
 
 def _adopt_uncaught_exceptions() -> None:
-    # A hook that somebody else has set, such as a test runner's, is left alone.
+    # Another hook, such as a test runner's, is left alone.
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = _log_uncaught
     if threading.excepthook is threading.__excepthook__:

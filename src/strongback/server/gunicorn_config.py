@@ -97,7 +97,7 @@ def on_starting(server: Arbiter) -> None:
         # Once for all workers, which share its memory. Where it fails, each of them says so.
         with suppress(Exception):
             import_module(server.app.app_uri.partition(":")[0])
-            if workers > 1:  # one alone shares with nobody, and may never see a token
+            if workers > 1:  # a single one shares nothing, and may never need it
                 import_module("strongback.auth.signature")
 
 
@@ -130,7 +130,7 @@ def post_worker_init(worker: Worker) -> None:
 
 
 def worker_exit(_server: Arbiter, worker: Worker) -> None:
-    """Finish the running tasks, once the requests are answered."""
+    """Finish the running tasks after the last response."""
     from strongback.server.serve import stop_background  # noqa: PLC0415  as above
 
     # A worker that could not load the application has none.

@@ -49,10 +49,10 @@ class Worker(ThreadWorker):
             raise AppImportError(f"Error: {error}") from error
 
     def handle_request(self, req: Any, conn: Any) -> Any:
-        """Answer, and read the rest of the body.
+        """Respond, and read the rest of the body.
 
-        An answer that needed no body (401, 413) is lost to a client, Nginx too, that is still
-        sending it when the connection is closed.
+        A client, Nginx too, that is still sending its body when the connection is closed loses
+        the response that needed none (401, 413).
         """
         try:
             result = super().handle_request(req, conn)
@@ -63,7 +63,7 @@ class Worker(ThreadWorker):
         try:
             return conn.parser.finish_body(deadline, max_bytes=sys.maxsize) and result
         except (ParseException, NoMoreData) as error:
-            # Answered already: a second answer would be taken for that to the next request.
+            # A second response would be taken for that to the next request.
             self.log.debug("The rest of a body could not be read: %s", error)
             return False
 
@@ -80,9 +80,9 @@ class Worker(ThreadWorker):
             listener.close()
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> None:
-        """Answer what is not HTTP, as the application answers everything else."""
-        answers = _JSONErrors(client, _advice(exc))
-        super().handle_error(req, cast("socket.socket", answers), addr, exc)
+        """Respond to what is not HTTP in the shape of the application's errors."""
+        errors = _JSONErrors(client, _advice(exc))
+        super().handle_error(req, cast("socket.socket", errors), addr, exc)
 
 
 def _advice(error: Exception) -> str | None:
@@ -106,12 +106,12 @@ class _JSONErrors:
     def sendall(self, page: bytes) -> None:
         """Send the page's status with a body of ours."""
         status = HTTPStatus(int(page.split(b" ", 2)[1]))
-        with suppress(OSError):  # the client has gone; nobody is left to tell
-            self._client.sendall(error_answer(status, self._message))
+        with suppress(OSError):  # the client has gone
+            self._client.sendall(error_response(status, self._message))
 
 
-def error_answer(status: HTTPStatus, message: str | None = None) -> bytes:
-    """A whole HTTP/1.1 answer for a request that never reached the application."""
+def error_response(status: HTTPStatus, message: str | None = None) -> bytes:
+    """Return an HTTP/1.1 response to a request that never reached the application."""
     from strongback.web.json import dump  # noqa: PLC0415  the master decides when it is loaded
 
     request_id = token_hex(16)

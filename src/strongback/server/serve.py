@@ -83,7 +83,7 @@ def add_start_checks(
     Args:
         checks: Where to.
         settings: Address, folders, workers and pools.
-        address: Looks at the address; left out to see that nobody listens there.
+        address: Checks the address; `check_address` where it is left out.
     """
     folders = {"APP_VAR_DIR": settings.app_var_dir, "LOG_DIR": settings.log_dir}
     for variable, folder in folders.items():
@@ -94,7 +94,7 @@ def add_start_checks(
 
 
 def check_start(settings: Settings) -> None:
-    """Find out what would keep the server from starting, while it can still be said in one line.
+    """Check what would keep the server from starting, while one line can say so.
 
     Raises:
         ConfigurationError: An address, a port or a folder cannot be used.
@@ -109,7 +109,7 @@ def check_start(settings: Settings) -> None:
 
 
 def warn_without_proxy(settings: Settings) -> None:
-    """Say what nobody keeps away where strangers reach this server itself."""
+    """Warn of a production server that clients reach without a proxy."""
     if settings.is_production and not settings.web_proxies:
         get_logger(__name__).warning(
             "no_proxy_in_front",
@@ -119,13 +119,13 @@ def warn_without_proxy(settings: Settings) -> None:
 
 
 def warn_of_settings(settings: Settings) -> None:
-    """Say once, as the server starts, which settings are unsafe for most installations."""
+    """Warn of settings that are unsafe for most installations."""
     for warning in settings.warnings():
         get_logger(__name__).warning("unsafe_setting", warning=warning)
 
 
 def check_folder(folder: Path, variable: str) -> str:
-    """Create the folder if need be, and see that files can be written to it.
+    """Create a folder where it is missing, and check that files can be written to it.
 
     Raises:
         ConfigurationError: It cannot be created or written.
@@ -151,7 +151,7 @@ def check_folder(folder: Path, variable: str) -> str:
 
 
 def check_address(settings: Settings) -> None:
-    """See that a socket can listen at the address and that none does.
+    """Check that a socket can listen at the address, and that none does.
 
     A second server with SO_REUSEPORT would start beside the first without a word and take half
     of its connections. The socket tried here goes without, so that it notices the first.
@@ -173,10 +173,10 @@ def check_address(settings: Settings) -> None:
 
 
 def check_own_address(settings: Settings) -> str:
-    """See that the address is free, or that this application answers there.
+    """Check that the address is free, or used by this application.
 
     Raises:
-        ConfigurationError: It cannot be used, or somebody else answers.
+        ConfigurationError: It cannot be used, or another program uses it.
     """
     try:
         check_address(settings)
@@ -194,11 +194,10 @@ def check_own_address(settings: Settings) -> str:
 
 
 def metrics_environment(settings: Settings) -> dict[str, str]:
-    """Empty the folder in which workers share their metrics, and name it for them.
+    """Empty the folder in which workers share their metrics, and return the variable that names it.
 
-    Also for one worker: a reload puts a second one beside it for a while and then replaces it,
-    and the counters must neither flicker nor start again. Each port has its own folder, so that a
-    second server on another one leaves the first alone.
+    A single worker needs it too: a reload replaces it, and counters must not start again. Each
+    port has its own folder, so that two servers do not disturb each other.
     """
     folder = settings.app_var_dir / "metrics" / str(settings.web_port)
     shutil.rmtree(folder, ignore_errors=True)
@@ -207,11 +206,10 @@ def metrics_environment(settings: Settings) -> dict[str, str]:
 
 
 def keep_signals_over_forks() -> None:
-    """Let no stop get lost between a worker's fork and the moment it sets its own handlers.
+    """End a worker that is told to stop before it has set its own handlers.
 
-    Until then it has its parent's, which only note the signal for the parent: a worker told to
-    stop while it loads the application would go on, and the stop would take all of WEB_TIMEOUT.
-    With this it ends at once; it has no request yet.
+    After the fork it has those of its parent, which only note the signal for the parent: it would
+    go on loading the application, and the stop would take all of WEB_TIMEOUT.
     """
     stops = {signal.SIGINT, signal.SIGTERM}
 
@@ -228,13 +226,13 @@ def keep_signals_over_forks() -> None:
 
 
 def start_background(application: object) -> None:
-    """Start what runs beside the requests, in the process that answers them."""
+    """Start what runs beside the requests, in the process that serves them."""
     if background := _background_of(application):
         background.start()
 
 
 def stop_background(application: object) -> None:
-    """Stop it, once the requests are answered."""
+    """Stop it, after the last response."""
     if background := _background_of(application):
         background.stop()
 

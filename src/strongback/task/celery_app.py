@@ -80,16 +80,16 @@ def _configuration(runtime: TaskRuntime) -> dict[str, Any]:
         "broker_transport_options": _redis_options(timeout),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
-        # What a broker refuses it may take a moment later: a fail-over makes it read-only, and then
-        # it loads, has no replicas or no memory. By itself Celery ends the worker for good.
+        # A broker that refuses may accept a moment later: after a fail-over it is read-only, loads,
+        # or lacks replicas or memory. By default Celery ends the worker for good.
         "broker_channel_error_retry": True,
-        # JSON only: pickle would run whatever somebody puts into the queue.
+        # JSON only: pickle would run any code in the queue.
         "accept_content": ["json"],
         "task_serializer": "json",
         "enable_utc": True,
         "timezone": "UTC",
-        # A message is done when its task is: one whose worker dies, or is killed for taking too
-        # long, goes to another one.
+        # A message is acknowledged after its task: when its worker dies, or is killed for its time
+        # limit, another one gets it.
         "task_acks_late": True,
         "task_acks_on_failure": True,
         "task_acks_on_timeout": False,
@@ -117,11 +117,11 @@ def _configuration(runtime: TaskRuntime) -> dict[str, Any]:
 def _redis_options(visibility_timeout: int) -> dict[str, Any]:
     return {
         "visibility_timeout": visibility_timeout,
-        # Each second somebody looks for what has been invisible for too long, and for all of it.
+        # Messages that were invisible for too long come back within a second, all of them.
         "unacked_restore_interval": 1,
         "unacked_restore_throttle": 1,
         "unacked_restore_limit": 1000,
-        # A worker that dies while it looks keeps the others from looking for this many seconds.
+        # A worker that dies while it looks blocks the others for this many seconds.
         "unacked_mutex_expire": 1,
         "socket_connect_timeout": 5,
         "socket_timeout": 5,

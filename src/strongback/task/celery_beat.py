@@ -14,10 +14,10 @@ from strongback.task.periodic import PeriodicScheduler
 
 
 def stop_between_ticks(sender: Service, **_: Any) -> None:
-    """Have a stop end the beat after its tick, a second later at most.
+    """End the beat after the current tick, a second later at most.
 
-    Celery's own handler closes the scheduler wherever the signal has met it. In the middle of a
-    transaction the lease could not be given up, and nobody acted until it ran out.
+    Celery's own handler closes the scheduler at once. In the middle of a transaction the lease
+    could not be given up, and no beat acted until it ran out.
 
     Args:
         sender: The service that Celery is about to start.

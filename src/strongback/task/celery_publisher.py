@@ -13,7 +13,7 @@ from strongback.outbox import Batch, PublishFailed
 from strongback.task.celery_app import TaskCelery
 
 TIMEOUT = 0.3
-"""Seconds for connecting and for each answer; a broker that is frozen costs twice that at most."""
+"""Seconds for connecting and for each reply; a frozen broker costs twice that at most."""
 QUICK = {
     "socket_timeout": TIMEOUT,
     "socket_connect_timeout": TIMEOUT,
@@ -26,7 +26,7 @@ class CeleryPublisher:
     """Publishes on a connection of its own. For one thread at a time.
 
     Args:
-        celery: Whose broker and tasks.
+        celery: Has the broker and the tasks.
         on_server: Called with the id of the broker's present run when it is another one.
     """
 
@@ -41,14 +41,14 @@ class CeleryPublisher:
         self._server = ""
 
     def batch_size(self, consumer: str) -> int:
-        """How many messages this consumer takes at once."""
+        """Messages that a consumer gets at once."""
         return self._celery.runtime.registry.batch_size(consumer)
 
     def publish(self, batches: Sequence[Batch]) -> None:
-        """Give messages to the broker, for their consumers to work on; in one round trip.
+        """Send messages to the broker in one round trip.
 
         Raises:
-            PublishFailed: The broker did not take all of them; it may have taken some.
+            PublishFailed: The broker did not accept all of them, but perhaps some.
         """
         with self._producer() as producer, producer.batch():  # type: ignore[attr-defined]  # the stubs are of an older kombu
             for each in batches:
@@ -56,20 +56,20 @@ class CeleryPublisher:
                 self._send(producer, each.consumer, [list(each.ids)], headers=headers)
 
     def publish_periodic(self, name: str, expires: float) -> None:
-        """Have a periodic task run now.
+        """Send a periodic task.
 
         Args:
-            name: The task.
-            expires: Seconds after which nobody needs to begin it any more.
+            name: Name of the task.
+            expires: Seconds after which it is too late to begin it.
 
         Raises:
-            PublishFailed: The broker did not take it.
+            PublishFailed: The broker did not accept it.
         """
         with self._producer() as producer:
             self._send(producer, name, [], expires=expires)
 
     def close(self) -> None:
-        """Let go of the connection; the next message opens another."""
+        """Close the connection; the next message opens another."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.release()
@@ -81,7 +81,7 @@ class CeleryPublisher:
 
     @contextmanager
     def _producer(self) -> Iterator[Producer]:
-        """Give what sends on the connection; close that one when it fails."""
+        """Yield a producer on the connection, which is closed when it fails."""
         if self._connection is None:
             self._connection = self._celery.connection_for_write(transport_options=QUICK)
         connection = self._connection
@@ -95,7 +95,7 @@ class CeleryPublisher:
             self._look_at_server(connection.default_channel)
         except errors as error:
             self.close()
-            # Of a batch, kombu itself says only that it is uncertain what has arrived.
+            # For a batch, kombu says only that the outcome is uncertain.
             reason = error.__cause__ or error
             raise PublishFailed(f"the broker does not answer: {reason}") from error
 

@@ -44,7 +44,7 @@ def build_worker(load: Callable[[], Dispatcher]) -> TaskCelery:
     """
     dispatcher = load()
     celery = build_celery(dispatcher.runtime)
-    # Said at each lost connection, whatever is set.
+    # Warned of at each lost connection, with any setting.
     warnings.filterwarnings("ignore", r"\s*In Celery 5\.1", CPendingDeprecationWarning)
     celery.steps["worker"].add(LivenessStep)
     _Life(celery, dispatcher, load).connect()

@@ -1,9 +1,8 @@
-"""Deadlines of threads: a task that takes too long gets an exception.
+"""Time limits of threads: a task that takes too long gets an exception.
 
-Celery stops a task by a signal to its process, and a thread cannot be sent one. What can be done is
-to have the interpreter raise an exception in it. That happens at its next bytecode: a call that
-waits in C (for a socket, a lock, `time.sleep`) returns first, and a thread that never comes back
-from one can only be stopped with its process.
+Celery stops a task by a signal to its process; a thread gets no signals. The interpreter can raise
+an exception in it, at its next bytecode: a call that waits in C (for a socket, a lock,
+`time.sleep`) returns first, and a thread that never returns from one ends with its process only.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from strongback.log.setup import get_logger
 log = get_logger(__name__)
 
 INTERVAL = 0.25
-"""Seconds between two looks, while anything runs; a deadline is late by that at most."""
+"""Seconds between two looks while a task runs; an exception is late by that at most."""
 
 
 class SoftTimeLimitExceeded(Exception):
@@ -70,10 +69,10 @@ class Deadlines:
                 self._receive(thread)
 
     def _receive(self, thread: int) -> None:
-        """Let an error that was sent and may not have arrived meet this thread here and now.
+        """Receive an exception that was sent and may not have arrived.
 
-        It must not meet the next task. Taking it back would leave the interpreter looking for it at
-        every call ever after, and CPython 3.11 under a profiler or a tracer does nothing else then.
+        It must not reach the next task. Clearing it would leave the interpreter looking for it at
+        every call, and CPython 3.11 under a profiler or a tracer does nothing else then.
         """
         with suppress(SoftTimeLimitExceeded):
             _raise_in(thread)  # takes the place of the one that was sent

@@ -1,4 +1,4 @@
-"""Declaring work: consumers of events, jobs that somebody watches, periodic tasks.
+"""Declaring work: consumers of events, watched jobs, periodic tasks.
 
 group = TaskGroup("article")
 
@@ -43,7 +43,7 @@ class Kind(StrEnum):
     CONSUMER = "consumer"
     """A message of the outbox."""
     JOB = "job"
-    """A message of the outbox; somebody watches its progress."""
+    """A message of the outbox; its owner watches the progress."""
     PERIODIC = "periodic"
     """The clock."""
 

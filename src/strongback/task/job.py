@@ -1,4 +1,4 @@
-"""Jobs: long work that somebody started and may watch or cancel.
+"""Jobs: long work that its owner may watch or cancel.
 
 Its errors:
 

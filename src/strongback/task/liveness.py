@@ -1,7 +1,6 @@
 """A file that is touched while a process can do its work, for health checks.
 
-Asking a worker through the broker starts an interpreter for each question, and a busy worker
-answers late.
+Asking a worker through the broker starts an interpreter each time, and a busy worker replies late.
 """
 
 from __future__ import annotations

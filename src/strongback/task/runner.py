@@ -88,7 +88,7 @@ class Runner:
         Args:
             name: The task.
             ids: Its messages: one, or up to a batch.
-            is_redelivered: The broker says that whoever had them before is gone.
+            is_redelivered: Whether the worker that had them before is known to be dead.
 
         Raises:
             UnknownTask: There is no such task here; the message is delivered again.
