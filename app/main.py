@@ -1,4 +1,4 @@
-"""The composition root: the only module that knows every slice, and joins them."""
+"""The composition root, the only module that knows all slices."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def create_app(settings: Settings | None = None) -> Strongback:
     """Build the application.
 
     Args:
-        settings: Everything that can be chosen; read from the environment when left out.
+        settings: Settings of the application. Default: read from the environment.
 
     Raises:
-        ConfigurationError: A setting is missing or wrong.
+        ConfigurationError: A setting is missing or invalid.
     """
     settings = settings or load_settings()
     app = Strongback(

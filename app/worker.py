@@ -14,18 +14,18 @@ from strongback.task.celery_worker import build_worker
 from strongback.task.dispatcher import Dispatcher
 
 FLOWER_VARIABLE = "FLOWER_BASIC_AUTH"
-"""Read by Flower when its command begins; an argument would show in the list of processes."""
+"""Read by Flower; an argument would be visible in the list of processes."""
 
 
 def build(settings: Settings, arguments: list[str]) -> TaskCelery:
-    """Return what the `celery` command works with.
+    """Return the application of the `celery` command.
 
     Args:
-        settings: The broker's address, and Flower's user.
-        arguments: Of the command.
+        settings: Address of the broker, and user of Flower.
+        arguments: Arguments of the command.
 
     Raises:
-        ConfigurationError: There is no broker, or Flower would be open to everybody.
+        ConfigurationError: There is no broker, or Flower has no safe password.
     """
     if settings.broker_address is None:
         raise ConfigurationError(
@@ -42,7 +42,7 @@ def flower_login(settings: Settings) -> str:
     """Return `user:password` for Flower's pages.
 
     Raises:
-        ConfigurationError: There is no password, or one that everybody knows.
+        ConfigurationError: The password is missing or well known.
     """
     password = settings.flower_password.get_secret_value()
     if not password or (settings.is_production and password in WELL_KNOWN_SECRETS):

@@ -15,8 +15,8 @@ def register(app: Strongback, articles: Articles, locate: Locate) -> CommentServ
 
     Args:
         app: The application.
-        articles: What is commented on.
-        locate: The id of a published article by its slug, from the cache.
+        articles: Looks up articles.
+        locate: Returns the id of a published article by its slug, from the cache.
     """
     comments = CommentService(app.database, articles)
     pages = CommentPages(app.database, app.cache, locate)

@@ -8,7 +8,7 @@ from strongback.exceptions import NotFound
 
 
 class CommentNotFound(NotFound):
-    """No comment has this number, or its article is not public."""
+    """The comment does not exist, or its article is not published."""
 
     error_code = 40001
     message = "The comment was not found."

@@ -1,4 +1,4 @@
-"""A comment as it is stored."""
+"""Table of comments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from strongback.database import Base, Identified, Timestamps
 
 
 class Comment(Identified, Timestamps, Base):
-    """What an account says below an article: plain text."""
+    """A comment on an article, as plain text."""
 
     __tablename__ = "comment"
     # The first reads the comments of an article, the second who has written them.

@@ -1,4 +1,4 @@
-"""Cached pages of comments, as everybody gets them."""
+"""Cached pages of comments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from strongback.paging import read_page
 from strongback.schema import PageQuery
 
 Locate = Callable[[str], int | None]
-"""The id of the published article of a slug; None if there is none."""
+"""Returns the id of a published article by its slug, or None."""
 
 
 class CommentPages:
@@ -23,8 +23,8 @@ class CommentPages:
 
     Args:
         database: Stores the comments.
-        cache: Keeps the pages.
-        locate: Finds the article.
+        cache: Caches the pages.
+        locate: Returns the id of a published article by its slug.
     """
 
     def __init__(self, database: Database, cache: Manager, locate: Locate) -> None:
@@ -32,10 +32,10 @@ class CommentPages:
         self._locate = locate
 
     def list(self, slug: str, wanted: PageQuery) -> CachedPage | None:
-        """Return an article's comments, oldest first; None if no published one has this slug.
+        """Return an article's comments, oldest first; None if no published article has the slug.
 
         Raises:
-            ValidationFailed: The cursor was not made by this list.
+            ValidationFailed: The cursor is invalid.
         """
         if (article_id := self._locate(slug)) is None:
             return None
@@ -47,5 +47,5 @@ class CommentPages:
         )
 
     def watch(self, invalidator: CacheInvalidator) -> None:
-        """Forget an article's comments when one of them is new or gone."""
+        """Invalidate the comments of an article when they change."""
         invalidator.invalidate_list(Comment, self._pages, lambda each: [str(each.article_id)])

@@ -1,4 +1,4 @@
-"""In which order comments are listed, and along which index."""
+"""Order and index of lists of comments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked and said about comments."""
+"""Requests and responses of comments."""
 
 from __future__ import annotations
 

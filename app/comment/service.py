@@ -1,4 +1,4 @@
-"""Rules of comments."""
+"""The comments."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from strongback.schema import PageQuery
 
 
 class Articles(Protocol):
-    """What comments need to know of articles; `main` says who knows it."""
+    """The interface to articles."""
 
     def locate(self, slug: str) -> int:
-        """The number of the published article of this name; raises NotFound."""
+        """The id of the published article with a slug; raises NotFound."""
         ...
 
     def is_open(self, number: int) -> bool:
-        """Whether everybody may read the article of this number."""
+        """Whether the article with an id is published."""
         ...
 
     def count(self, number: int, counter: Literal["comments"], step: int) -> None:
-        """Move an article's counter and keep the article from others; raises NotFound."""
+        """Change a counter of an article and lock it; raises NotFound."""
         ...
 
 
@@ -38,8 +38,8 @@ class CommentService:
     """Reads and writes comments.
 
     Args:
-        database: Where they are.
-        articles: What they belong to.
+        database: Stores the comments.
+        articles: Looks up articles.
     """
 
     def __init__(self, database: Database, articles: Articles) -> None:
@@ -47,19 +47,19 @@ class CommentService:
         self._articles = articles
 
     def list(self, slug: str, wanted: PageQuery) -> Window[Comment]:
-        """A part of an article's comments, oldest first.
+        """A part of the list of an article's comments, oldest first.
 
         Raises:
-            NotFound: No published article has this slug.
+            NotFound: No published article has the slug.
         """
         query = select(Comment).where(Comment.article_id == self._articles.locate(slug))
         return read_page(self.database.session, query, BY_AGE, wanted, index=INDEX)
 
     def get(self, number: int) -> Comment:
-        """A comment below a published article.
+        """A comment on a published article.
 
         Raises:
-            CommentNotFound: There is none of this number.
+            CommentNotFound: The comment does not exist.
         """
         comment = self.database.session.get(Comment, number)
         if comment is None or not self._articles.is_open(comment.article_id):
@@ -67,7 +67,7 @@ class CommentService:
         return comment
 
     def commenters(self, article_id: int, after: str, limit: int) -> Sequence[str]:
-        """The names that come after this one of who has commented an article, in order."""
+        """The next usernames of an article's commenters, in alphabetical order."""
         query = select(Comment.author).where(
             Comment.article_id == article_id, Comment.author > after
         )
@@ -79,7 +79,7 @@ class CommentService:
         """Comment a published article.
 
         Raises:
-            NotFound: There is none with this slug.
+            NotFound: No published article has the slug.
         """
         # The counter first: it locks the article, which gives all writers below it one order.
         article_id = self._articles.locate(slug)
@@ -90,7 +90,7 @@ class CommentService:
         return comment
 
     def clear(self, article_id: int) -> int:
-        """Delete the comments of an article, a batch at a time; returns how many."""
+        """Delete the comments of an article, in batches; returns their number."""
         return delete_in_batches(self.database, Comment.id, Comment.article_id == article_id)
 
     @transactional
@@ -98,8 +98,8 @@ class CommentService:
         """Delete a comment.
 
         Raises:
-            CommentNotFound: There is none of this number.
-            Forbidden: It belongs to somebody else.
+            CommentNotFound: The comment does not exist.
+            Forbidden: The comment belongs to another account.
         """
         session = self.database.session
         comment = session.get(Comment, number)

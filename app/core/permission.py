@@ -1,4 +1,4 @@
-"""Who may do what: the roles, and the one table of what each allows."""
+"""Roles, permissions, and the permissions of each role."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Role(StrEnum):
 
 
 class Permission(permission.Permission):
-    """What the slices ask for."""
+    """The permissions of the slices."""
 
     PROFILE_READ = ("profile:read", "View your account and sessions.")
     PROFILE_WRITE = ("profile:write", "Change your account, password and sessions.")
@@ -50,9 +50,9 @@ ROLES: dict[str, frozenset[permission.Permission]] = {
     Role.AUTHOR: _USER | {Permission.ARTICLE_WRITE},
     Role.ADMIN: frozenset((*Permission, *TaskPermission)),
 }
-"""What each role allows. The documentation's table and a test are made from it."""
+"""Permissions of each role, also the source of a table in the documentation and of a test."""
 
 
 def allowed(roles: Iterable[str]) -> frozenset[permission.Permission]:
-    """Everything that any of the roles allows."""
+    """The permissions of the given roles."""
     return permission.allowed(ROLES, roles)

@@ -1,4 +1,4 @@
-"""Notifications: what an account is told of."""
+"""Notifications of accounts."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def register(
 
     Args:
         app: The application.
-        articles: What there is to tell of.
-        audiences: Who wants to hear of an article.
+        articles: Looks up articles.
+        audiences: Accounts that are notified of an article.
     """
     kept = timedelta(days=app.services[Settings].notification_days)
     notifications = NotificationService(app.database, app.outbox, articles, audiences, kept)

@@ -1,4 +1,4 @@
-"""A notification as it is stored."""
+"""Table of notifications."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ACTOR_LENGTH = 32
 
 
 class Notification(Identified, Base):
-    """That one account is told of one thing, once."""
+    """A notification of one account about one event."""
 
     __tablename__ = "notification"
     # The constraint keeps anybody from hearing of a thing twice, the indexes list everything and
@@ -29,12 +29,12 @@ class Notification(Identified, Base):
 
     recipient: Mapped[str] = mapped_column(ForeignKey("user.username"))
     kind: Mapped[str] = mapped_column(String(KIND_LENGTH))
-    """What happened: the name of the event."""
+    """Name of the event."""
     subject: Mapped[str] = mapped_column(String(SUBJECT_LENGTH))
-    """What it is about, such as `article:7`; that may be gone by now."""
+    """Subject of the event, such as `article:7`, which may be deleted by now."""
     actor: Mapped[str] = mapped_column(String(ACTOR_LENGTH))
-    """Name of the account whose doing it is; never looked for, so it is no reference."""
+    """Username of the account that caused it; not a foreign key."""
     data: Mapped[dict[str, Any]] = mapped_column(JSON)
-    """What a list shows, as it was then: a list needs no other table."""
+    """Details at the time of the event, so that lists need no other table."""
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     read_at: Mapped[datetime | None]

@@ -1,4 +1,4 @@
-"""What is asked and said about notifications."""
+"""Requests and responses of notifications."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules of notifications."""
+"""The notifications."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from strongback.paging import Order, Window, read_page
 
 PUBLISHED = "article:published"
 CONTINUED = "notification:continued"
-"""So many have been told; whose names come after this one are still to be."""
+"""The announcement continues after a username."""
 BATCH = 500
-"""Rows that one transaction writes: a long one would hold up everybody who writes."""
+"""Rows per transaction: a long one would block other writers."""
 BY_AGE = Order(Notification.id, Notification.id)
 
 
 class Article(Protocol):
-    """What notifications say of an article."""
+    """An article, as notifications need it."""
 
     @property
     def id(self) -> int:
-        """Number."""
+        """Id."""
         ...
 
     @property
     def slug(self) -> str:
-        """Name in addresses."""
+        """Slug."""
         ...
 
     @property
@@ -43,34 +43,34 @@ class Article(Protocol):
 
     @property
     def author(self) -> str:
-        """Name of the account that wrote it."""
+        """Username of the author."""
         ...
 
     @property
     def published_at(self) -> datetime | None:
-        """From when on readers see it."""
+        """Publication date."""
         ...
 
 
 class Articles(Protocol):
-    """What notifications need to know of articles; `main` says who knows it."""
+    """The interface to articles."""
 
     def find(self, number: int) -> Article | None:
-        """The article of this number, published or not."""
+        """The article with an id, published or not."""
         ...
 
 
 class Audience(Protocol):
-    """Accounts that want to hear of an article; `main` names those that there are."""
+    """Accounts that are notified of an article."""
 
     def __call__(self, article: Article, after: str, limit: int) -> Sequence[str]:
-        """The first of their names that come after this one, in order, each once."""
+        """The next distinct usernames, in alphabetical order."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """What is told, whoever is told."""
+    """The content of a notification."""
 
     kind: str
     subject: str
@@ -79,14 +79,14 @@ class Occasion:
 
 
 class NotificationService:
-    """Tells accounts what happened, and lists what they were told.
+    """Writes and lists notifications.
 
     Args:
-        database: Where notifications are kept.
-        outbox: Continues what is too much for one transaction.
-        articles: What there is to tell of.
-        audiences: Who wants to hear of it; who is in several hears it once.
-        kept: How long a notification is kept, read or not.
+        database: Stores the notifications.
+        outbox: Continues large announcements in further transactions.
+        articles: Looks up articles.
+        audiences: Accounts to notify; members of several are notified once.
+        kept: Time for which notifications are kept, read or not.
     """
 
     def __init__(
@@ -107,14 +107,14 @@ class NotificationService:
 
     @transactional
     def announce(self, article_id: int, after: str = "") -> None:
-        """Tell an article's audience that it is out, `BATCH` of them now, the rest by and by.
+        """Notify the audience of a published article, `BATCH` accounts at a time.
 
-        An article that is out no longer is passed over; one that is not out yet is come back to.
-        Nobody hears of an article twice, however often it is announced.
+        Skips an article that is no longer published, and postpones one that is not published yet.
+        Nobody is notified of an article twice, even if it is announced again.
 
         Args:
-            article_id: Number of the article.
-            after: Name up to which its audience has been told.
+            article_id: Id of the article.
+            after: Username after which to continue.
         """
         article = self._articles.find(article_id)
         if article is None or article.published_at is None:
@@ -132,7 +132,7 @@ class NotificationService:
             self._outbox.emit(CONTINUED, payload | {"after": names[-1]})
 
     def _audience(self, article: Article, after: str) -> list[str]:
-        """The next names of all audiences together: the first of each suffice for that."""
+        """The next usernames of all audiences together."""
         names = {name for each in self._audiences for name in each(article, after, BATCH)}
         return sorted(names)[:BATCH]
 
@@ -160,7 +160,7 @@ class NotificationService:
     # Reading
 
     def list(self, recipient: str, wanted: NotificationQuery) -> Window[Notification]:
-        """A part of what an account was told, the latest first."""
+        """A part of the list of an account's notifications, latest first."""
         query = select(Notification).where(Notification.recipient == recipient)
         index = "ix_notification_recipient_id"
         if wanted.unread:
@@ -170,7 +170,7 @@ class NotificationService:
 
     @transactional
     def mark_read(self, recipient: str, numbers: Sequence[int]) -> None:
-        """Note that an account has read these; those of others are passed over."""
+        """Mark notifications of an account as read; those of other accounts are ignored."""
         theirs = Notification.id.in_(numbers) & (Notification.recipient == recipient)
         query = update(Notification).where(theirs, Notification.read_at.is_(None))
         self.database.session.execute(
@@ -178,7 +178,7 @@ class NotificationService:
         )
 
     def mark_all_read(self, recipient: str) -> None:
-        """Note that an account has read everything that it has been told until now."""
+        """Mark all notifications of an account as read."""
         newest = self.database.session.scalar(
             select(func.max(Notification.id)).where(Notification.recipient == recipient)
         )
@@ -199,7 +199,7 @@ class NotificationService:
     # Cleaning up
 
     def clean(self) -> int:
-        """Delete notifications that are older than they are kept; returns how many."""
+        """Delete expired notifications; returns their number."""
         total = 0
         while count := self._clean_batch():
             total += count
@@ -207,7 +207,7 @@ class NotificationService:
 
     @transactional
     def _clean_batch(self) -> int:
-        """Delete what is old among the oldest: ids grow with time, so that no index is needed."""
+        """Delete expired ones among the oldest by id, which needs no index by time."""
         session, before = self.database.session, utc_now() - self._kept
         oldest = select(Notification.id, Notification.created_at).order_by(Notification.id)
         rows = session.execute(oldest.limit(BATCH)).all()

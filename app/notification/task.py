@@ -1,4 +1,4 @@
-"""Notifications are written after the answer to the request that caused them."""
+"""Tasks of notifications, which are written after the response."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ notifications = inject(NotificationService)
 
 @group.consumer("announce", on=PUBLISHED)
 def announce(_: TaskContext, *, article_id: int) -> None:
-    """Tell an article's audience that it is out."""
+    """Notify the audience of a published article."""
     notifications.announce(article_id)
 
 
 @group.consumer("continue", on=CONTINUED, queue="low")
 def continue_announcing(_: TaskContext, *, article_id: int, after: str) -> None:
-    """Tell the next part of a large audience."""
+    """Notify the next part of a large audience."""
     notifications.announce(article_id, after)
 
 

@@ -1,4 +1,4 @@
-"""Accounts: who may sign in, and who follows whom."""
+"""Accounts, and who follows whom."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from strongback.sms import SmsCodes
 
 
 def register(app: Strongback) -> UserService:
-    """Add accounts to the application, and let people sign in to them."""
+    """Add accounts and signing in to the application."""
     users, pages = UserService(app.database, app.title), UserPages(app.database, app.cache)
     pages.watch(app.invalidator)
     app.filter_unknown("user", UserNode, User, lambda user: user.username, pages.all_names)

@@ -1,4 +1,4 @@
-"""Changes to accounts that reach the sessions of their owners."""
+"""Changes to accounts that affect their sessions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = get_logger(__name__)
 
 
 class AccountService:
-    """What owners do to their own accounts, and administrators to anybody's."""
+    """Changes by owners to their accounts, and by administrators to any."""
 
     def __init__(
         self,
@@ -40,21 +40,21 @@ class AccountService:
         self.codes = codes
 
     def own(self, principal: Principal) -> User:
-        """The account that is asking."""
+        """The account of the caller."""
         user = self.database.session.get(User, principal.user_id)
         if user is None:  # gone since the request began
             raise UserNotFound
         return user
 
     def confirm(self, principal: Principal, password: str | None = None) -> None:
-        """Make sure that the owner asks for something that could take the account from them.
+        """Confirm that the owner of the account makes the request, before a critical change.
 
-        An access token is not enough for that: it may have been found on a device. The password
-        is, and so is a sign-in of the last minutes, by whichever way.
+        An access token is not enough, since a device may be stolen. It takes the password or a
+        recent sign-in.
 
         Raises:
-            WrongPassword: This is not the current password.
-            SignInTooOld: There is none, and the sign-in is too long ago.
+            WrongPassword: The password is wrong.
+            SignInTooOld: There is no password, and the last sign-in is too long ago.
         """
         if password is None:
             if not principal.has_signed_in_recently:
@@ -70,12 +70,12 @@ class AccountService:
         password: str | None = None,
         expected: Expected = ANY,
     ) -> User:
-        """Change what the owner may: `email`, `phone`.
+        """Change `email` or `phone`.
 
         Raises:
-            WrongPassword: This is not the current password.
-            SignInTooOld: Neither is there a password, nor was the sign-in just now.
-            PreconditionFailed: The account is not as the owner has seen it.
+            WrongPassword: The password is wrong.
+            SignInTooOld: There is no password, and the last sign-in is too long ago.
+            PreconditionFailed: The account has changed since it was read.
         """
         if changes:
             self.confirm(principal, password)
@@ -98,16 +98,16 @@ class AccountService:
     def prove_phone(
         self, principal: Principal, phone: str, handle: str, code: str, password: str | None
     ) -> User:
-        """Make a number the account's own, and a way to sign in to it.
+        """Verify a telephone number by a code, so that it can be used to sign in.
 
-        Whoever had it before does not any longer: numbers change hands, and the code went to the
-        present owner.
+        The account that had the number loses it: numbers change hands, and the code went to the
+        current owner.
 
         Raises:
-            WrongPassword: The current password is not this one.
-            SignInTooOld: Neither is there a password, nor was the sign-in just now.
-            WrongCode: The code is not the number's.
-            SmsUnavailable: This application sends no messages.
+            WrongPassword: The password is wrong.
+            SignInTooOld: There is no password, and the last sign-in is too long ago.
+            WrongCode: The code is wrong.
+            SmsUnavailable: No sender of messages is configured.
         """
         self.confirm(principal, password)
         if self.codes is None:
@@ -131,12 +131,12 @@ class AccountService:
         return user
 
     def change_password(self, principal: Principal, current: str | None, new: str) -> None:
-        """Replace the password and end every session but the one that asks.
+        """Change the password, and end all other sessions.
 
         Raises:
-            WrongPassword: The current password is not this one.
-            SignInTooOld: Neither is there a password, nor was the sign-in just now.
-            ValidationFailed: The new one is too easy.
+            WrongPassword: The password is wrong.
+            SignInTooOld: There is no password, and the last sign-in is too long ago.
+            ValidationFailed: The new password is too easy to guess.
         """
         user = self.own(principal)
         stored = user.password_hash
@@ -155,11 +155,11 @@ class AccountService:
 
     @transactional
     def set_roles(self, principal: Principal, username: str, roles: Iterable[Role]) -> User:
-        """Give an account these roles and no others; its tokens follow within a second.
+        """Set the roles of an account; its tokens follow within a second.
 
         Raises:
-            UserNotFound: There is no such account.
-            OwnAccount: Administrators would give up their own administration.
+            UserNotFound: The account does not exist.
+            OwnAccount: Administrators cannot remove their own role.
         """
         user = self.users.get(username)
         wanted = [role for role in Role if role in set(roles)]
@@ -172,11 +172,11 @@ class AccountService:
 
     @transactional
     def set_disabled(self, principal: Principal, username: str, *, disabled: bool) -> User:
-        """Close an account and end its sessions, or open it again.
+        """Disable an account and end its sessions, or enable it.
 
         Raises:
-            UserNotFound: There is no such account.
-            OwnAccount: It is the administrator's own.
+            UserNotFound: The account does not exist.
+            OwnAccount: Administrators cannot disable their own account.
         """
         user = self._locked(self.users.get(username).id)
         if user.id == principal.user_id and disabled:
@@ -192,31 +192,31 @@ class AccountService:
         return user
 
     def end_session(self, principal: Principal, session_id: str) -> None:
-        """Sign out one of one's own devices.
+        """End a session of the caller.
 
         Raises:
-            SignInTooOld: The sign-in is too long ago to end the sessions of other devices.
-            NotFound: There is no such session, or it is over.
+            SignInTooOld: The last sign-in is too long ago to end other sessions.
+            NotFound: There is no such active session.
         """
         if session_id != principal.session_id:
             self.confirm(principal)
         self.sessions.revoke_own(principal.user_id, session_id)
 
     def end_other_sessions(self, principal: Principal) -> None:
-        """Sign out every device but the one that asks.
+        """End all other sessions of the caller.
 
         Raises:
-            SignInTooOld: The sign-in is too long ago for that.
+            SignInTooOld: The last sign-in is too long ago.
         """
         self.confirm(principal)
         self.sessions.revoke_all(principal.user_id, keep=principal.session_id)
 
     def end_sessions(self, principal: Principal, username: str, session_id: str | None) -> None:
-        """Sign somebody out on all devices or on one, as an administrator.
+        """End one or all sessions of an account, as an administrator.
 
         Raises:
-            UserNotFound: There is no such account.
-            NotFound: The account has no such session, or it is over.
+            UserNotFound: The account does not exist.
+            NotFound: The account has no such active session.
         """
         user = self.users.get(username)
         if session_id is None:
@@ -226,7 +226,7 @@ class AccountService:
         log.info("sessions_ended", user_id=user.id, session=session_id, by=principal.user_id)
 
     def _locked(self, user_id: int) -> User:
-        """The account, kept as it is until the commit: nobody signs in to it meanwhile."""
+        """The account, locked until the commit, so that no session is opened meanwhile."""
         return self.database.session.get_one(
             User, user_id, with_for_update=True, populate_existing=True
         )

@@ -27,7 +27,7 @@ users = inject(UserService)
 )
 @click.password_option(help="Asked for when left out, so that it stays out of the shell's history.")
 def create(username: str, roles: tuple[str, ...], password: str) -> None:
-    """Make the account USERNAME."""
+    """Create the account USERNAME."""
     try:
         with users.database.scope():
             user = users.create(username, password, [Role(role) for role in roles])

@@ -15,35 +15,35 @@ from strongback.exceptions import AlreadyExists, Conflict, NotFound, ValidationF
 
 
 class UserNotFound(NotFound):
-    """No account has this name."""
+    """No account has this username."""
 
     error_code = 20001
     message = "The user was not found."
 
 
 class UsernameTaken(AlreadyExists):
-    """Another account has this name, perhaps written otherwise."""
+    """Another account has this username, perhaps in another spelling."""
 
     error_code = 20002
     message = "The username is already taken."
 
 
 class WrongPassword(ValidationFailed):
-    """The current password, asked for once more, is not this one."""
+    """The current password in the request is wrong."""
 
     error_code = 20003
     message = "The current password is wrong."
 
 
 class OwnAccount(Conflict):
-    """Administrators cannot lock themselves out; another one has to do it."""
+    """Administrators cannot lock themselves out; another administrator has to do it."""
 
     error_code = 20004
     message = "You cannot disable your own account or give up your own administration."
 
 
 class OwnFollow(Conflict):
-    """Whoever follows an account hears of what it publishes, which its owner knows."""
+    """Accounts cannot follow themselves."""
 
     error_code = 20005
     message = "You cannot follow yourself."

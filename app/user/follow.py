@@ -1,4 +1,4 @@
-"""Who follows whom."""
+"""Following accounts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from strongback.database import Database, is_duplicate, transactional
 
 
 class FollowService:
-    """Notes who follows whom."""
+    """Stores who follows whom."""
 
     def __init__(self, database: Database, users: UserService) -> None:
         self.database = database
@@ -22,11 +22,11 @@ class FollowService:
 
     @transactional
     def follow(self, follower: str, followed: str) -> None:
-        """Let an account hear of what another one publishes; a second time changes nothing.
+        """Let an account follow another one; repeating it has no effect.
 
         Raises:
-            UserNotFound: There is no account to follow.
-            OwnFollow: They are one and the same.
+            UserNotFound: The account to follow does not exist.
+            OwnFollow: Both are the same account.
         """
         key = self._key(follower, followed)
         if self.database.session.get(Follow, key) is not None:
@@ -41,11 +41,11 @@ class FollowService:
 
     @transactional
     def unfollow(self, follower: str, followed: str) -> None:
-        """Take that back; without it nothing changes.
+        """Let an account stop following another one.
 
         Raises:
-            UserNotFound: There is no such account.
-            OwnFollow: They are one and the same.
+            UserNotFound: The account does not exist.
+            OwnFollow: Both are the same account.
         """
         name, _ = self._key(follower, followed)
         self.database.session.execute(
@@ -59,6 +59,6 @@ class FollowService:
         return user.username, follower
 
     def followers(self, followed: str, after: str, limit: int) -> Sequence[str]:
-        """The names of an account's followers that come after this one, in order."""
+        """The next usernames of an account's followers, in alphabetical order."""
         query = select(Follow.follower).where(Follow.followed == followed, Follow.follower > after)
         return self.database.session.scalars(query.order_by(Follow.follower).limit(limit)).all()

@@ -1,4 +1,4 @@
-"""An account as it is stored."""
+"""Tables of accounts and followers."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ PHONE_LENGTH = 16
 class User(Identified, Timestamps, Base):
     """An account. Its name never changes: other tables refer to it by name.
 
-    Address and number are what the owner claims. They are not unique, because refusing one that
-    is taken would tell anybody who asks whether its owner has an account. A number that was proven
-    by a code is: it signs its owner in.
+    E-mail address and number are unverified and not unique: refusing one that is taken would tell
+    whether its owner has an account. A number that was verified by a code is unique, and its owner
+    can sign in by it.
     """
 
     __tablename__ = "user"
 
     username: Mapped[str] = mapped_column(String(USERNAME_LENGTH), unique=True)
     password_hash: Mapped[str | None] = mapped_column(String(255))
-    """An argon2id hash; none means that nobody can sign in."""
+    """Argon2id hash; without one, nobody can sign in by password."""
     password_changed_at: Mapped[datetime | None]
-    """When the owner last replaced the password."""
+    """Time of the last change of password."""
     email: Mapped[str | None] = mapped_column(String(EMAIL_LENGTH))
-    """An unproven address."""
+    """Unverified e-mail address."""
     phone: Mapped[str | None] = mapped_column(String(PHONE_LENGTH))
-    """The number as claimed (E.164)."""
+    """Unverified telephone number (E.164)."""
     proven_phone: Mapped[str | None] = mapped_column(String(PHONE_LENGTH), index=True, unique=True)
-    """The same number, once a code that was sent to it came back."""
+    """Telephone number, once verified by a code."""
     roles: Mapped[list[str]] = mapped_column(JSON)
     disabled: Mapped[bool] = mapped_column(default=False)
 
     @property
     def phone_proven(self) -> bool:
-        """Whether the owner has proven the number, and may sign in by it."""
+        """Whether the number was verified."""
         return self.proven_phone is not None
 
     @property
     def validators(self) -> Validators:
-        """What tells this state from another."""
+        """Validators of the current state."""
         return Validators(f"{self.id}-{self.updated_at:%Y%m%d%H%M%S%f}", self.updated_at)
 
 
 class Follow(Base):
-    """That an account wants to hear of what another one publishes."""
+    """One account follows another."""
 
     __tablename__ = "follow"
 
@@ -64,5 +64,5 @@ class Follow(Base):
 
 
 def normalize_username(name: str) -> str:
-    """Fold spellings that people take for the same name into one (Unicode NFKC, case)."""
+    """Fold equivalent spellings of a username into one (Unicode NFKC, case)."""
     return normalize("NFKC", name).strip().casefold()

@@ -1,4 +1,4 @@
-"""What is cached of accounts: what everybody may see of one, ready to be sent."""
+"""Cached accounts: their public part as JSON."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from strongback.database import Database
 
 _USER = TypeAdapter(UserOut)
 BATCH = 5000
-"""Rows that are read at once."""
+"""Rows read at once."""
 
 
 class UserNode(DatabaseNode[bytes]):
     """An account as JSON, by its normalized username.
 
-    Its entity tag is a hash of that: one made of the row would show changes that nobody may see.
+    The entity tag is a hash of the JSON: one of the row would reveal changes of private fields.
     """
 
     storages = LOCAL_AND_REDIS
@@ -40,10 +40,10 @@ class UserNode(DatabaseNode[bytes]):
 
 
 class AccountNode(DatabaseNode[Account]):
-    """An account by its id, for the sessions of its owner: one read serves all of them.
+    """An account by its id, for its sessions.
 
-    It is in no storage that outlives a process, and for a moment only: closing an account is felt
-    everywhere within a second, whatever else fails.
+    Cached in the process only and for a moment, so that disabling an account takes effect within a
+    second everywhere, whatever fails.
     """
 
     storages = ("local",)
@@ -56,7 +56,7 @@ class AccountNode(DatabaseNode[Account]):
 
     @classmethod
     def read(cls, session: Session, keys: Sequence[str]) -> dict[str, Account]:
-        """Read accounts without what only their owners see."""
+        """Read the public part of accounts."""
         columns = select(
             User.id, User.username, User.roles, User.disabled, User.password_changed_at
         )
@@ -68,7 +68,7 @@ class AccountNode(DatabaseNode[Account]):
 
 
 class UserPages:
-    """Reads accounts as they are answered."""
+    """Reads accounts from the cache."""
 
     def __init__(self, database: Database, cache: Manager) -> None:
         self._database = database
@@ -76,20 +76,20 @@ class UserPages:
         cache.register_node(UserNode, AccountNode)
 
     def user(self, username: str) -> bytes | None:
-        """The account of this name, however it is written, as JSON; None if there is none."""
+        """The account with a username as JSON, in any spelling; None if it does not exist."""
         return self._cache.get(UserNode(normalize_username(username), self._database))
 
     def account(self, user_id: int) -> Account | None:
-        """The account of this number, for a session of its owner."""
+        """The account with an id, for its sessions."""
         return self._cache.get(AccountNode(user_id, self._database))
 
     def watch(self, invalidator: CacheInvalidator) -> None:
-        """Forget an account that changes."""
+        """Invalidate accounts that change."""
         invalidator.invalidate_on(
             User, lambda user: [UserNode(user.username), AccountNode(user.id)]
         )
 
     def all_names(self) -> Iterator[str]:
-        """The names of all accounts."""
+        """The usernames of all accounts."""
         with self._database.latest() as session:
             yield from session.scalars(select(User.username).execution_options(yield_per=BATCH))

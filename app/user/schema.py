@@ -1,4 +1,4 @@
-"""What is asked and said about accounts."""
+"""Requests and responses of accounts."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ Email = Annotated[
     AfterValidator(_check_email),
     BeforeValidator(_unify),
 ]
-"""An address in its one spelling. Whether it can be reached is not asked: that takes a network."""
+"""A normalized e-mail address; its deliverability is not checked."""
 
 
 class UserPath(RequestPath):

@@ -1,4 +1,4 @@
-"""Rules of accounts."""
+"""The accounts."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ BY_AGE = Order(User.id, User.id, descending=False)
 
 
 class UserService:
-    """Looks up and makes accounts, and vouches for them when somebody signs in.
+    """Looks up, creates and authenticates accounts.
 
     Args:
-        database: Where they are.
-        title: The application's, which is one of the first passwords that are tried.
+        database: Stores the accounts.
+        title: Title of the application, which passwords must not consist of.
     """
 
     def __init__(self, database: Database, title: str) -> None:
@@ -37,26 +37,26 @@ class UserService:
         self._title = title
 
     def find(self, username: str) -> User | None:
-        """The account of this name, however it is written."""
+        """The account with a username, in any spelling; None if it does not exist."""
         name = normalize_username(username)
         return self.database.session.scalar(select(User).where(User.username == name))
 
     def get(self, username: str) -> User:
-        """The account of this name.
+        """The account with a username.
 
         Raises:
-            UserNotFound: There is none.
+            UserNotFound: The account does not exist.
         """
         if user := self.find(username):
             return user
         raise UserNotFound
 
     def exists(self, username: str) -> bool:
-        """Whether an account has this name."""
+        """Whether a username exists."""
         return self.find(username) is not None
 
     def may(self, username: str, permission: Permission) -> bool:
-        """Whether the account of this name is allowed something now."""
+        """Whether an account currently has a permission."""
         # An import asks at each file, so that this is no more than the two columns.
         query = select(User.roles, User.disabled)
         row = self.database.session.execute(
@@ -67,13 +67,13 @@ class UserService:
         return permission in allowed(row.roles)
 
     def list(self, wanted: PageQuery) -> Window[User]:
-        """A part of all accounts, oldest first."""
+        """A part of the list of accounts, oldest first."""
         return read_page(self.database.session, select(User), BY_AGE, wanted)
 
     # What authentication asks (strongback.auth.account.Accounts)
 
     def account(self, user_id: int, *, lock: bool = False) -> Account | None:
-        """The account of this number as it is now; locked, it stays so until the commit."""
+        """The current state of the account with an id, optionally locked until the commit."""
         query = select(
             User.id, User.username, User.roles, User.disabled, User.password_changed_at
         ).where(User.id == user_id)
@@ -83,15 +83,14 @@ class UserService:
         return Account(row.id, row.username, allowed(row.roles), row.disabled, row[4])
 
     def account_of_phone(self, phone: str) -> Account | None:
-        """The account that has proven this number."""
+        """The account with a verified telephone number."""
         user_id = self.database.session.scalar(select(User.id).where(User.proven_phone == phone))
         return None if user_id is None else self.account(user_id)
 
     def check_password(self, username: str, password: str) -> Account | None:
-        """The account, if the password is its own and it is not disabled.
+        """The account, if the password is right and the account is not disabled.
 
-        Takes the same time whether or not there is such an account, since the hash is what takes
-        time, and an unknown name is checked against a hash as well.
+        Takes the same time for unknown usernames, which are checked against a hash as well.
         """
         user = self.find(username)
         stored = user.password_hash if user else None
@@ -107,7 +106,7 @@ class UserService:
 
     @transactional
     def _rehash(self, user_id: int, stored: str, hashed: str) -> None:
-        """Bring a hash up to today's parameters, unless the password was changed meanwhile."""
+        """Replace a hash by one with current parameters, unless the password was changed."""
         current = (User.id == user_id) & (User.password_hash == stored)
         self.database.session.execute(
             update(User).where(current).values(password_hash=hashed, updated_at=User.updated_at),
@@ -126,19 +125,18 @@ class UserService:
         email: str | None = None,
         phone: str | None = None,
     ) -> User:
-        """Make an account.
+        """Create an account.
 
         Args:
-            username: 3 to 32 of a-z, 0-9, hyphen and underscore, after folding.
-            password: What its owner will sign in with; None for an account of the system.
-            roles: What it is trusted with.
-            email: An unproven address.
-            phone: An unproven number.
+            username: 3 to 32 of a-z, 0-9, hyphen and underscore, after normalization.
+            password: Password; None for an account of the system.
+            roles: Roles of the account.
+            email: Unverified e-mail address.
+            phone: Unverified telephone number.
 
         Raises:
-            UsernameTaken: Another account has the name.
-            ValidationFailed: The name has other characters or another length, or the password is
-                too easy.
+            UsernameTaken: The username is taken.
+            ValidationFailed: The username is invalid, or the password is too easy to guess.
         """
         name = normalize_username(username)
         if not re.fullmatch(USERNAME_PATTERN, name):
@@ -156,13 +154,13 @@ class UserService:
         """The hash of a new password.
 
         Args:
-            password: What somebody wants to sign in with.
-            field: Where it came from, such as `body.password`.
-            username: The name of the account that it is for.
-            email: The account's address.
+            password: The new password.
+            field: Location of the password in the request, such as `body.password`.
+            username: Username of the account.
+            email: E-mail address of the account.
 
         Raises:
-            ValidationFailed: It is too easy to guess.
+            ValidationFailed: The password is too easy to guess.
         """
         mailbox = (email or "").partition("@")[0]
         require_good(password, field, (self._title, username, mailbox))
@@ -180,7 +178,7 @@ class UserService:
         return user
 
     def put(self, username: str, password: str, roles: Iterable[Role]) -> User:
-        """Make the account, or give the one of this name this password and these roles."""
+        """Create an account, or set the password and roles of the existing one."""
         if self.find(username) is None:
             return self.create(username, password, roles)
         return self._replace(username, hash_password(password), roles)
@@ -193,6 +191,6 @@ class UserService:
 
     @transactional
     def ensure_system_account(self, username: str) -> None:
-        """Make an author that nobody can sign in as, unless the name is there already."""
+        """Create an author without a password, unless the username exists."""
         if not self.exists(username):
             self.create(username, None, [Role.AUTHOR])
