@@ -15,7 +15,7 @@ from itertools import pairwise
 from types import ModuleType
 
 from strongback.search.separator import SEPARATORS, UNSPACED
-from strongback.text import normalize
+from strongback.text import MAYBE_MARKED, normalize
 
 
 def _ranges(letters: Iterable[int]) -> str:
@@ -36,9 +36,8 @@ LETTER = rf"(?:[^\W_{UNSPACED}]|[{_MARKS}])"
 """One character of such a word, as a pattern."""
 _EITHER = re.compile(rf"[{UNSPACED}]+|{LETTER}+")
 # ASCII, Han and the punctuation of Chinese: nothing is spelled in two ways but by case.
-_PLAIN = "\0-\x7f\u2010-\u2027\u3000-\u3004\u3008-\u3020\u4e00-\u9fff\uff01-\uff0f\uff1a-\uff20"
-# With what stands before: a mark belongs to its letter.
-_UNUSUAL = re.compile(f".?[^{_PLAIN}]+", re.DOTALL)
+_PLAIN = "\0-\x7f\u2010-\u2027\u3001-\u3004\u3008-\u3020\u4e00-\u9fff\uff01-\uff0f\uff1a-\uff20"
+_UNUSUAL = re.compile(f"[^{_PLAIN}]+")
 # Signs that are letters to Unicode's compatibility forms, and would become part of a word.
 _SIGNS = str.maketrans(
     {sign: " " for sign in SEPARATORS if any(map(str.isalnum, unicodedata.normalize("NFKC", sign)))}
@@ -50,16 +49,21 @@ _ACCENTS = re.compile("[\u0300-\u036f]+")
 
 def fold(text: str) -> str:
     """Make spellings alike that people take for the same: case, accents, full width."""
-    return _UNUSUAL.sub(lambda part: _fold_unusual(part[0]), text.lower())
+    text = text.lower()
+    if MAYBE_MARKED.search(text):  # a mark belongs to the letter before it
+        return _fold(text)
+    return _UNUSUAL.sub(lambda part: _fold_part(part[0]), text)
 
 
-@lru_cache(4_096)
-def _fold_unusual(text: str) -> str:
+def _fold(text: str) -> str:
     text = normalize("NFKC", text.translate(_SIGNS)).casefold()
     if _ACCENTED.search(text):
         bare = _ACCENTS.sub("", normalize("NFD", text))
         text = normalize("NFC", bare)
     return text
+
+
+_fold_part = lru_cache(4_096)(_fold)
 
 
 def is_run(word: str) -> bool:
