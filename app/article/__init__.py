@@ -1,4 +1,4 @@
-"""Articles: Markdown that is written, imported, searched and liked."""
+"""Articles in Markdown: written, imported, searched and liked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Imports of whole archives: taken in by a request, done by a job."""
+"""Imports of archives: uploaded by a request, imported by a job."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from strongback.upload import Uploads
 
 JOB = "article:import"
 REFUSALS_TOLD = 500
-"""Refused files that a result names; it counts all of them."""
+"""Refused files listed in a result; all are counted."""
 NAME_TOLD = 200
-"""Characters of a file's name that a result has at most; a name in a zip may have 65,535."""
+"""Characters of a file name in a result; names in a zip may have 65,535."""
 REASON_TOLD = 500
-"""Characters of a reason, which may name another file."""
+"""Characters of a reason, which may contain a file name."""
 
 Progress = Callable[[int, int, str], None]
-"""Is told the files that are done, those there are, and the latest one's name."""
+"""Called with the number of processed files, of all files, and the name of the last one."""
 Translate = Callable[[str, str], str]
-"""Gives a message in a locale."""
+"""Translates a message."""
 
 
 class ArchiveImports:
-    """Takes archives in, and imports them.
+    """Stores uploaded archives, and imports them.
 
     Args:
-        articles: Where the articles are written.
-        uploads: Where an archive waits for its job.
-        jobs: Starts it.
-        translate: Gives reasons in the language of whoever sent an archive.
+        articles: Writes the articles.
+        uploads: Stores an archive for its job.
+        jobs: Starts the job.
+        translate: Translates the reasons of refusals.
     """
 
     def __init__(
@@ -62,17 +62,17 @@ class ArchiveImports:
         encoding: Encoding | None = None,
         locale: str = "en",
     ) -> TaskRecord:
-        """Have an archive imported as articles of the caller's.
+        """Start the import of an archive as articles of the caller.
 
         Args:
-            name: What the caller calls it.
+            name: Name of the archive, for messages.
             file: The archive.
-            by: Whose articles they will be, and who may watch.
-            encoding: What names and texts are in that are not UTF-8.
-            locale: The language of the reasons.
+            by: Author of the articles, who may also watch the job.
+            encoding: Encoding of file names and texts that are not in UTF-8.
+            locale: Language of the reasons.
 
         Raises:
-            ArchiveRefused: It is not a zip of Markdown, or one that is not to be unpacked.
+            ArchiveRefused: The file is no zip of Markdown, or unpacking it is unsafe.
         """
         documents_in_zip(file, encoding)  # outside of the transaction: nobody is to wait for it
         payload: dict[str, Any] = {"author": by.username, "encoding": encoding, "locale": locale}
@@ -88,23 +88,23 @@ class ArchiveImports:
         encoding: Encoding | None = None,
         locale: str = "en",
     ) -> dict[str, Any]:
-        """Import an archive, file by file; doing it again changes nothing.
+        """Import an archive, file by file; repeating it has no effect.
 
         Args:
-            upload_id: Number of the upload.
-            author: Name of the account that the articles will belong to.
-            progress: Is told after each file; raises TaskCancelled to end this.
-            encoding: What names and texts are in that are not UTF-8.
-            locale: The language of the reasons.
+            upload_id: Id of the upload.
+            author: Username of the author.
+            progress: Called after each file; raises TaskCancelled to stop.
+            encoding: Encoding of file names and texts that are not in UTF-8.
+            locale: Language of the reasons.
 
         Returns:
-            How many were created, updated, unchanged, skipped and refused, and which were refused
-            and why.
+            The numbers of created, updated, unchanged, skipped and refused files, and the refused
+            ones with their reasons.
 
         Raises:
-            UploadGone: It was deleted before this began.
-            Forbidden: The account may write articles no longer; what is imported stays.
-            TaskCancelled: Somebody has ended it; what is imported stays.
+            UploadGone: The upload was deleted before the job started.
+            Forbidden: The account may no longer write articles; imported ones stay.
+            TaskCancelled: The job was cancelled; imported articles stay.
         """
         importer = Importer(
             self._articles,

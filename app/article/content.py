@@ -1,4 +1,4 @@
-"""What an article says: the one place where its fields are filled, whoever writes it."""
+"""The content of an article: the one place where its fields are filled."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _SLUG: TypeAdapter[str] = TypeAdapter(Slug)
 
 
 class Fields(TypedDict, total=False):
-    """What may be written; a field that is left out stays as it is."""
+    """Writable fields; omitted ones keep their values."""
 
     slug: str
     title: str | None
-    """None takes the first heading."""
+    """None: from the first heading."""
     body: str
     summary: str | None
-    """None takes the first paragraph."""
+    """None: from the first paragraph."""
     tags: Sequence[str]
     language: str
     published: bool
@@ -39,7 +39,7 @@ class Fields(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a file says of an article; what is None is taken from the text."""
+    """An article in a file; fields that are None are taken from the text."""
 
     slug: str
     body: str
@@ -49,11 +49,11 @@ class Draft:
     summary: str | None = None
     tags: tuple[str, ...] = ()
     published: bool | None = None
-    """False keeps it a draft, whatever moment it names."""
+    """False keeps it a draft, even with a publication date."""
     published_at: datetime | None = None
 
     def is_published_otherwise(self, published_at: datetime | None) -> bool:
-        """Whether it says of its publication anything else than this; None is a draft's."""
+        """Whether its publication date differs from this one; None stands for a draft."""
         if self.published is False:
             return published_at is not None
         if self.published_at is None:
@@ -76,12 +76,12 @@ class Draft:
 
 
 class TextMoved(StrongbackError):
-    """What was rendered is not the article's text any more."""
+    """The rendered text is no longer that of the article."""
 
 
 @dataclass(frozen=True, slots=True)
 class RenderedText:
-    """A text and what was made of it: slow, so it is done before the transaction."""
+    """A text and its rendering, which is slow and made before the transaction."""
 
     body: str
     rendered: Rendered
@@ -93,7 +93,7 @@ class RenderedText:
 
 
 def needs_text(fields: Fields) -> bool:
-    """Whether something is to be made from the text: its HTML, a title or a summary."""
+    """Whether HTML, title or summary have to be made from the text."""
     return "body" in fields or None in {fields.get("title", ""), fields.get("summary", "")}
 
 
@@ -101,12 +101,12 @@ def write(article: Article, fields: Fields, text: RenderedText | None) -> None:
     """Fill the fields of an article.
 
     Args:
-        article: A new one, or one with its text loaded.
-        fields: What to write.
-        text: The text, rendered, where `needs_text` says so.
+        article: A new article, or one with its text loaded.
+        fields: Fields to write.
+        text: Rendered text, if `needs_text`.
 
     Raises:
-        TextMoved: The fields name no text, and the article's is another than this.
+        TextMoved: The fields have no text, and that of the article has changed.
     """
     rendered = None if text is None else text.rendered
     if text is not None and text.body != fields.get("body", article.body):
@@ -150,7 +150,7 @@ def _publish(article: Article, fields: Fields) -> None:
 
 
 def slug_from(title: str) -> str:
-    """A name in addresses, made from the title."""
+    """A slug made from the title."""
     slug = slugify(title)[:SLUG_LENGTH].strip("-")
     try:
         return _SLUG.validate_python(slug)
@@ -159,6 +159,6 @@ def slug_from(title: str) -> str:
 
 
 def vary_slug(slug: str) -> str:
-    """Another name for an article whose name is taken."""
+    """Another slug for an article whose slug is taken."""
     suffix = secrets.token_hex(_SUFFIX_LENGTH // 2)
     return f"{slug[: SLUG_LENGTH - _SUFFIX_LENGTH].rstrip('-')}-{suffix}"

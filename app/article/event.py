@@ -1,4 +1,4 @@
-"""What the writes of articles tell the rest of the application."""
+"""Events of articles."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from strongback.database import utc_now
 from strongback.outbox import Outbox
 
 CHANGED = "article:changed"
-"""An article is new, other, or gone, or has become visible: whoever copies it reads it again."""
+"""An article was created, changed, deleted, or has become visible: copies have to be updated."""
 PUBLISHED = "article:published"
-"""An article is out. It may be so no longer, and not yet where clocks differ: consumers check."""
+"""An article was published. Consumers check whether it still is, or is already."""
 REMOVED = "article:removed"
-"""An article is gone for everybody, and what belongs to it is to be deleted."""
+"""An article was deleted for all readers, and its remains have to be deleted."""
 
 
 class ArticleEvents:
-    """Says what has happened, in the transaction in which it happens."""
+    """Emits events, in the transaction of their cause."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
 
     def changed(self, article_id: int) -> None:
-        """Tell that an article is new, other or gone. Its row must be locked, or new."""
+        """Emit a change of an article, whose row must be locked or new."""
         self._outbox.emit(CHANGED, {"article_id": article_id}, key=f"article:{article_id}")
 
     def removed(self, article_id: int) -> None:
-        """Tell that what belongs to an article is to be deleted."""
+        """Emit that the remains of an article have to be deleted."""
         self._outbox.emit(REMOVED, {"article_id": article_id})
 
     def written(
         self, article: Article, earlier: datetime | None, *, is_import: bool = False
     ) -> None:
-        """Tell that an article was written and, where that is so, that it has come out.
+        """Emit that an article was written and, if so, published.
 
         Args:
-            article: As it is now, its row written.
-            earlier: From when on readers saw it before; None for a draft and a new one.
-            is_import: Announce it only if its moment lies ahead.
+            article: The article, with its row written.
+            earlier: Its previous publication date; None for a draft or a new article.
+            is_import: Announce it only if its publication date is in the future.
         """
         self.changed(article.id)
         now, moment = utc_now(), article.published_at

@@ -12,7 +12,7 @@ from strongback.exceptions import AlreadyExists, NotFound, ValidationFailed
 
 
 class ArticleNotFound(NotFound):
-    """No published article has this slug."""
+    """The article does not exist, or is not published."""
 
     error_code = 30001
     message = "The article was not found."
@@ -26,7 +26,7 @@ class SlugTaken(AlreadyExists):
 
 
 class ArchiveRefused(ValidationFailed):
-    """An upload that is not a zip of Markdown, or one that would do harm if it were unpacked."""
+    """The upload is no zip of Markdown, or unpacking it is unsafe."""
 
     error_code = 30003
     message = "The archive cannot be imported."

@@ -1,4 +1,4 @@
-"""Imports Markdown: what changed, and nothing else.
+"""Imports Markdown, if it has changed.
 
 A file's slug is its path, unless its front matter names one. A language other than English is
 appended to the slug, because translations of a page usually share its file name and a slug names
@@ -41,7 +41,7 @@ _BODY: TypeAdapter[str] = TypeAdapter(Body)
 
 
 class Outcome(StrEnum):
-    """What became of one file."""
+    """Outcome of one file."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -52,7 +52,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one file, and for one that was refused or skipped, why."""
+    """Outcome of one file, with the reason of a refusal."""
 
     name: str
     outcome: Outcome
@@ -61,7 +61,7 @@ class Result:
 
 @dataclass(slots=True)
 class Report:
-    """What became of all files."""
+    """Outcome of all files."""
 
     counts: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
     refusals: list[Result] = field(default_factory=list)
@@ -84,12 +84,12 @@ class Importer:
     """Imports documents one by one, each in a transaction of its own.
 
     Args:
-        articles: Where to write.
-        author: Name of the account that the articles belong to.
-        language: Language of files whose front matter names none; found by folder and file name
-            when left out.
-        require_right: Asked before each document; raises to end the import.
-        translate: Gives a reason in the reader's language.
+        articles: Writes the articles.
+        author: Username of the author.
+        language: Language of files without one in their front matter. Default: from folder and
+            file name.
+        require_right: Called before each document; raises to stop the import.
+        translate: Translates a reason.
     """
 
     def __init__(
@@ -109,12 +109,12 @@ class Importer:
         self._seen: dict[str, Document] = {}
 
     def run(self, documents: Iterable[Document]) -> Iterator[Result]:
-        """Import the documents, yielding what became of each as soon as it is known.
+        """Import the documents, yielding the outcome of each.
 
-        No document ends this, whatever is wrong with it.
+        An invalid document does not stop the import.
 
         Raises:
-            sqlalchemy.exc.DBAPIError: The database does not answer.
+            sqlalchemy.exc.DBAPIError: The database is unavailable.
         """
         for document in documents:
             with self._articles.database.scope():
@@ -242,7 +242,7 @@ def _path_slug(words: tuple[str, ...], language: str) -> str:
 
 
 def _differs(stored: Article, draft: Draft) -> bool:
-    """Whether the file says anything else than what is stored; what it leaves out is no change."""
+    """Whether the file differs from the stored article; omitted fields do not count."""
     return (
         stored.body != draft.body
         or stored.language != draft.language

@@ -82,9 +82,9 @@ class ArticleSearch:
         """Find articles.
 
         Raises:
-            BadFilter: The filter cannot be read.
-            BadSort: There is no such order.
-            SearchUnavailable: The engine does not answer.
+            BadFilter: The filter is invalid.
+            BadSort: The sort key is invalid.
+            SearchUnavailable: The engine is unavailable.
         """
         query = Query(
             text=wanted.q,
@@ -98,10 +98,10 @@ class ArticleSearch:
         return self._search.find(ARTICLE, query)
 
     def suggest(self, text: str) -> list[Suggestion]:
-        """Find titles that somebody may be about to type.
+        """Find titles for incomplete input.
 
         Raises:
-            SearchUnavailable: The engine does not answer.
+            SearchUnavailable: The engine is unavailable.
         """
         return self._search.suggest(ARTICLE, text, SUGGESTIONS) if text.strip() else []
 
@@ -115,20 +115,20 @@ class ArticleSource:
         self._database = database
 
     def count(self) -> int:
-        """How many articles are published."""
+        """The number of published articles."""
         with self._database.scope():
             query = select(func.count()).select_from(Article).where(is_published())
             return self._database.session.scalar(query) or 0
 
     def batches(self, size: int) -> Iterator[Sequence[Document]]:
-        """Read every published article, by number."""
+        """Read all published articles, by id."""
         last = 0
         while batch := self._read(_texts().where(Article.id > last).limit(size)):
             yield batch
             last = batch[-1]["id"]
 
     def stamps(self) -> Iterator[tuple[int, int]]:
-        """Tell number and version of every published article."""
+        """Ids and versions of all published articles."""
         last = 0
         query = select(Article.id, Article.version).where(is_published()).order_by(Article.id)
         while rows := self._rows(query.where(Article.id > last).limit(STAMPS_AT_ONCE)):
@@ -136,7 +136,7 @@ class ArticleSource:
             last = rows[-1].id
 
     def read(self, keys: Sequence[Key]) -> list[Document]:
-        """Read those of these articles that are published."""
+        """Read articles by id, if published."""
         return self._read(_texts().where(Article.id.in_(keys)))
 
     def _read(self, query: Select[*tuple[Any, ...]]) -> list[Document]:

@@ -1,4 +1,4 @@
-"""An article as it is stored."""
+"""Tables of articles."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ TAG_COUNT = 20
 LANGUAGE_LENGTH = 16
 AUTHOR_LENGTH = 32  # of a username
 KEPT = ("language", "author")
-"""What the indexes of tags carry, so that a second filter is answered from them."""
+"""Columns that the indexes of tags carry for further filters."""
 
 # MySQL's TEXT ends at 64 KiB, its MEDIUMTEXT at 16 MiB.
 LongText = Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
 
 
 class ArticleTag(Base):
-    """One tag of one article, with a copy of what lists are filtered and ordered by.
+    """A tag of an article, with copies of the columns by which lists are filtered and ordered.
 
     The copies let one index find the articles of a tag in each order. `Article.carry` makes them.
     """
@@ -64,7 +64,7 @@ class ArticleTag(Base):
 
 
 class Tag(Base):
-    """How many published articles have a tag; see `app.article.tag`."""
+    """Number of published articles with a tag; see `app.article.tag`."""
 
     __tablename__ = "tag"
 
@@ -75,9 +75,9 @@ class Tag(Base):
 
 
 class TagChange(Identified, Base):
-    """That a tag has one article more, or less, from a moment on, until it is added up.
+    """A change of a tag's number of articles, until it is added up.
 
-    A row of its own for each change: nobody who writes articles waits for another one's count.
+    Each change is a row of its own, so that writers do not wait for each other.
     """
 
     __tablename__ = "tag_change"
@@ -85,13 +85,13 @@ class TagChange(Identified, Base):
     name: Mapped[str] = mapped_column(String(TAG_LENGTH))
     step: Mapped[int]
     due_at: Mapped[datetime] = mapped_column(index=True)
-    """When the article is published: that may lie ahead."""
+    """Publication date of the article, perhaps in the future."""
 
 
 class Article(Identified, Versioned, Timestamps, Base):
-    """An article. `html` is made from `body` when it is written, so that reading costs nothing.
+    """An article. `html` is rendered from `body` when it is written.
 
-    The counters are kept beside the text so that a list needs no joins.
+    The counters are columns, so that lists need no joins.
     """
 
     __tablename__ = "article"
@@ -132,14 +132,14 @@ class Article(Identified, Versioned, Timestamps, Base):
     likes: Mapped[int] = mapped_column(default=0)
     comments: Mapped[int] = mapped_column(default=0)
     views: Mapped[int] = mapped_column(default=0)
-    """How often readers have read it, as of a few seconds ago. It is no part of what an article
-    shows, since its entity tag would change whenever somebody reads it."""
+    """Number of views, a few seconds old. Not part of a single article's representation, since each
+    view would change its entity tag."""
     published_at: Mapped[datetime | None] = mapped_column(active_history=True)
-    """From when on readers see it; none for a draft."""
+    """Publication date; None for a draft."""
     listed: Mapped[bool] = mapped_column(default=False)
-    """Whether it has such a moment: lists pass over drafts by an index."""
+    """Whether it has a publication date, for the indexes of lists."""
     counted_at: Mapped[datetime | None]
-    """When a counter last changed, which is not a change of the article by its author."""
+    """Time of the last change of a counter, which is no change by the author."""
 
     tag_rows: Mapped[list[ArticleTag]] = relationship(
         cascade="all, delete-orphan", lazy="selectin", order_by=ArticleTag.name
@@ -147,7 +147,7 @@ class Article(Identified, Versioned, Timestamps, Base):
     tags: AssociationProxy[list[str]] = association_proxy("tag_rows", "name")
 
     def carry(self) -> None:
-        """Bring up to date what is derived from other columns, before this is written."""
+        """Update derived columns before they are written."""
         self.listed = self.published_at is not None
         for row in self.tag_rows:
             row.language, row.author = self.language, self.author
@@ -156,17 +156,17 @@ class Article(Identified, Versioned, Timestamps, Base):
 
     @property
     def validators(self) -> ArticleState:
-        """What tells this state from another."""
+        """Validators of the current state."""
         return state_of(self)
 
     @property
     def revision(self) -> str:
-        """What a write depends on: the beginning of the tag, without the counters."""
+        """The part of the entity tag that writes depend on, without the counters."""
         return f"{self.id}-{self.version}"
 
 
 class ArticleLike(Base):
-    """That an account likes an article."""
+    """A like of an article by an account."""
 
     __tablename__ = "article_like"
 
@@ -178,9 +178,9 @@ class ArticleLike(Base):
 
 
 class ArticleViews(Identified, Base):
-    """How often an article was read through one process in a few seconds, until it is added up.
+    """Views of an article in one process, until they are added up.
 
-    It refers to the article by nothing that the database checks: writing it locks no article.
+    There is no foreign key, so that writing it locks no article.
     """
 
     __tablename__ = "article_view"
@@ -191,17 +191,17 @@ class ArticleViews(Identified, Base):
 
 @dataclass(frozen=True, slots=True)
 class ArticleState(Validators):
-    """What tells one state of an article from another, and what its reader has read."""
+    """Validators of an article."""
 
     article_id: int
     published_at: datetime | None
 
 
 def state_of(state: Article | Row[*tuple[Any, ...]]) -> ArticleState:
-    """What tells one state of an article from another: everything that is shown counts.
+    """The validators of an article, which cover everything shown.
 
     Args:
-        state: An article, or the columns of one that its validators are made of.
+        state: An article, or the columns that its validators depend on.
     """
     modified = max(state.updated_at, state.counted_at or state.updated_at)
     etag = f"{state.id}-{state.version}-{state.likes}-{state.comments}"

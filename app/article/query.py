@@ -1,4 +1,4 @@
-"""Which articles a caller sees, and in which order."""
+"""Visibility and order of articles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from strongback.database import utc_now
 from strongback.paging import Order, Walk
 
 COLUMNS = {"tag": "name", "author": "author", "language": "language"}
-"""Which column of a tag or an article a filter is about."""
+"""Columns of filters."""
 
 
 INDEXES = {
@@ -24,16 +24,16 @@ INDEXES = {
     "author": "ix_article_author",
     "language": "ix_article_language",
 }
-"""The indexes of each filter, to whose names the order is added."""
+"""Prefixes of the indexes of filters; the order is appended."""
 
 
 def is_published() -> ColumnElement[bool]:
-    """The condition for what readers see: published, and not in the future."""
+    """Condition of articles that are published, and not in the future."""
     return Article.published_at <= utc_now()
 
 
 def is_visible(by: Principal | None) -> ColumnElement[bool]:
-    """The condition for what this caller may read: drafts are for their author and managers."""
+    """Condition of articles that a caller may read: drafts are for their author and managers."""
     if by is None:
         return is_published()
     if by.may(Permission.ARTICLE_MANAGE):
@@ -42,7 +42,7 @@ def is_visible(by: Principal | None) -> ColumnElement[bool]:
 
 
 def walks_of(wanted: ArticleQuery) -> list[Walk]:
-    """The ways through the list of these articles: along each filter, or along all of them."""
+    """The scans of a list of articles: along each filter, or along the whole list."""
     filters = [name for name in ("tag", "author", "language") if getattr(wanted, name) is not None]
     return [_walk(wanted, filters, along) for along in filters] or [_walk(wanted, [], None)]
 

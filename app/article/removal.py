@@ -17,7 +17,7 @@ from app.article.model import Article, ArticleLike
 from strongback.database import Database, delete_in_batches
 
 MOST_AT_ONCE = 500
-"""Comments and likes that are deleted together with their article."""
+"""Maximum number of comments and likes that are deleted together with their article."""
 
 
 def is_at_once(article: Article) -> bool:
@@ -26,22 +26,22 @@ def is_at_once(article: Article) -> bool:
 
 
 def take_away(article: Article) -> None:
-    """Let nobody find an article again, not even its author; another one may have its slug."""
+    """Make an article invisible to everybody, and free its slug."""
     article.slug = _nowhere(article.id)
     article.published_at = None
     article.tags.clear()
 
 
 def _nowhere(article_id: int) -> str:
-    """A slug that is unique, and that neither an address nor an import can name."""
+    """A unique slug that neither an address nor an import can have."""
     return f"/{article_id}"
 
 
 class ArticleRemoval:
-    """Deletes what was taken away.
+    """Deletes invisible articles.
 
     Args:
-        database: Stores them.
+        database: Stores the articles.
     """
 
     def __init__(self, database: Database) -> None:
@@ -49,11 +49,11 @@ class ArticleRemoval:
         self._clear: list[Callable[[int], object]] = []
 
     def clear_too(self, clear: Callable[[int], object]) -> None:
-        """Have another slice delete, a batch at a time, what it has of an article by its id."""
+        """Add a function that deletes a batch of another slice's rows of an article by its id."""
         self._clear.append(clear)
 
     def finish(self, article_id: int) -> None:
-        """Delete everything of an article that was taken away; of another one, nothing."""
+        """Delete an invisible article with all of its rows; a visible one stays."""
         with self.database.scope():
             if self._find(self.database.session, article_id) is None:
                 return

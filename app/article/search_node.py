@@ -43,17 +43,17 @@ class SearchAnswers:
         """Find articles.
 
         Raises:
-            BadFilter: The filter cannot be read.
-            BadSort: There is no such order.
-            SearchUnavailable: The engine does not answer.
+            BadFilter: The filter is invalid.
+            BadSort: The sort key is invalid.
+            SearchUnavailable: The engine is unavailable.
         """
         return self._found.get("", wanted, lambda: self._find(wanted))
 
     def suggest(self, wanted: SuggestQuery) -> bytes:
-        """Find titles that somebody may be about to type.
+        """Find titles for incomplete input.
 
         Raises:
-            SearchUnavailable: The engine does not answer.
+            SearchUnavailable: The engine is unavailable.
         """
         return self._suggested.get("", wanted, lambda: self._suggest(wanted))
 

@@ -1,4 +1,4 @@
-"""Rules of articles."""
+"""The articles."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ from strongback.precondition import Expected
 
 SLUG_TRIES = 5
 TEXT_TRIES = 5
-"""How often a text is rendered that somebody changes meanwhile."""
+"""Attempts at rendering a text that is changed meanwhile."""
 Counter = Literal["likes", "comments"]
 
 
 class Accounts(Protocol):
-    """What articles need to know of accounts; `main` says who knows it."""
+    """The interface to accounts."""
 
     def exists(self, username: str) -> bool:
-        """Whether an account has this name."""
+        """Whether a username exists."""
         ...
 
     def may(self, username: str, permission: Permission) -> bool:
-        """Whether the account of this name is allowed something now."""
+        """Whether an account currently has a permission."""
         ...
 
     def ensure_system_account(self, username: str) -> None:
-        """Make an author that nobody can sign in as, unless the name is there already."""
+        """Create an author without a password, unless the username exists."""
         ...
 
 
@@ -59,9 +59,9 @@ class ArticleService:
     """Reads and writes articles.
 
     Args:
-        database: Where they are.
-        accounts: Who writes them.
-        outbox: Where events go.
+        database: Stores the articles.
+        accounts: Looks up accounts.
+        outbox: Takes events.
     """
 
     def __init__(self, database: Database, accounts: Accounts, outbox: Outbox) -> None:
@@ -73,7 +73,7 @@ class ArticleService:
     # Reading
 
     def validators(self, slug: str, by: Principal | None = None) -> ArticleState | None:
-        """An article's validators, read without its text; None if the caller sees none."""
+        """Validators of an article, read without its text; None if the caller cannot see it."""
         columns = select(
             Article.id,
             Article.version,
@@ -92,7 +92,7 @@ class ArticleService:
         """An article with its text: a published one, or a draft that the caller may see.
 
         Raises:
-            ArticleNotFound: There is none with this slug.
+            ArticleNotFound: No such article is visible.
         """
         query = select(Article).where(Article.slug == slug, is_visible(by))
         article = self.database.session.scalar(query.options(undefer_group("content")))
@@ -101,10 +101,10 @@ class ArticleService:
         return article
 
     def locate(self, slug: str) -> int:
-        """The number of a published article.
+        """The id of a published article.
 
         Raises:
-            ArticleNotFound: There is none with this slug.
+            ArticleNotFound: No such article is visible.
         """
         query = select(Article.id).where(Article.slug == slug, is_published())
         number = self.database.session.scalar(query)
@@ -113,12 +113,12 @@ class ArticleService:
         return number
 
     def is_open(self, number: int) -> bool:
-        """Whether everybody may read the article of this number."""
+        """Whether the article with an id is published."""
         query = select(Article.id).where(Article.id == number, is_published())
         return self.database.session.scalar(query) is not None
 
     def list(self, wanted: ArticleQuery) -> Window[Article]:
-        """A part of the published articles, without their texts."""
+        """A part of the list of published articles, without their texts."""
         query = select(Article).where(is_published())
         return walk_page(self.database.session, query, walks_of(wanted), wanted)
 
@@ -134,20 +134,20 @@ class ArticleService:
     # Writing
 
     def create(self, fields: Fields, author: str) -> Article:
-        """Make an article; without a slug it gets one from its title.
+        """Create an article; the default slug is made from its title.
 
         Raises:
-            SlugTaken: Another article has the slug that was asked for.
+            SlugTaken: Another article has the slug.
         """
         return self._insert(fields, RenderedText.of(fields.get("body", "")), author)
 
     def change(self, slug: str, fields: Fields, expected: Expected, by: Principal) -> Article:
-        """Change the fields of an article. Each change makes a new version.
+        """Change fields of an article, which gets a new version.
 
         Raises:
-            ArticleNotFound: There is none with this slug, or the caller may not know of it.
-            Forbidden: It belongs to somebody else.
-            PreconditionFailed: It is not as the caller has seen it.
+            ArticleNotFound: The article does not exist, or is not visible to the caller.
+            Forbidden: The article belongs to another account.
+            PreconditionFailed: The article has changed since it was read.
             SlugTaken: Another article has the new slug.
         """
         for _ in range(TEXT_TRIES):
@@ -159,7 +159,7 @@ class ArticleService:
         raise Conflict
 
     def _render(self, slug: str, fields: Fields, by: Principal) -> RenderedText:
-        """Render the new text or, where it stays, the present one: before the transaction."""
+        """Render the new or current text before the transaction."""
         if "body" in fields:
             return RenderedText.of(fields["body"])
         self.database.session.rollback()  # what was written meanwhile is to be seen
@@ -167,12 +167,12 @@ class ArticleService:
 
     @transactional
     def delete(self, slug: str, expected: Expected, by: Principal) -> None:
-        """Delete an article with its comments and likes; of many, a task deletes them afterwards.
+        """Delete an article with its comments and likes; if there are many, a task deletes them.
 
         Raises:
-            ArticleNotFound: There is none with this slug, or the caller may not know of it.
-            Forbidden: It belongs to somebody else.
-            PreconditionFailed: It is not as the caller has seen it.
+            ArticleNotFound: The article does not exist, or is not visible to the caller.
+            Forbidden: The article belongs to another account.
+            PreconditionFailed: The article has changed since it was read.
         """
         article = self._lock(slug, by)
         expected.check(article.revision)
@@ -184,10 +184,10 @@ class ArticleService:
         self._events.changed(article.id)
 
     def put(self, draft: Draft) -> Article:
-        """Publish a new article, or bring the one with this slug up to the draft.
+        """Publish a new article, or update the one with the slug.
 
-        It is announced only if the draft's own moment lies ahead: what an import brings in was
-        written long ago, and hundreds of notifications at once are news to nobody.
+        It is announced only if its publication date is in the future: imported articles are old,
+        and hundreds of notifications at once would not be useful.
 
         Raises:
             SlugTaken: An article of another author has the slug.
@@ -268,7 +268,7 @@ class ArticleService:
             raise
 
     def _lock(self, slug: str, by: Principal) -> Article:
-        """An article that the caller may change, kept from others until the transaction ends."""
+        """An article that the caller may change, locked until the end of the transaction."""
         query = select(Article).where(Article.slug == slug, is_visible(by)).with_for_update()
         article = self.database.session.scalar(
             query.options(undefer_group("content")), execution_options={"populate_existing": True}
@@ -283,10 +283,10 @@ class ArticleService:
 
     @transactional
     def like(self, slug: str, username: str) -> None:
-        """Note that the account likes a published article; a second time changes nothing.
+        """Like a published article; repeating it has no effect.
 
         Raises:
-            ArticleNotFound: There is none with this slug.
+            ArticleNotFound: No such article is visible.
         """
         number = self._lock_counters(slug)
         session = self.database.session
@@ -296,10 +296,10 @@ class ArticleService:
 
     @transactional
     def unlike(self, slug: str, username: str) -> None:
-        """Forget that the account likes a published article, if it does.
+        """Remove a like; without one it has no effect.
 
         Raises:
-            ArticleNotFound: There is none with this slug.
+            ArticleNotFound: No such article is visible.
         """
         number = self._lock_counters(slug)
         query = delete(ArticleLike).where(
@@ -310,10 +310,10 @@ class ArticleService:
 
     @transactional
     def count(self, number: int, counter: Counter, step: int) -> None:
-        """Move a counter of an article; the version stays, since its text does.
+        """Change a counter of an article, but not its version.
 
         Raises:
-            ArticleNotFound: It has been deleted meanwhile.
+            ArticleNotFound: The article was deleted meanwhile.
         """
         column = getattr(Article, counter)
         query = update(Article).where(Article.id == number)

@@ -1,4 +1,4 @@
-"""Where imported Markdown comes from: documents, and those of a folder.
+"""Documents to import, and those of a folder.
 
 `zip_source` has those of a zip; both are the same for the importer.
 """
@@ -20,18 +20,18 @@ SUFFIXES = frozenset({".md", ".markdown"})
 MAX_BYTES = 1024 * 1024
 """Bytes of a document."""
 Encoding = Literal["gbk", "gb18030", "big5", "shift_jis", "euc_kr", "cp437", "cp1251", "cp1252"]
-"""What names and texts may be in that are not UTF-8, once the caller has said so."""
+"""Supported encodings of file names and texts that are not in UTF-8."""
 HIDDEN = "in a hidden folder, or hidden itself"
 INSTALLED = "in node_modules"
 
 
 class Refusal(StrongbackError):
-    """A file cannot be imported; the message says why, and what to do about it.
+    """A file cannot be imported; the message has the reason and the remedy.
 
     Args:
-        message: In English. It is looked up in the translations as it stands, so values go into
+        message: Explanation in English, also the key of its translations, so values go into
             `params`.
-        params: Values for the message's `{placeholders}`.
+        params: Values for the `{placeholders}` of the message.
     """
 
     def __init__(self, message: str, **params: object) -> None:
@@ -45,15 +45,15 @@ class Document:
     """One Markdown file."""
 
     name: str
-    """What reports call it."""
+    """Name in reports."""
     path: PurePath
-    """Where it is below the folder: gives it its slug and its language."""
+    """Path below the folder, which determines slug and language."""
     read: Callable[[], bytes]
     """Reads it; raises Refusal or OSError."""
     encoding: Encoding | None = None
-    """What a text is in that is not UTF-8, if the caller has said so."""
+    """Encoding of a text that is not in UTF-8, if given."""
     skipped: str = ""
-    """Why it is no document to import, if it is none."""
+    """Reason for which it is skipped, if it is."""
 
     def text(self) -> str:
         """Read it as UTF-8, or else in its encoding.
@@ -91,12 +91,12 @@ class Document:
 
 
 def is_markdown(path: PurePath) -> bool:
-    """Whether a file of this name is one to import."""
+    """Whether the name is that of a Markdown file."""
     return path.suffix.lower() in SUFFIXES
 
 
 def why_skipped(path: PurePath) -> str:
-    """Why a file is passed over by its path; empty if it is not."""
+    """Reason for which a file is skipped by its path; empty if it is not."""
     if "node_modules" in path.parts:
         return INSTALLED
     return HIDDEN if any(part.startswith(".") and part != ".." for part in path.parts) else ""
@@ -122,7 +122,7 @@ def refuse_name() -> NoReturn:
 
 
 def printable(name: str) -> str:
-    """A name that shows as it is, on one line."""
+    """A name on one line, without invisible characters."""
     return "".join("\ufffd" if _is_control(character) else character for character in name)
 
 
@@ -137,8 +137,8 @@ def documents_in_folder(folder: Path, encoding: Encoding | None = None) -> list[
     """Every Markdown file below the folder, or the file itself, in a fixed order.
 
     Args:
-        folder: A folder or a file.
-        encoding: What names and texts are in that are not UTF-8.
+        folder: The folder, or a file.
+        encoding: Encoding of file names and texts that are not in UTF-8.
     """
     if folder.is_file():
         path = _kept_parts(folder.parent) / folder.name

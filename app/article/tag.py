@@ -1,7 +1,7 @@
 """Tags: what they carry for lists, and how many published articles have each.
 
-Counts are kept as views are: a write notes what it changes in rows of its own, which no other
-writer waits for, a periodic task adds them up, and whoever reads adds what is not added up yet.
+As with views, a write records its changes in rows of its own, which no other writer waits for. A
+periodic task adds them up, and readers include those that are not added up yet.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from app.article.model import Article, ArticleTag, Tag, TagChange
 from strongback.database import Database, transactional, utc_now
 
 BATCH = 1000
-"""Changes that one transaction adds up."""
+"""Changes added up per transaction."""
 Tagged = set[tuple[str, datetime]]
-"""Tags of an article, each with the moment from which readers see it."""
+"""Tags of an article, each with its publication date."""
 
 
 def keep_tags(session: Session, *_: object) -> None:
@@ -68,7 +68,7 @@ def _history(article: Article, name: str) -> Any:  # noqa: ANN401  of whatever t
 
 
 def top_tags(session: Session, limit: int) -> list[str]:
-    """The tags that most published articles have, the most used first."""
+    """The tags of published articles, most used first."""
     steps: Counter[str] = Counter()
     waiting = select(TagChange.name, func.sum(TagChange.step)).where(TagChange.due_at <= utc_now())
     for name, step in session.execute(waiting.group_by(TagChange.name)):
@@ -84,13 +84,13 @@ def top_tags(session: Session, limit: int) -> list[str]:
 
 
 class TagCounts:
-    """Adds up what writes have noted."""
+    """Adds up the recorded changes."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
 
     def add_up(self) -> int:
-        """Add what is due to the counts; returns how many changes that were."""
+        """Add due changes to the counts; returns their number."""
         total = 0
         while count := self._add_up_batch():
             total += count

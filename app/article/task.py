@@ -1,4 +1,4 @@
-"""What is done about articles after the answer."""
+"""Tasks of articles."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def import_archive(
 
 @group.periodic("views", every=timedelta(seconds=10))
 def add_up_views(_: TaskContext) -> None:
-    """Add what the processes have counted to the articles."""
+    """Add the views counted by the processes to the articles."""
     views.add_up()
 
 
 @group.periodic("tags", every=timedelta(seconds=10))
 def add_up_tags(_: TaskContext) -> None:
-    """Add what writes have noted to the counts of tags."""
+    """Add recorded changes to the counts of tags."""
     tags.add_up()
 
 
@@ -69,7 +69,7 @@ def add_up_tags(_: TaskContext) -> None:
     "index", on=CHANGED, queue="search", transactional=False, batch=500, max_attempts=INDEX_TRIES
 )
 def index_articles(_: TaskContext, payloads: list[dict[str, Any]]) -> None:
-    """Bring the search index up to date with articles that are new, other or gone."""
+    """Update the search index for new, changed and deleted articles."""
     search.update(ARTICLE.name, [payload["article_id"] for payload in payloads])
 
 

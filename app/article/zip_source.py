@@ -51,7 +51,7 @@ def documents_in_zip(file: IO[bytes], encoding: Encoding | None = None) -> list[
 
     Args:
         file: Stays open while the documents are read.
-        encoding: What names and texts are in that are not UTF-8.
+        encoding: Encoding of file names and texts that are not in UTF-8.
 
     Raises:
         ArchiveRefused: It is not a zip, or one that is not to be unpacked.
