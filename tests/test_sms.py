@@ -44,10 +44,6 @@ class SmsClient:
 
     # The broker
 
-    def batch_size(self, _: str) -> int:
-        """One message at a time."""
-        return 1
-
     def publish(self, batches: Sequence[Batch]) -> None:
         """Keep what is to be run."""
         self._published += [(each.consumer, list(each.ids)) for each in batches]

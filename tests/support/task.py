@@ -34,11 +34,6 @@ class TaskHarness:
 
     # The broker
 
-    def batch_size(self, consumer: str) -> int:
-        """How many messages the consumer takes at once."""
-        task = self.registry.get(consumer)
-        return (task.batch if task else None) or 1
-
     def publish(self, batches: Sequence[Batch]) -> None:
         """Keep what is to be run."""
         self.published += [(each.consumer, list(each.ids)) for each in batches]

@@ -10,19 +10,14 @@ from sqlalchemy import update
 from strongback.app import Strongback
 from strongback.database import Database, utc_now
 from strongback.outbox import Batch, Outbox, OutboxMessage, Relay
-from strongback.task import Runner, TaskRegistry
+from strongback.task import Runner
 
 
 @dataclass
 class Broker:
     """Keeps what it is given."""
 
-    registry: TaskRegistry
     messages: list[tuple[str, list[int]]] = field(default_factory=list)
-
-    def batch_size(self, consumer: str) -> int:
-        task = self.registry.get(consumer)
-        return (task.batch if task else None) or 1
 
     def publish(self, batches: Sequence[Batch]) -> None:
         self.messages += [(each.consumer, list(each.ids)) for each in batches]
@@ -32,7 +27,7 @@ def work(app: Strongback) -> list[str]:
     """Run what is due until nothing is; returns the tasks' names in the order of their runs."""
     outbox: Outbox = app.services[Outbox]
     runner: Runner = app.services[Runner]
-    broker = Broker(app.services[TaskRegistry])
+    broker = Broker()
     relay, names = Relay(outbox, broker), []
     with app.app_context():
         while relay.deliver():

@@ -50,10 +50,6 @@ class Batch:
 class Publisher(Protocol):
     """Sends messages to a broker."""
 
-    def batch_size(self, consumer: str) -> int:
-        """Messages that a consumer gets at once."""
-        ...
-
     def publish(self, batches: Sequence[Batch]) -> None:
         """Send messages to the broker; gives up within about a second.
 
@@ -123,7 +119,7 @@ class Relay:
         # failed goes alone, so that it does not make a batch of good ones fail again.
         kind = attrgetter("consumer", "is_first_attempt")
         for (consumer, is_first), group in groupby(sorted(claimed, key=kind), key=kind):
-            messages, size = list(group), self._publisher.batch_size(consumer) if is_first else 1
+            messages, size = list(group), self._outbox.batch_size(consumer) if is_first else 1
             for at in range(0, len(messages), size):
                 ids = [each.id for each in messages[at : at + size]]
                 yield Batch(consumer, ids, messages[at].request_id)

@@ -91,6 +91,7 @@ class Outbox:
     def __init__(self, database: Database) -> None:
         self.database = database
         self._consumers: dict[str, list[str]] = {}
+        self._batches: dict[str, int] = {}
         self._topics = Names("topic")
         self._on_commit: list[Callable[[], object]] = []
 
@@ -118,9 +119,20 @@ class Outbox:
                     " part or slice that does, and let it declare the topic"
                 )
 
-    def subscribe(self, topic: str, consumer: str) -> None:
-        """Send every further message of a topic to a consumer."""
+    def subscribe(self, topic: str, consumer: str, batch: int = 1) -> None:
+        """Send every further message of a topic to a consumer.
+
+        Args:
+            topic: Topic of the messages.
+            consumer: Name of the consumer.
+            batch: Most messages that it gets at once.
+        """
         self._consumers.setdefault(topic, []).append(consumer)
+        self._batches[consumer] = batch
+
+    def batch_size(self, consumer: str) -> int:
+        """Most messages that a consumer gets at once."""
+        return self._batches.get(consumer, 1)
 
     def on_commit(self, notify: Callable[[], object]) -> None:
         """Call a function after each commit of a transaction that emitted something."""

@@ -40,10 +40,6 @@ class CeleryPublisher:
         self._connection: Connection | None = None
         self._server = ""
 
-    def batch_size(self, consumer: str) -> int:
-        """Messages that a consumer gets at once."""
-        return self._celery.runtime.registry.batch_size(consumer)
-
     def publish(self, batches: Sequence[Batch]) -> None:
         """Send messages to the broker in one round trip.
 

@@ -227,16 +227,12 @@ class TaskRegistry:
             if declaration.kind is Kind.JOB:
                 self._outbox.declare(declaration.function.__module__, declaration.name)
             if declaration.topic is not None:
-                self._outbox.subscribe(declaration.topic, declaration.name)
+                batch = declaration.batch or 1
+                self._outbox.subscribe(declaration.topic, declaration.name, batch)
 
     def get(self, name: str) -> Declaration | None:
         """The task of a name, if there is one."""
         return self._declarations.get(name)
-
-    def batch_size(self, name: str) -> int:
-        """Messages that a task handles at once; one where there is no such task."""
-        task = self.get(name)
-        return (task and task.batch) or 1
 
     def __iter__(self) -> Iterator[Declaration]:
         return iter(self._declarations.values())

@@ -87,10 +87,6 @@ class EmbeddedWorker:
         ]
         self._threads.append(threading.Thread(target=self._tick, name="task-beat", daemon=True))
 
-    def batch_size(self, consumer: str) -> int:
-        """How many messages this consumer takes at once."""
-        return self._runtime.registry.batch_size(consumer)
-
     def publish(self, batches: Sequence[Batch]) -> None:
         """Queue messages for the threads."""
         for each in batches:

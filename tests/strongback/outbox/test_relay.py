@@ -27,9 +27,6 @@ class Broker:
         self.has_taken = threading.Condition()
         self.has_asked = threading.Condition()
 
-    def batch_size(self, consumer: str) -> int:
-        return 1
-
     def publish(self, batches: Sequence[Batch]) -> None:
         numbers = [number for each in batches for number in each.ids]
         surprise, self.surprise = self.surprise, None

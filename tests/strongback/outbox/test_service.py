@@ -201,3 +201,11 @@ class TestASessionOfSomebodyElse:
 
         assert told == [1]
         assert len(claim(outbox)) == 1
+
+
+def test_a_consumer_gets_as_many_messages_at_once_as_it_subscribed_for(database: Database):
+    outbox = Outbox(database)
+    outbox.subscribe("thing:happened", "test:note", 3)
+    outbox.subscribe("thing:happened", "test:other")
+    sizes = [outbox.batch_size(name) for name in ("test:note", "test:other", "test:unknown")]
+    assert sizes == [3, 1, 1]

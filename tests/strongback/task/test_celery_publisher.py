@@ -47,12 +47,6 @@ def test_messages_go_into_the_queue_of_their_task(publisher, redis_server):
     assert (queued(redis_server), queued(redis_server, "low")) == (1, 1)
 
 
-def test_a_task_says_how_many_messages_it_takes(publisher):
-    assert publisher.batch_size("test:bundle") == 3
-    assert publisher.batch_size("test:note") == 1
-    assert publisher.batch_size("test:of-another-version") == 1
-
-
 def test_a_broker_that_is_gone_is_given_up_at_once(publisher, redis_server):
     publisher.publish(batches(1))
     redis_server.kill()
