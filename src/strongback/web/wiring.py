@@ -1,4 +1,4 @@
-"""What routes, tasks and commands ask for, and whether the application has it."""
+"""Checks that an application has what its routes, tasks and commands ask for."""
 
 from __future__ import annotations
 
