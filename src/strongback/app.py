@@ -256,7 +256,7 @@ class Strongback(HTTPApp):
     def _check_schema(self) -> str:
         if lacking := pending(self):
             raise ServiceUnavailable(
-                "The database lacks migrations: {names}.", params={"names": lacking}
+                "The database lacks migrations: {names}.", params={"names": ", ".join(lacking)}
             )
         return "The schema is up to date"
 

@@ -28,7 +28,10 @@ TLS = (
 )
 UNREACHABLE = "See that it runs and that MYSQL_HOST, MYSQL_PORT or DATABASE_URL name it"
 FILE = "Let this user read and write the file, or choose another folder: APP_VAR_DIR=/path"
+ROOM = "Make room on the disk of the database"
+WRITER = "Another process is writing to it: wait until that has ended, or stop it"
 MYSQL_REMEDIES = {
+    1021: ROOM,
     1044: DATABASE,
     1045: LOGIN,
     1049: DATABASE,
@@ -43,15 +46,15 @@ MYSQL_REMEDIES = {
     2026: TLS,
     3159: "The server wants TLS: set MYSQL_SSL_MODE=required, or verify_identity",
 }
-SQLITE_UNUSABLE = frozenset(
-    {
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_NOTADB,
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_CANTOPEN,
-    }
-)
+SQLITE_REMEDIES = {
+    sqlite3.SQLITE_FULL: ROOM,
+    sqlite3.SQLITE_BUSY: WRITER,
+    sqlite3.SQLITE_READONLY: FILE,
+    sqlite3.SQLITE_PERM: FILE,
+    sqlite3.SQLITE_NOTADB: FILE,
+    sqlite3.SQLITE_CORRUPT: FILE,
+    sqlite3.SQLITE_CANTOPEN: FILE,
+}
 
 
 def describe(error: DBAPIError) -> str:
@@ -63,7 +66,9 @@ def remedy_for(error: DBAPIError) -> str | None:
     """Return the remedy, or None if the statement is at fault and not the installation."""
     if isinstance(error.orig, sqlite3.Error):
         kind = int(getattr(error.orig, "sqlite_errorcode", 0)) & 0xFF
-        return FILE if kind in SQLITE_UNUSABLE or is_transient(error) else None
+        if remedy := SQLITE_REMEDIES.get(kind):
+            return remedy
+        return FILE if is_transient(error) else None
     code = error.orig.args[0] if error.orig and error.orig.args else 0
     if "[SSL" in str(error.orig):  # has the code of any failed connection
         return TLS

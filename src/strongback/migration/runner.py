@@ -94,7 +94,12 @@ class Migrations(Alembic):
         with _turn(engine, self.wait):
             with engine.connect() as connection:
                 applied_revisions(connection)
-            super().run_migrations(choose, **kwargs)
+            try:
+                super().run_migrations(choose, **kwargs)
+            except util.CommandError as error:
+                branches = ", ".join(sorted(self._branches()))
+                msg = f"{error}. There are the branches {branches}: see flask db heads"
+                raise MigrationError(msg) from error
 
     def revision(  # noqa: PLR0913, PLR0917  Flask-Alembic's signature
         self,
@@ -204,6 +209,9 @@ class Migrations(Alembic):
         names = {revision.revision for revision in self.script_directory.walk_revisions()}
         unknown = set(applied) - names
         return tuple(set(applied) & names), {branch_of(name) for name in unknown}
+
+    def _branches(self) -> set[str]:
+        return {branch_of(head) for head in self.script_directory.get_heads()}
 
     def _without_needed(self, revisions: tuple[str, ...]) -> tuple[str, ...]:
         """Remove revisions that others follow or depend on, which Alembic implies."""

@@ -1,12 +1,13 @@
 """Writing revisions: changes of the models become one revision for each branch.
 
 A table belongs to the branch that has the name of its model's package: `article` for
-`app.article.model`. The framework's tables are ignored, whether their models are imported or not,
-and so are tables without a model: of another program, or of a deleted model.
+`app.article.model` and for `app.article`. The framework's tables are ignored, whether their models
+are imported or not, and so are tables without a model: of another program, or of a deleted model.
 """
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
@@ -118,8 +119,14 @@ def branch_of_table(name: str) -> str:
         return FRAMEWORK
     for mapper in Base.registry.mappers:
         if isinstance(mapper.local_table, Table) and mapper.local_table.name == name:
-            return mapper.class_.__module__.rpartition(".")[0].rpartition(".")[2] or UNNAMED
+            return branch_of_module(mapper.class_.__module__)
     return UNNAMED
+
+
+def branch_of_module(name: str) -> str:
+    """Return the branch of a module's models; `UNNAMED` if it is in no package."""
+    package = sys.modules[name].__package__ or ""  # its own, if the module is one itself
+    return package.rpartition(".")[2] or UNNAMED
 
 
 def _undo(upgrade: UpgradeOps) -> DowngradeOps:

@@ -154,6 +154,18 @@ def test_a_step_back_on_no_branch_is_refused(todo):
         migrations.downgrade()
 
 
+@pytest.mark.parametrize("target", ["kitchen@-1", "kitchen"])
+def test_a_branch_that_does_not_exist_is_refused_with_the_others_names(todo, target):
+    app = todo.start()
+    upgrade(app)
+    migrations: Migrations = app.extensions["alembic"]
+    with (
+        app.app_context(),
+        pytest.raises(MigrationError, match=r"'kitchen'.* the branches note, person, strongback"),
+    ):
+        migrations.downgrade(target)
+
+
 def test_a_step_back_is_taken_on_the_branch_that_is_named(todo):
     upgrade(todo.start())
     todo.run("downgrade", "task@-1")

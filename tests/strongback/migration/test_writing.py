@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from strongback.database import Base, Database, Identifier, UTCDateTime
 from strongback.migration.branch import name_revision
 from strongback.migration.migration_error import MigrationError
 from strongback.migration.runner import Migrations, init_migrations, pending, upgrade
+from strongback.migration.writing import branch_of_module
 
 pytestmark = pytest.mark.speaks_sql
 
@@ -123,6 +125,19 @@ def test_a_branch_is_begun_once_and_followed_then(todo, monkeypatch):
     upgrade(todo.app)
     with todo.migrations() as migrations:
         assert not migrations.needs_revision()
+
+
+@pytest.mark.parametrize(
+    "module, branch",
+    [
+        ("strongback.outbox.model", "outbox"),
+        ("strongback.outbox", "outbox"),
+        ("keyword", "default"),
+    ],
+)
+def test_a_branch_has_the_name_of_the_models_package(module, branch):
+    import_module(module)
+    assert branch_of_module(module) == branch
 
 
 def test_nothing_changed_is_nothing_written(todo):
