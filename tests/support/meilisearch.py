@@ -77,7 +77,7 @@ class StoredIndex:
 
 def now() -> str:
     """Return the time as Meilisearch writes it."""
-    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 class Meilisearch:

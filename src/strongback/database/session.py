@@ -423,7 +423,9 @@ class Database:
         return build_engine(self._settings, replace(limits, foreign_keys=False, writes=True))
 
     def close(self) -> None:
-        """Close idle connections. A later use opens new ones."""
+        """Close idle connections, and end the thread that pings. A later use opens new ones."""
+        self._breaker.close()
+        self._breaker = self._new_breaker()
         self.engine.dispose()
         self._ping_engine.dispose()
 

@@ -29,14 +29,15 @@ well_known = APIBlueprint("sb_metadata", __name__, url_prefix="/.well-known", ta
 server = inject(OAuthServer)
 
 Value = Annotated[str, Field(max_length=4096)]
+Extra = dict[str, Value]
 
 
 class OAuthForm(RequestForm):
     """A form: unknown fields are ignored, repeated fields rejected (RFC 6749, section 3.2)."""
 
     model_config = ConfigDict(extra="allow")
-    # As pydantic documents it.
-    __pydantic_extra__: dict[str, Value]  # pyright: ignore[reportIncompatibleVariableOverride]
+    # The type of unknown fields, as pydantic documents it.
+    __pydantic_extra__: Extra  # pyright: ignore[reportIncompatibleVariableOverride]  # documented
 
     client_id: Value = FIRST_PARTY
     """Client id of the application. Default: the first-party client."""

@@ -10,6 +10,7 @@ from strongback.search import Search
 from strongback.search.meilisearch import MeilisearchEngine
 from strongback.search.tantivy.folder import IndexFolder
 from tests.app.article_library import ArticleLibrary
+from tests.strongback.cli.test_doctor import with_meilisearch
 from tests.support.meilisearch import MASTER_KEY, Meilisearch, run_meilisearch
 
 
@@ -133,3 +134,12 @@ def test_a_wrong_key_is_said_in_one_line(full, search, meilisearch):
         "Error: Meilisearch refuses our key (403)."
         " Set MEILI_MASTER_KEY to the one that Meilisearch was started with."
     )
+
+
+@pytest.mark.parametrize("key", ["", "another-key-than-the-servers"])
+def test_doctor_explains_an_engine_that_refuses_the_key(settings, key):
+    with run_meilisearch() as server:
+        result = with_meilisearch(settings, server.url, key)
+    assert result.exit_code == 1
+    assert "Set MEILI_MASTER_KEY" in result.output
+    assert MASTER_KEY not in result.output
