@@ -43,14 +43,15 @@ class CircuitBreaker:
         self._lock = threading.Lock()
         self.failures = 0
         """Failures in a row."""
-        self._opened_at: float | None = None
+        self.opened_at: float | None = None
+        """Monotonic time of the opening; None while the circuit is closed."""
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
 
     @property
     def is_open(self) -> bool:
         """Whether the server counts as gone, so that callers do without it."""
-        if self._opened_at is None:
+        if self.opened_at is None:
             return False
         self._watch()  # a forked child has inherited the state and not the thread
         return True
@@ -65,7 +66,7 @@ class CircuitBreaker:
             self.failures += 1
             if self.failures >= self._tolerated:
                 self._open(reason)
-        if self._opened_at is not None:
+        if self.opened_at is not None:
             self._watch()
 
     def suspect(self) -> None:
@@ -79,8 +80,8 @@ class CircuitBreaker:
             thread.join()
 
     def _open(self, reason: str) -> None:
-        if self._opened_at is None:
-            self._opened_at = time.monotonic()
+        if self.opened_at is None:
+            self.opened_at = time.monotonic()
             log.warning("circuit_opened", server=self._server, reason=reason)
 
     def _watch(self) -> None:
@@ -92,7 +93,7 @@ class CircuitBreaker:
             self._thread.start()
 
     def _ping(self) -> None:
-        while not (self._opened_at is not None and self._stopped.wait(self._pause)):
+        while not (self.opened_at is not None and self._stopped.wait(self._pause)):
             is_answered = self._answers()
             with self._lock:
                 if is_answered:
@@ -103,7 +104,7 @@ class CircuitBreaker:
 
     def _close_circuit(self) -> None:
         self.failures = 0
-        if self._opened_at is not None:
-            seconds = round(time.monotonic() - self._opened_at, 1)
+        if self.opened_at is not None:
+            seconds = round(time.monotonic() - self.opened_at, 1)
             log.warning("circuit_closed", server=self._server, seconds=seconds)
-            self._opened_at = None
+            self.opened_at = None

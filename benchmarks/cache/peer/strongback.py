@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from benchmarks.cache.source import ENTRIES, TTL, Source, article
 from strongback.cache import LocalStorage, Manager, Node, RedisStorage
-from strongback.redis.client import RedisClient, connect
+from strongback.redis import connect
 
 source: Source
 
@@ -141,8 +141,7 @@ class Peer:
         cache.register_storage("local", LocalStorage(size=200_000))
         # The others wait for Redis without end. Within the 0.2 s of an application 1,000 threads on
         # two cores may not get the GIL, and would then do without Redis, as with a slow server.
-        address = f"redis://127.0.0.1:{port}/0?socket_timeout=5"
-        client = RedisClient(connect(address, connections=16))
+        client = connect(f"redis://127.0.0.1:{port}/0", connections=16, timeout=5)
         cache.register_storage("redis", RedisStorage(client, prefix="strongback:"))
 
         @cache.cached(storages=["local"], ttl=timedelta(seconds=TTL))

@@ -109,12 +109,12 @@ class BloomFilter:
         """Tell for each key False if it certainly was never added, True if it may have been."""
         if self._owed:
             self.add(self._owed.copy())
-        positions: list[tuple[str, int | str]]
-        positions = [("u1", position) for key in keys for position in self._positions(key)]
+        command: list[bytes | str | int] = ["BITFIELD_RO", self._key, "GET", "u1", self.bits]
+        for key in keys:
+            for position in self._positions(key):
+                command += ("GET", "u1", position)
         try:
-            bits = self._client.call(
-                lambda redis: redis.bitfield_ro(self._key, "u1", self.bits, positions)
-            )
+            bits = self._client.execute(*command)
         except RedisUnavailable:
             self._note_absence()
             return [True] * len(keys)
@@ -166,7 +166,7 @@ class BloomFilter:
     def _run(
         self, script: Script, names: list[bytes], arguments: list[Any]
     ) -> Any:  # noqa: ANN401  redis-py
-        return self._client.call(lambda redis: script(names, arguments, redis))
+        return self._client.run_script(script, names, arguments)
 
     def _bits(self, keys: Iterable[str]) -> list[int]:
         return sorted({position for key in keys for position in self._positions(key)})

@@ -38,9 +38,10 @@ class Reader:
 
     def read(self, plan: Plan, key: str, load: Load) -> Any:  # noqa: ANN401  the node's type
         """Return the value of a key."""
-        entry = plan.peek(key)
-        if entry is not None and plan.clock() < entry.end:
-            return self._serve(plan, key, entry, load)
+        if plan.local is not None:
+            entry = plan.peek(key)
+            if entry is not None and plan.clock() < entry.end:
+                return self._serve(plan, key, entry, load)
         if plan.filter is not None and not self._pass_filter(plan, [key]):
             return None
         return self._share(plan, key, load)
@@ -140,7 +141,7 @@ class Reader:
         return flight.values[key]
 
     def _lead(self, plan: Plan, key: str, flight: Flight, load: Load, *, counts: bool) -> None:
-        entry = plan.peek(key)
+        entry = plan.peek(key) if plan.local is not None else None
         if entry is not None and plan.clock() < entry.due:  # another flight has just ended
             plan.counts.hits_before += counts
             flight.values[key] = entry.value

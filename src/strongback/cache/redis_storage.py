@@ -107,18 +107,12 @@ class RedisStorage:
         mark = record.LEASE + token
         if len(keys) == 1:
             name = self._prefix + keys[0].encode("utf-8", "surrogatepass")
-            # Its own `set` takes 3 µs more; told of GET, it hands through what Redis says.
-            answer = self._ask(
-                lambda redis: redis.execute_command(  # type: ignore[no-untyped-call]  # redis-py
-                    "SET", name, mark, "NX", "GET", "PX", milliseconds, get=True
-                ),
-                {keys[0]: token},
-            )
-            return (
-                [MISSING]
-                if answer is MISSING
-                else record.read_all([answer], codec, token, self._note_unreadable)
-            )
+            command = ("SET", name, mark, "NX", "GET", "PX", milliseconds)
+            # Told of GET, redis-py does not take the response for a yes or no.
+            answer = self._ask(lambda: self._client.execute(*command, get=True), {keys[0]: token})
+            if answer is MISSING:
+                return [MISSING]
+            return record.read_all([answer], codec, token, self._note_unreadable)
         names = self._names(keys)
         answers = self._mget(names)
         if answers is MISSING:
@@ -160,7 +154,7 @@ class RedisStorage:
     def claim_refresh(self, key: str, seconds: float) -> bool:
         """Tell whether this process is the one to refresh an item that is still there."""
         name, milliseconds = self._name(key) + b"!", _milliseconds(seconds)
-        answer = self._ask(lambda redis: redis.set(name, b"", nx=True, px=milliseconds))
+        answer = self._ask(lambda: self._client.execute("SET", name, b"", "NX", "PX", milliseconds))
         return answer is not None  # without Redis each process refreshes for itself
 
     # Writing
@@ -176,7 +170,7 @@ class RedisStorage:
                     pipe.publish(self._channel, self._message(_REMOVED, key))
                 pipe.execute()
 
-        if self._ask(write) is MISSING:
+        if self._ask(lambda: self._client.call(write)) is MISSING:
             self._owe(items)
 
     def fill_all(self, items: Mapping[str, tuple[Lease, Item]], codec: Codec) -> set[str]:
@@ -196,11 +190,11 @@ class RedisStorage:
     def release(self, leases: Mapping[str, Lease]) -> None:
         """Give leases back unused, because loading has failed."""
         tokens = {key: lease.token for key, lease in leases.items()}
-        self._ask(lambda redis: self._release(redis, tokens))
+        self._ask(lambda: self._release(tokens))
 
     def remove(self, keys: Sequence[str]) -> bool:
         """Delete these and tell the other processes, now or as soon as Redis is back."""
-        return self._do_or_owe(lambda redis: self._remove(redis, keys), keys)
+        return self._do_or_owe(lambda: self._remove(keys), keys)
 
     def clear(self) -> None:
         """Delete every key of this storage, and tell the other processes."""
@@ -225,9 +219,9 @@ class RedisStorage:
     def announce(self, keys: Sequence[str]) -> bool:
         """Tell the other processes to forget what they hold under these keys themselves."""
 
-        def publish(redis: Redis) -> None:
+        def publish() -> None:
             for key in keys:
-                redis.publish(self._channel, self._message(_REMOVED, key))
+                self._client.execute("PUBLISH", self._channel, self._message(_REMOVED, key))
 
         return self._do_or_owe(publish, keys)
 
@@ -271,8 +265,8 @@ class RedisStorage:
 
     # Removals while Redis is away
 
-    def _do_or_owe(self, command: Callable[[Redis], None], keys: Iterable[str]) -> bool:
-        if self._ask(command) is not MISSING:
+    def _do_or_owe(self, work: Callable[[], object], keys: Iterable[str]) -> bool:
+        if self._ask(work) is not MISSING:
             return True
         self._owe(keys)
         return False
@@ -294,9 +288,9 @@ class RedisStorage:
                     self._clear()
                     self._is_clear_pending = False
                 if self._pending:
-                    self._client.call(lambda redis: self._remove(redis, list(self._pending)))
+                    self._remove(list(self._pending))
                 if self._unclaimed:
-                    self._client.call(lambda redis: self._release(redis, self._unclaimed))
+                    self._release(self._unclaimed)
             except RedisUnavailable:
                 return False
             self._pending.clear()
@@ -315,12 +309,12 @@ class RedisStorage:
     # Redis
 
     def _ask(
-        self, command: Callable[[Redis], Any], leases: Mapping[str, bytes] | None = None
+        self, work: Callable[[], Any], leases: Mapping[str, bytes] | None = None
     ) -> Any:  # noqa: ANN401  as redis-py
         """Run a command; `MISSING` where Redis does not answer, or removals are due and fail.
 
         Args:
-            command: Takes the redis-py client.
+            work: Runs the command.
             leases: Tokens, by key, of the leases that the command takes.
         """
         is_due = self._pending or self._is_clear_pending or self._unclaimed
@@ -328,7 +322,7 @@ class RedisStorage:
             self.failures += 1
             return MISSING
         try:
-            return self._client.call(command)
+            return work()
         except RedisUnavailable as error:
             self.failures += 1
             if leases and error.__cause__ is not None:
@@ -345,26 +339,27 @@ class RedisStorage:
         arguments: Sequence[str | bytes | int],
         leases: Mapping[str, bytes] | None = None,
     ) -> Any:  # noqa: ANN401  as redis-py
-        return self._ask(lambda redis: script(names, arguments, redis), leases)
+        return self._ask(lambda: self._client.run_script(script, names, arguments), leases)
 
-    def _remove(self, redis: Redis, keys: Sequence[str]) -> None:
+    def _remove(self, keys: Sequence[str]) -> None:
         for part in batched(keys, CHUNK):
             messages = [self._message(_REMOVED, key) for key in part]
-            self._delete(self._names(part), [self._channel, *messages], redis)
+            self._client.run_script(self._delete, self._names(part), [self._channel, *messages])
 
-    def _release(self, redis: Redis, tokens: Mapping[str, bytes]) -> None:
+    def _release(self, tokens: Mapping[str, bytes]) -> None:
         for part in batched(tokens.items(), CHUNK):
             arguments: list[str | bytes] = [self._channel]
             for key, token in part:
                 arguments += (token, self._message(_FILLED, key))
-            self._give_back(self._names([key for key, _ in part]), arguments, redis)
+            self._client.run_script(
+                self._give_back, self._names([key for key, _ in part]), arguments
+            )
 
     def _message(self, kind: bytes, key: str) -> bytes:
         return kind + self._origin + key.encode("utf-8", "surrogatepass")
 
     def _mget(self, names: list[bytes]) -> Any:  # noqa: ANN401  as redis-py
-        # Its own `mget` takes 4 µs more.
-        return self._ask(lambda redis: redis.execute_command("MGET", *names))  # type: ignore[no-untyped-call]  # redis-py
+        return self._ask(lambda: self._client.execute("MGET", *names))
 
     def _name(self, key: str) -> bytes:
         return self._prefix + key.encode("utf-8", "surrogatepass")

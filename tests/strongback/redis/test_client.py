@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -16,7 +17,7 @@ from structlog.testing import capture_logs
 from app.core.config import Settings
 from app.main import create_app
 from strongback.circuit_breaker import TOLERATED_FAILURES
-from strongback.redis.client import RedisClient, connect
+from strongback.redis.client import KEPT, RedisClient, connect
 from strongback.redis.error import RedisMisuse, RedisUnavailable
 from strongback.testing.redis import PATIENCE, RedisServer
 from tests.support.cache import eventually, start
@@ -29,13 +30,29 @@ def client(redis_server: RedisServer) -> Iterator[RedisClient]:
     client.close()
 
 
-def ask(client: RedisClient) -> bool:
-    """Whether Redis did its work."""
-    try:
-        client.call(lambda server: server.set("key", "value"))
-    except RedisUnavailable:
-        return False
-    return True
+Ask = Callable[[RedisClient], bool]
+
+
+def call(client: RedisClient) -> object:
+    return client.call(lambda server: server.set("key", "value"))
+
+
+def execute(client: RedisClient) -> object:
+    return client.execute("SET", "key", "value")
+
+
+@pytest.fixture(params=[call, execute], ids=["call", "execute"])
+def ask(request: pytest.FixtureRequest) -> Ask:
+    """Tells whether Redis did its work."""
+
+    def ask(client: RedisClient) -> bool:
+        try:
+            request.param(client)
+        except RedisUnavailable:
+            return False
+        return True
+
+    return ask
 
 
 def seconds(function: Callable[[], object]) -> float:
@@ -49,7 +66,7 @@ def await_recovery(client: RedisClient) -> None:
 
 
 def test_a_frozen_server_delays_the_first_calls_only(
-    client: RedisClient, redis_server: RedisServer
+    client: RedisClient, ask: Ask, redis_server: RedisServer
 ) -> None:
     assert ask(client)
 
@@ -64,7 +81,7 @@ def test_a_frozen_server_delays_the_first_calls_only(
 
 
 def test_a_killed_server_is_left_alone_until_it_answers(
-    client: RedisClient, redis_server: RedisServer
+    client: RedisClient, ask: Ask, redis_server: RedisServer
 ) -> None:
     assert ask(client)
     redis_server.kill()
@@ -78,7 +95,7 @@ def test_a_killed_server_is_left_alone_until_it_answers(
 
 
 def test_a_server_restarted_unseen_is_noticed_by_nobody(
-    client: RedisClient, redis_server: RedisServer
+    client: RedisClient, ask: Ask, redis_server: RedisServer
 ) -> None:
     assert ask(client)
 
@@ -89,17 +106,20 @@ def test_a_server_restarted_unseen_is_noticed_by_nobody(
 
 
 def test_answers_that_came_too_late_are_not_taken_for_later_ones(
-    client: RedisClient, redis_server: RedisServer
+    client: RedisClient, ask: Ask, redis_server: RedisServer
 ) -> None:
     ask(client)
     with redis_server.frozen(), pytest.raises(RedisUnavailable):
+        client.execute("GET", "key")
+    with redis_server.frozen(), pytest.raises(RedisUnavailable):
         client.call(lambda server: server.get("key"))
 
+    assert [client.execute("ECHO", "mine") for _ in range(2 * KEPT)] == [b"mine"] * 2 * KEPT
     assert client.call(lambda server: server.echo("mine")) == b"mine"
 
 
 def test_connections_that_the_server_has_closed_are_replaced_unseen(
-    client: RedisClient, redis_server: RedisServer
+    client: RedisClient, ask: Ask, redis_server: RedisServer
 ) -> None:
     assert ask(client)
     with Redis.from_url(redis_server.url) as other:
@@ -117,7 +137,7 @@ def test_more_threads_than_connections_wait_for_each_other(redis_server: RedisSe
         for number in range(20):
             name = f"{threading.get_ident()}-{number}"
             echo = methodcaller("echo", name)
-            found.append(client.call(echo) == name.encode())
+            found.append(client.call(echo) == client.execute("ECHO", name) == name.encode())
 
     threads = [start(work) for _ in range(16)]
     for thread in threads:
@@ -142,12 +162,25 @@ def test_a_response_that_a_signal_cut_off_is_not_taken_for_the_next_one(
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         with pytest.raises(Interrupted):
-            client.call(lambda server: server.blpop(["missing"], 0.15))
+            client.execute("BLPOP", "missing", "0.15")
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
-    assert [client.call(lambda server: server.echo("a")) for _ in range(8)] == [b"a"] * 8
+    assert [client.execute("ECHO", "a") for _ in range(2 * KEPT)] == [b"a"] * 2 * KEPT
+
+
+def test_a_forked_child_leaves_its_parents_connections_alone(client: RedisClient) -> None:
+    assert client.execute("ECHO", "parent") == b"parent"
+
+    child = os.fork()
+    if child == 0:
+        found = {client.execute("ECHO", f"child {number}") for number in range(50)}
+        os._exit(0 if len(found) == 50 else 1)
+    answers = {client.execute("ECHO", f"parent {number}") for number in range(50)}
+
+    assert os.waitpid(child, 0)[1] == 0
+    assert answers == {b"parent %d" % number for number in range(50)}
 
 
 class TestRefusal:
@@ -205,7 +238,7 @@ class TestRefusal:
         RedisClient(Redis.from_pool(pool)).close()
 
 
-def test_one_failure_is_tolerated(client: RedisClient, redis_server: RedisServer) -> None:
+def test_one_failure_is_tolerated(client: RedisClient, ask: Ask, redis_server: RedisServer) -> None:
     with redis_server.frozen():
         assert not ask(client)
 
@@ -213,7 +246,7 @@ def test_one_failure_is_tolerated(client: RedisClient, redis_server: RedisServer
     assert ask(client)
 
 
-def test_an_outage_is_logged_once(client: RedisClient, redis_server: RedisServer) -> None:
+def test_an_outage_is_logged_once(client: RedisClient, ask: Ask, redis_server: RedisServer) -> None:
     with capture_logs() as events:
         redis_server.kill()
         for _ in range(20):
@@ -225,7 +258,9 @@ def test_an_outage_is_logged_once(client: RedisClient, redis_server: RedisServer
     assert [event["event"] for event in events] == ["circuit_opened", "circuit_closed"]
 
 
-def test_a_closed_client_leaves_no_thread(client: RedisClient, redis_server: RedisServer) -> None:
+def test_a_closed_client_leaves_no_thread(
+    client: RedisClient, ask: Ask, redis_server: RedisServer
+) -> None:
     redis_server.kill()
     for _ in range(TOLERATED_FAILURES):
         ask(client)
