@@ -102,11 +102,12 @@ class Strongback(HTTPApp):
         roles: Roles | None = None,
         logging: LogConfig | None = None,
     ) -> None:
-        _share_process(settings, import_name)
+        _share_process(settings, logging, import_name)
         configure_logging(settings, logging)
         make_private_folder(settings.app_var_dir)
         super().__init__(import_name, settings, title=title, version=version, roles=roles)
         self.title = title
+        self.logging = logging
         self.cli = Commands(name=self.name)
         self.database = Database(settings)
         self.outbox = Outbox(self.database)
@@ -264,22 +265,24 @@ class Strongback(HTTPApp):
 _open: WeakSet[Strongback] = WeakSet()
 
 
-def _share_process(settings: Settings, name: str) -> None:
-    if next(_differences(settings), None) is not None:
+def _share_process(settings: Settings, logging: LogConfig | None, name: str) -> None:
+    if next(_differences(settings, logging), None) is not None:
         gc.collect()  # of an application that nobody holds any more
-    for variable, other in _differences(settings):
+    for what, other in _differences(settings, logging):
         raise ConfigurationError(
-            f"{variable}: {name} has another value than {other} in the same process, whose logging"
+            f"{what}: {name} has another value than {other} in the same process, whose logging"
             " and metrics they share. Give both the same value, or close the first one before the"
             " second is made."
         )
 
 
-def _differences(settings: Settings) -> Iterator[tuple[str, str]]:
+def _differences(settings: Settings, logging: LogConfig | None) -> Iterator[tuple[str, str]]:
     for other in list(_open):
         for variable, setting in PROCESS_SETTINGS.items():
             if getattr(settings, setting) != getattr(other.settings, setting):
                 yield variable, other.import_name
+        if logging and other.logging and logging != other.logging:
+            yield "logging", other.import_name
 
 
 def _connect_redis(settings: Settings) -> redis_part.RedisClient | None:

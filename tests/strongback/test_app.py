@@ -12,6 +12,7 @@ from strongback.auth.permission import Permission
 from strongback.config import LogFormat, LogLevel, Settings
 from strongback.database import Database
 from strongback.exceptions import ConfigurationError
+from strongback.log.setup import LogConfig
 from strongback.migration.runner import upgrade
 from strongback.oauth import OAuthServer, SmsCodeGrant
 from strongback.task import TaskGroup
@@ -62,6 +63,12 @@ class TestTwoInOneProcess:
     def test_log_and_measure_alike(self, bare, settings, change, variable):
         with pytest.raises(ConfigurationError, match=f"^{variable}: other has .* than bare in"):
             Strongback("other", settings.model_copy(update=change), title="Other")
+
+    def test_hide_the_same_secrets_in_the_log(self, settings):
+        first = Strongback("first", settings, title="First", logging=LogConfig(secret_keys=["tea"]))
+        with pytest.raises(ConfigurationError, match=r"^logging: other has .* than first in"):
+            Strongback("other", settings, title="Other", logging=LogConfig(secret_keys=["milk"]))
+        first.close()
 
     def test_log_otherwise_once_the_first_is_closed(self, settings):
         Strongback("first", settings, title="First").close()

@@ -98,7 +98,8 @@ class Node(Generic[T]):
         Raises:
             CacheMisuse: An option cannot work.
         """
-        return Policy.of(cls.__qualname__, **{name: getattr(cls, name) for name in _OPTIONS})
+        owner = f"{cls.__module__}.{cls.__qualname__}"
+        return Policy.of(owner, **{name: getattr(cls, name) for name in _OPTIONS})
 
 
 def require_node(kind: object) -> None:

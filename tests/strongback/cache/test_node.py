@@ -99,7 +99,9 @@ class TestPrefixes:
         first.__qualname__, second.__qualname__ = "First", "Second"
         local_cache.register_node(first)
 
-        with pytest.raises(CacheMisuse, match=r"Second: its prefix 'mine' is that of First;"):
+        with pytest.raises(
+            CacheMisuse, match=r"\.Second: its prefix 'mine' is that of tests.*\.First;"
+        ):
             local_cache.register_node(second)
 
     def test_of_a_node_and_a_list(self, local_cache: Manager) -> None:

@@ -37,6 +37,10 @@ APPLICATION = """
 import json, os, time
 
 LOADED_BY = os.getpid()
+if "HALF" in os.environ:
+    assert not hasattr(os, "was_here"), "imported again"
+    os.was_here = True
+    os.environ["MISSING"]
 
 def create():
     if "BROKEN" in os.environ:
@@ -254,6 +258,14 @@ def test_a_stop_while_workers_start_ends_the_server(
 def gunicorn(starts_processes: None, tmp_path: Path) -> Iterator[Server]:
     with running(Server("gunicorn", tmp_path), WEB_WORKERS="2") as started:
         yield started
+
+
+@pytest.mark.usefixtures("starts_processes")
+def test_a_module_that_fails_is_imported_once_so_that_its_own_error_shows(tmp_path: Path) -> None:
+    server = Server("gunicorn", tmp_path)
+    assert server.start(WEB_PORT=str(server.port), HALF="1").wait(DEADLINE) != 0
+    assert "KeyError: 'MISSING'" in server.log
+    assert "imported again" not in server.log
 
 
 @pytest.mark.usefixtures("starts_processes")
