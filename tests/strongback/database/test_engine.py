@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from contextlib import ExitStack
 from typing import Any
@@ -173,7 +174,9 @@ class TestFailure:
             database = Database(settings.model_copy(update={"database_url": url}))
             with pytest.raises(DBAPIError) as caught:
                 database.ping()
+            database.close()  # which also ends the pings in the background
         assert is_transient(caught.value)
+        assert "database-breaker" not in {thread.name for thread in threading.enumerate()}
 
     def test_duplicate_is_recognised_and_is_not_transient(self, service):
         service.open("ann")
