@@ -74,6 +74,15 @@ def test_without_a_broker_it_says_what_to_set(tmp_path):
     assert len(output.splitlines()) == 1
 
 
+@pytest.mark.parametrize("name", ["worker", "beat"])
+def test_a_wrong_setting_is_one_line(name, tmp_path):
+    with script(name, tmp_path, REDIS_URL="redis://127.0.0.1:1/0", WEB_THREADS="many") as process:
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert output.startswith("WEB_THREADS: ")
+    assert len(output.splitlines()) == 1
+
+
 def test_flower_refuses_to_start_without_a_password(tmp_path):
     with script(
         "flower", tmp_path, REDIS_URL="redis://127.0.0.1:1/0", FLOWER_PASSWORD=""
