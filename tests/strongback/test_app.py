@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from strongback.exceptions import ConfigurationError
 from strongback.log.setup import LogConfig
 from strongback.migration.runner import upgrade
 from strongback.oauth import OAuthServer, SmsCodeGrant
+from strongback.search import Attribute, Document, Index, Key
+from strongback.search.query import Stamp
 from strongback.task import TaskGroup
 from strongback.task.permission import TaskPermission
 from strongback.web import APIBlueprint, inject, needs, public
@@ -94,6 +96,24 @@ def sign_in(app: Strongback, url_prefix: str) -> None:
     oauth.register(app, Nobody(), url_prefix)
 
 
+class CupSource:
+    """No cups, in an index of their own."""
+
+    index = Index("cup", key="name", attributes=(Attribute("name", weight=1),))
+
+    def count(self) -> int:
+        return 0
+
+    def batches(self, size: int) -> Iterator[Sequence[Document]]:
+        yield from ()
+
+    def stamps(self) -> Iterator[Stamp]:
+        yield from ()
+
+    def read(self, keys: Sequence[Key]) -> list[Document]:
+        return []
+
+
 # Views find their services in the module of their blueprint, so they stand in one of their own.
 clock = inject(Clock)
 
@@ -171,6 +191,13 @@ class TestParts:
         search.register(bare)
         with pytest.raises(ConfigurationError, match=r"Search is provided twice"):
             search.register(bare)
+
+    def test_each_index_is_maintained(self, bare):
+        registry = task.register(bare, API)
+        search.register(bare).add(CupSource())
+        with pytest.raises(ConfigurationError, match="task:read, which no role has"):
+            bare.checked()
+        assert {"search:cup-build", "search:cup-check"} <= {each.name for each in registry}
 
     def test_tasks_clean_what_the_application_has(self, bare):
         registry = task.register(bare, API)

@@ -8,7 +8,10 @@ from strongback.exceptions import ConfigurationError
 from strongback.search.choice import build_engine
 from strongback.search.cli import group
 from strongback.search.exceptions import SearchUnavailable
+from strongback.search.maintenance import maintenance_tasks
 from strongback.search.source import Search
+from strongback.task.declaration import TaskRegistry
+from strongback.task.lease import Leases
 
 RESPONSES = 500
 """Responses to searches that one process keeps, in a storage `search` of their own: what people
@@ -16,13 +19,22 @@ type has no end, and would drive out of `local` what is read again."""
 
 
 def register(app: Strongback) -> Search:
-    """Search by the engine that the settings name; slices add their indexes to it."""
+    """Search by the engine that the settings name; slices add their indexes to it.
+
+    With the part `task`, indexes are built and repaired by themselves.
+    """
     search = Search(build_engine(app.settings))
     app.provide(search)
     app.register_local_storage("search", RESPONSES, share=1)
     _add_checks(app, search)
     app.cli.add_command(group)
+    app.before_start(lambda: _add_tasks(app, search))
     return search
+
+
+def _add_tasks(app: Strongback, search: Search) -> None:
+    if registry := app.services.find(TaskRegistry):
+        registry.add(maintenance_tasks(search, app.services[Leases]))
 
 
 def _add_checks(app: Strongback, search: Search) -> None:

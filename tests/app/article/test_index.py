@@ -10,9 +10,9 @@ from sqlalchemy import update
 
 from app.article.index import ARTICLE, ArticleSource
 from app.article.model import Article
-from app.article.task import BUILDING
 from strongback.database import utc_now
 from strongback.search import Search, SearchUnavailable
+from strongback.search.maintenance import lease_of
 from strongback.task import Leases
 from tests.app.article_library import LONG_AGO, ArticleLibrary
 from tests.support.api import API
@@ -114,24 +114,24 @@ class TestKeepingUp:
         api.article(slug="tea")
         work(api.app)
         shutil.rmtree(api.app.settings.app_var_dir / "search")
-        tick(api.app, "article:index-build")
+        tick(api.app, "search:article-build")
         assert found(api, "tea") == ["tea"]
 
     def test_nothing_is_built_while_somebody_else_builds(self, api, search):
         api.article(slug="tea")
         leases: Leases = api.app.services[Leases]
-        leases.take(BUILDING, "another process", 60)
-        tick(api.app, "article:index-build")
+        leases.take(lease_of(ARTICLE.name), "another process", 60)
+        tick(api.app, "search:article-build")
         assert found(api, "tea") == []
-        leases.give_up(BUILDING, "another process")
-        tick(api.app, "article:index-build")
+        leases.give_up(lease_of(ARTICLE.name), "another process")
+        tick(api.app, "search:article-build")
         assert found(api, "tea") == ["tea"]
 
     def test_the_hourly_check_mends_what_differs(self, api, search):
         search.reindex(ARTICLE.name)
         number = api.article(slug="tea")["id"]
         assert search.check(ARTICLE.name).missing == (number,)
-        tick(api.app, "article:index-check")
+        tick(api.app, "search:article-check")
         assert found(api, "tea") == ["tea"]
 
 
