@@ -1,7 +1,7 @@
 """The errors that the API responds with, as one tree.
 
     StrongbackError
-    ├── ConfigurationError            a setting is missing or wrong: refuses to start
+    ├── ConfigurationError            a setting or declaration is wrong: refuses to start
     └── APIException                  500 10000
         ├── BadRequest                400 10001
         ├── Unauthorized              401 10002
@@ -39,7 +39,7 @@ class StrongbackError(Exception):
 
 
 class ConfigurationError(StrongbackError, ClickException):
-    """A setting is missing or wrong; the message names the variable and the remedy.
+    """A setting or a declaration is missing or wrong; the message names it and the remedy.
 
     A person who runs a command of `flask` reads this message alone, without a traceback.
     """
@@ -97,8 +97,10 @@ class APIException(StrongbackError):
         other = CATALOGUE.setdefault(cls.error_code, cls)
         mine, its = (f"{each.__module__}.{each.__qualname__}" for each in (cls, other))
         if "error_code" not in cls.__dict__ or mine != its:
-            msg = f"error_code {cls.error_code}: {its} has it, and {mine} claims it too"
-            raise TypeError(msg)
+            msg = (
+                f"error_code {cls.error_code}: {its} has it, and {mine} claims it too; renumber one"
+            )
+            raise ConfigurationError(msg)
 
 
 CATALOGUE[APIException.error_code] = APIException

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
@@ -209,6 +210,10 @@ def pour_tea() -> None:
     """Do nothing."""
 
 
+def pour_milk() -> None:
+    """Do nothing."""
+
+
 # Permissions
 
 
@@ -292,6 +297,19 @@ class TestTopics:
         ):
             app.checked()
         app.close()
+
+
+class TestTasks:
+    def test_two_of_one_name(self, bare):
+        registry = TaskRegistry(bare.outbox)
+        first, second = TaskGroup("cup"), TaskGroup("cup")
+        first.periodic("pour", every=timedelta(hours=1))(pour_tea)
+        second.periodic("pour", every=timedelta(hours=1))(pour_milk)
+        registry.add(first)
+        with pytest.raises(
+            ConfigurationError, match=r"cup:pour: .*\.pour_tea has it, and .*\.pour_milk claims it"
+        ):
+            registry.add(second)
 
 
 # Settings

@@ -8,7 +8,13 @@ import pytest
 
 import app.main  # noqa: F401  loads every module that has errors
 from strongback import exceptions
-from strongback.exceptions import CATALOGUE, APIException, NotFound, StrongbackError
+from strongback.exceptions import (
+    CATALOGUE,
+    APIException,
+    ConfigurationError,
+    NotFound,
+    StrongbackError,
+)
 
 LINE = re.compile(
     r"^ *(?P<bars>[│├└─ ]*)(?P<name>[A-Z]\w+) +(?P<code>\d{3}) (?P<number>\d{5})"
@@ -59,16 +65,19 @@ class TestCatalogue:
 
     def test_second_use_of_a_number_is_an_error(self):
         with pytest.raises(
-            TypeError, match=r"10004: strongback\.exceptions\.NotFound has it, and .*Lost claims it"
+            ConfigurationError,
+            match=r"10004: strongback\.exceptions\.NotFound has it, and .*Lost claims it",
         ):
             type("Lost", (NotFound,), {"error_code": 10004})
 
     def test_second_use_by_another_modules_class_of_that_name_is_an_error(self):
-        with pytest.raises(TypeError, match=r"NotFound has it, and shop\.NotFound claims it too"):
+        with pytest.raises(
+            ConfigurationError, match=r"NotFound has it, and shop\.NotFound claims it too"
+        ):
             type("NotFound", (APIException,), {"error_code": 10004, "__module__": "shop"})
 
     def test_class_without_a_number_is_an_error(self):
-        with pytest.raises(TypeError, match=r"error_code 10004: .*NotFound has it"):
+        with pytest.raises(ConfigurationError, match=r"error_code 10004: .*NotFound has it"):
             type("Lost", (NotFound,), {})
 
 

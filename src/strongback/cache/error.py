@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from strongback.exceptions import StrongbackError
+from strongback.exceptions import ConfigurationError, StrongbackError
 
 
-class CacheMisuse(StrongbackError):
+class CacheMisuse(ConfigurationError):
     """A declaration or a call cannot work; raised as early as it can be known."""
 
 

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from strongback.exceptions import ServiceUnavailable, StrongbackError, ValidationFailed
+from strongback.exceptions import ConfigurationError, ServiceUnavailable, ValidationFailed
 
 RETRY_AFTER = "5"
 """Seconds that a client is asked to wait for the search engine."""
 _SHOWN = 60
 
 
-class SearchMisuse(StrongbackError):
+class SearchMisuse(ConfigurationError):
     """The code asks for something that the index does not declare: a defect of the application."""
 
 

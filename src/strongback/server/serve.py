@@ -139,7 +139,7 @@ def check_folder(folder: Path, variable: str) -> str:
     except OSError as error:
         message = (
             f"The folder {folder} cannot be written ({error.strerror})."
-            f" Let this user write to it or choose another: {variable}=/path make run"
+            f" Let this user write to it or choose another: {variable}=/path"
         )
         raise ConfigurationError(message) from error
     if free < MIN_FREE_SPACE:
@@ -249,18 +249,17 @@ def _explain(error: Exception, host: str, port: int) -> str:
     match getattr(error, "errno", None):
         case errno.EADDRINUSE:
             return (
-                f"{place} is taken. Stop what listens there or choose another:"
-                f" WEB_PORT={free} make run"
+                f"{place} is taken. Stop what listens there or choose another:" f" WEB_PORT={free}"
             )
         case errno.EACCES:
             return (
                 f"{place} needs more rights than this user has."
-                " Choose one above 1023: WEB_PORT=8000 make run"
+                " Choose one above 1023: WEB_PORT=8000"
             )
         case _:
             return (
                 f"{host} is no address of this machine ({getattr(error, 'strerror', error)})."
-                " Use 127.0.0.1, or 0.0.0.0 for all: WEB_HOST=127.0.0.1 make run"
+                " Use 127.0.0.1, or 0.0.0.0 for all: WEB_HOST=127.0.0.1"
             )
 
 
@@ -338,6 +337,8 @@ def _load_in_worker(application: str) -> WSGIApplication:
     try:
         made: WSGIApplication = getattr(import_module(module), factory)()
         start_background(made)
+    except ConfigurationError as error:  # a person can mend it
+        sys.exit(f"Error: {error}")
     except Exception:  # noqa: BLE001  logged whole, and it ends the worker
         get_logger(__name__).exception("application_not_loaded", application=application)
         sys.exit(1)

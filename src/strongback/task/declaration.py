@@ -20,7 +20,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, TypeVar, cast
 
-from strongback.exceptions import StrongbackError
+from strongback.exceptions import ConfigurationError
 from strongback.outbox import Outbox
 from strongback.outbox.model import CONSUMER_LENGTH
 
@@ -33,7 +33,7 @@ TIME_LIMIT = timedelta(minutes=1)
 BACKOFF = timedelta(seconds=1)
 
 
-class InvalidDeclaration(StrongbackError):
+class InvalidDeclaration(ConfigurationError):
     """A task that could not run as it is declared."""
 
 
@@ -221,8 +221,11 @@ class TaskRegistry:
             InvalidDeclaration: Two tasks have one name.
         """
         for declaration in group.declarations:
-            if declaration.name in self._declarations:
-                raise InvalidDeclaration(f"task {declaration.name} is declared twice")
+            if other := self._declarations.get(declaration.name):
+                raise InvalidDeclaration(
+                    f"task {declaration.name}: {_place(other)} has it, and {_place(declaration)}"
+                    " claims it too; rename one, or register its part once"
+                )
             self._declarations[declaration.name] = declaration
             if declaration.kind is Kind.JOB:
                 self._outbox.declare(declaration.function.__module__, declaration.name)
@@ -236,3 +239,7 @@ class TaskRegistry:
 
     def __iter__(self) -> Iterator[Declaration]:
         return iter(self._declarations.values())
+
+
+def _place(declaration: Declaration) -> str:
+    return f"{declaration.function.__module__}.{declaration.function.__qualname__}"
