@@ -51,7 +51,7 @@ def create_comment(
 @api.get("/comments/<id>", responses={200: CommentOut})
 @public
 def read_comment(path: CommentPath) -> Comment:
-    """Read one comment."""
+    """Get a comment."""
     return comments.get(path.id)
 
 

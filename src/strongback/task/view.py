@@ -66,7 +66,7 @@ class JobOut(Schema):
     result: Any
     """Result of the task; null until it has succeeded."""
     error: JobError | None
-    """Why it has failed, or its last attempt did."""
+    """Error of the last attempt, if that has failed."""
     created_at: Timestamp
     """Time at which the task was created."""
     started_at: Timestamp | None
