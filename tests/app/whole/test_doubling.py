@@ -56,6 +56,7 @@ from strongback.web.error_response import wants_problem
 from strongback.web.idempotent import claim_of
 from strongback.web.limit import client_address
 from strongback.web.request import Request
+from strongback.web.translation import FOLDER, Translations
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -298,6 +299,9 @@ MASKED: tuple[str | Shape, ...] = (
 # Parsers
 
 
+CHINESE = Translations(FOLDER)
+
+
 def in_header(name: str, read: Callable[[Request], object]) -> Parser:
     """Parse a request that has the text in a header."""
 
@@ -392,7 +396,7 @@ PARSERS: dict[str, Case] = {
     "telephone number": Case(parse_phone, 50_000),
     # headers
     "Accept-Language": Case(
-        in_header("HTTP_ACCEPT_LANGUAGE", lambda request: request.locale),
+        in_header("HTTP_ACCEPT_LANGUAGE", lambda request: CHINESE.choose(request.accept_languages)),
         8_000,
         ("en;q=", "en;", "zh-", "en,", "*,", "en;q=0.1,"),
     ),
