@@ -457,6 +457,15 @@ def test_an_application_stores_and_logs(books):
     assert [(each["path"], each["status"]) for each in events] == [("/books", 201)]
 
 
+def test_a_table_with_the_prefix_of_the_framework_is_refused(python, tmp_path):
+    """Autogenerate leaves such tables alone: nobody would make it."""
+    (tmp_path / "books.py").write_text(BOOKS.replace('"book"\n', '"sb_book"\n', 1))
+    flask = [str(python), "-m", "flask", "--app", "books:create_app", "routes"]
+    done = subprocess.run(flask, cwd=tmp_path, env={}, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: books.Book: tables that begin with sb_ are the framework")
+
+
 def test_a_wrong_setting_ends_a_command_in_one_line(python, tmp_path):
     (tmp_path / "books.py").write_text(BOOKS)
     flask = [str(python), "-m", "flask", "--app", "books:create_app", "db", "upgrade"]

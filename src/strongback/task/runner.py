@@ -112,7 +112,7 @@ class Runner:
             except Exception:
                 log.exception("task_failed", task=name)
             else:
-                log.info("task_done", task=name, duration_ms=_since(started))
+                log.debug("task_done", task=name, duration_ms=_since(started))
 
     def _declared(self, name: str) -> Declaration:
         if (task := self._registry.get(name)) is None:

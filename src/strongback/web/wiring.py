@@ -9,6 +9,8 @@ import click
 
 from strongback.auth.permission import Permission
 from strongback.collision import Names, path_of
+from strongback.database import Base
+from strongback.migration.branch import PREFIX
 from strongback.web.guard import requirement_of
 from strongback.web.http_app import HTTPApp
 from strongback.web.injection import injected
@@ -30,6 +32,7 @@ def problems(app: HTTPApp, modules: Iterable[str]) -> Iterator[str]:
     _claim_routes(app)
     yield from _missing_services(app, modules)
     yield from _unheld_permissions(app)
+    yield from _reserved_tables()
 
 
 def _missing_services(app: HTTPApp, modules: Iterable[str]) -> Iterator[str]:
@@ -62,6 +65,16 @@ def _unheld_permissions(app: HTTPApp) -> Iterator[str]:
             yield (
                 f"{endpoint} needs the permission {permission}, which no role has: add it to the"
                 " roles"
+            )
+
+
+def _reserved_tables() -> Iterator[str]:
+    for mapper in Base.registry.mappers:
+        table, model = str(mapper.local_table), mapper.class_
+        if table.startswith(PREFIX) and not model.__module__.startswith("strongback."):
+            yield (
+                f"{path_of(model)}: tables that begin with {PREFIX} are the framework's, and"
+                f" autogenerate leaves them alone: call {table} otherwise"
             )
 
 
