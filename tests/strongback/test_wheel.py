@@ -73,11 +73,10 @@ TO_DO = """
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 from strongback import Settings, Strongback, load_settings, oauth, search, sms, task
-from strongback.auth.account import Account
-from strongback.auth.permission import Permission
+from strongback.auth import Account, Permission
 from strongback.database import Base, Database, Identified
 from strongback.schema import RequestBody, Schema
-from strongback.task.permission import TaskPermission
+from strongback.task import TaskPermission
 from strongback.web import APIBlueprint, inject, needs
 
 class ToDoPermission(Permission):

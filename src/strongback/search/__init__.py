@@ -6,7 +6,7 @@ from strongback.search.exceptions import BadFilter, BadSort, SearchMisuse, Searc
 from strongback.search.filter import Filter, parse_filter
 from strongback.search.index import Attribute, Document, Index, Key, Kind, Order
 from strongback.search.part import register
-from strongback.search.query import Hit, Query, Result, Status, Suggestion, parse_sort
+from strongback.search.query import Hit, Query, Result, Stamp, Status, Suggestion, parse_sort
 from strongback.search.source import Difference, Need, Search, Source
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "SearchMisuse",
     "SearchUnavailable",
     "Source",
+    "Stamp",
     "Status",
     "Suggestion",
     "build_engine",

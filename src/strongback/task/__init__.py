@@ -10,6 +10,7 @@ from strongback.task.dispatcher import Dispatcher
 from strongback.task.job import Jobs, JobState, TaskCancelled, TaskRecord
 from strongback.task.lease import Leases
 from strongback.task.part import register
+from strongback.task.permission import TaskPermission
 from strongback.task.runner import Runner
 from strongback.task.runtime import TaskRuntime
 
@@ -26,6 +27,7 @@ __all__ = [
     "TaskCancelled",
     "TaskContext",
     "TaskGroup",
+    "TaskPermission",
     "TaskRecord",
     "TaskRegistry",
     "TaskRuntime",
