@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from io import TextIOWrapper
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 KEEPER = Path(__file__).with_name("keeper.py")
-_held: list[TextIOWrapper] = []
+_held = ExitStack()  # the locks of this process, until it ends
+atexit.register(_held.close)
 
 
 @pytest.fixture(scope="session")
@@ -34,8 +36,7 @@ def shared(folder: Path, start: Callable[[Path, Sequence[str]], str]) -> str:
             returns its address once it answers.
     """
     folder.mkdir(exist_ok=True)
-    users = (folder / "users").open("a")
-    _held.append(users)  # until this process ends
+    users = _held.enter_context((folder / "users").open("a"))
     address = folder / "address"
     with (folder / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
