@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import struct
-import sys
 import time
 from contextlib import suppress
 from http import HTTPStatus
@@ -13,13 +12,15 @@ from typing import Any, cast
 
 from gunicorn.errors import AppImportError
 from gunicorn.http.errors import InvalidRequestLine, NoMoreData, ParseException
-from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT, ThreadWorker
+from gunicorn.workers.gthread import ThreadWorker
 
 from strongback.exceptions import APIException, BadRequest, ConfigurationError
 
 FIRST_SERVER_ERROR = HTTPStatus.INTERNAL_SERVER_ERROR
 PATIENCE = 10
 """Seconds in which a client must send or take something; it holds a thread meanwhile."""
+CHUNK = 8_192
+"""Bytes that Gunicorn takes from a socket at once."""
 TLS_HANDSHAKE = "\x16\x03"
 """How every client of TLS begins (RFC 8446, 5.1)."""
 NOT_ENCODED = (
@@ -59,13 +60,16 @@ class Worker(ThreadWorker):
         except BlockingIOError:  # it does not read what it has asked for
             self.log.debug("A client took no bytes for too long.")
             return False
-        deadline = time.monotonic() + DEFAULT_WORKER_DATA_TIMEOUT
+        deadline = time.monotonic() + PATIENCE
         try:
-            return conn.parser.finish_body(deadline, max_bytes=sys.maxsize) and result
-        except (ParseException, NoMoreData) as error:
+            while req.body.read(CHUNK):  # Gunicorn's own way takes 8 times as long, 1 KiB a read
+                if time.monotonic() > deadline:
+                    return False
+        except (ParseException, NoMoreData, BlockingIOError) as error:
             # A second response would be taken for that to the next request.
             self.log.debug("The rest of a body could not be read: %s", error)
             return False
+        return result
 
     def set_accept_enabled(self, enabled: Any) -> None:
         """Start or pause accepting; a stopping worker first accepts what waits."""
