@@ -158,6 +158,12 @@ class RedisClient:
             return kept.read_response()
         except RedisConnectionError:  # closed by the server meanwhile, most likely
             return self.server.execute_command(*command, **options)  # type: ignore[no-untyped-call]  # redis-py
+        except RedisError:
+            raise  # the response has been read, or redis-py has closed the connection
+        except BaseException:  # a task's time limit: the response would be taken for the next one's
+            if kept is not None:
+                kept.disconnect()
+            raise
         finally:
             self._kept.append(kept)
 

@@ -5,11 +5,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from operator import methodcaller
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
-from redis import BlockingConnectionPool, ConnectionPool, Redis
+from redis import BlockingConnectionPool, Connection, ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from structlog.testing import capture_logs
@@ -168,6 +169,43 @@ def test_a_response_that_a_signal_cut_off_is_not_taken_for_the_next_one(
         signal.signal(signal.SIGALRM, before)
 
     assert [client.execute("ECHO", "a") for _ in range(2 * KEPT)] == [b"a"] * 2 * KEPT
+
+
+def test_a_response_that_was_not_even_waited_for_is_not_taken_for_the_next_one(
+    redis_server: RedisServer,
+) -> None:
+    """A task's time limit may come between the command and its response."""
+
+    class Hasty(Connection):
+        is_due = False
+        sent: tuple[str, ...] = ()
+
+        def read_response(self, *args: Any, **options: Any) -> Any:
+            if "interrupt" in self.sent and Hasty.is_due:
+                Hasty.is_due = False
+                raise Interrupted
+            return super().read_response(*args, **options)
+
+        def send_command(self, *args: Any, **options: Any) -> None:
+            self.sent = tuple(map(str, args))
+            super().send_command(*args, **options)
+
+    pool = BlockingConnectionPool.from_url(
+        redis_server.url,
+        connection_class=Hasty,
+        max_connections=2,
+        timeout=PATIENCE,
+        socket_timeout=PATIENCE,
+        socket_connect_timeout=PATIENCE,
+        retry=Retry(NoBackoff(), 0),
+    )
+    with closing(RedisClient(Redis.from_pool(pool))) as client:
+        client.execute("SET", "interrupt", "first")
+        client.execute("SET", "other", "second")
+        Hasty.is_due = True
+        with pytest.raises(Interrupted):
+            client.execute("GET", "interrupt")
+        assert client.execute("GET", "other") == b"second"
 
 
 def test_a_forked_child_leaves_its_parents_connections_alone(client: RedisClient) -> None:
