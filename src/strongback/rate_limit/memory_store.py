@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -40,8 +41,7 @@ class BoundedStorage(Storage, MovingWindowSupport):
         """Count events, if so many fit into the window."""
         with self.lock:
             now, events = self._clock(), self.touch(key)
-            while events and events[0] <= now - expiry:
-                del events[0]
+            del events[: bisect_right(events, now - expiry)]
             if len(events) + amount > limit:
                 return False
             events += [now] * amount
@@ -53,8 +53,9 @@ class BoundedStorage(Storage, MovingWindowSupport):
         """Return the time of the oldest event in the window, and how many it holds."""
         with self.lock:
             now = self._clock()
-            events = [each for each in self._events.get(key, ()) if each > now - expiry]
-            return (events[0], len(events)) if events else (now, 0)
+            events = self._events.get(key, [])
+            first = bisect_right(events, now - expiry)
+            return (events[first], len(events) - first) if first < len(events) else (now, 0)
 
     def clear(self, key: str) -> None:
         """Forget the key."""
