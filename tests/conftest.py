@@ -65,13 +65,8 @@ def _unbound_context() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _environment() -> Iterator[None]:
-    """Hide the developer's own settings: a test sees what it asks for and nothing else."""
-    names = {name.lower() for name in Settings.model_fields}
-    with pytest.MonkeyPatch.context() as patch:
-        for variable in [name for name in os.environ if name.lower() in names]:
-            patch.delenv(variable)
-        yield
+def _environment(hidden_environment: None) -> None:
+    """Tests that make settings by themselves do not ask for it."""
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ removal = inject(ArticleRemoval)
 imports = inject(ArchiveImports)
 search = inject(Search)
 
-INDEX_TRIES = 300
+INDEX_ATTEMPTS = 300
 """For some two days: a search engine that is gone for a night finds everything afterwards."""
 
 
@@ -59,7 +59,7 @@ def add_up_tags(_: TaskContext) -> None:
 
 
 @group.consumer(
-    "index", on=CHANGED, queue="search", transactional=False, batch=500, max_attempts=INDEX_TRIES
+    "index", on=CHANGED, queue="search", transactional=False, batch=500, max_attempts=INDEX_ATTEMPTS
 )
 def index_articles(_: TaskContext, payloads: list[dict[str, Any]]) -> None:
     """Update the search index for new, changed and deleted articles."""

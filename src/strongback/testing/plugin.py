@@ -79,17 +79,22 @@ def application_factory() -> Callable[[Settings], Strongback]:
 # What tests ask for
 
 
+@pytest.fixture(scope="session")
+def hidden_environment(settings_class: type[Settings]) -> Iterator[None]:
+    """Hide the developer's own settings: a test sees what it asks for and nothing else."""
+    names = {name.lower() for name in settings_class.model_fields}
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in [name for name in os.environ if name.lower() in names]:
+            patch.delenv(variable)
+        yield
+
+
 @pytest.fixture
-def settings(
-    settings_class: type[Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Settings:
-    """Settings of the embedded mode in a folder of the test's own, whatever the environment has.
+def settings(settings_class: type[Settings], tmp_path: Path, hidden_environment: None) -> Settings:
+    """Settings of the embedded mode in a folder of the test's own.
 
     A test varies them by `model_copy(update=…)`.
     """
-    names = {name.lower() for name in settings_class.model_fields}
-    for variable in [name for name in os.environ if name.lower() in names]:
-        monkeypatch.delenv(variable)
     return load_settings(
         settings_class,
         _env_file=None,
