@@ -113,7 +113,7 @@ def warn_without_proxy(settings: Settings) -> None:
     if settings.is_production and not settings.web_proxies:
         get_logger(__name__).warning(
             "no_proxy_in_front",
-            risk="clients that send bodies slowly can hold every thread",
+            risk="clients that send requests slowly can hold every thread",
             remedy="put Nginx in front (compose/nginx) and set WEB_PROXIES=1",
         )
 
