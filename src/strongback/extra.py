@@ -20,6 +20,7 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "meilisearch": ("meilisearch",),
     "search": ("rjieba", "tantivy"),
     "sms": ("tencentcloud", "phonenumbers"),
+    "realtime": ("websockets",),
     "granian": ("granian",),
 }
 """What each extra is imported as."""
