@@ -14,7 +14,7 @@ from app.core.log_config import LOGGING
 from app.core.permission import ROLES
 from app.notification.service import Articles
 from app.user.follow import FollowService
-from strongback import search, sms, task
+from strongback import mail, search, sms, task
 from strongback.app import Strongback
 
 TITLE = "Strongback"
@@ -41,6 +41,7 @@ def create_app(settings: Settings | None = None) -> Strongback:
     task.register(app, API)
     search.register(app)
     sms.register(app, API)
+    mail.register(app, API, unsubscribe_page="/account/unsubscribe")
     users = user.register(app)
     articles = article.register(app, users)
     comments = comment.register(app, articles, app.services[ArticlePages].locate)

@@ -9,19 +9,26 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
+from email.utils import parseaddr
 from enum import StrEnum
 from typing import Annotated
-from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from pydantic import AfterValidator
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
+
+from strongback.text import first_control, first_unseen
 
 DATABASES = ("sqlite", "mysql+pymysql", "mysql+mysqldb")
 MYSQL_OPTIONS = frozenset({"charset", "ssl_ca", "ssl_mode", "unix_socket"})
 REDIS_OPTIONS = frozenset(
     {"ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"}
 )
+MAIL_OPTIONS = frozenset({"starttls"})
+MAX_MAIL_ADDRESS = 254
+"""Characters (RFC 5321, 4.5.3.1.3, without the brackets)."""
+NO_MAILBOX = "is no mail address; write no-reply@example.org or My service <no-reply@example.org>"
 CHARSET = "utf8mb4"
 ENCODE = (
     "percent-encode special characters of user and password, such as # as %23, / as %2F, @ as %40,"
@@ -31,6 +38,8 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,30}(?=://)")
 _NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _NAME = re.compile(r"[\w-]+(\.[\w-]+)*\.?")
 _INVISIBLE = re.compile(r"[\s\x00-\x1f\x7f]")
+# No quoted names, which nobody has, and letters of every script (RFC 6531).
+_MAIL = re.compile(r"[^\s<>()\[\],;:\\\"@]{1,64}@[^\s<>()\[\],;:\\\"@]{1,255}")
 
 
 class SSLMode(StrEnum):
@@ -112,6 +121,58 @@ def with_password(url: str, password: str) -> str:
     return parts._replace(netloc=f"{login}@{host}").geturl()
 
 
+def check_mail_url(value: str) -> str:
+    """Accept an address of an SMTP server, whose password nobody on the way can read."""
+    _check_scheme(value, ("smtp", "smtps", "smtp+starttls"))
+    parts = _split(value)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    _check_options(options, MAIL_OPTIONS)
+    has_more = parts.path not in {"", "/"} or parts.fragment
+    if has_more or options.get("starttls", "") not in {"", "1"}:
+        raise ValueError(f"has more than host, port and ?starttls behind the scheme; {ENCODE}")
+    user, password = (unquote(each or "") for each in (parts.username, parts.password))
+    if bool(user) != bool(password) or not (user + password).isascii():
+        raise ValueError(
+            "has a user or a password that SMTP cannot send: give both, in ASCII, or none of them"
+        )
+    if user and not is_encrypted(parts) and not is_loopback(parts.hostname or ""):
+        raise ValueError(
+            "sends its password through the network for everybody to read; write smtps:// or"
+            " smtp+starttls://"
+        )
+    return value
+
+
+def is_encrypted(parts: SplitResult) -> bool:
+    """Whether mail goes to this server by TLS, from the beginning or by STARTTLS."""
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    return parts.scheme != "smtp" or "starttls" in options
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def check_mailbox(value: str) -> str:
+    """Accept one mail address, with or without a name before it (RFC 5322, 3.4)."""
+    name, address = parseaddr(value)
+    if first_control(value) or (name and not value.endswith(f"<{address}>")):
+        raise ValueError(NO_MAILBOX)
+    check_mail_address(address if name else value)
+    return value
+
+
+def check_mail_address(value: str) -> str:
+    """Accept one mail address and nothing else."""
+    if len(value) > MAX_MAIL_ADDRESS or not _MAIL.fullmatch(value) or first_unseen(value):
+        raise ValueError(NO_MAILBOX)
+    return value
+
+
 def check_http_url(value: str) -> str:
     """Accept the address of a web server, with nothing behind host and port."""
     _check_scheme(value, ("http", "https"))
@@ -175,5 +236,7 @@ def _check_options(options: Mapping[str, object], known: frozenset[str]) -> None
 
 DatabaseURL = Annotated[str, AfterValidator(check_database_url)]
 RedisURL = Annotated[str, AfterValidator(check_redis_url)]
+MailURL = Annotated[str, AfterValidator(check_mail_url)]
+Mailbox = Annotated[str, AfterValidator(check_mailbox)]
 HttpURL = Annotated[str, AfterValidator(check_http_url)]
 Host = Annotated[str, AfterValidator(check_host)]

@@ -28,7 +28,16 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import URL, make_url
 
-from strongback.address import DatabaseURL, Host, HttpURL, RedisURL, SSLMode, with_password
+from strongback.address import (
+    DatabaseURL,
+    Host,
+    HttpURL,
+    Mailbox,
+    MailURL,
+    RedisURL,
+    SSLMode,
+    with_password,
+)
 from strongback.collision import path_of
 from strongback.env_file import read_env_file
 from strongback.exceptions import ConfigurationError
@@ -322,6 +331,22 @@ class Settings(BaseSettings):
     sms_daily_budget: Annotated[int, Field(ge=1, le=100_000_000)] = 1000
     """Messages per day (UTC) in all, which limits the cost of an attack."""
 
+    mail_url: MailURL | None = None
+    """SMTP server that sends mail: `smtp+starttls://user:password@smtp.example.org:587`; `smtps://`
+    for TLS from the first byte (port 465), `smtp://` for none (port 25, no password except on this
+    machine). User and password are percent-encoded. Without it, messages go to the log."""
+    mail_from: Mailbox | None = None
+    """Sender of all mail: `no-reply@example.org`, or `My service <no-reply@example.org>`. Needed
+    with `MAIL_URL`."""
+    mail_ssl_ca: Path | None = None
+    """PEM file of authorities that may have signed the mail server's certificate. Default: those of
+    the system."""
+    mail_timeout: Annotated[float, Field(gt=0, le=50)] = 10
+    """Seconds to wait for each response of the mail server."""
+    mail_hourly_per_person: Annotated[int, Field(ge=1, le=10_000)] = 20
+    """Notifications that an address is mailed in an hour, the rest is dropped; and, counted
+    separately, messages about its account."""
+
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = LogLevel.INFO
     """Lowest level that is logged."""
     log_format: LogFormat | None = None
@@ -387,6 +412,15 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _has_all_of_mail(self) -> Self:
+        if self.mail_url and not self.mail_from:
+            raise ValueError(
+                "MAIL_FROM: missing, and MAIL_URL is set; set it to the sender of all mail, such as"
+                " no-reply@example.org"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _has_its_extras(self) -> Self:
         missing = [missing_extra(extra, name) for name, extra in self._extras()]
         if lines := list(filter(None, missing)):
@@ -425,6 +459,11 @@ class Settings(BaseSettings):
             problems.append("WEB_RATE_LIMITS is off, so passwords could be guessed; unset it")
         if self.sms_endpoint.startswith("http:") and not _LOOPBACK.match(self.sms_endpoint):
             problems.append("SMS_ENDPOINT is http://, which shows codes to the network; use https")
+        if self.mail_url and not self.app_url:
+            problems.append(
+                "APP_URL is missing, and with MAIL_URL the links in mail begin with it; set it to"
+                " the public address, such as https://app.example.org"
+            )
         if self.is_sqlite and self.web_workers > 1:
             problems.append(
                 f"WEB_WORKERS is {self.web_workers}, and SQLite serves one process in production;"

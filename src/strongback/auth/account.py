@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -46,4 +47,32 @@ class Accounts(Protocol):
 
     def account_of_phone(self, phone: str) -> Account | None:
         """The account with this verified telephone number."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """How a person is reached. What is not proven is not there."""
+
+    account_id: int
+    """Id of the account."""
+    username: str
+    """Username of the account."""
+    email: str | None
+    """Mail address, if its owner has proven it."""
+    phone: str | None
+    """Telephone number (E.164), if its owner has proven it."""
+    locale: str
+    """Language of messages to this person, such as `en` or `zh`."""
+
+
+class Contacts(Protocol):
+    """Looks up how persons are reached."""
+
+    def contacts(self, account_ids: Collection[int]) -> Mapping[int, Contact]:
+        """The contacts of accounts, by id; disabled and unknown accounts are left out."""
+        ...
+
+    def ids_of(self, usernames: Collection[str]) -> Mapping[str, int]:
+        """The ids of accounts, by username; unknown names are left out."""
         ...

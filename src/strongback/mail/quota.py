@@ -1,0 +1,62 @@
+"""A bound on the messages to a person in an hour (UTC), counted in the transaction of each."""
+
+from __future__ import annotations
+
+import hmac
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, update
+
+from strongback.config import Settings
+from strongback.database import Database, changed_rows, insert_if_absent, transactional, utc_now
+from strongback.mail.mail_model import MailQuota
+
+_PURPOSE = b"strongback mail quota 1"
+
+
+class MailQuotas:
+    """Grants messages within the bound of an hour.
+
+    Args:
+        database: Stores the counts.
+        settings: The bound, and the secret for the hashes.
+    """
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self.database = database
+        self._limit = settings.mail_hourly_per_person
+        secret = settings.app_secret_key.get_secret_value()
+        self._key = hmac.digest(secret.encode(), _PURPOSE, "sha256")
+
+    @transactional
+    def take(self, kind: str, address: str) -> bool:
+        """Count one message; False if the address has had its share.
+
+        Args:
+            kind: Each kind has a share of its own.
+            address: Address of the recipient, in any case.
+        """
+        who = f"{kind}\0{address.casefold()}".encode()
+        key, hour = hmac.digest(self._key, who, "sha256").hex(), _hour(utc_now())
+        mine = (MailQuota.key == key) & (MailQuota.hour == hour)
+        spend = update(MailQuota).where(mine, MailQuota.spent < self._limit)
+        spend = spend.values(spent=MailQuota.spent + 1)
+        first = insert_if_absent(MailQuota).values(key=key, hour=hour, spent=0)
+        session = self.database.session
+        # The row first: whoever finds none may be one of many at once.
+        return bool(
+            changed_rows(session, spend)
+            or (changed_rows(session, first) and changed_rows(session, spend))
+        )
+
+    @transactional
+    def clean(self) -> int:
+        """Delete the counts of past hours; returns their number."""
+        past = delete(MailQuota).where(MailQuota.hour < _hour(utc_now()))
+        return changed_rows(self.database.session, past)
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment - timedelta(
+        minutes=moment.minute, seconds=moment.second, microseconds=moment.microsecond
+    )
