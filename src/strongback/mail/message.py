@@ -75,7 +75,7 @@ class _Unfolded(BaseHeader):
     """A header whose long addresses stay as they are: the library would encode each as a word."""
 
     parse = UniqueUnstructuredHeader.parse
-    max_count: ClassVar[Literal[1]] = 1
+    max_count: ClassVar[Literal[1] | None] = 1
 
     def fold(self, *, policy: Policy) -> str:
         return f"{self.name}: {self}{policy.linesep}"
