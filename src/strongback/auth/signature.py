@@ -1,9 +1,10 @@
-"""Signatures of access tokens, by joserfc: 12 MB that a process needs once it sees a token."""
+"""Signatures of tokens, by joserfc: 12 MB that a process needs once it sees a token."""
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,6 @@ TYPE = "at+jwt"
 MAX_LENGTH = 4096
 # Keys derived from one secret have different labels, so that a signature is valid for one purpose.
 _PURPOSE = b"strongback access token 1"
-_ID_PURPOSE = b"strongback access token 1 key id"
 # Decoders of base64url accept several spellings of the same bytes; only one is accepted here. The
 # last of 43 characters holds 4 bits.
 _SHAPE = re.compile(r"([\w-]{8,512})\.[\w-]{8,3400}\.[\w-]{42}[AEIMQUYcgkosw048]", re.ASCII)
@@ -30,10 +30,11 @@ _REGISTRY = JWSRegistry(algorithms=[ALGORITHM])
 class _SigningKey:
     id: str
     key: OctKey
+    kind: str = TYPE
 
     @property
     def header(self) -> dict[str, Any]:
-        return {"typ": TYPE, "alg": ALGORITHM, "kid": self.id}
+        return {"typ": self.kind, "alg": ALGORITHM, "kid": self.id}
 
 
 class Signer:
@@ -41,10 +42,13 @@ class Signer:
 
     Args:
         secrets: The secret that signs, then earlier ones that are still accepted.
+        derive_key: Derives the key of a secret; `derive` unless given.
     """
 
-    def __init__(self, secrets: Sequence[str]) -> None:
-        keys = [derive(secret) for secret in secrets]
+    def __init__(
+        self, secrets: Sequence[str], derive_key: Callable[[str], _SigningKey] | None = None
+    ) -> None:
+        keys = [(derive_key or derive)(secret) for secret in secrets]
         self._signing = keys[0]
         # The header must equal one of ours, byte for byte. As it is never parsed, it can choose
         # neither algorithm nor type, and `jwk`, `jku` and `x5u` are never followed.
@@ -68,11 +72,23 @@ class Signer:
 
 
 def derive(secret: str) -> _SigningKey:
-    """Derive the key of a secret."""
-    return _SigningKey(
-        id=_expand(secret, _ID_PURPOSE, 8).hex(),
-        key=OctKey.import_key(_expand(secret, _PURPOSE, 32)),
-    )
+    """Derive a secret's key of access tokens."""
+    return _SigningKey(_key_id(secret, _PURPOSE), OctKey.import_key(_expand(secret, _PURPOSE, 32)))
+
+
+def shared_key(secret: str, purpose: bytes) -> _SigningKey:
+    """Derive a secret's key of tokens that another server reads too, which knows it as text."""
+    key = OctKey.import_key(shared_text(secret, purpose).encode())
+    return _SigningKey(_key_id(secret, purpose), key, "JWT")
+
+
+def shared_text(secret: str, purpose: bytes) -> str:
+    """Derive a key for another server: 32 bytes as base64url, which every setting can hold."""
+    return base64.urlsafe_b64encode(_expand(secret, purpose, 32)).rstrip(b"=").decode()
+
+
+def _key_id(secret: str, purpose: bytes) -> str:
+    return _expand(secret, purpose + b" key id", 8).hex()
 
 
 def _expand(secret: str, purpose: bytes, length: int) -> bytes:
