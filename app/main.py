@@ -15,6 +15,7 @@ from app.core.permission import ROLES
 from app.notification.service import Articles
 from app.user.follow import FollowService
 from strongback import mail, search, sms, task
+from strongback import notification as notifications
 from strongback.app import Strongback
 
 TITLE = "Strongback"
@@ -42,6 +43,7 @@ def create_app(settings: Settings | None = None) -> Strongback:
     search.register(app)
     sms.register(app, API)
     mail.register(app, API, unsubscribe_page="/account/unsubscribe")
+    notifications.register(app, API)
     users = user.register(app)
     articles = article.register(app, users)
     comments = comment.register(app, articles, app.services[ArticlePages].locate)

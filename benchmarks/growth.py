@@ -27,19 +27,20 @@ from app.article.service import ArticleService
 from app.article.tag import top_tags
 from app.comment.model import Comment
 from app.comment.service import CommentService
-from app.core.config import Settings
+from app.core.config import load_settings
 from app.main import create_app
-from app.notification.model import Notification
-from app.notification.schema import NotificationQuery
-from app.notification.service import NotificationService
 from app.user.model import User
 from benchmarks.http.report import machine
 from strongback.config import Environment
 from strongback.database import Database
 from strongback.migration.runner import upgrade
+from strongback.notification import Inbox
+from strongback.notification.notification_model import Notification
+from strongback.notification.notification_schema import NotificationQuery
 from strongback.outbox import MessageState, Outbox, OutboxMessage
 from strongback.paging import encode_cursor
 from strongback.schema import PageQuery
+from strongback.services import Services
 from tests.support.plan import analyze, explain
 
 FEW, MANY, QUICK = 1_000, 1_000_000, 20_000
@@ -78,7 +79,7 @@ def command(*, quick: bool, rows: int, url: str | None, plans: bool) -> None:
 
 def _measure(url: str | None, rows: int, *, plans: bool) -> dict[str, tuple[float, float]]:
     with tempfile.TemporaryDirectory() as folder, _address(url, folder) as address:
-        settings = Settings(
+        settings = load_settings(
             _env_file=None,
             app_env=Environment.TEST,
             app_var_dir=Path(folder),
@@ -132,7 +133,7 @@ def _fill(database: Database, rows: int) -> None:
             while chunk := list(islice(left, 4_000)):
                 connection.execute(insert(model), chunk)
                 connection.commit()
-    analyze(database.engine, "article", "article_tag", "comment", "sb_outbox", "notification")
+    analyze(database.engine, "article", "article_tag", "comment", "sb_outbox", "sb_notification")
 
 
 def _articles(rows: int) -> Iterator[dict[str, Any]]:
@@ -192,7 +193,7 @@ def _dead(rows: int) -> Iterator[dict[str, Any]]:
 def _notifications(rows: int) -> Iterator[dict[str, Any]]:
     for number in range(rows):
         yield {
-            "recipient": AUTHORS[0],
+            "recipient": 1,
             "kind": "article:published",
             "subject": f"article:{number}",
             "actor": AUTHORS[1],
@@ -201,10 +202,10 @@ def _notifications(rows: int) -> Iterator[dict[str, Any]]:
         }
 
 
-def _reads(database: Database, services: dict[type, Any], rows: int) -> Reads:
+def _reads(database: Database, services: Services, rows: int) -> Reads:
     """Each list by its name."""
     articles, comments = services[ArticleService], services[CommentService]
-    outbox, notifications = services[Outbox], services[NotificationService]
+    outbox, inbox = services[Outbox], services[Inbox]
     middle = encode_cursor(NOW - timedelta(seconds=10 * rows), rows // 2)
     asked: Iterable[tuple[str, dict[str, str]]] = (
         ("first part", {"cursor": ""}),
@@ -221,9 +222,8 @@ def _reads(database: Database, services: dict[type, Any], rows: int) -> Reads:
     reads["comments, deep part"] = lambda: comments.list("article-1", deep)
     reads["top tags, not cached"] = lambda: top_tags(database.session, 100)
     reads["state of the outbox"] = outbox.status
-    reads["unread notifications"] = lambda: notifications.list(
-        AUTHORS[0], NotificationQuery(unread=True)
-    )
+    reads["unread notifications"] = lambda: inbox.list(1, NotificationQuery(unread=True))
+    reads["number of unread ones"] = lambda: inbox.unread(1)
     return reads
 
 

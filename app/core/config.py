@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
-
-from pydantic import Field
+from typing import Any, ClassVar
 
 from strongback import config
 
@@ -17,9 +15,6 @@ class Settings(config.Settings):
     """Every setting."""
 
     ROOT: ClassVar[Path] = ROOT
-
-    notification_days: Annotated[int, Field(ge=1, le=36_500)] = 90
-    """Days for which notifications are kept, read or not."""
 
 
 def load_settings(**values: Any) -> Settings:  # noqa: ANN401  each field validates its own

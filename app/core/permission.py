@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from strongback.auth import permission
+from strongback.notification.permission import NotificationPermission
 from strongback.task.permission import TaskPermission
 
 
@@ -25,8 +26,6 @@ class Permission(permission.Permission):
     COMMENT_WRITE = ("comment:write", "Write comments, and delete your own.")
     LIKE_WRITE = ("like:write", "Like articles.")
     FOLLOW_WRITE = ("follow:write", "Follow authors.")
-    NOTIFICATION_READ = ("notification:read", "View your notifications.")
-    NOTIFICATION_WRITE = ("notification:write", "Mark your notifications as read.")
     ARTICLE_WRITE = ("article:write", "Write articles, and change your own.")
     ARTICLE_MANAGE = ("article:manage", "Change any article.")
     COMMENT_MANAGE = ("comment:manage", "Delete any comment.")
@@ -40,15 +39,14 @@ _USER: frozenset[permission.Permission] = frozenset(
         Permission.COMMENT_WRITE,
         Permission.LIKE_WRITE,
         Permission.FOLLOW_WRITE,
-        Permission.NOTIFICATION_READ,
-        Permission.NOTIFICATION_WRITE,
+        *NotificationPermission,
         TaskPermission.READ,
     }
 )
 ROLES: dict[str, frozenset[permission.Permission]] = {
     Role.USER: _USER,
     Role.AUTHOR: _USER | {Permission.ARTICLE_WRITE},
-    Role.ADMIN: frozenset((*Permission, *TaskPermission)),
+    Role.ADMIN: frozenset((*Permission, *NotificationPermission, *TaskPermission)),
 }
 """Permissions of each role, also the source of a table in the documentation and of a test."""
 

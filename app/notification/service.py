@@ -1,26 +1,27 @@
-"""The notifications."""
+"""Announces published articles to their audiences."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy import delete, func, insert, select, update
-
-from app.notification.model import Notification
-from app.notification.schema import NotificationQuery
 from strongback.database import Database, transactional, utc_now
+from strongback.notification.kind import Kind
+from strongback.notification.sender import Notifications
 from strongback.outbox import Outbox
-from strongback.paging import Order, Window, read_page
 
-PUBLISHED = "article:published"
+PUBLISHED = Kind(
+    "article:published",
+    about="An author whom you follow publishes an article, or one that you have commented on is"
+    " published again.",
+    text="{actor} published “{title}”.",
+    link="/articles/{slug}",
+)
 CONTINUED = "notification:continued"
 """The announcement continues after a username."""
 BATCH = 500
-"""Rows per transaction: a long one would block other writers."""
-BY_AGE = Order(Notification.id, Notification.id)
+"""Accounts per transaction."""
 
 
 class Article(Protocol):
@@ -68,49 +69,36 @@ class Audience(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Occasion:
-    """The content of a notification."""
-
-    kind: str
-    subject: str
-    actor: str
-    data: dict[str, str]
-
-
-class NotificationService:
-    """Writes and lists notifications.
+class Announcements:
+    """Notifies the audiences of published articles.
 
     Args:
-        database: Stores the notifications.
+        database: Has the transactions.
         outbox: Continues large announcements in further transactions.
+        notifications: Sends the notifications.
         articles: Looks up articles.
         audiences: Accounts to notify; members of several are notified once.
-        kept: Time for which notifications are kept, read or not.
     """
 
     def __init__(
         self,
         database: Database,
         outbox: Outbox,
+        notifications: Notifications,
         articles: Articles,
         audiences: Iterable[Audience],
-        kept: timedelta,
     ) -> None:
         self.database = database
         self._outbox = outbox
+        self._notifications = notifications
         self._articles = articles
         self._audiences = tuple(audiences)
-        self._kept = kept
-
-    # Telling
 
     @transactional
     def announce(self, article_id: int, after: str = "") -> None:
         """Notify the audience of a published article, `BATCH` accounts at a time.
 
         Skips an article that is no longer published, and postpones one that is not published yet.
-        Nobody is notified of an article twice, even if it is announced again.
 
         Args:
             article_id: Id of the article.
@@ -126,8 +114,8 @@ class NotificationService:
             return
         names = self._audience(article, after)
         data = {"slug": article.slug, "title": article.title}
-        occasion = Occasion(PUBLISHED, f"article:{article.id}", article.author, data)
-        self._tell(occasion, [name for name in names if name != article.author])
+        subject = f"article:{article.id}"
+        self._notifications.send(PUBLISHED, subject, to=names, data=data, actor=article.author)
         if len(names) == BATCH:
             self._outbox.emit(CONTINUED, payload | {"after": names[-1]})
 
@@ -135,83 +123,3 @@ class NotificationService:
         """The next usernames of all audiences together."""
         names = {name for each in self._audiences for name in each(article, after, BATCH)}
         return sorted(names)[:BATCH]
-
-    def _tell(self, occasion: Occasion, names: Sequence[str]) -> None:
-        session = self.database.session
-        told = select(Notification.recipient).where(
-            Notification.recipient.in_(names),
-            Notification.kind == occasion.kind,
-            Notification.subject == occasion.subject,
-        )
-        missing = set(names) - set(session.scalars(told))
-        rows = [
-            {
-                "recipient": name,
-                "kind": occasion.kind,
-                "subject": occasion.subject,
-                "actor": occasion.actor,
-                "data": occasion.data,
-            }
-            for name in sorted(missing)
-        ]
-        if rows:
-            session.execute(insert(Notification), rows)
-
-    # Reading
-
-    def list(self, recipient: str, wanted: NotificationQuery) -> Window[Notification]:
-        """A part of the list of an account's notifications, latest first."""
-        query = select(Notification).where(Notification.recipient == recipient)
-        index = "ix_notification_recipient_id"
-        if wanted.unread:
-            query = query.where(Notification.read_at.is_(None))
-            index = "ix_notification_recipient_read_at_id"
-        return read_page(self.database.session, query, BY_AGE, wanted, index=index)
-
-    @transactional
-    def mark_read(self, recipient: str, numbers: Sequence[int]) -> None:
-        """Mark notifications of an account as read; those of other accounts are ignored."""
-        theirs = Notification.id.in_(numbers) & (Notification.recipient == recipient)
-        query = update(Notification).where(theirs, Notification.read_at.is_(None))
-        self.database.session.execute(
-            query.values(read_at=utc_now()), execution_options={"synchronize_session": False}
-        )
-
-    def mark_all_read(self, recipient: str) -> None:
-        """Mark all notifications of an account as read."""
-        newest = self.database.session.scalar(
-            select(func.max(Notification.id)).where(Notification.recipient == recipient)
-        )
-        while newest is not None and self._mark_batch(recipient, newest):
-            pass
-
-    @transactional
-    def _mark_batch(self, recipient: str, newest: int) -> int:
-        unread = select(Notification.id).where(
-            Notification.recipient == recipient,
-            Notification.read_at.is_(None),
-            Notification.id <= newest,
-        )
-        numbers = self.database.session.scalars(unread.limit(BATCH)).all()
-        self.mark_read(recipient, numbers)
-        return len(numbers)
-
-    # Cleaning up
-
-    def clean(self) -> int:
-        """Delete expired notifications; returns their number."""
-        total = 0
-        while count := self._clean_batch():
-            total += count
-        return total
-
-    @transactional
-    def _clean_batch(self) -> int:
-        """Delete expired ones among the oldest by id, which needs no index by time."""
-        session, before = self.database.session, utc_now() - self._kept
-        oldest = select(Notification.id, Notification.created_at).order_by(Notification.id)
-        rows = session.execute(oldest.limit(BATCH)).all()
-        old = [row.id for row in rows if row.created_at < before]
-        if old:
-            session.execute(delete(Notification).where(Notification.id.in_(old)))
-        return len(old)

@@ -13,6 +13,7 @@ from app.user.node import UserNode, UserPages
 from app.user.service import UserService
 from strongback import oauth
 from strongback.app import Strongback
+from strongback.notification import Notifications
 from strongback.sms import SmsCodes
 
 
@@ -24,6 +25,8 @@ def register(app: Strongback) -> UserService:
     sessions = oauth.register(app, users, API, look_up=pages.account)
     codes = app.services.find(SmsCodes)
     accounts = AccountService(app.database, users, sessions, codes)
+    if notifications := app.services.find(Notifications):
+        notifications.reach(users)
     app.provide(users, pages, accounts, FollowService(app.database, users))
     app.translations.add(Path(__file__).with_name("translation"))
     app.register_api(view.api)

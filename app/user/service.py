@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
@@ -86,6 +86,11 @@ class UserService:
         """The account with a verified telephone number."""
         user_id = self.database.session.scalar(select(User.id).where(User.proven_phone == phone))
         return None if user_id is None else self.account(user_id)
+
+    def ids_of(self, usernames: Collection[str]) -> dict[str, int]:
+        """The ids of accounts, by username; unknown names are left out."""
+        query = select(User.username, User.id).where(User.username.in_(usernames))
+        return {row.username: row.id for row in self.database.session.execute(query)}
 
     def check_password(self, username: str, password: str) -> Account | None:
         """The account, if the password is right and the account is not disabled.

@@ -347,6 +347,9 @@ class Settings(BaseSettings):
     """Notifications that an address is mailed in an hour, the rest is dropped; and, counted
     separately, messages about its account."""
 
+    notification_days: Annotated[int, Field(ge=1, le=36_500)] = 90
+    """Days for which notifications are kept, read or not."""
+
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = LogLevel.INFO
     """Lowest level that is logged."""
     log_format: LogFormat | None = None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import Column, ForeignKey, MetaData, Table, inspect
+from sqlalchemy import Column, ForeignKey, MetaData, Row, Table, inspect, text
 
 from app.core.config import ROOT, Settings
 from app.main import create_app
@@ -20,7 +21,8 @@ from strongback.migration.runner import Migrations, init_migrations, upgrade
 
 pytestmark = pytest.mark.speaks_sql
 
-SLICES = {file.parent.name for file in (ROOT / "app").glob("*/model.py")}
+SLICES = {file.parent.name for file in (ROOT / "app").glob("*/model.py")} | {"notification"}
+"""Slices that have tables or, like the last one, had some."""
 
 
 class Project:
@@ -57,6 +59,12 @@ class Project:
         with self.migrations() as migrations:
             scripts = [each for each in migrations.revision("Change") if each is not None]
         return {branch_of(each.revision): Path(each.path).read_text() for each in scripts}
+
+    def execute(self, statement: str) -> Sequence[Row[Any]]:
+        """Execute a statement; returns its rows, if any."""
+        with self.database.engine.begin() as connection:
+            result = connection.execute(text(statement))
+            return result.all() if result.returns_rows else ()
 
     @property
     def tables(self) -> set[str]:
@@ -111,3 +119,27 @@ def test_what_refers_to_another_branch_depends_on_it(project):
     (text,) = project.write().values()
     (user,) = project.versions.glob("*_user_*.py")
     assert f"depends_on = '{user.name.removesuffix('_create_tables.py')}'" in text
+
+
+def test_notifications_of_an_earlier_release_go_to_the_frameworks_table_and_back(project):
+    earlier = "1795742999_notification"
+    with project.migrations() as migrations:
+        migrations.upgrade(earlier)
+    project.execute(
+        "INSERT INTO user (id, username, roles, disabled, created_at, updated_at)"
+        " VALUES (7, 'eve', '[]', 0, '2026-11-01 08:00:00', '2026-11-01 08:00:00')"
+    )
+    project.execute(
+        "INSERT INTO notification (id, recipient, kind, subject, actor, data, created_at) VALUES"
+        " (3, 'eve', 'article:published', 'article:1', 'ada', '{}', '2026-11-02 08:00:00')"
+    )
+    upgrade(project.app)
+    (row,) = project.execute("SELECT * FROM sb_notification")
+    assert (row.id, row.recipient, row.subject, row.actor) == (3, 7, "article:1", "ada")
+    assert row.listed
+    with project.migrations() as migrations:
+        migrations.downgrade(earlier)
+    (row,) = project.execute("SELECT * FROM notification")
+    assert (row.id, row.recipient, row.subject, row.read_at) == (3, "eve", "article:1", None)
+    upgrade(project.app)
+    assert len(project.execute("SELECT * FROM sb_notification")) == 1

@@ -36,6 +36,11 @@ class Translations:
             else:
                 self._catalogues[path.parts[-3]] = catalogue
 
+    @property
+    def locales(self) -> list[str]:
+        """All locales of the application, English first."""
+        return [DEFAULT_LOCALE, *self._catalogues]
+
     def choose(self, accepted: LanguageAccept) -> str:
         """The best locale for an `Accept-Language` header.
 

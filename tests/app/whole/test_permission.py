@@ -33,7 +33,7 @@ class Call:
 
 def everybody(status: int, **options: Any) -> Call:
     """Nobody is refused."""
-    return Call((status,) * 5, options)
+    return Call((status, status, status, status, status), options)
 
 
 def known(status: int, **options: Any) -> Call:
@@ -109,6 +109,9 @@ TABLE = {
     # notifications
     "GET /api/v1/notifications": known(200),
     "POST /api/v1/notifications/read": known(204, json={"all": True}),
+    "GET /api/v1/notifications/unread": known(200),
+    "GET /api/v1/notifications/preferences": known(200),
+    "PUT /api/v1/notifications/preferences": known(200, json={"kinds": []}),
     # tokens
     "POST /api/v1/auth/token": everybody(400, data=TOKEN),
     "POST /api/v1/auth/sms-codes": everybody(422, json={"phone": "+85291234567"}),
@@ -185,7 +188,8 @@ def ask(api: API, route: str, by: str | None, options: dict[str, Any]) -> Any:
         options | {"json": personal(options.get("json"), by)} if "json" in options else options
     )
     headers = dict(options.get("headers", {})) | ({"Authorization": f"Bearer {by}"} if by else {})
-    return api.app.test_client().open(path, method=method, **options | {"headers": headers})
+    sent: dict[str, Any] = options | {"headers": headers}
+    return api.app.test_client().open(path, method=method, **sent)
 
 
 def personal(body: Any, by: str | None) -> Any:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from app.notification.model import Notification
 from strongback.database import utc_now
-from tests.support.api import API
+from strongback.notification.notification_model import Notification
+from tests.support.api import ACCOUNTS, API
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def inbox(api: API) -> list[int]:
 
     def note(recipient: str, number: int) -> Notification:
         return Notification(
-            recipient=recipient,
+            recipient=1 + list(ACCOUNTS).index(recipient),
             kind="article:published",
             subject=f"article:{number}",
             actor="ada",

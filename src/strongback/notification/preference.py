@@ -1,0 +1,120 @@
+"""The ways that each person has chosen, for each kind of notification."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+
+from sqlalchemy import delete, insert, select
+
+from strongback.database import Database, transactional
+from strongback.exceptions import FieldError, ValidationFailed
+from strongback.notification.exceptions import SecurityNotification
+from strongback.notification.kind import Kind, Kinds, Way
+from strongback.notification.notification_model import Preference
+
+Choices = Mapping[Way, bool]
+"""Ways that are on or off."""
+
+
+class Preferences:
+    """Stores who is reached by which way.
+
+    Only what differs from the default is stored.
+
+    Args:
+        database: Stores the choices.
+        kinds: The kinds that there are.
+    """
+
+    def __init__(self, database: Database, kinds: Kinds) -> None:
+        self.database = database
+        self.kinds = kinds
+        self.ways: Sequence[Way] = (Way.INBOX,)
+        """Ways of this application: those whose parts are registered."""
+
+    def ways_of(self, kind: Kind) -> list[Way]:
+        """The ways of a kind in this application."""
+        return [way for way in kind.ways if way in self.ways]
+
+    def reached(self, kind: Kind, user_ids: Collection[int]) -> dict[int, set[Way]]:
+        """The ways by which each account is reached."""
+        mine = (Preference.kind == kind.name) & Preference.user_id.in_(user_ids)
+        rows = self.database.session.execute(
+            select(Preference.user_id, Preference.way, Preference.is_on).where(mine)
+        )
+        choices: dict[int, dict[Way, bool]] = defaultdict(dict)
+        for user_id, way, is_on in rows:
+            choices[user_id][Way(way)] = is_on
+        ways = self.ways_of(kind)
+        return {each: {way for way in ways if kind.is_on(way, choices[each])} for each in user_ids}
+
+    def list(self, user_id: int) -> list[tuple[Kind, Choices]]:
+        """All kinds, each with its ways and whether they are on."""
+        rows = self.database.session.execute(
+            select(Preference.kind, Preference.way, Preference.is_on).where(
+                Preference.user_id == user_id
+            )
+        )
+        chosen: dict[str, dict[Way, bool]] = defaultdict(dict)
+        for name, way, is_on in rows:
+            chosen[name][Way(way)] = is_on
+        return [
+            (kind, {way: kind.is_on(way, chosen[kind.name]) for way in self.ways_of(kind)})
+            for kind in self.kinds
+        ]
+
+    @transactional
+    def replace(self, user_id: int, wanted: Sequence[tuple[str, Choices]]) -> None:
+        """Replace all choices of an account; a kind or way that is left out has its default.
+
+        Raises:
+            ValidationFailed: A kind or way does not exist.
+            SecurityNotification: It is about the security of the account.
+        """
+        rows = [row for place in enumerate(wanted) for row in self._rows(user_id, *place)]
+        session = self.database.session
+        session.execute(delete(Preference).where(Preference.user_id == user_id))
+        if rows:
+            session.execute(insert(Preference), rows)
+
+    def _rows(
+        self, user_id: int, number: int, wanted: tuple[str, Choices]
+    ) -> Sequence[dict[str, object]]:
+        name, choices = wanted
+        place, kind = f"body.kinds.{number}", self.kinds.get(name)
+        if kind is None:
+            raise _unknown(f"{place}.kind", "There is no such kind of notification.")
+        if any(way not in self.ways_of(kind) for way in choices):
+            raise _unknown(f"{place}.ways", "This kind of notification does not take this way.")
+        if any(kind.is_on(way, choices) != is_on for way, is_on in choices.items()):
+            message = SecurityNotification.message
+            field = FieldError(field=f"{place}.ways", message=message, type="security")
+            raise SecurityNotification(errors=[field])
+        return [
+            {"user_id": user_id, "kind": name, "way": way.value, "is_on": is_on}
+            for way, is_on in choices.items()
+            if kind.is_on(way, {}) != is_on
+        ]
+
+    @transactional
+    def switch_off(self, user_id: int, kind_name: str, way: Way) -> None:
+        """Switch one way off, as the link in a mail does; repeating it has no effect.
+
+        Raises:
+            SecurityNotification: It is about the security of the account.
+        """
+        kind, session = self.kinds.get(kind_name), self.database.session
+        if kind is None:
+            return
+        if kind.is_on(way, {way: False}):
+            raise SecurityNotification
+        mine = (Preference.user_id == user_id) & (Preference.kind == kind_name)
+        session.execute(delete(Preference).where(mine, Preference.way == way.value))
+        if kind.is_on(way, {}):
+            off = {"user_id": user_id, "kind": kind_name, "way": way.value, "is_on": False}
+            session.execute(insert(Preference), [off])
+
+
+def _unknown(field: str, message: str) -> ValidationFailed:
+    return ValidationFailed(errors=[FieldError(field=field, message=message, type="unknown")])
