@@ -41,18 +41,22 @@ class Namespace(Protocol):
     @property
     def history(self) -> History | None:
         """What is kept of it."""
+        ...
 
     @property
     def presence(self) -> bool:
         """Whether subscribers may ask who else is there."""
+        ...
 
     @property
     def join_leave(self) -> bool:
         """Whether subscribers are told of others that come and go."""
+        ...
 
     @property
     def publish(self) -> bool:
         """Whether subscribers may publish."""
+        ...
 
 
 class Registry(Protocol):
@@ -60,6 +64,7 @@ class Registry(Protocol):
 
     def find(self, channel: str) -> Namespace | None:
         """Return the options of a channel; None if no channel is called so."""
+        ...
 
 
 class Broker(Protocol):
@@ -85,6 +90,7 @@ class Broker(Protocol):
                 minutes, so that the call can be repeated.
             info: The publisher, if it is a client.
         """
+        ...
 
     def history(
         self, channel: str, limit: int, since: Position | None = None, *, reverse: bool = False
@@ -97,14 +103,17 @@ class Broker(Protocol):
             since: Begin after this position, with `reverse` before it. Its epoch is not compared.
             reverse: The newest first.
         """
+        ...
 
     def presence(self, channel: str) -> dict[str, ClientInfo]:
         """Return the connections that are subscribed, by client id; `MAX_PRESENCE` at most."""
+        ...
 
     def disconnect(
         self, user_id: int, session_id: str = "", close: Close = FORCE_DISCONNECT
     ) -> None:
         """Close the connections of a user, or of one session, on every server."""
+        ...
 
 
 class Receiver(Protocol):
@@ -112,15 +121,19 @@ class Receiver(Protocol):
 
     def receive_publication(self, channel: str, publication: Publication, epoch: str) -> None:
         """Take a publication; those of a channel come in order, gaps are possible."""
+        ...
 
     def receive_presence(self, channel: str, info: ClientInfo, *, has_joined: bool) -> None:
         """Take the news that a connection has subscribed, or unsubscribed."""
+        ...
 
     def receive_disconnect(self, user_id: int, session_id: str, close: Close) -> None:
         """Close the connections of a user or session."""
+        ...
 
     def receive_gap(self) -> None:
         """Messages may have been missed: compare the positions of all channels."""
+        ...
 
 
 class ServerBroker(Broker, Protocol):
@@ -131,24 +144,32 @@ class ServerBroker(Broker, Protocol):
 
     def listen(self, receiver: Receiver) -> None:
         """Tell a server from now on what happens."""
+        ...
 
     def is_listening(self) -> bool:
         """Whether messages arrive at present."""
+        ...
 
     def positions(self, channels: Sequence[str]) -> dict[str, Position]:
         """Return the ends of streams, and keep their epochs from being forgotten."""
+        ...
 
     def renew_epoch(self, channel: str, epoch: str) -> None:
         """Start a channel's stream anew if it has this epoch: publications of it were lost."""
+        ...
 
     def add_presence(self, channels: Mapping[str, Sequence[ClientInfo]]) -> None:
         """Note for `PRESENCE_TTL` who is subscribed to channels."""
+        ...
 
     def remove_presence(self, channel: str, client: str) -> None:
         """Note that a connection is no longer subscribed."""
+        ...
 
     def announce(self, channel: str, info: ClientInfo, *, has_joined: bool) -> None:
         """Tell all servers that a connection has subscribed, or unsubscribed."""
+        ...
 
     def close(self) -> None:
         """Stop listening."""
+        ...

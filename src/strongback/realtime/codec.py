@@ -1,0 +1,176 @@
+"""Frames of both encodings, to commands and from replies.
+
+A reply is a dict in the shape of the protocol's JSON, and so are the parameters of a command.
+Fields that the schema calls `bytes` hold JSON text. The schema is `client.proto`, for both.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol, cast
+
+import orjson
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.proto import parse_length_prefixed, serialize_length_prefixed
+from websockets.frames import Frame, Opcode
+
+from strongback.realtime.client_pb2 import Command as CommandMessage
+from strongback.realtime.client_pb2 import Reply as ReplyMessage
+from strongback.realtime.message import BAD_PROTOCOL, Disconnected
+
+Params = dict[str, Any]
+Reply = dict[str, Any]
+
+_COMMAND = cast("Descriptor", CommandMessage.DESCRIPTOR)
+_INTEGERS = {
+    FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31),
+    FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63),
+    FieldDescriptor.CPPTYPE_UINT32: (0, 2**32),
+    FieldDescriptor.CPPTYPE_UINT64: (0, 2**64),
+}
+
+
+class Command(NamedTuple):
+    """A command of a client; one without id and method answers a ping."""
+
+    id: int
+    method: str
+    params: Params
+
+
+class Encoding(Protocol):
+    """How a connection writes messages."""
+
+    def decode(self, message: bytes) -> Iterator[Command]:
+        """Read the commands of a message, one by one, so that no more are read than carried out.
+
+        Raises:
+            Disconnected: It cannot be read (3501).
+        """
+        ...
+
+    def frame(self, reply: Reply) -> bytes:
+        """Return a WebSocket frame with a reply or push."""
+        ...
+
+
+class JsonEncoding:
+    """A JSON object on each line."""
+
+    def decode(self, message: bytes) -> Iterator[Command]:
+        """Read the commands of a message."""
+        for line in message.split(b"\n"):
+            if not line or line.isspace():
+                continue
+            try:
+                fields = _checked(orjson.loads(line), _COMMAND)
+            except (ValueError, TypeError) as error:
+                raise Disconnected(BAD_PROTOCOL) from error
+            yield _command(fields)
+
+    def frame(self, reply: Reply) -> bytes:
+        """Return a text frame."""
+        data = orjson.dumps(reply, default=orjson.Fragment)
+        return Frame(Opcode.TEXT, data).serialize(mask=False)
+
+
+class ProtobufEncoding:
+    """Protobuf messages, each after its length."""
+
+    def decode(self, message: bytes) -> Iterator[Command]:
+        """Read the commands of a message."""
+        source = io.BytesIO(message)
+        while source.tell() < len(message):
+            try:
+                command = parse_length_prefixed(CommandMessage, source)
+            except (DecodeError, ValueError) as error:
+                raise Disconnected(BAD_PROTOCOL) from error
+            if command is not None:
+                yield _command(_plain(command))
+
+    def frame(self, reply: Reply) -> bytes:
+        """Return a binary frame."""
+        target = io.BytesIO()
+        serialize_length_prefixed(ReplyMessage(**reply), target)
+        return Frame(Opcode.BINARY, target.getvalue()).serialize(mask=False)
+
+
+JSON: Encoding = JsonEncoding()
+PROTOBUF: Encoding = ProtobufEncoding()
+
+
+def dump(value: Any) -> bytes:  # noqa: ANN401  any JSON
+    """Return JSON text.
+
+    Raises:
+        TypeError: The value is none that JSON can express.
+    """
+    return orjson.dumps(value)
+
+
+def load(text: bytes) -> Any:  # noqa: ANN401  any JSON
+    """Return the value of a JSON text.
+
+    Raises:
+        ValueError: It is no JSON.
+    """
+    return orjson.loads(text)
+
+
+def _command(fields: Params) -> Command:
+    number = fields.pop("id", 0)
+    method, params = next(iter(fields.items()), ("", {}))
+    return Command(number, method, params)
+
+
+def _checked(value: object, schema: Descriptor) -> Params:
+    """Take what the schema knows out of a JSON object; defaults are left out as in Protobuf.
+
+    Raises:
+        TypeError: A value does not have its field's type.
+    """
+    if not isinstance(value, dict):
+        raise TypeError("no object")
+    known = schema.fields_by_name
+    fields = ((known[name], item) for name, item in value.items() if name in known)
+    checked = ((field, _field(item, field)) for field, item in fields if item is not None)
+    return {field.name: item for field, item in checked if item or field.message_type}
+
+
+def _field(value: object, field: FieldDescriptor) -> object:
+    inner = field.message_type
+    if inner is None:
+        return _scalar(value, field)
+    if not inner.GetOptions().map_entry:
+        return _checked(value, inner)
+    if not isinstance(value, dict):
+        raise TypeError("no object")
+    item = cast("Descriptor", inner.fields_by_name["value"].message_type)
+    return {key: _checked(each, item) for key, each in value.items()}
+
+
+def _scalar(value: object, field: FieldDescriptor) -> object:
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return orjson.dumps(value)
+    if field.cpp_type == FieldDescriptor.CPPTYPE_STRING and isinstance(value, str):
+        return value
+    if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL and isinstance(value, bool):
+        return value
+    low, high = _INTEGERS.get(field.cpp_type, (0, 0))
+    if isinstance(value, int) and not isinstance(value, bool) and low <= value < high:
+        return value
+    raise TypeError(f"{field.name} has another type")
+
+
+def _plain(message: Message) -> Params:
+    return {field.name: _value(value) for field, value in message.ListFields()}
+
+
+def _value(value: Any) -> object:  # noqa: ANN401  Protobuf's values
+    if isinstance(value, Message):
+        return _plain(value)
+    if isinstance(value, (str, bytes, int)):
+        return value
+    return {key: _plain(item) for key, item in value.items()}
