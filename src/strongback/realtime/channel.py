@@ -61,6 +61,8 @@ class Grant:
     """JSON that others see of the subscriber in this channel's presence."""
     data: Any = None
     """JSON that the subscriber gets with the response, such as the present state."""
+    expires_at: float | None = None
+    """End of the subscription in seconds since 1970, unless its token is refreshed before."""
 
 
 class Channels:
@@ -71,6 +73,7 @@ class Channels:
         history: Publications that each channel keeps; None for none, so that nothing is recovered.
         presence: Whether subscribers may ask who else is there.
         join_leave: Whether each subscriber is told of every other that comes and goes.
+        publish: Whether subscribers may publish, past the application.
 
     Raises:
         ConfigurationError: The namespace is not spelled so, or the history has no or too long a
@@ -86,12 +89,14 @@ class Channels:
         history: History | None = None,
         presence: bool = False,
         join_leave: bool = False,
+        publish: bool = False,
     ) -> None:
         self.place = _place_of_caller()
         self.name = name
         self.history = history
         self.presence = presence
         self.join_leave = join_leave
+        self.publish = publish
         self._authorize: Authorize = _nobody
         if not _NAMESPACE.fullmatch(name):
             raise ConfigurationError(

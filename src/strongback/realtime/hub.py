@@ -1,12 +1,13 @@
 """The channels that connections of this process are subscribed to, and how far each has come.
 
-A hub belongs to one event loop. All subscribers of a channel are at the same position; messages move
-it by one. Where one lacks, the hub reads the stream from the broker and delivers in order. Where
-that cannot be had, the subscribers are told to subscribe again: they learn that it is so.
+A hub belongs to one event loop. All subscribers of a channel are at the same position, and each
+message moves it by one. Where one lacks, the hub reads the stream from the broker and delivers in
+order. Where that cannot be had, the subscribers are told to subscribe again, and learn of it.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -24,12 +25,25 @@ from strongback.realtime.message import (
     Stream,
 )
 
+ENDED = 1000
+"""Disconnected users and sessions that are remembered for tokens that are just being looked at."""
 CHUNK = 500
 """Channels whose positions are asked for at once."""
 
-Later = Callable[[Callable[[], Any], Callable[[Any], None]], None]
-"""Calls a function of the broker outside of the loop, and the second in it with the result; with
-None if the broker does not answer."""
+
+class Later(Protocol):
+    """Calls the broker outside of the loop; calls are made in their order."""
+
+    def __call__(
+        self, function: Callable[[], Any], then: Callable[[Any], None] | None = None
+    ) -> None:
+        """Call a function, and `then` in the loop with its result.
+
+        Args:
+            function: Asks the broker.
+            then: Takes the result; None if the broker did not answer.
+        """
+        ...
 
 
 class Subscriber(Protocol):
@@ -84,6 +98,10 @@ class Hub:
         self.users: dict[int, dict[Subscriber, None]] = {}
         self.received = 0
         self.sent = 0
+        self.ended: deque[tuple[int, str]] = deque(maxlen=ENDED)
+        """Users and sessions that were disconnected, the latest last."""
+        self.endings = 0
+        """How many were, since the start."""
         self._gaps: set[Channel] = set()
         self._must_compare = False
         self._is_comparing = False
@@ -94,8 +112,9 @@ class Hub:
         channel.waiting[subscriber] = []
         return channel
 
-    def release(self, channel: Channel, subscriber: Subscriber) -> None:
+    def release(self, name: str, subscriber: Subscriber) -> None:
         """Deliver to a connection from now on; it has got what was kept for it."""
+        channel = self.channels[name]
         del channel.waiting[subscriber]
         channel.subscribers[subscriber] = None
 
@@ -110,6 +129,21 @@ class Hub:
             del self.channels[name]
             self._gaps.discard(channel)
 
+    def add_user(self, user_id: int, subscriber: Subscriber, limit: int) -> bool:
+        """Note whose connection it is; tell whether the user does not have too many."""
+        subscribers = self.users.setdefault(user_id, {})
+        if len(subscribers) >= limit:
+            return False
+        subscribers[subscriber] = None
+        return True
+
+    def remove_user(self, user_id: int, subscriber: Subscriber) -> None:
+        """Forget a connection of a user."""
+        subscribers = self.users.get(user_id, {})
+        subscribers.pop(subscriber, None)
+        if not subscribers:
+            self.users.pop(user_id, None)
+
     def align(self, channel: Channel, stream: Stream, asked: Position | None) -> None:
         """Use what was read of a stream for all subscribers.
 
@@ -121,10 +155,12 @@ class Hub:
         position, top = channel.position, stream.top
         if position is None:
             self._begin(channel, top)
+        elif asked is not None and asked.epoch != position.epoch:
+            return  # it was read before the stream began anew
         elif top.epoch != position.epoch:
             self._lose(channel)
         elif asked is not None and top.offset < asked.offset:  # a broker with an older state
-            self.later(partial(self.broker.renew_epoch, channel.name, top.epoch), _nothing)
+            self.later(partial(self.broker.renew_epoch, channel.name, top.epoch))
             self._lose(channel)
         else:
             for publication in stream.publications:
@@ -150,16 +186,23 @@ class Hub:
 
     def receive_disconnect(self, user_id: int, session_id: str, close: Close) -> None:
         """Close the connections of a user or session."""
+        self.ended.append((user_id, session_id))
+        self.endings += 1
         for subscriber in list(self.users.get(user_id, ())):
             identity = subscriber.identity
             if not session_id or (identity is not None and identity.session_id == session_id):
                 subscriber.end(close)
 
+    def has_ended(self, identity: Identity, since: int) -> bool:
+        """Whether a user or session was disconnected after so many had been."""
+        names = {(identity.user_id, ""), (identity.user_id, identity.session_id)}
+        news = self.endings - since
+        return news > ENDED or not names.isdisjoint(list(self.ended)[len(self.ended) - news :])
+
     def receive_gap(self) -> None:
         """Compare the positions of all channels with their streams', and fill gaps."""
-        self._must_compare = not self._is_comparing
-        if self._must_compare:
-            self._compare()
+        self._must_compare = True
+        self.retry()
 
     def retry(self) -> None:
         """Ask again for what the broker did not answer; to be called every now and then."""
@@ -285,7 +328,3 @@ def info_fields(info: ClientInfo) -> Params:
 def _positions(broker: ServerBroker, names: Sequence[str]) -> dict[str, Position]:
     chunks = (names[at : at + CHUNK] for at in range(0, len(names), CHUNK))
     return {name: top for chunk in chunks for name, top in broker.positions(chunk).items()}
-
-
-def _nothing(_result: object) -> None:
-    """Take a result of which nothing depends."""

@@ -1,0 +1,94 @@
+"""Recovery: what a connection has missed in a channel, without a gap to what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+from strongback.realtime.channel import MAX_HISTORY
+from strongback.realtime.hub import Channel, Hub, Subscriber
+from strongback.realtime.message import INTERNAL, Position, Publication, Refused
+
+ResultT = TypeVar("ResultT")
+ATTEMPTS = 3
+
+
+class Call(NamedTuple):
+    """A call that a session waits for; its driver makes it and sends the result back."""
+
+    function: Callable[[], Any]
+    asks_application: bool = False
+    """Whether it is code of the application, which can be slow, or a call of the broker."""
+
+
+Steps = Generator[Call, Any, ResultT]
+
+
+def recover(
+    hub: Hub, channel: Channel, subscriber: Subscriber, since: Position | None, room: int
+) -> Steps[Sequence[Publication] | None]:
+    """Find out what a subscriber has missed, up to the channel's position.
+
+    The channel keeps for the subscriber what is delivered to others meanwhile, see `Hub.enter`.
+
+    Args:
+        hub: Holds the channel.
+        channel: Has a history.
+        subscriber: The one that enters.
+        since: Its last position; None if it begins.
+        room: Most bytes of data.
+
+    Returns:
+        What it has missed; None if that is unknown, or no longer kept, or too much.
+
+    Raises:
+        Refused: The stream began anew again and again meanwhile.
+    """
+    for _ in range(ATTEMPTS):
+        asked, stream = channel.position, None
+        if asked is None or _is_elsewhere(since, asked):
+            read = partial(hub.broker.history, channel.name, MAX_HISTORY if since else 0)
+            stream = yield Call(partial(read, _earlier(since, asked)))
+            hub.align(channel, stream, asked)
+        position = channel.position
+        if position is None:
+            continue
+        kept = channel.waiting[subscriber]
+        found = {each.offset: each for each in [*(stream.publications if stream else ()), *kept]}
+        missed = _between(since, position, found)
+        is_late = stream is not None and stream.top != position
+        if missed is not None or not is_late:
+            return missed if missed is None or _size(missed) <= room else None
+    if channel.position is None:
+        raise Refused(INTERNAL)
+    return None
+
+
+def _is_elsewhere(since: Position | None, position: Position) -> bool:
+    return (
+        since is not None
+        and since.epoch in ("", position.epoch)
+        and since.offset != position.offset
+    )
+
+
+def _earlier(since: Position | None, position: Position | None) -> Position | None:
+    """The position from which a stream is read: the hub can be behind the client."""
+    known = [each for each in (since, position) if each is not None]
+    return min(known, key=lambda each: each.offset, default=None)
+
+
+def _between(
+    since: Position | None, position: Position, found: Mapping[int, Publication]
+) -> list[Publication] | None:
+    """What lies between two positions; None if one lacks."""
+    if since is None or since.epoch not in ("", position.epoch):
+        return None
+    count = position.offset - since.offset
+    missed = [found[each] for each in sorted(found) if since.offset < each <= position.offset]
+    return missed if len(missed) == count else None
+
+
+def _size(publications: Sequence[Publication]) -> int:
+    return sum(len(each.data) for each in publications)
