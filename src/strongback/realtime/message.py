@@ -98,6 +98,7 @@ class Close(NamedTuple):
 SHUTDOWN = Close(3001, "shutdown")
 SERVER_ERROR = Close(3004, "internal server error")
 EXPIRED = Close(3005, "connection expired")
+SLOW = Close(3008, "slow")
 NO_PONG = Close(3012, "no pong")
 TOO_MANY_REQUESTS = Close(3013, "too many requests")
 INVALID_TOKEN = Close(3500, "invalid token")

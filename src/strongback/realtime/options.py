@@ -13,7 +13,7 @@ Authenticate = Callable[[str], Identity]
 `Disconnected(INVALID_TOKEN)` for every other that is not valid, an empty one included."""
 Authorize = Callable[[Identity, str, str], Grant | None]
 """Returns what a user gets with a channel (identity, channel, subscription token or ""); None if it
-may not subscribe. Raises `Refused(TOKEN_EXPIRED)` and `Disconnected(INVALID_TOKEN)` as well."""
+may not subscribe, or the token is not valid. Raises `Refused(TOKEN_EXPIRED)` for an expired one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,8 +45,10 @@ VERSION = f"strongback {version('strongback')}"
 class Output(Protocol):
     """Where a session's frames go."""
 
-    write: Callable[[bytes], None]
-    """Sends a frame."""
+    @property
+    def write(self) -> Callable[[bytes], None]:
+        """Sends a frame."""
+        ...
 
     def close(self, close: Close) -> None:
         """Close the connection; nothing is written after that."""
@@ -87,7 +89,7 @@ class Session:
     def __init__(self, environment: Environment, encoding: Encoding, output: Output) -> None:
         now = environment.clock()
         self.encoding = encoding
-        self.write = output.write
+        self.write: Callable[[bytes], None] = output.write
         self.identity: Identity | None = None
         self.subscriptions = Subscriptions(environment, self, output.room)
         self.is_over = False
