@@ -49,10 +49,20 @@ class Later(Protocol):
 class Subscriber(Protocol):
     """A connection, as the hub knows it."""
 
-    encoding: Encoding
-    write: Callable[[bytes], None]
-    """Sends a frame."""
-    identity: Identity | None
+    @property
+    def encoding(self) -> Encoding:
+        """What it speaks."""
+        ...
+
+    @property
+    def write(self) -> Callable[[bytes], None]:
+        """Sends a frame."""
+        ...
+
+    @property
+    def identity(self) -> Identity | None:
+        """Whose it is."""
+        ...
 
     def unsubscribe(self, channel: str, close: Close) -> None:
         """End a subscription, and tell the client."""
