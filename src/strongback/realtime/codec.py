@@ -40,6 +40,14 @@ class Command(NamedTuple):
     params: Params
 
 
+class Write(Protocol):
+    """Sends a frame, without waiting."""
+
+    def __call__(self, frame: bytes, /) -> None:
+        """Send it."""
+        ...
+
+
 class Encoding(Protocol):
     """How a connection writes messages."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Executor
 from http import HTTPStatus
 from typing import Any, Protocol, cast
@@ -23,7 +23,7 @@ from websockets.typing import Subprotocol
 
 from strongback.log.setup import get_logger
 from strongback.realtime.broker import BrokerUnavailable
-from strongback.realtime.codec import JSON, PROTOBUF, Encoding
+from strongback.realtime.codec import JSON, PROTOBUF, Encoding, Write
 from strongback.realtime.message import (
     INTERNAL,
     INVALID_UTF8,
@@ -94,7 +94,7 @@ class Connection(asyncio.Protocol):
         """Begin."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(self._keeper.environment.options.write_buffer)
-        self.write: Callable[[bytes], None] = self._transport.write
+        self.write: Write = self._transport.write
         self._keeper.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's signature

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from strongback.realtime.broker import ServerBroker
 from strongback.realtime.channel import MAX_HISTORY
-from strongback.realtime.codec import Encoding, Params
+from strongback.realtime.codec import Encoding, Params, Write
 from strongback.realtime.message import (
     INSUFFICIENT_STATE,
     ClientInfo,
@@ -55,7 +55,7 @@ class Subscriber(Protocol):
         ...
 
     @property
-    def write(self) -> Callable[[bytes], None]:
+    def write(self) -> Write:
         """Sends a frame."""
         ...
 

@@ -7,7 +7,6 @@ or throws `TimeoutError` and the like. One command is carried out at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from typing import Protocol
@@ -15,7 +14,7 @@ from uuid import uuid4
 
 from strongback.realtime.broker import BrokerUnavailable
 from strongback.realtime.channel import Grant
-from strongback.realtime.codec import Command, Encoding, Params, dump
+from strongback.realtime.codec import Command, Encoding, Params, Write, dump
 from strongback.realtime.command import COMMANDS
 from strongback.realtime.message import (
     BAD_PROTOCOL,
@@ -46,7 +45,7 @@ class Output(Protocol):
     """Where a session's frames go."""
 
     @property
-    def write(self) -> Callable[[bytes], None]:
+    def write(self) -> Write:
         """Sends a frame."""
         ...
 
@@ -89,7 +88,7 @@ class Session:
     def __init__(self, environment: Environment, encoding: Encoding, output: Output) -> None:
         now = environment.clock()
         self.encoding = encoding
-        self.write: Callable[[bytes], None] = output.write
+        self.write: Write = output.write
         self.identity: Identity | None = None
         self.subscriptions = Subscriptions(environment, self, output.room)
         self.is_over = False
