@@ -48,12 +48,21 @@ SETTING_GROUPS: dict[str, Text] = {
     "redis": {"en": "Redis", "zh": "Redis"},
     "cache": {"en": "Cache", "zh": "缓存"},
     "sms": {"en": "SMS", "zh": "短信"},
+    "realtime": {"en": "Realtime", "zh": "实时消息"},
+    "mail": {"en": "Mail", "zh": "邮件"},
     "meili": {"en": "Search", "zh": "搜索"},
     "task": {"en": "Tasks", "zh": "任务"},
     "notification": {"en": "Notifications", "zh": "通知"},
     "log": {"en": "Logs", "zh": "日志"},
 }
-SAME_GROUP = {"mysql": "database", "sqlite": "database", "celery": "task", "flower": "task"}
+SAME_GROUP = {
+    "mysql": "database",
+    "sqlite": "database",
+    "celery": "task",
+    "flower": "task",
+    "ws": "realtime",
+    "centrifugo": "realtime",
+}
 SETTING_HEAD: Text = {
     "en": "| Variable | Type | Default | Meaning |\n|---|---|---|---|\n",
     "zh": "| 变量 | 类型 | 默认值 | 含义 |\n|---|---|---|---|\n",

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from strongback.auth import permission
 from strongback.notification.permission import NotificationPermission
+from strongback.realtime.permission import RealtimePermission
 from strongback.task.permission import TaskPermission
 
 
@@ -40,13 +41,16 @@ _USER: frozenset[permission.Permission] = frozenset(
         Permission.LIKE_WRITE,
         Permission.FOLLOW_WRITE,
         *NotificationPermission,
+        RealtimePermission.CONNECT,
         TaskPermission.READ,
     }
 )
 ROLES: dict[str, frozenset[permission.Permission]] = {
     Role.USER: _USER,
     Role.AUTHOR: _USER | {Permission.ARTICLE_WRITE},
-    Role.ADMIN: frozenset((*Permission, *NotificationPermission, *TaskPermission)),
+    Role.ADMIN: frozenset(
+        (*Permission, *NotificationPermission, *RealtimePermission, *TaskPermission)
+    ),
 }
 """Permissions of each role, also the source of a table in the documentation and of a test."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -22,6 +23,7 @@ class Background:
 
     def __init__(self) -> None:
         self._parts: list[Part] = []
+        self._on_stop: list[Callable[[], object]] = []
 
     def add(self, part: Part) -> None:
         """Start and stop a part with the process."""
@@ -31,6 +33,18 @@ class Background:
         """Start all parts, in the order in which they were added."""
         for part in self._parts:
             part.start()
+
+    def on_stop(self, notice: Callable[[], object]) -> None:
+        """Call a function as soon as the process is told to stop; it must return at once.
+
+        The parts themselves stop after the last response.
+        """
+        self._on_stop.append(notice)
+
+    def begin_stop(self) -> None:
+        """Say that the process was told to stop, before it waits for the requests in flight."""
+        for notice in self._on_stop:
+            notice()
 
     def stop(self) -> None:
         """Stop all parts, the last one first."""

@@ -304,6 +304,15 @@ class Settings(BaseSettings):
     meili_prefix: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{0,40}$")] = ""
     """Prefix of the names of indexes, for several applications that share a Meilisearch."""
 
+    ws_port: Port = 8001
+    """Port of WebSockets where they cannot share `WEB_PORT`: of Granian, and of a process of their
+    own (`python -m app.realtime`)."""
+    centrifugo_url: HttpURL | None = None
+    """Centrifugo 6 that serves the WebSockets, such as `http://centrifugo:8000`. Without: the
+    application does, on `REDIS_URL` in any number of processes."""
+    centrifugo_api_key: Annotated[SecretStr, AfterValidator(_in_a_header)] = SecretStr("")
+    """Key of the API of `CENTRIFUGO_URL` (`http_api.key` there)."""
+
     sms_secret_id: str | None = None
     """`SecretId` of Tencent Cloud, which sends the messages if this and all of `SMS_SECRET_KEY`,
     `SMS_APP_ID`, `SMS_SIGN_NAME` and `SMS_TEMPLATE_ID` are set. Without them, messages are printed
@@ -496,6 +505,12 @@ class Settings(BaseSettings):
             yield (
                 "MEILI_MASTER_KEY holds no key or a well-known one; start Meilisearch with a key of"
                 " at least 16 characters and set it here"
+            )
+        key = self.centrifugo_api_key.get_secret_value()
+        if self.centrifugo_url and _is_guessable(key):
+            yield (
+                "CENTRIFUGO_API_KEY is missing or well known; set it to the http_api.key of"
+                " Centrifugo, which flask realtime centrifugo prints"
             )
         secret, *old = self.secrets
         if _is_weak(secret):

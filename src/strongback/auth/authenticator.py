@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from strongback.auth.principal import Principal
+from strongback.auth.session_cache import SessionState
 from strongback.auth.session_service import SessionService
 from strongback.auth.token import AccessTokens, InvalidToken
 
@@ -24,16 +25,25 @@ class Authenticator:
         state = self._sessions.state(access.session_id)
         if state is None or state.user_id != access.user_id:
             raise InvalidToken("the session is over")
-        allowed = state.permissions
-        permissions = allowed
-        for scope in (state.scope, access.scope):
-            if scope is not None:
-                permissions = frozenset(item for item in permissions if item in scope)
-        return Principal(
-            user_id=state.user_id,
-            username=state.username,
-            permissions=permissions,
-            withheld=allowed - permissions,
-            session_id=state.session_id,
-            signed_in_at=state.signed_in_at,
-        )
+        return principal_of(state, access.scope)
+
+
+def principal_of(state: SessionState, scope: frozenset[str] | None) -> Principal:
+    """The principal of an active session, limited as its token is.
+
+    Args:
+        state: The session.
+        scope: Permissions that the token is limited to; None for all of the session's.
+    """
+    allowed = permissions = state.permissions
+    for limit in (state.scope, scope):
+        if limit is not None:
+            permissions = frozenset(item for item in permissions if item in limit)
+    return Principal(
+        user_id=state.user_id,
+        username=state.username,
+        permissions=permissions,
+        withheld=allowed - permissions,
+        session_id=state.session_id,
+        signed_in_at=state.signed_in_at,
+    )

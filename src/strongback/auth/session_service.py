@@ -29,6 +29,7 @@ from strongback.database import (
 )
 from strongback.exceptions import NotFound
 from strongback.log.setup import get_logger
+from strongback.outbox import Outbox
 from strongback.paging import Order, Window, read_page
 from strongback.schema import PageQuery
 
@@ -40,6 +41,10 @@ LIFETIME = timedelta(days=180)
 """Time after the sign-in at which a session ends in any case."""
 RETENTION = timedelta(days=30)
 """Time for which used tokens and revoked sessions are kept, to recognize a second use."""
+SESSION_ENDED = "session:ended"
+"""Topic of sessions that were revoked: `user_id` and `session_ids`."""
+MAX_ANNOUNCED = 200
+"""Sessions in one message."""
 BY_USE = Order(AuthSession.last_used_at, AuthSession.id)
 
 
@@ -79,21 +84,25 @@ class SessionService:
         settings: Secrets, grace period of refresh tokens, and sessions per account.
         look_up: Returns an account by its id, at most `ACCOUNT_TTL` seconds old; called for
             requests, not when a session is opened. Default: `accounts.account`.
+        outbox: Gets a message of each account whose sessions are revoked; None for nobody.
         clock: Returns the current time.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the last three have defaults
         self,
         database: Database,
         accounts: Accounts,
         settings: Settings,
+        *,
         look_up: Callable[[int], Account | None] | None = None,
+        outbox: Outbox | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self.database = database
         self.accounts = accounts
         self.cache = StateCache()
         self._look_up = look_up or accounts.account
+        self._outbox = outbox
         self._clock = clock
         self._successors = Successors(settings.secrets)
         self._grace = timedelta(seconds=settings.auth_refresh_grace)
@@ -274,8 +283,28 @@ class SessionService:
         self.database.after_commit(self.cache.forget)
 
     def _revoke(self, condition: ColumnElement[bool]) -> int:
+        found = self._ended(condition) if self._outbox else {}
         statement = update(AuthSession).where(condition, AuthSession.revoked_at.is_(None))
-        return changed_rows(self.database.session, statement.values(revoked_at=utc_now()))
+        count = changed_rows(self.database.session, statement.values(revoked_at=utc_now()))
+        for user_id, ids in found.items():
+            self._announce(user_id, ids)
+        return count
+
+    def _announce(self, user_id: int, ids: Sequence[str]) -> None:
+        for start in range(0, len(ids), MAX_ANNOUNCED):
+            ended = {"user_id": user_id, "session_ids": ids[start : start + MAX_ANNOUNCED]}
+            if self._outbox is not None:
+                self._outbox.emit(SESSION_ENDED, ended)
+
+    def _ended(self, condition: ColumnElement[bool]) -> dict[int, list[str]]:
+        """The sessions that end by a condition, by account."""
+        query = select(AuthSession.user_id, AuthSession.id)
+        ended: dict[int, list[str]] = {}
+        for user_id, session_id in self.database.session.execute(
+            query.where(condition, _is_good(self._clock()))
+        ):
+            ended.setdefault(user_id, []).append(session_id)
+        return ended
 
     def revoke_by_refresh_token(self, refresh_token: str, client_id: str) -> bool:
         """End the session of a refresh token, used or not, if it belongs to the client.

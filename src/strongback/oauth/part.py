@@ -7,7 +7,7 @@ from collections.abc import Callable
 from strongback.app import Strongback
 from strongback.auth.account import Account, Accounts
 from strongback.auth.authenticator import Authenticator
-from strongback.auth.session_service import SessionService
+from strongback.auth.session_service import SESSION_ENDED, SessionService
 from strongback.auth.token import AccessTokens
 from strongback.oauth.server import OAuthServer
 from strongback.oauth.session_cli import group
@@ -31,7 +31,8 @@ def register(
         look_up: Returns an account by its id, at most a second old; called for each request.
     """
     settings = app.settings
-    sessions = SessionService(app.database, accounts, settings, look_up=look_up)
+    app.outbox.declare("strongback.oauth", SESSION_ENDED)
+    sessions = SessionService(app.database, accounts, settings, look_up=look_up, outbox=app.outbox)
     tokens = AccessTokens(settings.address, f"{settings.address}{url_prefix}", settings.secrets)
     server = OAuthServer(accounts, sessions, tokens, app.permissions)
     app.before_start(lambda: _add_sms_code(server, app.services.find(SmsCodes)))

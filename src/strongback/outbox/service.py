@@ -147,6 +147,7 @@ class Outbox:
         delay: timedelta | None = None,
         job_id: str | None = None,
         session: Session | scoped_session[Any] | None = None,
+        limit: int = MAX_PAYLOAD,
     ) -> None:
         """Send a message to the consumers of a topic, once the current transaction is committed.
 
@@ -159,12 +160,13 @@ class Outbox:
             job_id: Job that it starts.
             session: Another session of SQLAlchemy on the same database, whose transaction it is;
                 the caller commits it.
+            limit: Bytes that the payload may have.
 
         Raises:
             DatabaseMisuse: No transaction is open, and no session given.
             InvalidMessage: The payload is no JSON or too long, or the key too long.
         """
-        _check(payload, key)
+        _check(payload, key, limit)
         due = utc_now() + (delay or timedelta())
         rows = [
             {
@@ -434,14 +436,14 @@ def _patience(sendings: int) -> timedelta:
     return longest
 
 
-def _check(payload: dict[str, Any], key: str | None) -> None:
+def _check(payload: dict[str, Any], key: str | None, limit: int) -> None:
     try:
         size = len(json.dumps(payload, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise InvalidMessage(f"the payload is not JSON: {error}") from None
-    if size > MAX_PAYLOAD:
+    if size > limit:
         raise InvalidMessage(
-            f"the payload has {size} bytes of JSON, and {MAX_PAYLOAD} are allowed:"
+            f"the payload has {size} bytes of JSON, and {limit} are allowed:"
             " store the data and send its id"
         )
     if key is not None and len(key) > KEY_LENGTH:

@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gunicorn.errors import AppImportError
 from gunicorn.glogging import Logger
 
 from strongback.config import Settings, load_settings
@@ -126,10 +127,21 @@ def post_fork(server: Arbiter, _worker: Worker) -> None:
 def post_worker_init(worker: Worker) -> None:
     """Leave it to the master to stop a worker: a terminal sends Ctrl-C to both."""
     # This worker's, not the master's.
-    from strongback.server.serve import start_background  # noqa: PLC0415  workers alone need it
+    from strongback.server.serve import announce_stop, start_background  # noqa: PLC0415  see above
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    start_background(worker.wsgi)
+    finish: Any = signal.getsignal(signal.SIGTERM)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        announce_stop(worker.wsgi)
+        finish(number, frame)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.siginterrupt(signal.SIGTERM, False)  # noqa: FBT003  as Gunicorn does
+    try:
+        start_background(worker.wsgi)
+    except ConfigurationError as error:
+        raise AppImportError(f"Error: {error}") from error
 
 
 def worker_exit(_server: Arbiter, worker: Worker) -> None:

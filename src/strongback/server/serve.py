@@ -231,6 +231,12 @@ def start_background(application: object) -> None:
         background.start()
 
 
+def announce_stop(application: object) -> None:
+    """Say that the process was told to stop, while requests are still in flight."""
+    if background := _background_of(application):
+        background.begin_stop()
+
+
 def stop_background(application: object) -> None:
     """Stop it, after the last response."""
     if background := _background_of(application):

@@ -31,6 +31,7 @@ MAX_ATTEMPTS = 8
 """With the waits in between: about four minutes."""
 TIME_LIMIT = timedelta(minutes=1)
 BACKOFF = timedelta(seconds=1)
+MAX_BACKOFF = timedelta(minutes=10)
 
 
 class InvalidDeclaration(ConfigurationError):
@@ -63,6 +64,8 @@ class Declaration:
     """Attempts before the message is dead."""
     backoff: timedelta = BACKOFF
     """Wait before the second attempt; doubles with each further one."""
+    max_backoff: timedelta = MAX_BACKOFF
+    """Longest wait between two attempts."""
     topic: str | None = None
     transactional: bool = False
     """Whether it runs in one transaction with its inbox entry."""
@@ -106,6 +109,7 @@ class TaskGroup:
         queue: str = "default",
         max_attempts: int = MAX_ATTEMPTS,
         backoff: timedelta = BACKOFF,
+        max_backoff: timedelta = MAX_BACKOFF,
         time_limit: timedelta = TIME_LIMIT,
         transactional: bool = True,
         batch: int | None = None,
@@ -120,8 +124,8 @@ class TaskGroup:
             on: Topic, such as `article:published`.
             queue: One of `QUEUES`.
             max_attempts: Attempts before the message is dead.
-            backoff: Wait before the second attempt; doubles with each further one, up to ten
-                minutes.
+            backoff: Wait before the second attempt; doubles with each further one.
+            max_backoff: Longest wait between two attempts.
             time_limit: Time after which an attempt is stopped, and fails.
             transactional: False to run it outside of a transaction, because its effect is: a
                 request to another server. Its effect may then happen twice.
@@ -134,6 +138,7 @@ class TaskGroup:
             queue=queue,
             max_attempts=max_attempts,
             backoff=backoff,
+            max_backoff=max_backoff,
             time_limit=time_limit,
             transactional=transactional,
             batch=batch,

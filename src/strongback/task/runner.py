@@ -31,8 +31,6 @@ from strongback.task.job import Jobs, JobState, TaskCancelled
 
 log = get_logger(__name__)
 
-LONGEST_WAIT = timedelta(minutes=10)
-"""Between two attempts."""
 GRACE = timedelta(seconds=2)
 """Time after its time limit from which a silent task counts as lost."""
 MAX_ERROR = 20_000
@@ -281,7 +279,7 @@ def _trace(error: Exception) -> str:
 
 
 def _wait_after(attempts: int, task: Declaration) -> timedelta:
-    longest = min(task.backoff * 2 ** min(attempts - 1, 20), LONGEST_WAIT).total_seconds()
+    longest = min(task.backoff * 2 ** min(attempts - 1, 20), task.max_backoff).total_seconds()
     # Half of it is random: what failed together must not come back together.
     return timedelta(seconds=random.uniform(longest / 2, longest))  # noqa: S311  not a secret
 

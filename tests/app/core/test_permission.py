@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from app.core.permission import ROLES, Permission, Role, allowed
+from strongback.notification.permission import NotificationPermission
+from strongback.realtime.permission import RealtimePermission
 from strongback.task.permission import TaskPermission
 
 
 def test_a_role_allows_more_than_the_one_below():
     assert ROLES[Role.USER] <= ROLES[Role.AUTHOR] < ROLES[Role.ADMIN]
-    assert ROLES[Role.ADMIN] == {*Permission, *TaskPermission}
+    parts = (*NotificationPermission, *RealtimePermission, *TaskPermission)
+    assert ROLES[Role.ADMIN] == {*Permission, *parts}
 
 
 def test_several_roles_allow_what_any_of_them_does():

@@ -103,6 +103,12 @@ TABLE = {
     "GET /api/v1/users/<username>/sessions": admin(200),
     "DELETE /api/v1/users/<username>/sessions": admin(204),
     "DELETE /api/v1/users/<username>/sessions/<id>": admin(404),
+    # realtime
+    "POST /api/v1/realtime/token": known(200),
+    "POST /api/v1/realtime/subscription": known(404, json={"channel": "nothing:1"}),
+    "POST /api/v1/realtime/centrifugo/subscribe": everybody(
+        403, json={"user": "1", "channel": "nothing:1"}
+    ),
     # tasks
     "GET /api/v1/tasks/<id>": known(404),
     "DELETE /api/v1/tasks/<id>": known(404),

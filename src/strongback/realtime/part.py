@@ -1,0 +1,224 @@
+"""The part `realtime`: live messages over WebSocket."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from strongback.app import Strongback
+from strongback.auth.session_service import SessionService
+from strongback.config import Settings, WebServer
+from strongback.exceptions import ConfigurationError
+from strongback.extra import require_extra
+from strongback.log.setup import get_logger
+from strongback.realtime.access import Access
+from strongback.realtime.broker import Broker, ServerBroker
+from strongback.realtime.centrifugo import CentrifugoBroker
+from strongback.realtime.channel import ChannelRegistry
+from strongback.realtime.cli import group
+from strongback.realtime.handover import hand_over
+from strongback.realtime.local_broker import LocalBroker
+from strongback.realtime.realtime import DISCONNECT, PUBLISH, Realtime
+from strongback.realtime.realtime_task import realtime_tasks
+from strongback.realtime.report import KEY, Report, Store
+from strongback.realtime.token import RealtimeTokens
+from strongback.realtime.view import api
+from strongback.task.declaration import TaskRegistry
+
+if TYPE_CHECKING:
+    from strongback.realtime.server import RealtimeServer
+    from strongback.redis import RedisClient
+
+log = get_logger(__name__)
+
+
+def register(app: Strongback, url_prefix: str) -> Realtime:
+    """Publish to clients, and let them connect; needs the parts `task` and `oauth`.
+
+    Slices add their channels to the service that this returns and provides.
+
+    Args:
+        app: The application.
+        url_prefix: Prefix of the routes.
+    """
+    require_extra("realtime", "The part realtime")
+    settings, channels = app.settings, ChannelRegistry()
+    access = Access(
+        channels,
+        RealtimeTokens(settings.secrets),
+        lambda: app.services[SessionService],
+        lambda: _context(app),
+        settings.ws_port if _has_own_port(settings) else None,
+    )
+    broker: Broker
+    if settings.centrifugo_url is not None:
+        key = settings.centrifugo_api_key.get_secret_value()
+        broker = CentrifugoBroker(settings.centrifugo_url, key)
+    else:
+        broker = server_broker = build_broker(app, channels)
+        _add_server(app, server_broker, access)
+    realtime = Realtime(app.database, app.outbox, channels, broker)
+    app.outbox.declare("strongback.realtime", PUBLISH, DISCONNECT)
+    app.services[TaskRegistry].add(realtime_tasks(broker))
+    app.provide(realtime, access)
+    app.register_api(api, url_prefix=f"{url_prefix}/realtime")
+    app.cli.add_command(group)
+    return realtime
+
+
+def build_broker(app: Strongback, channels: ChannelRegistry) -> ServerBroker:
+    """Return the broker between the servers of ours: Redis if configured, else this process."""
+    if app.redis is None:
+        return LocalBroker(channels)
+    from strongback.realtime.redis_broker import RedisBroker  # noqa: PLC0415  an extra
+
+    return RedisBroker(app.redis, channels)
+
+
+def _has_own_port(settings: Settings) -> bool:
+    return settings.web_server is WebServer.GRANIAN and not settings.web_proxies
+
+
+def _add_server(app: Strongback, broker: ServerBroker, access: Access) -> None:
+    process = ServerProcess(app.settings, broker, access, _store(app))
+    app.provide(process, process.report)
+    app.background.add(process)
+    app.background.on_stop(process.drain)
+    app.checks.add("realtime", process.report.figures, title="The realtime server")
+    app.gauges.append(process.report.gauges)
+    app.wsgi_app = hand_over(app.wsgi_app, process.adopt)  # type: ignore[method-assign,assignment]  # as Flask's docs wrap it
+
+
+def _store(app: Strongback) -> RedisStore | None:
+    return None if app.redis is None else RedisStore(app.redis)
+
+
+class RedisStore:
+    """Rows of the processes, in a hash of Redis."""
+
+    def __init__(self, redis: RedisClient) -> None:
+        self._redis = redis
+
+    def write(self, process: str, row: bytes | None) -> None:
+        """Write a row, or remove it."""
+        if row is None:
+            self._redis.execute("HDEL", KEY, process)
+        else:
+            self._redis.execute("HSET", KEY, process, row)
+
+    def read(self) -> Sequence[bytes]:
+        """Return all rows."""
+        found: Sequence[bytes] = self._redis.execute("HVALS", KEY)
+        return found
+
+
+class ServerProcess:
+    """The realtime server of this process: of a web worker, or of a process of its own.
+
+    It is made when it starts: most processes, such as a command's, have none.
+
+    Args:
+        settings: Where it listens, and whom it lets in.
+        broker: Where publications come from.
+        access: Who may connect and subscribe.
+        store: Keeps the rows of all processes; None for this one alone.
+    """
+
+    def __init__(
+        self, settings: Settings, broker: ServerBroker, access: Access, store: Store | None
+    ) -> None:
+        self._settings = settings
+        self._broker = broker
+        self._access = access
+        self._server: RealtimeServer | None = None
+        self.report = Report(store)
+
+    def start(self) -> None:
+        """Start it in a process of the web server.
+
+        Raises:
+            ConfigurationError: Several processes would each have their own clients.
+        """
+        require_one_process(self._settings)
+        if self._settings.web_server is WebServer.GRANIAN:
+            self.listen()
+        else:
+            self._start()
+
+    def listen(self) -> None:
+        """Start it with a port of its own.
+
+        Raises:
+            ConfigurationError: The port is taken.
+        """
+        host, port = self._settings.web_host, self._settings.ws_port
+        server = self._start()
+        try:
+            server.listen(host, port)
+        except OSError as error:
+            raise ConfigurationError(
+                f"Port {port} on {host} cannot be used ({error.strerror}). Stop what listens there"
+                f" or choose another: WS_PORT={port + 10}"
+            ) from error
+        log.info("realtime_listening", host=host, port=port)
+
+    def adopt(self, connection: socket.socket, head: bytes) -> bool:
+        """Serve a connection that the web server has accepted; tell whether that is possible."""
+        if self._server is None:
+            return False
+        self._server.adopt(connection, head)
+        return True
+
+    def drain(self) -> None:
+        """Tell every client to come back elsewhere; it returns at once."""
+        if self._server is not None:
+            self._server.drain()
+
+    def stop(self) -> None:
+        """Close what is still open."""
+        if self._server is not None:
+            self.report.stop()
+            self._server.stop()
+
+    def _start(self) -> RealtimeServer:
+        from strongback.realtime.options import Options  # noqa: PLC0415  an extra
+        from strongback.realtime.server import RealtimeServer  # noqa: PLC0415  the same
+
+        access, settings = self._access, self._settings
+        self._server = RealtimeServer(
+            self._broker,
+            access.registry,
+            access.authenticate,
+            access.authorize,
+            Options(origins=(settings.address, *settings.web_cors_origins)),
+        )
+        self._server.start()
+        self.report.start(self._server.snapshot)
+        return self._server
+
+
+def require_one_process(settings: Settings) -> None:
+    """Refuse several processes without a Redis between them.
+
+    Raises:
+        ConfigurationError: A message would reach the clients of one process alone.
+    """
+    if settings.redis_url is not None or settings.centrifugo_url is not None:
+        return
+    for is_wrong, cause, remedy in (
+        (settings.web_workers > 1, f"WEB_WORKERS is {settings.web_workers}", "WEB_WORKERS=1"),
+        (settings.celery_broker_url is not None, "CELERY_BROKER_URL is set", "unset it"),
+    ):
+        if is_wrong:
+            raise ConfigurationError(
+                f"{cause} without REDIS_URL, so live messages would reach the clients of one"
+                f" process alone; set REDIS_URL or CENTRIFUGO_URL, or {remedy}"
+            )
+
+
+@contextmanager
+def _context(app: Strongback) -> Iterator[None]:
+    with app.app_context(), app.database.scope():
+        yield

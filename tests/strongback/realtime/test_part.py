@@ -1,0 +1,115 @@
+"""The application and its clients together, by the official Python SDK."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from centrifuge import ClientState
+
+from strongback.auth.session_service import SessionService
+from strongback.exceptions import ConfigurationError
+from strongback.realtime import Channels, Grant, History
+from strongback.realtime.part import require_one_process
+from strongback.schema import PageQuery
+from tests.support.sdk import Live, Watcher, connected, living, value
+
+
+@pytest.fixture
+def live(settings) -> Iterator[Live]:
+    room = Channels("room", history=History(100, timedelta(minutes=5)), presence=True)
+
+    @room.authorize
+    def may_enter(principal, rest):
+        return Grant(data={"open": True}) if rest != "closed" else None
+
+    with living(settings, room) as live:
+        live.user_id = live.account("carol")
+        yield live
+
+
+@pytest.mark.parametrize("is_binary", [False, True], ids=["json", "protobuf"])
+def test_what_is_emitted_arrives(live, is_binary):
+    connection = live.connection(live.headers(live.user_id))
+
+    async def scenario():
+        async with connected(connection, is_binary=is_binary) as (client, watcher):
+            room = Watcher()
+            subscription = client.new_subscription("room:7", events=room)
+            await subscription.subscribe()
+            assert value((await room.next("subscribed")).data) == {"open": True}
+            await asyncio.to_thread(live.emit, "room:7", {"text": "绿茶"})
+            assert value((await room.next("publication")).pub.data) == {"text": "绿茶"}
+            await asyncio.to_thread(live.emit, live.realtime.personal(live.user_id), [1])
+            assert value((await watcher.next("publication")).pub.data) == [1]
+            there = (await subscription.presence()).clients.values()
+            assert [value(each.conn_info) for each in there] == [{"username": "carol"}]
+
+    asyncio.run(scenario())
+
+
+def test_what_is_rolled_back_is_not_published(live):
+    def fail(_):
+        live.realtime.emit("room:7", "never")
+        raise ZeroDivisionError
+
+    with live.app.database.scope(), pytest.raises(ZeroDivisionError):
+        live.app.database.transact(fail)
+    live.emit("room:7", "once")
+    while not (found := live.realtime.history("room:7", 10).publications):
+        pass
+    assert [each.data for each in found] == [b'"once"']
+
+
+def revoke(live: Live) -> None:
+    live.app.services[SessionService].revoke_all(live.user_id)
+
+
+def sign_out(live: Live) -> None:
+    sessions = live.app.services[SessionService]
+    with live.app.database.scope():
+        mine = sessions.list(live.user_id, PageQuery())
+    sessions.revoke_own(live.user_id, mine.items[0].id)
+
+
+@pytest.mark.parametrize("end", [revoke, sign_out], ids=lambda each: each.__name__)
+def test_a_connection_ends_with_its_session(live, end):
+    connection = live.connection(live.headers(live.user_id))
+
+    async def scenario():
+        async with connected(connection) as (_, watcher):
+            await asyncio.to_thread(_in_scope, live, end)
+            assert (await watcher.next("disconnected")).code == 3503
+
+    asyncio.run(scenario())
+
+
+def _in_scope(live, work):
+    with live.app.database.scope():
+        work(live)
+
+
+def test_a_token_whose_session_has_ended_connects_nowhere(live):
+    connection = live.connection(live.headers(live.user_id))
+    _in_scope(live, revoke)
+
+    async def scenario():
+        async with connected(connection, until="disconnected") as (client, _):
+            assert client.state is ClientState.DISCONNECTED
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "changes, text",
+    [
+        ({"web_workers": 2}, "WEB_WORKERS is 2 without REDIS_URL"),
+        ({"celery_broker_url": "redis://127.0.0.1"}, "CELERY_BROKER_URL is set without REDIS_URL"),
+    ],
+)
+def test_several_processes_need_a_redis(settings, changes, text):
+    with pytest.raises(ConfigurationError, match=text):
+        require_one_process(settings.model_copy(update=changes))
+    require_one_process(settings.model_copy(update=changes | {"redis_url": "redis://127.0.0.1"}))
