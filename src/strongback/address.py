@@ -168,6 +168,10 @@ def check_mailbox(value: str) -> str:
 
 def check_mail_address(value: str) -> str:
     """Accept one mail address and nothing else."""
+    try:
+        value.rpartition("@")[2].encode("idna")
+    except UnicodeError:
+        raise ValueError(NO_MAILBOX) from None
     if len(value) > MAX_MAIL_ADDRESS or not _MAIL.fullmatch(value) or first_unseen(value):
         raise ValueError(NO_MAILBOX)
     return value

@@ -23,8 +23,8 @@
         └── GatewayTimeout            504 10018
 
 A slice adds its own below these, with codes of its own: 200xx users, 300xx articles,
-400xx comments. The OAuth server has 110xx, messages by SMS 120xx. `error_code` is unique; a
-second use is an error at class definition.
+400xx comments. The OAuth server has 110xx, messages by SMS 120xx, mail 150xx. `error_code` is
+unique; a second use is an error at class definition.
 """
 
 from __future__ import annotations

@@ -22,7 +22,10 @@ REMEDIES = (
     ("WRONG_VERSION", "The server does not begin with TLS: write smtp+starttls:// and 587."),
     ("CERTIFICATE", "Use the host name in its certificate, or name its authority in MAIL_SSL_CA."),
     ("timed out", "See that this machine may connect there; many providers close port 25."),
-    ("refused:", "See that MAIL_FROM is a sender the server knows, and the recipient exists."),
+    (
+        "refused the message",
+        "See that MAIL_FROM is a sender the server knows, and the recipient exists.",
+    ),
 )
 """What a reason contains, and what to do then; the first one counts."""
 

@@ -39,6 +39,12 @@ class Mail:
     def __post_init__(self) -> None:
         check_mail_address(self.to)
 
+    @property
+    def recipient(self) -> str:
+        """The address with its domain in ASCII (RFC 5890), which every server takes."""
+        name, _, domain = self.to.rpartition("@")
+        return f"{name}@{domain.encode('idna').decode()}"
+
     def encoded(self, sender: str) -> EmailMessage:
         """The message as SMTP carries it.
 
@@ -46,13 +52,13 @@ class Mail:
             ValueError: A header has a line break.
         """
         message = EmailMessage(policy=_POLICY)
-        message["From"], message["To"] = sender, self.to
-        message["Subject"] = shorten(without_controls(self.subject), MAX_SUBJECT)
+        message["From"], message["To"] = sender, self.recipient
+        message["Subject"] = shorten(_inert(without_controls(self.subject)), MAX_SUBJECT)
         message["Date"] = format_datetime(utc_now())
         # No vacation notice is to answer it (RFC 3834).
         message["Auto-Submitted"] = "auto-generated"
         for name, value in self.headers.items():
-            message[name] = value
+            message[name] = _inert(value)
         if self.message_id:
             message["Message-ID"] = self.message_id
         message.set_content(_encodable(self.text))
@@ -88,6 +94,11 @@ def _registry() -> HeaderRegistry:
 
 
 _POLICY = SMTP.clone(header_factory=_registry())
+
+
+def _inert(value: str) -> str:
+    # The library decodes encoded words (RFC 2047) in what it is given, line breaks included.
+    return value.replace("=?", "= ?")
 
 
 def _encodable(text: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from email.utils import parseaddr
 from typing import Any
 
+from strongback.address import check_mail_address
 from strongback.config import Settings
 from strongback.database import Database, transactional
 from strongback.log.setup import get_logger
@@ -97,8 +98,10 @@ class MailService:
 
         Raises:
             ConfigurationError: There are no such templates.
+            ValueError: The recipient is no address.
         """
         self.templates.require(template)
+        check_mail_address(to)
         kind = "notification" if subscription else "account"
         if not self.quotas.take(kind, to):
             log.warning("mail_limit_reached", recipient=mask_address(to), template=template)

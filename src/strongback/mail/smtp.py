@@ -20,7 +20,6 @@ PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 MAX_REASON = 200
 """Characters of the server's reply that are kept."""
 PAUSE = 5.0
-"""Seconds between two looks at a server that does not answer; nobody waits for it meanwhile."""
 PERMANENT = range(500, 600)
 
 
@@ -29,9 +28,11 @@ class SmtpMailer:
 
     Args:
         settings: The settings `MAIL_*`, and `APP_URL`, whose host is named in the greeting.
+        pause: Seconds between two looks at a server that does not answer; nobody waits for it
+            meanwhile.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, pause: float = PAUSE) -> None:
         url = urlsplit(settings.mail_url or "")
         self.host = url.hostname or ""
         self.port = url.port or PORTS[url.scheme]
@@ -42,7 +43,7 @@ class SmtpMailer:
         self._name = urlsplit(settings.address).hostname or "localhost"
         self._timeout = settings.mail_timeout
         self._tls = ssl.create_default_context(cafile=settings.mail_ssl_ca)
-        self._circuit = CircuitBreaker("mail", self._answers, pause=PAUSE)
+        self._circuit = CircuitBreaker("mail", self._answers, pause=pause)
 
     def send(self, mail: Mail) -> None:
         """Send a message.
@@ -54,8 +55,8 @@ class SmtpMailer:
         if self._circuit.is_open:
             raise _failed(f"{self.host}:{self.port} does not answer")
         message = mail.encoded(self._sender)
-        with self._explained(mail.to), self._connected() as server:
-            server.send_message(message, to_addrs=[mail.to])
+        with self._explained(mail.recipient), self._connected() as server:
+            server.send_message(message, to_addrs=[mail.recipient])
 
     def check(self) -> str:
         """Connect, greet, and begin TLS where it is used; signs in to nothing.
@@ -113,8 +114,9 @@ class SmtpMailer:
         except smtplib.SMTPResponseException as error:
             raise self._replied(error.smtp_code, error.smtp_error, recipient) from None
         except smtplib.SMTPNotSupportedError as error:
-            # Without STARTTLS or a way to sign in nothing is sent; a mended server will do.
-            raise _failed(str(error)) from None
+            if recipient.isascii():  # no STARTTLS, no way to sign in: a mended server will do
+                raise _failed(str(error)) from None
+            raise MailRefused(params={"reason": str(error)}) from None
         except (smtplib.SMTPException, OSError) as error:
             reason = f"{self.host}:{self.port}: {str(error) or type(error).__name__}"
             if recipient:

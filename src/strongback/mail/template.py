@@ -25,7 +25,7 @@ from strongback.collision import Names
 from strongback.exceptions import ConfigurationError
 from strongback.schema import utc
 
-FOLDER = Path(__file__).with_name("template")
+FOLDER = Path(__file__).with_name("layout")
 LAYOUTS = ("layout.txt", "layout.html")
 
 

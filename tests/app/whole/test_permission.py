@@ -118,6 +118,10 @@ TABLE = {
     "GET /api/v1/notifications/unread": known(200),
     "GET /api/v1/notifications/preferences": known(200),
     "PUT /api/v1/notifications/preferences": known(200, json={"kinds": []}),
+    "POST /api/v1/notifications/unsubscribe": everybody(
+        422, query_string={"token": "x"}, data={"List-Unsubscribe": "One-Click"}
+    ),
+    "GET /api/v1/notifications/unsubscribe": everybody(303, query_string={"token": "x"}),
     # tokens
     "POST /api/v1/auth/token": everybody(400, data=TOKEN),
     "POST /api/v1/auth/sms-codes": everybody(422, json={"phone": "+85291234567"}),
