@@ -12,11 +12,12 @@ from app.article.node import ArticleNode, ArticlePages
 from app.article.removal import ArticleRemoval
 from app.article.sample import add_samples
 from app.article.search_node import SearchAnswers
-from app.article.service import Accounts, ArticleService
+from app.article.service import LIKES, Accounts, ArticleService
 from app.article.tag import TagCounts
 from app.article.view_count import ViewCounter
 from strongback.app import Strongback
 from strongback.cache import Warmer
+from strongback.notification import Notifications
 from strongback.search import Search
 from strongback.task import Jobs, TaskRegistry
 from strongback.upload import Uploads
@@ -27,12 +28,16 @@ __all__ = ["add_samples", "register"]
 def register(app: Strongback, users: Accounts) -> ArticleService:
     """Add articles to the application. Needs the parts `task` and `search`."""
     services, database = app.services, app.database
-    articles, pages = ArticleService(database, users, app.outbox), ArticlePages(database, app.cache)
+    notifications = services.find(Notifications)
+    if notifications is not None:
+        notifications.declare(LIKES)
+    articles = ArticleService(database, users, app.outbox, notifications)
+    pages = ArticlePages(database, app.cache)
     views, search = ViewCounter(database), services[Search]
     answers = SearchAnswers(ArticleSearch(search), app.cache)
     app.translations.add(Path(__file__).with_name("translation"))
     app.background.add(views)
-    app.outbox.declare(event.__name__, event.CHANGED, event.PUBLISHED, event.REMOVED)
+    app.outbox.declare(event.__name__, event.CHANGED, event.LIKED, event.PUBLISHED, event.REMOVED)
     app.provide(articles, pages, views, answers, TagCounts(database), ArticleRemoval(database))
     translate = app.translations.translate
     app.provide(ArchiveImports(articles, services[Uploads], services[Jobs], translate))

@@ -12,8 +12,13 @@ CHANGED = "article:changed"
 """An article was created, changed, deleted, or has become visible: copies have to be updated."""
 PUBLISHED = "article:published"
 """An article was published. Consumers check whether it still is, or is already."""
+LIKED = "article:liked"
+"""Somebody has liked an article, for the first time since it was told."""
 REMOVED = "article:removed"
 """An article was deleted for all readers, and its remains have to be deleted."""
+
+GATHERED = timedelta(hours=1)
+"""Time in which likes are gathered before they are told."""
 
 
 class ArticleEvents:
@@ -29,6 +34,16 @@ class ArticleEvents:
     def removed(self, article_id: int) -> None:
         """Emit that the remains of an article have to be deleted."""
         self._outbox.emit(REMOVED, {"article_id": article_id})
+
+    def liked(self, article_id: int) -> None:
+        """Emit that an article is liked, an hour later: likes until then are told with it.
+
+        The article must be locked.
+        """
+        key = f"article:{article_id}"
+        if not self._outbox.has(LIKED, key):
+            payload = {"article_id": article_id, "since": utc_now().isoformat()}
+            self._outbox.emit(LIKED, payload, key=key, delay=GATHERED)
 
     def written(
         self, article: Article, earlier: datetime | None, *, is_import: bool = False

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal, Protocol
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import undefer_group
 
@@ -29,6 +30,8 @@ from app.core.permission import Permission
 from strongback.auth.principal import Principal
 from strongback.database import Database, changed_rows, is_duplicate, transactional, utc_now
 from strongback.exceptions import Conflict, Forbidden
+from strongback.notification.kind import Kind, Way
+from strongback.notification.sender import Notifications
 from strongback.outbox import Outbox
 from strongback.paging import Window, walk_page
 from strongback.precondition import Expected
@@ -37,6 +40,14 @@ SLUG_TRIES = 5
 TEXT_TRIES = 5
 """Attempts at rendering a text that is changed meanwhile."""
 Counter = Literal["likes", "comments"]
+LIKES = Kind(
+    "article:liked",
+    about="People like an article of yours; told once an hour at most.",
+    text="{count} people like “{title}”.",
+    variants={"count=1": "{actor} likes “{title}”."},
+    link="/articles/{slug}",
+    off=(Way.MAIL,),
+)
 
 
 class Accounts(Protocol):
@@ -62,12 +73,20 @@ class ArticleService:
         database: Stores the articles.
         accounts: Looks up accounts.
         outbox: Takes events.
+        notifications: Notifies people; None to notify nobody.
     """
 
-    def __init__(self, database: Database, accounts: Accounts, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        database: Database,
+        accounts: Accounts,
+        outbox: Outbox,
+        notifications: Notifications | None = None,
+    ) -> None:
         self.database = database
         self.accounts = accounts
         self._events = ArticleEvents(outbox)
+        self._notifications = notifications
         database.listen("before_flush", keep_tags)
 
     # Reading
@@ -130,6 +149,11 @@ class ArticleService:
     def find(self, number: int) -> Article | None:
         """An article without its text, published or not."""
         return self.database.session.get(Article, number)
+
+    def facts(self, number: int) -> tuple[str, dict[str, str]]:
+        """The author of an article, and its `slug` and `title`, for notifications."""
+        article = self.database.session.get_one(Article, number)
+        return article.author, {"slug": article.slug, "title": article.title}
 
     # Writing
 
@@ -291,6 +315,7 @@ class ArticleService:
         number = self._lock_counters(slug)
         session = self.database.session
         if session.get(ArticleLike, (number, username)) is None:
+            self._events.liked(number)
             session.add(ArticleLike(article_id=number, username=username))
             self.count(number, "likes", 1)
 
@@ -307,6 +332,29 @@ class ArticleService:
         )
         if changed_rows(self.database.session, query):
             self.count(number, "likes", -1)
+
+    @transactional
+    def tell_likes(self, number: int, since: datetime) -> None:
+        """Notify the author of the likes of an article since a moment, together."""
+        # Locked, so that a like is counted here, or finds that it has to be told by the next one.
+        article = self.database.session.get(Article, number, with_for_update=True)
+        if not article or not article.published_at or self._notifications is None:
+            return
+        query = select(func.count(), func.min(ArticleLike.username)).where(
+            ArticleLike.article_id == number,
+            ArticleLike.created_at >= since,
+            ArticleLike.username != article.author,
+        )
+        count, name = self.database.session.execute(query).one()
+        _, facts = self.facts(number)
+        if count:
+            self._notifications.send(
+                LIKES,
+                f"article:{number}:{since:%Y%m%d%H%M%S%f}",
+                to=[article.author],
+                data=facts | {"count": count},
+                actor=name if count == 1 else None,
+            )
 
     @transactional
     def count(self, number: int, counter: Counter, step: int) -> None:

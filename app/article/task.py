@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.article.archive import ArchiveImports
-from app.article.event import CHANGED, REMOVED
+from app.article.event import CHANGED, LIKED, REMOVED
 from app.article.exceptions import ArchiveRefused
 from app.article.index import ARTICLE
 from app.article.removal import ArticleRemoval
+from app.article.service import ArticleService
 from app.article.source import Encoding
 from app.article.tag import TagCounts
 from app.article.view_count import ViewCounter
@@ -20,6 +21,7 @@ from strongback.upload import UploadGone
 from strongback.web import inject
 
 group = TaskGroup("article")
+articles = inject(ArticleService)
 views = inject(ViewCounter)
 tags = inject(TagCounts)
 removal = inject(ArticleRemoval)
@@ -56,6 +58,12 @@ def add_up_views(_: TaskContext) -> None:
 def add_up_tags(_: TaskContext) -> None:
     """Add recorded changes to the counts of tags."""
     tags.add_up()
+
+
+@group.consumer("tell-likes", on=LIKED)
+def tell_likes(_: TaskContext, *, article_id: int, since: str) -> None:
+    """Notify an author of the likes of an hour."""
+    articles.tell_likes(article_id, datetime.fromisoformat(since))
 
 
 @group.consumer(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ForeignKey, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from strongback.database import Base, Identified, Timestamps
+from strongback.database import Base, Identified, Identifier, Timestamps
 
 
 class Comment(Identified, Timestamps, Base):
@@ -18,3 +18,5 @@ class Comment(Identified, Timestamps, Base):
     article_id: Mapped[int] = mapped_column(ForeignKey("article.id", ondelete="CASCADE"))
     author: Mapped[str] = mapped_column(ForeignKey("user.username"), index=True)
     body: Mapped[str] = mapped_column(Text())
+    reply_to: Mapped[int | None] = mapped_column(Identifier)
+    """Id of the comment that it replies to, which may be deleted by now."""

@@ -35,6 +35,8 @@ class NewComment(RequestBody):
 
     body: Annotated[str, Field(min_length=1, max_length=BODY_LENGTH, pattern=r"\S")]
     """Plain text; escape it before embedding it in a page."""
+    reply_to: Annotated[int, Field(ge=1, le=MAX_ID)] | None = None
+    """Id of the comment on the same article that this one replies to."""
 
 
 class CommentOut(Schema):
@@ -46,5 +48,7 @@ class CommentOut(Schema):
     """Username of the author."""
     body: str
     """Plain text; escape it before embedding it in a page."""
+    reply_to: int | None
+    """Id of the comment that this one replies to, which may be deleted; null if it is no reply."""
     created_at: Timestamp
     """Time of creation."""

@@ -13,9 +13,24 @@ from app.comment.query import BY_AGE, INDEX
 from app.core.permission import Permission
 from strongback.auth.principal import Principal
 from strongback.database import Database, delete_in_batches, transactional
-from strongback.exceptions import Forbidden
+from strongback.exceptions import Forbidden, ValidationFailed
+from strongback.notification.kind import Kind
+from strongback.notification.sender import Notifications
 from strongback.paging import Window, read_page
 from strongback.schema import PageQuery
+
+COMMENTED = Kind(
+    "comment:written",
+    about="Somebody comments on an article of yours.",
+    text="{actor} commented on “{title}”.",
+    link="/articles/{slug}",
+)
+REPLIED = Kind(
+    "comment:replied",
+    about="Somebody replies to a comment of yours.",
+    text="{actor} replied to your comment on “{title}”.",
+    link="/articles/{slug}",
+)
 
 
 class Articles(Protocol):
@@ -29,6 +44,10 @@ class Articles(Protocol):
         """Whether the article with an id is published."""
         ...
 
+    def facts(self, number: int) -> tuple[str, dict[str, str]]:
+        """The author of an article, and its `slug` and `title`."""
+        ...
+
     def count(self, number: int, counter: Literal["comments"], step: int) -> None:
         """Change a counter of an article and lock it; raises NotFound."""
         ...
@@ -40,11 +59,15 @@ class CommentService:
     Args:
         database: Stores the comments.
         articles: Looks up articles.
+        notifications: Notifies people; None to notify nobody.
     """
 
-    def __init__(self, database: Database, articles: Articles) -> None:
+    def __init__(
+        self, database: Database, articles: Articles, notifications: Notifications | None = None
+    ) -> None:
         self.database = database
         self._articles = articles
+        self._notifications = notifications
 
     def list(self, slug: str, wanted: PageQuery) -> Window[Comment]:
         """A part of the list of an article's comments, oldest first.
@@ -75,19 +98,48 @@ class CommentService:
         return self.database.session.scalars(query).all()
 
     @transactional
-    def create(self, slug: str, body: str, author: str) -> Comment:
-        """Comment a published article.
+    def create(self, slug: str, body: str, author: str, reply_to: int | None = None) -> Comment:
+        """Comment on a published article.
 
         Raises:
             NotFound: No published article has the slug.
+            ValidationFailed: The article has no comment with the id `reply_to`.
         """
         # The counter first: it locks the article, which gives all writers below it one order.
         article_id = self._articles.locate(slug)
         self._articles.count(article_id, "comments", 1)
-        comment = Comment(article_id=article_id, author=author, body=body)
+        parent = None if reply_to is None else self._parent(article_id, reply_to)
+        comment = Comment(article_id=article_id, author=author, body=body, reply_to=reply_to)
         self.database.session.add(comment)
         self.database.session.flush()
+        self._notify(comment, parent)
         return comment
+
+    def _parent(self, article_id: int, number: int) -> Comment:
+        comment = self.database.session.get(Comment, number)
+        if comment is None or comment.article_id != article_id:
+            message = "The article has no such comment."
+            raise ValidationFailed(
+                errors=[{"field": "body.reply_to", "message": message, "type": "comment"}]
+            )
+        return comment
+
+    def _notify(self, comment: Comment, parent: Comment | None) -> None:
+        """Notify whoever is replied to, and the author of the article if that is another one."""
+        if self._notifications is None:
+            return
+        author, facts = self._articles.facts(comment.article_id)
+        told = {COMMENTED: author} | ({REPLIED: parent.author} if parent else {})
+        if told.get(REPLIED) == author:
+            del told[COMMENTED]
+        for kind, name in told.items():
+            self._notifications.send(
+                kind,
+                f"comment:{comment.id}",
+                to=[name],
+                data=facts | {"comment_id": comment.id},
+                actor=comment.author,
+            )
 
     def clear(self, article_id: int) -> int:
         """Delete the comments of an article, in batches; returns their number."""

@@ -43,8 +43,8 @@ def list_comments(path: CommentedPath, query: PageQuery) -> Response | Window[Co
 def create_comment(
     path: CommentedPath, body: NewComment, principal: Principal
 ) -> tuple[Comment, int, dict[str, str]]:
-    """Comment on an article."""
-    comment = comments.create(path.slug, body.body, principal.username)
+    """Comment on an article, or reply to one of its comments."""
+    comment = comments.create(path.slug, body.body, principal.username, body.reply_to)
     return comment, 201, {"Location": f"{api.url_prefix}/comments/{comment.id}"}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.core import API
 from app.user import cli, view
-from app.user.account import AccountService
+from app.user.account import PASSWORD_CHANGED, AccountService
 from app.user.follow import FollowService
 from app.user.model import User
 from app.user.node import UserNode, UserPages
@@ -24,9 +24,11 @@ def register(app: Strongback) -> UserService:
     app.filter_unknown("user", UserNode, User, lambda user: user.username, pages.all_names)
     sessions = oauth.register(app, users, API, look_up=pages.account)
     codes = app.services.find(SmsCodes)
-    accounts = AccountService(app.database, users, sessions, codes)
-    if notifications := app.services.find(Notifications):
+    notifications = app.services.find(Notifications)
+    if notifications is not None:
         notifications.reach(users)
+        notifications.declare(PASSWORD_CHANGED)
+    accounts = AccountService(app.database, users, sessions, codes, notifications)
     app.provide(users, pages, accounts, FollowService(app.database, users))
     app.translations.add(Path(__file__).with_name("translation"))
     app.register_api(view.api)

@@ -17,11 +17,21 @@ from strongback.auth.principal import Principal
 from strongback.auth.session_service import SessionService
 from strongback.database import Database, transactional, utc_now
 from strongback.log.setup import get_logger
+from strongback.notification.kind import Kind
+from strongback.notification.sender import Notifications
 from strongback.precondition import ANY, Expected
 from strongback.sms.code import CodePurpose, SmsCodes
 from strongback.sms.exceptions import SmsUnavailable, WrongCode
 
 log = get_logger(__name__)
+
+PASSWORD_CHANGED = Kind(
+    "account:password-changed",
+    about="The password of your account is changed.",
+    text="Your password was changed.",
+    body="Your password was changed at {at}. If it was not you, replace it at once.",
+    is_security=True,
+)
 
 
 class AccountService:
@@ -33,11 +43,13 @@ class AccountService:
         users: UserService,
         sessions: SessionService,
         codes: SmsCodes | None,
+        notifications: Notifications | None = None,
     ) -> None:
         self.database = database
         self.users = users
         self.sessions = sessions
         self.codes = codes
+        self._notifications = notifications
 
     def own(self, principal: Principal) -> User:
         """The account of the caller."""
@@ -152,6 +164,15 @@ class AccountService:
             raise _wrong_password()
         user.password_hash, user.password_changed_at = hashed, utc_now()
         self.sessions.revoke_all(user.id, keep=principal.session_id)
+        self.tell_password_changed(user)
+
+    def tell_password_changed(self, user: User) -> None:
+        """Notify the owner of an account of its new password."""
+        if self._notifications is None or user.password_changed_at is None:
+            return
+        moment = user.password_changed_at
+        subject, at = f"password:{moment:%Y%m%d%H%M%S%f}", f"{moment:%Y-%m-%d %H:%M} UTC"
+        self._notifications.send(PASSWORD_CHANGED, subject, to=[user.id], data={"at": at})
 
     @transactional
     def set_roles(self, principal: Principal, username: str, roles: Iterable[Role]) -> User:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, exists, or_, select, update
 
 from strongback.auth.account import Account, Accounts
 from strongback.auth.refresh_token import Successors, hash_token, new_seed, new_token
@@ -45,6 +45,8 @@ SESSION_ENDED = "session:ended"
 """Topic of sessions that were revoked: `user_id` and `session_ids`."""
 MAX_ANNOUNCED = 200
 """Sessions in one message."""
+DEVICE_MEMORY = timedelta(days=90)
+"""Time for which sessions that have ended are kept, to recognize the device that signs in again."""
 BY_USE = Order(AuthSession.last_used_at, AuthSession.id)
 
 
@@ -101,6 +103,9 @@ class SessionService:
         self.database = database
         self.accounts = accounts
         self.cache = StateCache()
+        self.on_new_device: Callable[[AuthSession], object] | None = None
+        """Called in the transaction that opens a session for a device which the account has not
+        used for `DEVICE_MEMORY`."""
         self._look_up = look_up or accounts.account
         self._outbox = outbox
         self._clock = clock
@@ -132,9 +137,18 @@ class SessionService:
             expires_at=utc_now() + IDLE_LIFETIME,
         )
         self._end_surplus(account.id)
+        is_new = self.on_new_device is not None and not self._knows(account.id, session.user_agent)
         self.database.session.add(session)
         self.database.session.flush()
+        if self.on_new_device is not None and is_new:
+            self.on_new_device(session)
         return self._grant(session, account, new_token())
+
+    def _knows(self, user_id: int, user_agent: str) -> bool:
+        """Whether an account has used a device within `DEVICE_MEMORY`."""
+        recent = AuthSession.last_used_at > self._clock() - DEVICE_MEMORY
+        mine = (AuthSession.user_id == user_id) & (AuthSession.user_agent == user_agent)
+        return self.database.session.scalar(select(exists().where(mine, recent))) is True
 
     def _end_surplus(self, user_id: int) -> None:
         """Make room for one more session; the account is locked, so nobody else opens one."""
@@ -359,8 +373,9 @@ class SessionService:
 
     def clean(self) -> int:
         """Delete ended sessions and used tokens in batches; returns the number of rows."""
-        kept = utc_now() - RETENTION
-        over = or_(AuthSession.expires_at < utc_now(), AuthSession.revoked_at < kept)
+        kept, known = utc_now() - RETENTION, utc_now() - DEVICE_MEMORY
+        ended = or_(AuthSession.expires_at < utc_now(), AuthSession.revoked_at < kept)
+        over = ended & (AuthSession.last_used_at < known)
         used = RefreshToken.used_at < kept
         tokens = delete_in_batches(self.database, RefreshToken.id, used)
         return tokens + delete_in_batches(self.database, AuthSession.id, over)

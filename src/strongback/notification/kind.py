@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -30,7 +30,7 @@ class Way(StrEnum):
     """A text message to a verified number."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind:
     """A kind of notification.
 
@@ -51,8 +51,8 @@ class Kind:
     """Description for the list of preferences, a sentence."""
     text: str
     """Text, one line."""
-    text_for_one: str = ""
-    """Text where `count` is 1. Default: `text`."""
+    variants: Mapping[str, str] = field(default_factory=dict)
+    """Other texts, by the value of `data` that calls for them: `{"count=1": "…"}`."""
     subject: str = ""
     """Subject of the mail. Default: the text."""
     body: str = ""
@@ -113,10 +113,12 @@ class Kind:
             translate: Translates the text.
             text: Another text than that of the inbox.
         """
-        if not text:
-            text = (
-                self.text_for_one if self.text_for_one and values.get("count") == 1 else self.text
-            )
+        fitting = (
+            variant
+            for condition, variant in self.variants.items()
+            if str(values.get(condition.partition("=")[0])) == condition.partition("=")[2]
+        )
+        text = text or next(fitting, self.text)
         return translate(text, locale).format_map(defaultdict(str, values))
 
 
@@ -133,10 +135,8 @@ class Kinds:
             ConfigurationError: There is another one of this name.
         """
         for kind in kinds:
-            if self._kinds.setdefault(kind.name, kind) != kind:
-                raise ConfigurationError(
-                    f"notification {kind.name} is declared twice, differently: rename one"
-                )
+            if self._kinds.setdefault(kind.name, kind) is not kind:
+                raise ConfigurationError(f"notification {kind.name} is declared twice: rename one")
 
     def check(self, locales: Sequence[str], translate: Translate) -> None:
         """Check all declarations, for the languages of the application.

@@ -7,12 +7,13 @@ from datetime import timedelta
 from strongback.app import Strongback
 from strongback.notification.delivery import TOPICS, Delivery
 from strongback.notification.inbox import Inbox
+from strongback.notification.job import tell_of_jobs
 from strongback.notification.kind import Kinds
 from strongback.notification.notification_task import notification_tasks
 from strongback.notification.preference import Preferences
 from strongback.notification.sender import SENT, Notifications
 from strongback.notification.view import api
-from strongback.task import TaskRegistry
+from strongback.task import Jobs, TaskRegistry
 
 
 def register(app: Strongback, url_prefix: str) -> Notifications:
@@ -28,6 +29,7 @@ def register(app: Strongback, url_prefix: str) -> Notifications:
     delivery = Delivery(database, outbox, kinds, preferences)
     outbox.declare(__name__, SENT, *TOPICS.values())
     services[TaskRegistry].add(notification_tasks(delivery, inbox))
+    tell_of_jobs(services[Jobs], notifications)
     app.provide(notifications, kinds, preferences, inbox)
     texts = app.translations
     app.before_start(lambda: kinds.check(texts.locales, texts.translate))

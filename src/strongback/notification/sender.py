@@ -101,7 +101,7 @@ class Notifications:
             self._outbox.emit(SENT, message | {"to": ids})
 
     def _check(self, kind: Kind, subject: str, data: dict[str, Any]) -> None:
-        if self._kinds.get(kind.name) != kind:
+        if self._kinds.get(kind.name) is not kind:
             raise InvalidNotification(f"{kind.name} is not declared: notifications.declare(…)")
         if len(subject) > SUBJECT_LENGTH:
             raise InvalidNotification(
@@ -114,7 +114,7 @@ class Notifications:
             )
 
     def _batches(self, to: Iterable[int | str], actor: str | None) -> Iterator[Sequence[int]]:
-        wanted = set(to)
+        wanted = set(to) - {actor}
         names = {each for each in wanted if isinstance(each, str)}
         ids = {each for each in wanted if isinstance(each, int)}
         if names or (ids and actor):

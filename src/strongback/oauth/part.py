@@ -9,6 +9,8 @@ from strongback.auth.account import Account, Accounts
 from strongback.auth.authenticator import Authenticator
 from strongback.auth.session_service import SESSION_ENDED, SessionService
 from strongback.auth.token import AccessTokens
+from strongback.notification.sender import Notifications
+from strongback.oauth.new_device import tell_of_new_devices
 from strongback.oauth.server import OAuthServer
 from strongback.oauth.session_cli import group
 from strongback.oauth.sms_grant import SmsCodeGrant
@@ -35,6 +37,8 @@ def register(
     sessions = SessionService(app.database, accounts, settings, look_up=look_up, outbox=app.outbox)
     tokens = AccessTokens(settings.address, f"{settings.address}{url_prefix}", settings.secrets)
     server = OAuthServer(accounts, sessions, tokens, app.permissions)
+    if notifications := app.services.find(Notifications):
+        tell_of_new_devices(sessions, notifications)
     app.before_start(lambda: _add_sms_code(server, app.services.find(SmsCodes)))
     authenticator = Authenticator(tokens, sessions)
     app.provide(sessions, server, authenticator)

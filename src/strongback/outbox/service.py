@@ -191,6 +191,19 @@ class Outbox:
         if rows:
             writer.execute(insert(OutboxMessage), rows)
 
+    def has(self, topic: str, key: str) -> bool:
+        """Whether a message of a topic and subject is not done yet.
+
+        The caller holds a lock on the subject, as the consumer does before it reads: what comes
+        while the message waits can then be left to it.
+        """
+        query = select(OutboxMessage.id).where(
+            OutboxMessage.consumer.in_(self._consumers.get(topic, ())),
+            OutboxMessage.key == key,
+            OutboxMessage.state != MessageState.DEAD,
+        )
+        return self.database.session.scalar(query.limit(1)) is not None
+
     def withdraw(self, topic: str, keys: Collection[str]) -> None:
         """Delete messages that are not due yet, in the current transaction.
 

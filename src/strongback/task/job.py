@@ -11,6 +11,7 @@ Its errors:
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, cast
@@ -99,6 +100,8 @@ class Jobs:
     def __init__(self, database: Database, outbox: Outbox) -> None:
         self.database = database
         self._outbox = outbox
+        self.on_change: list[Callable[[TaskRecord], object]] = []
+        """Functions that are called with a job after each change, in its transaction."""
 
     @transactional
     def start(self, name: str, payload: dict[str, Any], owner: int) -> TaskRecord:
@@ -182,7 +185,12 @@ class Jobs:
         query = update(TaskRecord).where(TaskRecord.id == job_id, TaskRecord.state.in_(states))
         query = query.values(values).execution_options(synchronize_session=False)
         result = self.database.session.execute(query)
-        return cast("CursorResult[Any]", result).rowcount > 0
+        is_moved = cast("CursorResult[Any]", result).rowcount > 0
+        if is_moved and self.on_change:
+            record = self.database.session.get_one(TaskRecord, job_id, populate_existing=True)
+            for tell in self.on_change:
+                tell(record)
+        return is_moved
 
     def clean(self) -> int:
         """Delete the records of jobs that ended more than `KEPT` ago; returns how many."""

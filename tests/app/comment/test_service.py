@@ -25,6 +25,9 @@ class OneArticle:
     def is_open(self, number: int) -> bool:
         return number == self.number
 
+    def facts(self, number: int) -> tuple[str, dict[str, str]]:
+        return "ada", {}
+
     def count(self, number: int, counter: Literal["comments"], step: int) -> None:
         """Nothing is counted here."""
 

@@ -24,7 +24,7 @@ def test_shows_the_articles_comments_oldest_first(client, first):
     page = client.get(first).json
     assert [item["body"] for item in page["items"]] == ["One.", "Two.", "<script>Three</script> 😀"]
     assert page["total"] == 3
-    assert set(page["items"][0]) == {"id", "author", "body", "created_at"}
+    assert set(page["items"][0]) == {"id", "author", "body", "reply_to", "created_at"}
 
 
 def test_is_walked_by_cursor(client, first):

@@ -235,7 +235,9 @@ class TestClean:
         client.account("ada")
         for _ in range(5):
             client.sign_in("ada")
-        client.change_sessions(expires_at=utc_now() - timedelta(seconds=1))
+        client.change_sessions(
+            expires_at=utc_now() - timedelta(days=61), last_used_at=utc_now() - timedelta(days=91)
+        )
         kept = client.sign_in("ada")
         refreshed = client.refresh(kept["refresh_token"]).json
         with client.database.scope():
@@ -263,6 +265,8 @@ class TestClean:
         upgrade(sqlite_client.app)
         sqlite_client.account("ada")
         sqlite_client.sign_in("ada")
-        sqlite_client.change_sessions(expires_at=utc_now() - timedelta(seconds=1))
+        sqlite_client.change_sessions(
+            expires_at=utc_now() - timedelta(days=61), last_used_at=utc_now() - timedelta(days=91)
+        )
         result = sqlite_client.app.test_cli_runner().invoke(args=["auth", "clean"])
         assert result.output == "Deleted 1 sessions and tokens.\n"

@@ -19,7 +19,7 @@ BREWED = Kind(
     "tea:brewed",
     about="Somebody brews tea.",
     text="{actor} brewed {count} cups of “{title}”.",
-    text_for_one="{actor} brewed a cup of “{title}”.",
+    variants={"count=1": "{actor} brewed a cup of “{title}”."},
 )
 SPILLED = Kind("tea:spilled", about="Tea was spilled.", text="Tea was spilled.", is_security=True)
 

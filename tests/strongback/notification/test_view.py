@@ -128,3 +128,75 @@ class TestRead:
     def test_remedy_is_in_the_readers_language(self, api):
         response = api.post("/notifications/read", {}, by="eve", headers={"Accept-Language": "zh"})
         assert response.json["errors"][0]["message"] == "请发送 ids 或 all，二者取其一。"
+
+
+def choices(api: API, by: str = "eve", **headers: str) -> dict[str, Any]:
+    answer: Any = api.call("GET", "/notifications/preferences", by=by, headers=headers).json
+    return {each["kind"]: each for each in answer["kinds"]}
+
+
+def choose(api: API, kind: str, **ways: bool) -> Any:
+    body = {"kinds": [{"kind": kind, "ways": ways}]}
+    return api.call("PUT", "/notifications/preferences", by="eve", json=body)
+
+
+class TestUnread:
+    def test_is_the_number_of_ones_own(self, api, inbox):
+        mark(api, {"ids": inbox[:2]})
+        counts = [
+            api.call("GET", "/notifications/unread", by=by).json["count"]
+            for by in ("eve", "bob", "ada")
+        ]
+        assert counts == [3, 1, 0]
+
+    def test_is_zero_once_all_are_read(self, api, inbox):
+        mark(api, {"all": True})
+        assert api.call("GET", "/notifications/unread", by="eve").json == {"count": 0}
+
+
+@pytest.mark.speaks_sql
+class TestPreferences:
+    def test_list_every_kind_with_its_ways_in_the_readers_language(self, api):
+        english, chinese = choices(api), choices(api, **{"Accept-Language": "zh"})
+        assert english["article:published"]["ways"]["inbox"] is True
+        assert english["session:new-device"]["is_security"] is True
+        assert all(chinese[kind]["about"] != english[kind]["about"] for kind in english)
+
+    def test_are_replaced_as_a_whole(self, api):
+        first = choose(api, "comment:written", inbox=False).json
+        assert {each["kind"]: each["ways"]["inbox"] for each in first["kinds"]} == {
+            kind: kind != "comment:written" for kind in choices(api)
+        }
+        choose(api, "comment:replied", inbox=False)
+        assert choices(api)["comment:written"]["ways"]["inbox"] is True
+        assert choices(api)["comment:replied"]["ways"]["inbox"] is False
+        assert choices(api, by="bob")["comment:replied"]["ways"]["inbox"] is True
+
+    def test_take_what_they_have_answered(self, api):
+        choose(api, "comment:written", inbox=False)
+        kinds = [{"kind": each["kind"], "ways": each["ways"]} for each in choices(api).values()]
+        before = choices(api)
+        response = api.call("PUT", "/notifications/preferences", by="eve", json={"kinds": kinds})
+        assert (response.status_code, choices(api)) == (200, before)
+
+    @pytest.mark.parametrize(
+        "kind, ways, error_code",
+        [
+            ("tea:brewed", {"inbox": False}, 10012),
+            ("article:published", {"sms": True}, 10012),
+            ("article:published", {"pigeon": True}, 10012),
+            ("article:published", {"inbox": 1}, 10012),
+            ("session:new-device", {"inbox": False}, 16001),
+        ],
+    )
+    def test_wrong_ones_are_refused_and_change_nothing(self, api, kind, ways, error_code):
+        choose(api, "comment:written", inbox=False)
+        response = choose(api, kind, **ways)
+        assert (response.status_code, response.json["error_code"]) == (422, error_code)
+        assert choices(api)["comment:written"]["ways"]["inbox"] is False
+
+    def test_a_kind_that_is_sent_twice_is_refused(self, api):
+        entry = {"kind": "comment:written", "ways": {}}
+        body = {"kinds": [entry, entry]}
+        response = api.call("PUT", "/notifications/preferences", by="eve", json=body)
+        assert response.status_code == 422
