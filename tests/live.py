@@ -16,6 +16,8 @@ from app.core.config import ROOT
 from strongback.testing.port import free_port
 
 DEADLINE = 60
+NO_SOCKETS = {"CENTRIFUGO_URL": "http://127.0.0.1:9", "CENTRIFUGO_API_KEY": "unused"}
+"""Settings of several processes without Redis: their WebSockets are somebody else's."""
 
 
 @dataclass(frozen=True)

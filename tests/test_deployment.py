@@ -19,7 +19,7 @@ import pytest
 
 from strongback.testing.mariadb import OwnMariaDB
 from strongback.testing.redis import RedisServer
-from tests.live import serving
+from tests.live import NO_SOCKETS, serving
 from tests.strongback.server.test_serve import DEADLINE, Server, running, wait_until
 from tests.support.front import run_front, slow_bodies
 from tests.support.load import Answer, Ask, Client, Load, under_load
@@ -131,7 +131,8 @@ def is_good_since(load: Load, moment: float) -> bool:
 
 class TestDatabaseRestart:
     def test_is_answered_with_503_and_over_within_seconds(self, own_mariadb: OwnMariaDB, tmp_path):
-        variables = {"DATABASE_URL": own_mariadb.url, "WEB_PROXIES": "1", "WEB_WORKERS": "2"}
+        variables = {"DATABASE_URL": own_mariadb.url, "WEB_PROXIES": "1"}
+        variables |= NO_SOCKETS | {"WEB_WORKERS": "2"}
         with (
             serving(tmp_path, **variables) as server,
             run_front([server.port]) as front,

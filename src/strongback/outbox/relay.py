@@ -23,7 +23,7 @@ from strongback.outbox.service import Claimed, Outbox
 
 log = get_logger(__name__)
 
-POLL = 1.0
+POLL = 0.5
 """Seconds between two looks without being woken, for retries and for messages of dead processes."""
 CLAIM = 200
 """Messages claimed and sent at once."""

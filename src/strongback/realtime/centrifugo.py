@@ -96,9 +96,18 @@ class CentrifugoBroker:
         close = FORCE_RECONNECT if session_id else close
         self._ask("disconnect", {"user": str(user_id), "disconnect": close._asdict()})
 
-    def info(self) -> dict[str, Any]:
+    def nodes(self) -> list[dict[str, Any]]:
         """Return what Centrifugo says of its nodes."""
-        return self._ask("info", {})
+        found: list[dict[str, Any]] = self._ask("info", {}).get("nodes") or []
+        return found
+
+    def figures(self) -> dict[str, float]:
+        """Return what its nodes do together, for `/readyz`."""
+        nodes = self.nodes()
+        return {
+            "processes": len(nodes),
+            "connections": sum(node.get("num_clients", 0) for node in nodes),
+        }
 
     def close(self) -> None:
         """Do nothing: no connection is kept."""

@@ -51,8 +51,9 @@ def show_info() -> None:
 
 def _rows() -> Iterator[Sequence[object]]:
     if isinstance(realtime.broker, CentrifugoBroker):
-        for node in realtime.broker.info().get("nodes", ()):
-            yield node["name"], node["num_clients"], node["num_channels"], "-", "-"
+        for node in realtime.broker.nodes():
+            numbers = (node.get(name, 0) for name in ("num_clients", "num_channels"))
+            yield node["name"], *numbers, "-", "-"
         return
     if _settings().redis_url is None:
         yield _server_figures()

@@ -55,7 +55,9 @@ def register(app: Strongback, url_prefix: str) -> Realtime:
     broker: Broker
     if settings.centrifugo_url is not None:
         key = settings.centrifugo_api_key.get_secret_value()
-        broker = CentrifugoBroker(settings.centrifugo_url, key)
+        broker = centrifugo = CentrifugoBroker(settings.centrifugo_url, key)
+        remedy = "See that it runs, and that CENTRIFUGO_URL and CENTRIFUGO_API_KEY are its own"
+        app.checks.add("realtime", centrifugo.figures, title="Centrifugo", remedy=remedy)
     else:
         broker = server_broker = build_broker(app, channels)
         _add_server(app, server_broker, access)
@@ -156,7 +158,7 @@ class ServerProcess:
         host, port = self._settings.web_host, self._settings.ws_port
         server = self._start()
         try:
-            server.listen(host, port)
+            server.listen(host, port, is_shared=self._settings.web_workers > 1)
         except OSError as error:
             raise ConfigurationError(
                 f"Port {port} on {host} cannot be used ({error.strerror}). Stop what listens there"

@@ -115,13 +115,18 @@ class RealtimeServer:
         """
         asyncio.run_coroutine_threadsafe(self._adopt(sock, head), self.loop)
 
-    def listen(self, host: str, port: int) -> int:
+    def listen(self, host: str, port: int, *, is_shared: bool = False) -> int:
         """Accept connections; return the port, which differs from a given 0.
+
+        Args:
+            host: Address to listen on.
+            port: Port to listen on.
+            is_shared: Whether other processes listen on it as well.
 
         Raises:
             OSError: The address is in use.
         """
-        return self._in_loop(self._listen(host, port))
+        return self._in_loop(self._listen(host, port, is_shared=is_shared))
 
     def drain(self) -> None:
         """Accept no more connections; close all with 3001, so that clients come back elsewhere."""
@@ -168,8 +173,9 @@ class RealtimeServer:
         _, connection = await self.loop.connect_accepted_socket(make, sock)
         connection.data_received(head)
 
-    async def _listen(self, host: str, port: int) -> int:
-        listener = await self.loop.create_server(partial(Connection, self), host, port)
+    async def _listen(self, host: str, port: int, *, is_shared: bool) -> int:
+        make = partial(Connection, self)
+        listener = await self.loop.create_server(make, host, port, reuse_port=is_shared)
         self._listeners.append(listener)
         found: int = listener.sockets[0].getsockname()[1]
         return found

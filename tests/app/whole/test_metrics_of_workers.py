@@ -11,6 +11,7 @@ import pytest
 
 from app.core.config import ROOT
 from strongback.testing.port import free_port
+from tests.live import NO_SOCKETS
 from tests.strongback.server.test_serve import DEADLINE, SERVERS, wait_until
 
 FLASK = [sys.executable, "-m", "flask", "--app", "app.main"]
@@ -22,12 +23,16 @@ REQUESTS = 60
 def test_any_worker_reports_what_all_of_them_did(name: str, tmp_path: Path) -> None:
     """`/metrics` adds up the workers, whichever of them is asked."""
     address = f"http://127.0.0.1:{(port := free_port())}"
-    environment = os.environ | {
-        "APP_VAR_DIR": str(tmp_path),
-        "WEB_PORT": str(port),
-        "WEB_SERVER": name,
-        "WEB_WORKERS": "2",
-    }
+    environment = (
+        os.environ
+        | {
+            "APP_VAR_DIR": str(tmp_path),
+            "WEB_PORT": str(port),
+            "WEB_SERVER": name,
+            "WEB_WORKERS": "2",
+        }
+        | NO_SOCKETS
+    )
     subprocess.run([*FLASK, "db", "upgrade"], env=environment, cwd=ROOT, check=True)
     with (tmp_path / "log").open("wb") as log:
         server = subprocess.Popen(

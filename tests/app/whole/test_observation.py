@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from strongback.testing.mariadb import OwnMariaDB
-from tests.live import LiveServer, serving
+from tests.live import NO_SOCKETS, LiveServer, serving
 from tests.strongback.server.test_serve import wait_until
 
 CLIENTS = 40
@@ -57,7 +57,8 @@ def booted(server: LiveServer) -> int:
 
 def test_a_full_disk_ends_no_worker_and_breaks_no_read(disk: Path, tmp_path: Path) -> None:
     """Metrics and the access log have no room either; what must be written is answered 503."""
-    variables = {"WEB_WORKERS": "2", "LOG_DIR": str(disk / "log"), "APP_ENV": "development"}
+    variables = {"LOG_DIR": str(disk / "log"), "APP_ENV": "development"}
+    variables |= NO_SOCKETS | {"WEB_WORKERS": "2"}
     with serving(disk, tmp_path / "server.log", **variables) as server:
         wait_until(lambda: booted(server) == 2, "the start of both workers")
         assert status(server, "/api/v1/articles") == 200

@@ -12,7 +12,7 @@ import pytest
 from app.core.config import ROOT
 from strongback.task.lease import Leases
 from strongback.task.periodic import LEASE_SECONDS
-from tests.live import serving
+from tests.live import NO_SOCKETS, serving
 from tests.support import task_app
 from tests.support.worker import DEADLINE, wait_until
 
@@ -168,7 +168,7 @@ def test_a_stop_gives_the_beat_to_another_process(embedded):
 @pytest.mark.parametrize("server", ["gunicorn", "granian"])
 @pytest.mark.usefixtures("starts_processes")
 def test_both_servers_run_tasks_and_one_of_their_workers_the_beat(server, tmp_path):
-    with serving(tmp_path, WEB_SERVER=server, WEB_WORKERS="2") as live:
+    with serving(tmp_path, WEB_SERVER=server, WEB_WORKERS="2", **NO_SOCKETS) as live:
         wait_until(lambda: live.log.read_text().count("tasks_embedded") == 2, "both workers")
         wait_until(lambda: "beat_started" in live.log.read_text(), "the beat")
         time.sleep(2.5)  # the other one has asked for the lease by now

@@ -1,0 +1,167 @@
+"""Live messages of the whole application, in servers of their own: every way to run them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.core.config import ROOT
+from strongback.testing.port import free_port
+from tests.live import LiveServer, serving
+from tests.support.sdk import connected
+
+DEADLINE = 60
+PASSWORD = "correct horse battery staple"
+API = "/api/v1"
+
+
+class Person:
+    """An account that signs in and asks for tokens over HTTP."""
+
+    def __init__(self, server: LiveServer, name: str) -> None:
+        self._server = server
+        self._name = name
+        self.headers: dict[str, str] = {}
+        new = {"username": name, "password": PASSWORD}
+        self.id = self._post("/users", json=new)["id"]
+        self.sign_in()
+
+    def sign_in(self) -> None:
+        form = {"grant_type": "password", "username": self._name, "password": PASSWORD}
+        tokens = self._post("/auth/token", data=form | {"client_id": "strongback"})
+        self.headers["Authorization"] = f"Bearer {tokens['access_token']}"
+
+    def connection(self) -> dict[str, str]:
+        connection: dict[str, str] = self._post("/realtime/token")
+        return connection
+
+    def _post(self, path: str, **options: Any) -> Any:
+        address = f"{self._server.url}{API}{path}"
+        response = httpx.post(address, headers=self.headers, timeout=DEADLINE, **options)
+        return response.raise_for_status().json()
+
+
+def command(code: str, folder: Path, **variables: str) -> None:
+    """Run code in a process of its own, as a command of the application is."""
+    environment = os.environ | {"APP_ENV": "test", "APP_VAR_DIR": str(folder)} | variables
+    prelude = "from app.main import create_app\napp = create_app()\n"
+    subprocess.run([sys.executable, "-c", prelude + code], env=environment, cwd=ROOT, check=True)
+
+
+EMIT = """
+from strongback.realtime import Realtime
+live = app.services[Realtime]
+with app.database.scope():
+    app.database.transact(lambda _: live.emit(live.personal({user}), "hello"))
+app.close()
+"""
+PUBLISH = """
+from strongback.realtime import Realtime
+live = app.services[Realtime]
+live.publish(live.personal({user}), "hello")
+app.close()
+"""
+REVOKE = """
+from strongback.auth.session_service import SessionService
+with app.database.scope():
+    app.services[SessionService].revoke_all({user})
+app.close()
+"""
+
+
+@contextmanager
+def own_process(folder: Path, port: int, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `python -m app.realtime` until the block ends."""
+    environment = os.environ | {"APP_ENV": "test", "APP_VAR_DIR": str(folder)} | variables
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app.realtime"],
+        env=environment | {"WS_PORT": str(port)},
+        cwd=ROOT,
+    )
+    try:
+        deadline = time.monotonic() + DEADLINE
+        while not _listens(port):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield process
+    finally:
+        process.terminate()
+        process.wait(DEADLINE)
+
+
+def _listens(port: int) -> bool:
+    try:
+        httpx.get(f"http://127.0.0.1:{port}/")
+    except httpx.TransportError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("server", ["gunicorn", "granian"])
+@pytest.mark.usefixtures("starts_processes")
+def test_the_web_server_serves_clients_by_itself(server, tmp_path):
+    """A command's publication and revocation arrive; the stop is told to all at once."""
+    port = free_port()
+    with ExitStack() as stack:
+        variables = {"WEB_SERVER": server, "WS_PORT": str(port)}
+        live = stack.enter_context(serving(tmp_path, **variables))
+        carol = Person(live, "carol")
+        connection = carol.connection()
+        expected = port if server == "granian" else live.port
+        assert connection["url"] == f"ws://127.0.0.1:{expected}/connection/websocket"
+
+        async def scenario() -> None:
+            async with connected(connection) as (_, watcher):
+                await asyncio.to_thread(command, EMIT.format(user=carol.id), tmp_path)
+                assert (await watcher.next("publication")).pub.data == "hello"
+                await asyncio.to_thread(command, REVOKE.format(user=carol.id), tmp_path)
+                assert (await watcher.next("disconnected")).code == 3503
+            carol.sign_in()
+            async with connected(carol.connection()) as (_, watcher):
+                await asyncio.to_thread(stack.close)
+                assert (await watcher.next("connecting")).code == 3001
+
+        asyncio.run(scenario())
+
+
+@pytest.mark.usefixtures("starts_processes")
+def test_processes_of_their_own_serve_clients_on_redis(tmp_path, redis_server):
+    shared = {"REDIS_URL": redis_server.url, "CELERY_BROKER_URL": ""}
+    ports = [free_port(), free_port()]
+    with ExitStack() as stack:
+        live = stack.enter_context(serving(tmp_path, **shared))
+        first, second = (
+            stack.enter_context(own_process(tmp_path, port, **shared)) for port in ports
+        )
+        carol = Person(live, "carol")
+        connections = [
+            carol.connection() | {"url": f"ws://127.0.0.1:{port}/connection/websocket"}
+            for port in ports
+        ]
+
+        async def scenario() -> None:
+            async with (
+                connected(connections[0]) as (_, one),
+                connected(connections[1]) as (_, two),
+            ):
+                publish = PUBLISH.format(user=carol.id)
+                await asyncio.to_thread(command, publish, tmp_path, **shared)
+                for watcher in (one, two):
+                    assert (await watcher.next("publication")).pub.data == "hello"
+                first.terminate()
+                assert (await one.next("connecting")).code == 3001
+                assert await asyncio.to_thread(first.wait, DEADLINE) == 0
+            assert second.poll() is None
+
+        asyncio.run(scenario())
