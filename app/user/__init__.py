@@ -5,16 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.core import API
-from app.user import cli, view
+from app.user import cli, mail_view, page, task, view
 from app.user.account import PASSWORD_CHANGED, AccountService
+from app.user.email_proof import EmailProof
 from app.user.follow import FollowService
 from app.user.model import User
 from app.user.node import UserNode, UserPages
+from app.user.password_reset import FORGOTTEN, PasswordReset
 from app.user.service import UserService
 from strongback import oauth
 from strongback.app import Strongback
+from strongback.mail import MailService, MailTemplates
 from strongback.notification import Notifications
 from strongback.sms import SmsCodes
+from strongback.task import TaskRegistry
 
 
 def register(app: Strongback) -> UserService:
@@ -33,4 +37,15 @@ def register(app: Strongback) -> UserService:
     app.translations.add(Path(__file__).with_name("translation"))
     app.register_api(view.api)
     app.cli.add_command(cli.group)
+    _register_mail(app, accounts)
     return users
+
+
+def _register_mail(app: Strongback, accounts: AccountService) -> None:
+    mails = app.services[MailService]
+    app.services[MailTemplates].add(Path(__file__).with_name("mail"))
+    app.outbox.declare(__name__, FORGOTTEN)
+    app.provide(EmailProof(accounts.users, mails), PasswordReset(accounts, mails, app.outbox))
+    app.services[TaskRegistry].add(task.group)
+    app.register_api(mail_view.api)
+    app.register_blueprint(page.pages)

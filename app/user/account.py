@@ -82,14 +82,14 @@ class AccountService:
         password: str | None = None,
         expected: Expected = ANY,
     ) -> User:
-        """Change `email` or `phone`.
+        """Change `email`, `phone` or `locale`.
 
         Raises:
             WrongPassword: The password is wrong.
             SignInTooOld: There is no password, and the last sign-in is too long ago.
             PreconditionFailed: The account has changed since it was read.
         """
-        if changes:
+        if changes.keys() - {"locale"}:
             self.confirm(principal, password)
         return self._change_profile(principal, changes, expected)
 
@@ -97,9 +97,11 @@ class AccountService:
     def _change_profile(
         self, principal: Principal, changes: dict[str, Any], expected: Expected
     ) -> User:
-        user = self._locked(principal.user_id)
+        user = self.users.locked(principal.user_id)
         expected.check(user.validators.etag)
-        for name in changes.keys() & {"email", "phone"}:
+        if changes.get("email", user.email) != user.email:
+            user.proven_email = None
+        for name in changes.keys() & {"email", "phone", "locale"}:
             setattr(user, name, changes[name])
         if user.phone != user.proven_phone:
             user.proven_phone = None
@@ -138,7 +140,7 @@ class AccountService:
         for other in session.scalars(select(User).where(others).with_for_update()):
             other.proven_phone = None
         session.flush()  # before somebody else has the number
-        user = self._locked(user_id)
+        user = self.users.locked(user_id)
         user.phone = user.proven_phone = phone
         return user
 
@@ -159,7 +161,7 @@ class AccountService:
 
     @transactional
     def _replace_password(self, principal: Principal, stored: str | None, hashed: str) -> None:
-        user = self._locked(principal.user_id)
+        user = self.users.locked(principal.user_id)
         if user.password_hash != stored:  # two at once: the current one was right, and is not now
             raise _wrong_password()
         user.password_hash, user.password_changed_at = hashed, utc_now()
@@ -199,7 +201,7 @@ class AccountService:
             UserNotFound: The account does not exist.
             OwnAccount: Administrators cannot disable their own account.
         """
-        user = self._locked(self.users.get(username).id)
+        user = self.users.locked(self.users.get(username).id)
         if user.id == principal.user_id and disabled:
             raise OwnAccount
         user.disabled = disabled
@@ -245,12 +247,6 @@ class AccountService:
         else:
             self.sessions.revoke_own(user.id, session_id)
         log.info("sessions_ended", user_id=user.id, session=session_id, by=principal.user_id)
-
-    def _locked(self, user_id: int) -> User:
-        """The account, locked until the commit, so that no session is opened meanwhile."""
-        return self.database.session.get_one(
-            User, user_id, with_for_update=True, populate_existing=True
-        )
 
 
 def _wrong_password() -> WrongPassword:

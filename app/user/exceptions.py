@@ -8,7 +8,8 @@ ValidationFailed
 └── WrongPassword     422 20003
 Conflict
 ├── OwnAccount        409 20004
-└── OwnFollow         409 20005
+├── OwnFollow         409 20005
+└── NoEmail           409 20006
 """
 
 from strongback.exceptions import AlreadyExists, Conflict, NotFound, ValidationFailed
@@ -47,3 +48,10 @@ class OwnFollow(Conflict):
 
     error_code = 20005
     message = "You cannot follow yourself."
+
+
+class NoEmail(Conflict):
+    """The account has no e-mail address that could be verified."""
+
+    error_code = 20006
+    message = "Your account has no e-mail address. Set one first."

@@ -15,6 +15,7 @@ USERNAME_PATTERN = r"^[a-z0-9](?:[a-z0-9_-]{1,30})[a-z0-9]$"
 USERNAME_LENGTH = 32
 EMAIL_LENGTH = 254
 PHONE_LENGTH = 16
+LOCALE_LENGTH = 16
 
 
 class User(Identified, Timestamps, Base):
@@ -22,7 +23,7 @@ class User(Identified, Timestamps, Base):
 
     E-mail address and number are unverified and not unique: refusing one that is taken would tell
     whether its owner has an account. A number that was verified by a code is unique, and its owner
-    can sign in by it.
+    can sign in by it. So is an address that was verified by a link, and its owner gets mail.
     """
 
     __tablename__ = "user"
@@ -34,17 +35,26 @@ class User(Identified, Timestamps, Base):
     """Time of the last change of password."""
     email: Mapped[str | None] = mapped_column(String(EMAIL_LENGTH))
     """Unverified e-mail address."""
+    proven_email: Mapped[str | None] = mapped_column(String(EMAIL_LENGTH), index=True, unique=True)
+    """E-mail address in lower case, once verified by a link."""
     phone: Mapped[str | None] = mapped_column(String(PHONE_LENGTH))
     """Unverified telephone number (E.164)."""
     proven_phone: Mapped[str | None] = mapped_column(String(PHONE_LENGTH), index=True, unique=True)
     """Telephone number, once verified by a code."""
     roles: Mapped[list[str]] = mapped_column(JSON)
     disabled: Mapped[bool] = mapped_column(default=False)
+    locale: Mapped[str] = mapped_column(String(LOCALE_LENGTH), default="en", server_default="en")
+    """Language of mail to its owner."""
 
     @property
     def phone_proven(self) -> bool:
         """Whether the number was verified."""
         return self.proven_phone is not None
+
+    @property
+    def email_proven(self) -> bool:
+        """Whether the address was verified."""
+        return self.proven_email is not None
 
     @property
     def validators(self) -> Validators:
@@ -61,6 +71,11 @@ class Follow(Base):
     followed: Mapped[str] = mapped_column(ForeignKey("user.username"), primary_key=True)
     follower: Mapped[str] = mapped_column(ForeignKey("user.username"), primary_key=True, index=True)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+def fold_email(address: str) -> str:
+    """Fold equivalent spellings of an address into one (Unicode NFKC, case)."""
+    return normalize("NFKC", address).strip().casefold()
 
 
 def normalize_username(name: str) -> str:

@@ -55,6 +55,10 @@ Email = Annotated[
 """A normalized e-mail address; its deliverability is not checked."""
 
 
+Locale = Annotated[str, Field(pattern=r"^[a-z]{2,3}$", examples=["zh"])]
+MailToken = Annotated[str, Field(max_length=128)]
+
+
 class UserPath(RequestPath):
     """Path of an account."""
 
@@ -102,9 +106,11 @@ class ProfileIn(RequestBody):
     """Changes to your account; fields that are left out keep their values."""
 
     email: Email | None = None
-    """E-mail address; null removes it."""
+    """E-mail address; null removes it. A new one has to be verified anew."""
     phone: Phone | None = None
     """Telephone number with country code; null removes it."""
+    locale: Locale = "en"
+    """Language of mail to you, such as `en` or `zh`; needs no password."""
     current_password: Password | None = None
     """Current password; optional within five minutes after signing in."""
 
@@ -129,6 +135,34 @@ class PhoneIn(RequestBody):
     """`handle` in the response of `/auth/sms-codes` with `"purpose": "phone"`."""
     current_password: Password | None = None
     """Current password; optional within five minutes after signing in."""
+
+
+class ForgottenIn(RequestBody):
+    """A forgotten password."""
+
+    account: Annotated[str, Field(min_length=1, max_length=EMAIL_LENGTH, examples=["ada"])]
+    """Username, or verified e-mail address."""
+
+
+class TokenIn(RequestBody):
+    """The token in the link of a message."""
+
+    token: MailToken
+    """Token, good for one use."""
+
+
+class ResetIn(TokenIn):
+    """A new password in the place of a forgotten one."""
+
+    new_password: NewPassword
+    """New password of 8 to 128 characters; common ones are rejected."""
+
+
+class MailSentOut(Schema):
+    """A message that is being sent."""
+
+    expires_in: int
+    """Lifetime of its link in seconds."""
 
 
 class RolesIn(RequestBody):
@@ -162,11 +196,15 @@ class ProfileOut(UserOut):
     roles: list[Role]
     """Roles of the account."""
     email: str | None
-    """E-mail address, unverified."""
+    """E-mail address."""
+    email_proven: bool
+    """Whether the address was verified by a link; if so, you get mail."""
     phone: str | None
     """Telephone number."""
     phone_proven: bool
     """Whether the number was verified by a code; if so, it can be used to sign in."""
+    locale: str
+    """Language of mail to you."""
     password_changed_at: Timestamp | None
     """Time of the last change of password; null if never changed."""
 

@@ -10,8 +10,8 @@ from sqlalchemy.exc import IntegrityError
 
 from app.core.permission import Permission, Role, allowed
 from app.user.exceptions import UsernameTaken, UserNotFound
-from app.user.model import USERNAME_PATTERN, User, normalize_username
-from strongback.auth.account import Account
+from app.user.model import USERNAME_PATTERN, User, fold_email, normalize_username
+from strongback.auth.account import Account, Contact
 from strongback.auth.password import hash_password, needs_rehash, require_good, verify_password
 from strongback.database import Database, is_duplicate, transactional
 from strongback.exceptions import ValidationFailed
@@ -92,6 +92,24 @@ class UserService:
         query = select(User.username, User.id).where(User.username.in_(usernames))
         return {row.username: row.id for row in self.database.session.execute(query)}
 
+    def contacts(self, account_ids: Collection[int]) -> dict[int, Contact]:
+        """How accounts are reached, by id; disabled and unknown accounts are left out."""
+        query = select(User).where(User.id.in_(account_ids), User.disabled.is_(False))
+        return {user.id: _contact(user) for user in self.database.session.scalars(query)}
+
+    def find_by_login(self, login: str) -> User | None:
+        """The account with a username or a verified address; None if there is none."""
+        if "@" not in login:
+            return self.find(login)
+        mine = User.proven_email == fold_email(login)
+        return self.database.session.scalar(select(User).where(mine))
+
+    def locked(self, user_id: int) -> User:
+        """The account, locked until the commit, so that no session is opened meanwhile."""
+        return self.database.session.get_one(
+            User, user_id, with_for_update=True, populate_existing=True
+        )
+
     def check_password(self, username: str, password: str) -> Account | None:
         """The account, if the password is right and the account is not disabled.
 
@@ -121,7 +139,7 @@ class UserService:
 
     # Making accounts
 
-    def create(
+    def create(  # noqa: PLR0913  what an account begins with
         self,
         username: str,
         password: str | None,
@@ -129,6 +147,7 @@ class UserService:
         *,
         email: str | None = None,
         phone: str | None = None,
+        locale: str = "en",
     ) -> User:
         """Create an account.
 
@@ -138,6 +157,7 @@ class UserService:
             roles: Roles of the account.
             email: Unverified e-mail address.
             phone: Unverified telephone number.
+            locale: Language of mail to its owner.
 
         Raises:
             UsernameTaken: The username is taken.
@@ -151,7 +171,7 @@ class UserService:
             )
         # Hashed before the transaction begins, so that no other writer waits for it.
         hashed = None if password is None else self.hash_new(password, "body.password", name, email)
-        user = User(username=name, password_hash=hashed, email=email, phone=phone)
+        user = User(username=name, password_hash=hashed, email=email, phone=phone, locale=locale)
         user.roles = [Role(role) for role in roles]
         return self._add(user)
 
@@ -199,3 +219,8 @@ class UserService:
         """Create an author without a password, unless the username exists."""
         if not self.exists(username):
             self.create(username, None, [Role.AUTHOR])
+
+
+def _contact(user: User) -> Contact:
+    email = user.email if user.email_proven else None
+    return Contact(user.id, user.username, email, user.proven_phone, user.locale)

@@ -49,6 +49,7 @@ from strongback.web import (
 from strongback.web.blueprint import shaper_of
 from strongback.web.limit import forgive, guess_limited, own_name, welcome
 from strongback.web.limit import principal as principal_key
+from strongback.web.request import current_request
 
 api = APIBlueprint("users", __name__, url_prefix="/api/v1/users")
 users = inject(UserService)
@@ -81,7 +82,12 @@ def register_user(body: UserIn) -> tuple[User, int, dict[str, str]]:
     count against the network that registers it.
     """
     user = users.create(
-        body.username, body.password, [Role.USER], email=body.email, phone=body.phone
+        body.username,
+        body.password,
+        [Role.USER],
+        email=body.email,
+        phone=body.phone,
+        locale=current_request().locale,
     )
     welcome(user.username)
     return user, 201, {"Location": f"{api.url_prefix}/{user.username}"}

@@ -29,17 +29,18 @@ class MailQuotas:
         self._key = hmac.digest(secret.encode(), _PURPOSE, "sha256")
 
     @transactional
-    def take(self, kind: str, address: str) -> bool:
+    def take(self, kind: str, address: str, limit: int | None = None) -> bool:
         """Count one message; False if the address has had its share.
 
         Args:
             kind: Each kind has a share of its own.
             address: Address of the recipient, in any case.
+            limit: The share; that of the settings when left out.
         """
-        who = f"{kind}\0{address.casefold()}".encode()
+        who = f"{kind}\0{address.casefold()}".encode("utf-8", "surrogatepass")
         key, hour = hmac.digest(self._key, who, "sha256").hex(), _hour(utc_now())
         mine = (MailQuota.key == key) & (MailQuota.hour == hour)
-        spend = update(MailQuota).where(mine, MailQuota.spent < self._limit)
+        spend = update(MailQuota).where(mine, MailQuota.spent < (limit or self._limit))
         spend = spend.values(spent=MailQuota.spent + 1)
         first = insert_if_absent(MailQuota).values(key=key, hour=hour, spent=0)
         session = self.database.session

@@ -3,7 +3,7 @@
 A message `NAME` has two templates. The first line of `NAME.txt` is the subject:
 
     {% extends "layout.txt" %}
-    {% block subject %}{{ _("%(who)s has commented", who=actor) }}{% endblock %}
+    {% block subject %}{{ _("{who} has commented", who=actor) }}{% endblock %}
     {% block body %}...{% endblock %}
 
 and `NAME.html` extends `layout.html`. What is in `_()` is looked up in the catalogues of the slices
@@ -56,13 +56,9 @@ class MailTemplates:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
-            extensions=["jinja2.ext.i18n"],
         )
-        self._environment.globals.update(facts)
+        self._environment.globals.update(facts, _=_translator(translate))
         self._environment.filters["utc"] = format_utc
-        look_up = _translator(translate)
-        # Added by the extension, which documents it.
-        self._environment.install_gettext_callables(look_up, look_up, newstyle=True)  # type: ignore[attr-defined]  # above
         self.add(FOLDER)
 
     def add(self, folder: Path) -> None:
@@ -107,9 +103,9 @@ def format_utc(moment: datetime | str) -> str:
     return f"{utc(instant):%Y-%m-%d %H:%M} UTC"
 
 
-def _translator(translate: Callable[[str, str], str]) -> Callable[[Context, str], str]:
+def _translator(translate: Callable[[str, str], str]) -> Callable[..., str]:
     @pass_context
-    def look_up(context: Context, message: str) -> str:
-        return translate(message, context["locale"])
+    def look_up(context: Context, message: str, **values: object) -> str:
+        return translate(message, context["locale"]).format(**values)
 
     return look_up

@@ -20,6 +20,7 @@ PROOF = {
     "handle": "0" * 32,
     "current_password": "wrong password",
 }
+RESET = {"token": "x", "new_password": "a good new password"}
 TOKEN = {"grant_type": "password", "username": "nobody", "password": "wrong password"}
 
 
@@ -97,6 +98,22 @@ TABLE = {
     "PATCH /api/v1/users/me": known(200, json={"email": None}),
     "PUT /api/v1/users/me/password": known(422, json=PASSWORDS),
     "PUT /api/v1/users/me/phone": known(422, json=PROOF),
+    "POST /api/v1/users/me/email/verification": known(409),
+    "POST /api/v1/users/me/email/verification/confirmation": everybody(422, json={"token": "x"}),
+    "POST /api/v1/auth/password/forgotten": everybody(202, json={"account": "nobody"}),
+    "POST /api/v1/auth/password/reset": everybody(422, json=RESET),
+    # the pages of links in mail
+    "GET /account/email": everybody(422),
+    "POST /account/email": everybody(422),
+    "GET /account/password": everybody(422),
+    "POST /account/password": everybody(422),
+    "GET /account/unsubscribe": everybody(422),
+    "POST /account/unsubscribe": everybody(422),
+    **{
+        f"{method} /account/{path}": everybody(404)
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+        for path in ("", "<path:name>")
+    },
     "GET /api/v1/users/me/sessions": known(200),
     "DELETE /api/v1/users/me/sessions": known(204),
     "DELETE /api/v1/users/me/sessions/<id>": known(404),
