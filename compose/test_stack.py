@@ -6,6 +6,7 @@ they make (containers, volumes, networks, image) is gone afterwards, which the l
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import secrets
@@ -31,6 +32,7 @@ import pytest
 from app.core.config import ROOT
 from tests.support.example import Checkout, Command, commands
 from tests.support.load import Ask, Load, under_load
+from tests.support.sdk import Person, connected
 
 MEGABYTE = 10**6
 BODY_LENGTH = 100_000
@@ -42,6 +44,7 @@ RECOVERY = 5
 SECRETS = {
     "migrate": {"mysql_password"},
     "web": {"app_secret_key", "mysql_password", "redis_password"},
+    "realtime": {"app_secret_key", "mysql_password", "redis_password"},
     "worker": {"app_secret_key", "mysql_password", "redis_password"},
     "beat": {"mysql_password", "redis_password"},
     "flower": {"redis_password"},
@@ -368,6 +371,34 @@ def check(load: Load, *statuses: int) -> None:
     for answer in load.answers:
         if answer.status != 200:
             assert json.loads(answer.body)["code"] == answer.status
+
+
+class TestRealtime:
+    def test_what_is_emitted_arrives_through_nginx_and_a_stop_is_told(self, stack):
+        """A client whose container stops comes back, and misses nothing."""
+        address = f"http://127.0.0.1:{stack.port}"
+        person = Person(address, "carol")
+        emit = (
+            "from app.main import create_app; from strongback.realtime import Realtime;"
+            " app = create_app(); live = app.services[Realtime];"
+            f" live.publish(live.personal({person.id}), 'hello')"
+        )
+
+        async def scenario() -> None:
+            connection = person.connection()
+            assert connection["url"] == f"ws://127.0.0.1:{stack.port}/connection/websocket"
+            async with connected(connection) as (_, watcher):
+                await asyncio.to_thread(stack.compose, "exec", "-T", "worker", "python", "-c", emit)
+                assert (await watcher.next("publication")).pub.data == "hello"
+                await asyncio.to_thread(stack.compose, "restart", "realtime")
+                assert (await watcher.next("connecting")).code == 3001
+                assert (await watcher.next("subscribed")).recovered
+
+        asyncio.run(scenario())
+
+    def test_it_shows_its_processes(self, stack):
+        shown = stack.compose("exec", "-T", "web", "flask", "realtime", "info")
+        assert "connections" in shown
 
 
 class TestChange:

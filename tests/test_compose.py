@@ -19,6 +19,7 @@ SECRETS = {
     "MYSQL_ROOT_PASSWORD": "root-password-value",
     "REDIS_PASSWORD": "redis-password-value",
     "MEILI_MASTER_KEY": "meili-key-value",
+    "CENTRIFUGO_API_KEY": "centrifugo-key-value",
     "SMS_SECRET_KEY": "sms-key-value",
     "FLOWER_PASSWORD": "flower-password-value",
 }
@@ -28,11 +29,14 @@ ALL_OF_OURS = {
     "MYSQL_PASSWORD",
     "REDIS_PASSWORD",
     "MEILI_MASTER_KEY",
+    "CENTRIFUGO_API_KEY",
     "SMS_SECRET_KEY",
 }
 NEEDED = {
     "web": ALL_OF_OURS,
     "dev": ALL_OF_OURS,
+    # It verifies what web has signed.
+    "realtime": {"APP_SECRET_KEY", "APP_SECRET_KEYS_OLD", "MYSQL_PASSWORD", "REDIS_PASSWORD"},
     # It makes the codes that it sends out of the key.
     "worker": ALL_OF_OURS,
     "beat": {"MYSQL_PASSWORD", "REDIS_PASSWORD"},

@@ -4,13 +4,15 @@
 #
 #   NGINX_LISTEN          address or port for HTTP                       8000
 #   NGINX_UPSTREAM        host:port of the application, several by space web:8000
-#   NGINX_REALTIME        host:port of the WebSocket server              realtime:8001
+#   NGINX_REALTIME        host:port of the WebSocket server, a name may stand for several; the
+#                         application's own where it has none            realtime:8001
 #   NGINX_FLOWER          host:port of Flower                            flower:5555
 #   NGINX_TLS_LISTEN      address or port for HTTPS                      8443
 #   NGINX_TLS_FOLDER      folder with fullchain.pem and privkey.pem; without them no HTTPS
 #                                                                        /etc/strongback/tls
 #   NGINX_RATE            requests of one address before they are slowed 200r/s
 #   NGINX_CONNECTIONS     requests of one address at the same time       400
+#   NGINX_SOCKETS         WebSockets of one address, open and coming back at once  5000
 #   NGINX_MAX_BODY        largest request body                           1048576
 #   NGINX_MAX_UPLOAD      the same where files are uploaded              33554432
 #   NGINX_TIMEOUT         seconds that a request may take                60
@@ -26,7 +28,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 : "${NGINX_LISTEN:=8000}" "${NGINX_UPSTREAM:=web:8000}" "${NGINX_REALTIME:=realtime:8001}"
 : "${NGINX_FLOWER:=flower:5555}" "${NGINX_TLS_LISTEN:=8443}" "${NGINX_TLS_FOLDER:=/etc/strongback/tls}"
 : "${NGINX_RATE:=200r/s}" "${NGINX_CONNECTIONS:=400}" "${NGINX_MAX_BODY:=1048576}" "${NGINX_TIMEOUT:=60}"
-: "${NGINX_MAX_UPLOAD:=33554432}"
+: "${NGINX_MAX_UPLOAD:=33554432}" "${NGINX_SOCKETS:=5000}"
 : "${NGINX_TRUSTED_PROXIES:=}" "${NGINX_OPERATORS:=}" "${NGINX_STATIC_ROOT:=/srv}" "${NGINX_RUN:=/tmp/nginx}"
 : "${NGINX_ACCESS_LOG:=/dev/stdout}" "${NGINX_MIME_TYPES:=/etc/nginx/mime.types}"
 : "${NGINX_RESOLVER:=$(awk '$1 == "nameserver" { print $2; exit }' /etc/resolv.conf 2>/dev/null || true)}"
@@ -102,7 +104,8 @@ fi
 mkdir -p "$NGINX_RUN"
 export NGINX_LISTEN NGINX_UPSTREAM_BLOCK NGINX_REALTIME NGINX_FLOWER NGINX_TLS NGINX_HTTP2 NGINX_RATE \
     NGINX_CONNECTIONS NGINX_MAX_BODY NGINX_TIMEOUT NGINX_REAL_IP NGINX_TRUSTED NGINX_OPERATORS_LIST NGINX_STATIC_ROOT \
-    NGINX_RUN NGINX_ACCESS_LOG NGINX_RESOLVER NGINX_MIME_TYPES NGINX_MAX_UPLOAD
+    NGINX_RUN NGINX_ACCESS_LOG NGINX_RESOLVER NGINX_MIME_TYPES NGINX_MAX_UPLOAD \
+    NGINX_SOCKETS
 # Only our own names: the rest with a $ is Nginx's.
 # shellcheck disable=SC2016
 names=$(grep -o '\${NGINX_[A-Z0-9_]*}' "$here/nginx.conf.template" | sort -u | tr '\n' ' ')

@@ -288,8 +288,8 @@ class Settings(BaseSettings):
     """Seconds that a stopping worker waits for running tasks; those that are left begin again
     elsewhere. Whatever stops it must wait for longer before it kills."""
     task_liveness_file: Path | None = None
-    """File that a worker or beat touches every two seconds while it can do its work, for a health
-    check. Default: none."""
+    """File that a worker, beat or realtime process touches every two seconds while it can do its
+    work, for a health check. Default: none."""
 
     flower_user: str = "admin"
     """User of Flower's pages."""

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 from centrifuge import (
     Client,
     ClientEventHandler,
@@ -26,6 +27,8 @@ from strongback.testing import empty
 from strongback.testing.port import free_port
 from strongback.testing.sign_in import access_token
 
+PASSWORD = "correct horse battery staple"
+API = "/api/v1"
 PATIENCE = 20
 """Seconds in which what is waited for must come; a busy machine is no failure."""
 
@@ -78,6 +81,32 @@ def living(settings: Settings, *channels: Channels, **changes: Any) -> Iterator[
     finally:
         app.background.stop()
         app.close()
+
+
+class Person:
+    """An account that signs in and asks for tokens over HTTP."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self._url = url
+        self._name = name
+        self.headers: dict[str, str] = {}
+        new = {"username": name, "password": PASSWORD}
+        self.id = self._post("/users", json=new)["id"]
+        self.sign_in()
+
+    def sign_in(self) -> None:
+        form = {"grant_type": "password", "username": self._name, "password": PASSWORD}
+        tokens = self._post("/auth/token", data=form | {"client_id": "strongback"})
+        self.headers["Authorization"] = f"Bearer {tokens['access_token']}"
+
+    def connection(self) -> dict[str, str]:
+        connection: dict[str, str] = self._post("/realtime/token")
+        return connection
+
+    def _post(self, path: str, **options: Any) -> Any:
+        address = f"{self._url}{API}{path}"
+        response = httpx.post(address, headers=self.headers, timeout=PATIENCE, **options)
+        return response.raise_for_status().json()
 
 
 class Watcher(ClientEventHandler, SubscriptionEventHandler):  # type: ignore[misc]  # it has no types

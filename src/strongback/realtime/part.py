@@ -26,6 +26,7 @@ from strongback.realtime.report import KEY, Report, Store
 from strongback.realtime.token import RealtimeTokens
 from strongback.realtime.view import api
 from strongback.task.declaration import TaskRegistry
+from strongback.task.liveness import LivenessFile
 
 if TYPE_CHECKING:
     from strongback.realtime.server import RealtimeServer
@@ -135,7 +136,7 @@ class ServerProcess:
         self._broker = broker
         self._access = access
         self._server: RealtimeServer | None = None
-        self.report = Report(store)
+        self.report = Report(store, LivenessFile(settings.task_liveness_file).touch)
 
     def start(self) -> None:
         """Start it in a process of the web server.

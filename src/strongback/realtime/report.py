@@ -67,11 +67,13 @@ class Report:
 
     Args:
         store: Shared by all processes; None for this process alone.
+        alive: Called with each row, while the server hears its broker.
     """
 
-    def __init__(self, store: Store | None) -> None:
+    def __init__(self, store: Store | None, alive: Callable[[], object]) -> None:
         self._snapshot: Callable[[], Snapshot] | None = None
         self._store = store
+        self._alive = alive
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._write_on, name="realtime-report", daemon=True)
         self._before: tuple[float, Snapshot] | None = None
@@ -136,6 +138,8 @@ class Report:
             counted = self._snapshot()
             self._row = self._measure(counted)
             self._before = time.monotonic(), counted
+            if counted.is_listening:
+                self._alive()
             if self._store is not None:
                 with suppress(RedisUnavailable):  # the next one will tell
                     row = json.dumps(asdict(self._row)).encode()

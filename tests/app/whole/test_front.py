@@ -413,7 +413,7 @@ class TestWebSocket:
             with run_front([server.port], NGINX_REALTIME=realtime) as front:
                 client = socket.create_connection(("127.0.0.1", front.port), 5)
                 client.sendall(
-                    b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+                    b"GET /connection/websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
                     b"Connection: Upgrade\r\nSec-WebSocket-Key: abc\r\n\r\n"
                 )
                 inner, _ = listener.accept()
@@ -433,6 +433,16 @@ class TestWebSocket:
         assert b"connection: upgrade" in head
         assert answered.startswith(b"HTTP/1.1 101 ")
 
+    def test_many_of_one_address_come_back_at_once(self, server):
+        """An office behind one address: its zone is not that of requests."""
+        rate = {"NGINX_RATE": "1r/s", "NGINX_CONNECTIONS": "2", "NGINX_SOCKETS": "50"}
+        realtime = f"127.0.0.1:{server.port}"
+        with run_front([server.port], NGINX_REALTIME=realtime, **rate) as front:
+            address = f"{front.address}/connection/websocket"
+            statuses = [httpx.get(address).status_code for _ in range(60)]
+        assert statuses.count(429) in range(1, 11), "only those beyond the bound"
+        assert statuses[:50].count(429) == 0
+
     def test_without_such_a_server_is_an_error_of_the_one_shape(self, server):
         with run_front([server.port], NGINX_REALTIME="127.0.0.1:1") as front:
-            check_error(httpx.get(f"{front.address}/ws"), 502, 10017)
+            check_error(httpx.get(f"{front.address}/connection/websocket"), 502, 10017)

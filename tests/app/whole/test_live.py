@@ -10,45 +10,17 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from app.core.config import ROOT
 from strongback.testing.port import free_port
-from tests.live import LiveServer, serving
-from tests.support.sdk import connected
+from tests.live import serving
+from tests.support.front import run_front
+from tests.support.sdk import Person, connected
 
 DEADLINE = 60
-PASSWORD = "correct horse battery staple"
-API = "/api/v1"
-
-
-class Person:
-    """An account that signs in and asks for tokens over HTTP."""
-
-    def __init__(self, server: LiveServer, name: str) -> None:
-        self._server = server
-        self._name = name
-        self.headers: dict[str, str] = {}
-        new = {"username": name, "password": PASSWORD}
-        self.id = self._post("/users", json=new)["id"]
-        self.sign_in()
-
-    def sign_in(self) -> None:
-        form = {"grant_type": "password", "username": self._name, "password": PASSWORD}
-        tokens = self._post("/auth/token", data=form | {"client_id": "strongback"})
-        self.headers["Authorization"] = f"Bearer {tokens['access_token']}"
-
-    def connection(self) -> dict[str, str]:
-        connection: dict[str, str] = self._post("/realtime/token")
-        return connection
-
-    def _post(self, path: str, **options: Any) -> Any:
-        address = f"{self._server.url}{API}{path}"
-        response = httpx.post(address, headers=self.headers, timeout=DEADLINE, **options)
-        return response.raise_for_status().json()
 
 
 def command(code: str, folder: Path, **variables: str) -> None:
@@ -116,7 +88,7 @@ def test_the_web_server_serves_clients_by_itself(server, tmp_path):
     with ExitStack() as stack:
         variables = {"WEB_SERVER": server, "WS_PORT": str(port)}
         live = stack.enter_context(serving(tmp_path, **variables))
-        carol = Person(live, "carol")
+        carol = Person(live.url, "carol")
         connection = carol.connection()
         expected = port if server == "granian" else live.port
         assert connection["url"] == f"ws://127.0.0.1:{expected}/connection/websocket"
@@ -135,8 +107,7 @@ def test_the_web_server_serves_clients_by_itself(server, tmp_path):
         asyncio.run(scenario())
 
 
-@pytest.mark.usefixtures("starts_processes")
-def test_processes_of_their_own_serve_clients_on_redis(tmp_path, redis_server):
+def test_processes_of_their_own_serve_clients_on_redis(nginx, tmp_path, redis_server):
     shared = {"REDIS_URL": redis_server.url, "CELERY_BROKER_URL": ""}
     ports = [free_port(), free_port()]
     with ExitStack() as stack:
@@ -144,10 +115,14 @@ def test_processes_of_their_own_serve_clients_on_redis(tmp_path, redis_server):
         first, second = (
             stack.enter_context(own_process(tmp_path, port, **shared)) for port in ports
         )
-        carol = Person(live, "carol")
+        carol = Person(live.url, "carol")
+        through = stack.enter_context(
+            run_front([live.port], NGINX_REALTIME=f"127.0.0.1:{ports[0]}")
+        )
+        connection = carol.connection()
         connections = [
-            carol.connection() | {"url": f"ws://127.0.0.1:{port}/connection/websocket"}
-            for port in ports
+            connection | {"url": f"ws://127.0.0.1:{port}/connection/websocket"}
+            for port in (through.port, ports[1])
         ]
 
         async def scenario() -> None:
