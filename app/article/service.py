@@ -45,7 +45,6 @@ LIKES = Kind(
     about="People like an article of yours; told once an hour at most.",
     text="{count} people like “{title}”.",
     variants={"count=1": "{actor} likes “{title}”."},
-    link="/articles/{slug}",
     off=(Way.MAIL,),
 )
 

@@ -23,13 +23,11 @@ COMMENTED = Kind(
     "comment:written",
     about="Somebody comments on an article of yours.",
     text="{actor} commented on “{title}”.",
-    link="/articles/{slug}",
 )
 REPLIED = Kind(
     "comment:replied",
     about="Somebody replies to a comment of yours.",
     text="{actor} replied to your comment on “{title}”.",
-    link="/articles/{slug}",
 )
 
 

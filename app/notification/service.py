@@ -16,7 +16,6 @@ PUBLISHED = Kind(
     about="An author whom you follow publishes an article, or one that you have commented on is"
     " published again.",
     text="{actor} published “{title}”.",
-    link="/articles/{slug}",
 )
 CONTINUED = "notification:continued"
 """The announcement continues after a username."""

@@ -29,17 +29,21 @@ class Telephones:
     received: list[tuple[str, str]] = field(default_factory=list)
     """Number and text of each message, the first first."""
     references: list[str] = field(default_factory=list)
+    templates: list[str | None] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
     """What the next messages fail with."""
     lost_receipts: int = 0
     """How many of the next messages arrive although nobody hears of it."""
 
-    def send(self, phone: str, params: Sequence[str], *, reference: str = "") -> Receipt:
+    def send(
+        self, phone: str, params: Sequence[str], *, template: str | None = None, reference: str = ""
+    ) -> Receipt:
         """Show the message, or fail."""
         if self.failures:
             raise self.failures.pop(0)
         self.received.append((phone, " ".join(params)))
         self.references.append(reference)
+        self.templates.append(template)
         if self.lost_receipts:
             self.lost_receipts -= 1
             raise SmsTimeout

@@ -49,6 +49,16 @@ class Inbox:
         some = select(Notification.id).where(*_of(user_id), Notification.read_at.is_(None))
         return select(func.count()).select_from(some.limit(DEPTH).subquery())
 
+    def unread_of(self, user_ids: Collection[int]) -> dict[int, int]:
+        """Numbers of the unread notifications of accounts."""
+        query = select(Notification.recipient, func.count()).where(
+            Notification.recipient.in_(user_ids),
+            Notification.listed == true(),
+            Notification.read_at.is_(None),
+        )
+        rows = self.database.session.execute(query.group_by(Notification.recipient))
+        return dict.fromkeys(user_ids, 0) | {row[0]: min(row[1], DEPTH) for row in rows}
+
     @transactional
     def mark_read(self, user_id: int, ids: Sequence[int]) -> None:
         """Mark notifications of an account as read; those of other accounts are ignored."""

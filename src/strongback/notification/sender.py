@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
+from strongback.auth.account import Contacts
 from strongback.exceptions import ConfigurationError
 from strongback.notification.exceptions import InvalidNotification
 from strongback.notification.kind import Kind, Kinds
@@ -18,14 +19,6 @@ BATCH = 500
 """Accounts of one message, whose rows are written in one transaction."""
 DATA_LENGTH = 4096
 """Most bytes of the JSON of `data`."""
-
-
-class Contacts(Protocol):
-    """Looks up accounts."""
-
-    def ids_of(self, usernames: Collection[str]) -> Mapping[str, int]:
-        """The ids of accounts, by username; unknown names are left out."""
-        ...
 
 
 class Notifications:

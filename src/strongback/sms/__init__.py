@@ -6,6 +6,7 @@ It needs the outbox and the tasks.
 from __future__ import annotations
 
 from strongback.sms.code import SmsCodes
+from strongback.sms.notice import SmsNotices
 from strongback.sms.part import build_sender, register
 from strongback.sms.sender import ConsoleSender, Receipt, Sender
 from strongback.sms.sms_task import sms_tasks
@@ -16,6 +17,7 @@ __all__ = [
     "Receipt",
     "Sender",
     "SmsCodes",
+    "SmsNotices",
     "TencentSender",
     "build_sender",
     "register",

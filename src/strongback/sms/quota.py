@@ -72,6 +72,20 @@ class SmsQuotas:
             log.error("sms_budget_spent", budget=settings.sms_daily_budget)
             raise SmsBudgetSpent(headers=headers)
 
+    @transactional
+    def take_for_notice(self, phone: str) -> None:
+        """Count one notice to a number or refuse it; codes to the number are counted apart.
+
+        Raises:
+            SmsLimitReached: The limit of the number is reached.
+            SmsBudgetSpent: The limit of all messages is reached.
+        """
+        now, settings = utc_now(), self._settings
+        if not self._spend(f"notice\0{phone}", settings.sms_daily_per_number, now):
+            raise SmsLimitReached
+        if not self._spend(EVERYBODY, settings.sms_daily_budget, now):
+            raise SmsBudgetSpent
+
     def _spend(self, who: str, limit: int, now: datetime) -> bool:
         key, day, session = self._hash(who), now.date(), self.database.session
         mine = (SmsQuota.key == key) & (SmsQuota.day == day)

@@ -20,14 +20,17 @@ class Receipt:
 
 
 class Sender(Protocol):
-    """Sends messages by its configured template."""
+    """Sends messages by approved templates."""
 
-    def send(self, phone: str, params: Sequence[str], *, reference: str = "") -> Receipt:
+    def send(
+        self, phone: str, params: Sequence[str], *, template: str | None = None, reference: str = ""
+    ) -> Receipt:
         """Send a message.
 
         Args:
             phone: Number of the recipient (E.164).
             params: Values of the template's variables, in order.
+            template: Id of the template. Default: the configured one, for codes.
             reference: Reference for the provider's records, such as the request's id.
 
         Raises:
@@ -42,8 +45,14 @@ class ConsoleSender:
     """Prints messages to the standard output, for development."""
 
     def send(
-        self, phone: str, params: Sequence[str], *, reference: str = ""  # noqa: ARG002  the port's
+        self,
+        phone: str,
+        params: Sequence[str],
+        *,
+        template: str | None = None,
+        reference: str = "",  # noqa: ARG002  the port's
     ) -> Receipt:
         """Print the message; it is not logged."""
-        click.echo(f"SMS to {mask_phone(phone)}: {', '.join(params)}")
+        by = f" by template {template}" if template else ""
+        click.echo(f"SMS to {mask_phone(phone)}{by}: {', '.join(params)}")
         return Receipt("console")

@@ -36,7 +36,9 @@ class TencentSender:
         # At lower levels it logs whole requests, with number and code.
         logging.getLogger("tencentcloud_sdk_common").setLevel(logging.WARNING)
 
-    def send(self, phone: str, params: Sequence[str], *, reference: str = "") -> Receipt:
+    def send(
+        self, phone: str, params: Sequence[str], *, template: str | None = None, reference: str = ""
+    ) -> Receipt:
         """Send a message.
 
         Raises:
@@ -49,7 +51,7 @@ class TencentSender:
         )
 
         try:
-            response = self._client().SendSms(self._request(phone, params, reference))
+            response = self._client().SendSms(self._request(phone, params, template, reference))
         except TencentCloudSDKException as error:
             raise _failure_of(error) from None  # its text may contain the number
         return _receipt_of(response.SendStatusSet)
@@ -68,7 +70,7 @@ class TencentSender:
         return SmsClient(credential, settings.sms_region, ClientProfile(httpProfile=http))
 
     def _request(
-        self, phone: str, params: Sequence[str], reference: str
+        self, phone: str, params: Sequence[str], template: str | None, reference: str
     ) -> Any:  # noqa: ANN401  the SDK has no types
         from tencentcloud.sms.v20210111.models import SendSmsRequest  # noqa: PLC0415  the same
 
@@ -76,7 +78,7 @@ class TencentSender:
         request.PhoneNumberSet = [phone]
         request.SmsSdkAppId = self._settings.sms_app_id
         request.SignName = self._settings.sms_sign_name
-        request.TemplateId = self._settings.sms_template_id
+        request.TemplateId = template or self._settings.sms_template_id
         request.TemplateParamSet = list(params)
         request.SessionContext = reference[:MAX_REFERENCE]
         return request

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from strongback import notification, task
+from strongback import mail, notification, oauth, realtime, sms, task
 from strongback.app import Strongback
+from strongback.auth.account import Contact
 from strongback.config import Settings
-from strongback.notification import Kind, Notifications, Preferences, Way
+from strongback.notification import Inbox, Kind, Notifications, Preferences, Way
 from strongback.notification.notification_model import Notification
+from strongback.realtime import Realtime
+from strongback.realtime.permission import RealtimePermission
 from strongback.testing import empty
 from tests.support.work import work
 
@@ -22,10 +27,38 @@ BREWED = Kind(
     variants={"count=1": "{actor} brewed a cup of “{title}”."},
 )
 SPILLED = Kind("tea:spilled", about="Tea was spilled.", text="Tea was spilled.", is_security=True)
+SERVED = Kind(
+    "tea:served",
+    about="Tea is served.",
+    text="{actor} served you “{title}”.",
+    subject="Tea from {actor}",
+    body="{actor} served you “{title}”. Drink it while it is hot.",
+    link="/teas/{title}",
+    ways=tuple(Way),
+    sms_templates={"en": "2001", "zh": "2002"},
+    sms_params=("actor", "title"),
+)
 
 
 class People:
-    """Ada, Bob and Eve."""
+    """Ada, Bob and Eve, who reads Chinese; Bob has proven nothing."""
+
+    def contacts(self, account_ids: Collection[int]) -> dict[int, Contact]:
+        known = [
+            Contact(1, "ada", "ada@example.org", "+8613800138001", "en"),
+            Contact(2, "bob", None, None, "en"),
+            Contact(3, "eve", "eve@example.org", "+8613800138003", "zh"),
+        ]
+        return {each.account_id: each for each in known if each.account_id in account_ids}
+
+    def account(self, user_id: int, *, lock: bool = False) -> None:
+        """Nobody signs in here."""
+
+    def check_password(self, username: str, password: str) -> None:
+        """The same."""
+
+    def account_of_phone(self, phone: str) -> None:
+        """The same."""
 
     def ids_of(self, usernames: Collection[str]) -> dict[str, int]:
         return {name: PEOPLE[name] for name in usernames if name in PEOPLE}
@@ -36,13 +69,17 @@ class Teahouse:
     """An application that tells of tea, and nothing else."""
 
     app: Strongback
-    kinds: tuple[Kind, ...] = (BREWED, SPILLED)
+    kinds: tuple[Kind, ...] = (BREWED, SPILLED, SERVED)
     notifications: Notifications = field(init=False)
     preferences: Preferences = field(init=False)
 
     def __post_init__(self) -> None:
         task.register(self.app, "/api")
+        realtime.register(self.app, "/api")
+        sms.register(self.app, "/api")
+        mail.register(self.app, "/api", unsubscribe_page="/off")
         self.notifications = notification.register(self.app, "/api")
+        oauth.register(self.app, People(), "/api")
         self.notifications.reach(People())
         self.notifications.declare(*self.kinds)
         self.preferences = self.app.services[Preferences]
@@ -56,6 +93,16 @@ class Teahouse:
     def deliver(self) -> list[str]:
         """Run what is due; returns the tasks that ran."""
         return work(self.app)
+
+    def read(self, name: str, *ids: int) -> None:
+        with self.app.database.scope():
+            self.app.services[Inbox].mark_read(PEOPLE[name], ids)
+
+    def received(self, name: str) -> list[dict[str, Any]]:
+        """What has come to a personal channel."""
+        realtime: Realtime = self.app.services[Realtime]
+        stream = realtime.history(realtime.personal(PEOPLE[name]), 100)
+        return [json.loads(each.data) for each in stream.publications]
 
     def told(self, *, listed: bool | None = None) -> list[tuple[int, str]]:
         """Who was told of what."""
@@ -71,15 +118,28 @@ class Teahouse:
             self.preferences.replace(PEOPLE[name], [(kind.name, choices)])
 
 
-@pytest.fixture
-def teahouse(settings: Settings, database_url: str) -> Iterator[Teahouse]:
-    changed = settings.model_copy(update={"database_url": database_url})
-    app = Strongback("teahouse", changed, title="Tea", roles={"anybody": TEA})
+def open_teahouse(settings: Settings, **changes: object) -> Teahouse:
+    """A teahouse with other settings; whoever opens it closes it."""
+    app = Strongback("teahouse", settings.model_copy(update=changes), title="Tea", roles=ROLES)
     empty(app.database)
     teahouse = Teahouse(app)
     app.checked()
+    return teahouse
+
+
+@pytest.fixture
+def teahouse(settings: Settings, database_url: str) -> Iterator[Teahouse]:
+    teahouse = open_teahouse(settings, database_url=database_url)
     yield teahouse
-    app.close()
+    teahouse.app.close()
 
 
-TEA = frozenset((*notification.NotificationPermission, *task.TaskPermission))
+ROLES = {
+    "anybody": frozenset(
+        (
+            *notification.NotificationPermission,
+            *task.TaskPermission,
+            *RealtimePermission,
+        )
+    )
+}

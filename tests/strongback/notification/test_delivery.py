@@ -22,7 +22,7 @@ class TestSend:
     def test_stores_a_notification_after_the_commit(self, teahouse):
         teahouse.send(to=["eve", PEOPLE["bob"]])
         assert teahouse.told() == []
-        assert teahouse.deliver() == ["notification:inbox"]
+        assert inbox_tasks(teahouse) == 1
         assert teahouse.told() == [(2, "tea:1"), (3, "tea:1")]
 
     def test_a_transaction_that_fails_tells_nobody(self, teahouse):
@@ -58,7 +58,7 @@ class TestSend:
     def test_a_large_audience_is_told_in_parts_each_in_a_transaction(self, teahouse):
         everybody = range(1, 2 * BATCH + 2)
         teahouse.send(to=everybody, actor=None)
-        assert teahouse.deliver() == ["notification:inbox"] * 3
+        assert inbox_tasks(teahouse) == 3
         assert teahouse.told() == [(each, "tea:1") for each in everybody]
 
     @pytest.mark.parametrize(
@@ -124,6 +124,10 @@ def test_everybody_is_told_once_of_what_others_did(teahouse, sendings, off, deli
     assert sorted(row[:3] for row in rows(teahouse)) == sorted(expected)
     for recipient, kind, _, listed in rows(teahouse):
         assert listed == (kind == SPILLED.name or recipient not in silent)
+
+
+def inbox_tasks(teahouse: Teahouse) -> int:
+    return teahouse.deliver().count("notification:inbox")
 
 
 def rows(teahouse: Teahouse) -> list[tuple[int, str, str, bool]]:
