@@ -14,7 +14,7 @@ from app.core.log_config import LOGGING
 from app.core.permission import ROLES
 from app.notification.service import Articles
 from app.user.follow import FollowService
-from strongback import mail, realtime, search, sms, task
+from strongback import live, mail, realtime, search, sms, task
 from strongback import notification as notifications
 from strongback.app import Strongback
 
@@ -43,6 +43,7 @@ def create_app(settings: Settings | None = None) -> Strongback:
     search.register(app)
     sms.register(app, API)
     realtime.register(app, API)
+    live.register(app)
     mail.register(app, API, unsubscribe_page="/account/unsubscribe")
     notifications.register(app, API)
     users = user.register(app)

@@ -7,6 +7,7 @@ from pathlib import Path
 from app.article import cli, event, search_view, task, view
 from app.article.archive import ArchiveImports
 from app.article.index import ArticleSearch, ArticleSource
+from app.article.live import LiveArticles
 from app.article.model import Article
 from app.article.node import ArticleNode, ArticlePages
 from app.article.removal import ArticleRemoval
@@ -18,6 +19,7 @@ from app.article.view_count import ViewCounter
 from strongback.app import Strongback
 from strongback.cache import Warmer
 from strongback.notification import Notifications
+from strongback.realtime import Realtime
 from strongback.search import Search
 from strongback.task import Jobs, TaskRegistry
 from strongback.upload import Uploads
@@ -32,6 +34,8 @@ def register(app: Strongback, users: Accounts) -> ArticleService:
     if notifications is not None:
         notifications.declare(LIKES)
     articles = ArticleService(database, users, app.outbox, notifications)
+    if realtime := services.find(Realtime):
+        articles.live = LiveArticles(realtime, articles.find_open)
     pages = ArticlePages(database, app.cache)
     views, search = ViewCounter(database), services[Search]
     answers = SearchAnswers(ArticleSearch(search), app.cache)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -21,6 +22,7 @@ from app.article.content import (
 )
 from app.article.event import ArticleEvents
 from app.article.exceptions import ArticleNotFound, SlugTaken
+from app.article.live import LiveArticles
 from app.article.model import Article, ArticleLike, ArticleState, state_of
 from app.article.query import is_published, is_visible, walks_of
 from app.article.removal import is_at_once, take_away
@@ -84,6 +86,8 @@ class ArticleService:
     ) -> None:
         self.database = database
         self.accounts = accounts
+        self.live: LiveArticles | None = None
+        """Publishes to readers, if the application has realtime."""
         self._events = ArticleEvents(outbox)
         self._notifications = notifications
         database.listen("before_flush", keep_tags)
@@ -134,6 +138,12 @@ class ArticleService:
         """Whether the article with an id is published."""
         query = select(Article.id).where(Article.id == number, is_published())
         return self.database.session.scalar(query) is not None
+
+    def find_open(self, number: int) -> Article | None:
+        """The published article with an id, without its text."""
+        return self.database.session.scalar(
+            select(Article).where(Article.id == number, is_published())
+        )
 
     def list(self, wanted: ArticleQuery) -> Window[Article]:
         """A part of the list of published articles, without their texts."""
@@ -369,6 +379,13 @@ class ArticleService:
             raise ArticleNotFound
         article = self.database.session.get_one(Article, number, populate_existing=True)
         self.database.touch(article, counter, "counted_at")
+        if self.live is not None:
+            self.live.count(article)
+
+    def tell(self, number: int, event: Mapping[str, Any]) -> None:
+        """Publish an event to the readers of an article, which is locked, after the commit."""
+        if self.live is not None:
+            self.live.tell(number, event)
 
     def _lock_counters(self, slug: str) -> int:
         # Locking the article first gives all writers below it one order: no deadlocks.

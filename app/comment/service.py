@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 from sqlalchemy import select
 
 from app.comment.exceptions import CommentNotFound
 from app.comment.model import Comment
 from app.comment.query import BY_AGE, INDEX
+from app.comment.schema import CommentOut
 from app.core.permission import Permission
 from strongback.auth.principal import Principal
 from strongback.database import Database, delete_in_batches, transactional
@@ -30,6 +31,9 @@ REPLIED = Kind(
     text="{actor} replied to your comment on “{title}”.",
 )
 
+LIVE_LENGTH = 2000
+"""Characters of a comment that is published as a whole."""
+
 
 class Articles(Protocol):
     """The interface to articles."""
@@ -44,6 +48,10 @@ class Articles(Protocol):
 
     def facts(self, number: int) -> tuple[str, dict[str, str]]:
         """The author of an article, and its `slug` and `title`."""
+        ...
+
+    def tell(self, number: int, event: Mapping[str, Any]) -> None:
+        """Publish an event to the readers of an article, which is locked, after the commit."""
         ...
 
     def count(self, number: int, counter: Literal["comments"], step: int) -> None:
@@ -111,6 +119,7 @@ class CommentService:
         self.database.session.add(comment)
         self.database.session.flush()
         self._notify(comment, parent)
+        self._articles.tell(article_id, _written(comment))
         return comment
 
     def _parent(self, article_id: int, number: int) -> Comment:
@@ -162,3 +171,12 @@ class CommentService:
         if session.get(Comment, number, populate_existing=True) is None:
             raise CommentNotFound  # somebody was faster; the counter's move is undone with this
         session.delete(comment)
+        self._articles.tell(comment.article_id, {"type": "comment:deleted", "id": comment.id})
+
+
+def _written(comment: Comment) -> dict[str, Any]:
+    """The event of a new comment; of a long one without its body, which readers then ask for."""
+    shown = CommentOut.model_validate(comment).model_dump(mode="json")
+    if len(comment.body) > LIVE_LENGTH:
+        shown["body"] = None
+    return {"type": "comment", "comment": shown}

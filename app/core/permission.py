@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from strongback.auth import permission
+from strongback.live.permission import OperationPermission
 from strongback.notification.permission import NotificationPermission
 from strongback.realtime.permission import RealtimePermission
 from strongback.task.permission import TaskPermission
@@ -49,7 +50,13 @@ ROLES: dict[str, frozenset[permission.Permission]] = {
     Role.USER: _USER,
     Role.AUTHOR: _USER | {Permission.ARTICLE_WRITE},
     Role.ADMIN: frozenset(
-        (*Permission, *NotificationPermission, *RealtimePermission, *TaskPermission)
+        (
+            *Permission,
+            *NotificationPermission,
+            *OperationPermission,
+            *RealtimePermission,
+            *TaskPermission,
+        )
     ),
 }
 """Permissions of each role, also the source of a table in the documentation and of a test."""

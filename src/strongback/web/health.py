@@ -63,14 +63,19 @@ def init_health(app: OpenAPI, checks: Checks) -> None:
     @public
     def check_readiness() -> tuple[Readiness, int, dict[str, str]]:
         """Check whether the process can serve requests; asks each backing service."""
-        required = {check.name: _ask(check) for check in checks.used_by(Use.REQUIRED)}
-        optional = {check.name: _ask(check) for check in checks.used_by(Use.OPTIONAL)}
-        ready = all(state.status == "ok" for state in required.values())
-        report = Readiness(status="ok" if ready else "unavailable", services=required | optional)
-        status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
+        report = readiness(checks)
+        status = HTTPStatus.OK if report.status == "ok" else HTTPStatus.SERVICE_UNAVAILABLE
         return report, status, {"Cache-Control": "no-store"}
 
     app.register_api(api)
+
+
+def readiness(checks: Checks) -> Readiness:
+    """Ask each backing service."""
+    required = {check.name: _ask(check) for check in checks.used_by(Use.REQUIRED)}
+    optional = {check.name: _ask(check) for check in checks.used_by(Use.OPTIONAL)}
+    ready = all(state.status == "ok" for state in required.values())
+    return Readiness(status="ok" if ready else "unavailable", services=required | optional)
 
 
 def _ask(check: Check) -> ServiceState:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import pytest
 
@@ -27,6 +28,9 @@ class OneArticle:
 
     def facts(self, number: int) -> tuple[str, dict[str, str]]:
         return "ada", {}
+
+    def tell(self, number: int, event: Mapping[str, Any]) -> None:
+        """Nobody is told."""
 
     def count(self, number: int, counter: Literal["comments"], step: int) -> None:
         """Nothing is counted here."""
