@@ -12,8 +12,8 @@ from strongback.task import Jobs, TaskRegistry
 def register(app: Strongback) -> None:
     """Publish the progress of jobs, and the state for operators.
 
-    The channels are `task:{id}`, `operation:outbox` and `operation:services`. Needs the parts `task`
-    and `realtime`.
+    The channels are `task:{id}`, `operation:outbox` and `operation:services`. Needs the parts
+    `task` and `realtime`.
     """
     realtime = app.services[Realtime]
     JobChannel(app.services[Jobs], realtime)
