@@ -6,11 +6,19 @@ import base64
 import hashlib
 import hmac
 import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+from strongback.realtime.broker import Registry, ServerBroker
 from strongback.realtime.channel import Grant, History
+from strongback.realtime.local_broker import LocalBroker
 from strongback.realtime.message import (
     INVALID_TOKEN,
     TOKEN_EXPIRED,
@@ -18,7 +26,13 @@ from strongback.realtime.message import (
     Identity,
     Refused,
 )
+from strongback.realtime.options import Options as ServerOptions
+from strongback.realtime.redis_broker import RedisBroker
+from strongback.realtime.server import RealtimeServer
+from strongback.redis import connect
+from strongback.testing.redis import PATIENCE
 
+ROOT = Path(__file__).parents[2]
 SECRET = b"secret"
 
 
@@ -78,10 +92,11 @@ def _encode(data: bytes) -> str:
 class Gate:
     """Decides about tokens and channels as the suite's Centrifugo does."""
 
-    def __init__(self, now: Any) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
         self.now = now
 
     def authenticate(self, token: str) -> Identity:
+        """Return whose token it is, with the user's personal channel."""
         claims = read_token(token, self.now())
         user = int(claims["sub"])
         return Identity(
@@ -98,3 +113,34 @@ class Gate:
             return None
         is_meant = (claims.get("channel"), claims.get("sub")) == (channel, str(identity.user_id))
         return Grant(expires_at=claims.get("exp")) if is_meant else None
+
+
+def open_server(
+    redis_url: str = "", registry: Registry | None = None, options: ServerOptions | None = None
+) -> tuple[RealtimeServer, int]:
+    """Start a server in this process, on Redis if there is an address; return it and its port."""
+    channels = registry or SuiteChannels()
+    broker: ServerBroker = LocalBroker(channels)
+    if redis_url:
+        broker = RedisBroker(connect(redis_url, timeout=PATIENCE), channels)
+    gate = Gate(time.time)
+    server = RealtimeServer(broker, channels, gate.authenticate, gate.authorize, options)
+    server.start()
+    return server, server.listen("127.0.0.1", 0)
+
+
+@contextmanager
+def run_server_process(redis_url: str = "") -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Run a server as a process of its own; yield it and its port."""
+    command = [sys.executable, "-m", "tests.support.realtime_server", *filter(None, [redis_url])]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        yield process, int(process.stdout.readline())
+    finally:
+        process.stdin.close()
+        process.wait(10)
+        process.stdout.close()

@@ -144,14 +144,20 @@ def _checked(value: object, schema: Descriptor) -> Params:
     known = schema.fields_by_name
     fields = ((known[name], item) for name, item in value.items() if name in known)
     checked = ((field, _field(item, field)) for field, item in fields if item is not None)
-    return {field.name: item for field, item in checked if item or field.message_type}
+    return {field.name: item for field, item in checked if item or _is_object(field)}
+
+
+def _is_object(field: FieldDescriptor) -> bool:
+    """Whether it is there even if it is empty: a map is not."""
+    inner = field.message_type
+    return inner is not None and not inner.GetOptions().map_entry
 
 
 def _field(value: object, field: FieldDescriptor) -> object:
     inner = field.message_type
     if inner is None:
         return _scalar(value, field)
-    if not inner.GetOptions().map_entry:
+    if _is_object(field):
         return _checked(value, inner)
     if not isinstance(value, dict):
         raise TypeError("no object")
