@@ -226,6 +226,8 @@ class Hub:
         early, channel.early = channel.early, []
         for publication, epoch in early:
             self._receive(channel, publication, epoch)
+        if channel in self._gaps:
+            self._fill_gap(channel)
 
     def _receive(self, channel: Channel, publication: Publication, epoch: str) -> None:
         position = channel.position
@@ -263,7 +265,6 @@ class Hub:
         """Let everybody subscribe again: the stream is another one, or has a hole."""
         channel.position = None
         channel.early, channel.behind = [], 0
-        self._gaps.discard(channel)
         for kept in channel.waiting.values():
             kept.clear()
         for subscriber in list(channel.subscribers):
@@ -295,6 +296,8 @@ class Hub:
     def _compare(self) -> None:
         self._is_comparing, self._must_compare = True, False
         asked = {c.name: c.position for c in self.channels.values() if c.position is not None}
+        # Their streams are being read: what was read before the gap is too old.
+        self._gaps.update(c for c in self.channels.values() if c.position is None)
         names = list(asked)
         read = partial(_positions, self.broker, names)
         self.later(read, partial(self._use_positions, asked))
