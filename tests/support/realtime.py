@@ -16,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from strongback.realtime.broker import Registry, ServerBroker
+from strongback.realtime.broker import ServerBroker
 from strongback.realtime.channel import Grant, History
 from strongback.realtime.local_broker import LocalBroker
 from strongback.realtime.message import (
@@ -116,14 +116,14 @@ class Gate:
 
 
 def open_server(
-    redis_url: str = "", registry: Registry | None = None, options: ServerOptions | None = None
+    redis_url: str = "", *, options: ServerOptions | None = None, gate: Gate | None = None
 ) -> tuple[RealtimeServer, int]:
     """Start a server in this process, on Redis if there is an address; return it and its port."""
-    channels = registry or SuiteChannels()
+    channels = SuiteChannels()
     broker: ServerBroker = LocalBroker(channels)
     if redis_url:
         broker = RedisBroker(connect(redis_url, timeout=PATIENCE), channels)
-    gate = Gate(time.time)
+    gate = gate or Gate(time.time)
     server = RealtimeServer(broker, channels, gate.authenticate, gate.authorize, options)
     server.start()
     return server, server.listen("127.0.0.1", 0)

@@ -218,6 +218,10 @@ class World:
                 client.resubscribe()
         self.due = [client for client in self.due if client.steps is not None and client.session]
 
+    def retry(self) -> None:
+        """Let the server look after what it could not do before."""
+        self.hub.retry()
+
     def toggle(self, number: int) -> None:
         """Connect a client, or cut it off."""
         client = self.clients[number]
@@ -229,6 +233,7 @@ class World:
     def settle(self) -> None:
         """Let everything arrive."""
         for _ in range(1000):
+            self.retry()
             if not (self.messages or self.calls or self.responses or self.due):
                 return
             for action in (self.deliver, self.ask, self.respond):
@@ -237,7 +242,7 @@ class World:
 
 
 STEPS = ["publish", "deliver", "ask", "respond", "toggle 0", "toggle 1", "toggle 2"]
-TROUBLES = ["lose", "reconnect", "forget"]
+TROUBLES = ["lose", "reconnect", "forget", "retry"]
 
 
 def play(steps: list[str]) -> World:
@@ -253,6 +258,8 @@ def play(steps: list[str]) -> World:
 @settings(max_examples=300, deadline=None)
 @example(steps=["toggle 0", "ask", "publish", "publish", "respond", "deliver", "deliver"])
 @example(steps=["toggle 0", "ask", "respond", "publish", "lose", "publish", "deliver", "toggle 1"])
+@example(steps=["toggle 0", "ask", "publish"])
+@example(steps=["reconnect", "ask", "toggle 0", "ask", "publish"])
 def test_every_client_sees_the_log_of_the_channel(steps) -> None:
     world = play(steps)
 
