@@ -105,15 +105,15 @@ class Watch:
     known: int = 0
     """The last that the application knows of: by reloading, after a gap."""
 
-    async def note_publication(self, context: PublicationContext) -> None:
+    async def note_publication(self, ctx: PublicationContext) -> None:
         """Note what is shown."""
-        self.known = context.pub.data["number"]
+        self.known = ctx.pub.data["number"]
         self.events.append(Shown(self.known))
         self.changed.set()
 
-    async def note_subscription(self, context: SubscribedContext) -> None:
+    async def note_subscription(self, ctx: SubscribedContext) -> None:
         """Note whether something may be missing."""
-        is_gap = context.was_recovering and not context.recovered
+        is_gap = ctx.was_recovering and not ctx.recovered
         self.known = self.published if is_gap else self.known
         self.events.append(Subscribed(is_gap))
         self.changed.set()
