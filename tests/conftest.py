@@ -13,10 +13,10 @@ from app.main import create_app
 from strongback.app import Strongback
 from strongback.testing import empty
 from strongback.testing.process import parameters
+from tests.support import centrifugo, meilisearch_server
 from tests.support.api import API
 from tests.support.browser import browser
 from tests.support.front import nginx
-from tests.support.meilisearch_server import HEADER
 from tests.support.process import gate, is_long
 
 __all__ = ["browser", "is_long", "nginx"]
@@ -26,9 +26,9 @@ def pytest_configure() -> None:
     gate.watch()
 
 
-def pytest_report_header() -> str:
+def pytest_report_header() -> list[str]:
     """Say what is not there to be tested."""
-    return HEADER
+    return [meilisearch_server.HEADER, centrifugo.HEADER]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -159,12 +159,15 @@ async def connected(
         min_reconnect_delay=0.05,
         max_reconnect_delay=0.2,
     )
+    before = asyncio.all_tasks()
     await client.connect()
     try:
         await watcher.next(until)
         yield client, watcher
     finally:
         await client.disconnect()
+        if late := asyncio.all_tasks() - before:  # it closes its connection in the background
+            await asyncio.wait(late, timeout=2)
 
 
 def value(data: Any) -> Any:

@@ -24,6 +24,8 @@ from strongback.realtime.message import (
 
 TIMEOUT = 2.0
 """Seconds in which Centrifugo must respond."""
+LAST = 2**63 - 1
+"""Beyond it, Centrifugo begins anew at the first publication."""
 FORCE_RECONNECT = Close(3011, "force reconnect")
 _MENDABLE = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
 
@@ -72,10 +74,10 @@ class CentrifugoBroker:
         """Return a part of a channel's history; see `Broker`."""
         body: dict[str, Any] = {"channel": channel, "limit": limit, "reverse": reverse}
         if since is not None:
-            body["since"] = {"offset": since.offset, "epoch": since.epoch}
+            body["since"] = {"offset": min(since.offset, LAST), "epoch": since.epoch}
         found = self._find("history", body)
         publications = tuple(
-            Publication(json.dumps(each["data"]).encode(), each.get("offset", 0))
+            Publication(_json(each["data"]), each.get("offset", 0))
             for each in found.get("publications") or ()
         )
         return Stream(publications, Position(found.get("epoch", ""), found.get("offset", 0)))
@@ -151,5 +153,9 @@ def _info(each: Mapping[str, Any]) -> ClientInfo:
     return ClientInfo(
         each.get("user", ""),
         each.get("client", ""),
-        *(b"" if info is None else json.dumps(info).encode() for info in infos),
+        *(b"" if info is None else _json(info) for info in infos),
     )
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
