@@ -37,12 +37,12 @@ def register(app: Strongback) -> UserService:
     app.translations.add(Path(__file__).with_name("translation"))
     app.register_api(view.api)
     app.cli.add_command(cli.group)
-    _register_mail(app, accounts)
+    if mails := app.services.find(MailService):
+        _register_mail(app, accounts, mails)
     return users
 
 
-def _register_mail(app: Strongback, accounts: AccountService) -> None:
-    mails = app.services[MailService]
+def _register_mail(app: Strongback, accounts: AccountService, mails: MailService) -> None:
     app.services[MailTemplates].add(Path(__file__).with_name("mail"))
     app.outbox.declare(__name__, FORGOTTEN)
     app.provide(EmailProof(accounts.users, mails), PasswordReset(accounts, mails, app.outbox))
