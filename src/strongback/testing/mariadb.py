@@ -127,8 +127,8 @@ class OwnMariaDB(MariaDB):
             URL.create("mysql+pymysql", "root", None, "127.0.0.1", port, database=DATABASE)
         )
 
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start it, wait until it answers, and return its process."""
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 self.command,
@@ -147,7 +147,7 @@ class OwnMariaDB(MariaDB):
                     raise RuntimeError(f"MariaDB did not start:\n{text}") from None
                 time.sleep(0.02)
             else:
-                return
+                return self.process
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
@@ -192,17 +192,11 @@ def given_mysql() -> MariaDB | None:
 def shared_mariadb(folder: Path) -> MariaDB:
     """The server of the whole test run, with a database of this test process's own."""
 
-    def start(place: Path, keeper: Sequence[str]) -> str:
+    def start(place: Path, keeper: Sequence[str]) -> tuple[str, subprocess.Popen[bytes]]:
         server = OwnMariaDB(place, keeper=keeper)
-        server.start()
-        _started.append(server)
-        return server.url
+        return server.url, server.start()
 
     return _database_on(shared(folder / "mariadb", start))
-
-
-_started: list[OwnMariaDB] = []
-"""Python warns of a process that it forgets while it runs."""
 
 
 def _database_on(address: str) -> MariaDB:

@@ -15,7 +15,6 @@ from strongback.redis.error import RedisUnavailable
 from strongback.testing.redis import RedisServer
 from tests.support.cache import Clock, Source, eventually, word_node
 
-ABSENT = INSERTS = 100_000
 WRITERS = 4
 Make = Callable[..., BloomFilter]
 
@@ -23,6 +22,12 @@ Make = Callable[..., BloomFilter]
 @pytest.fixture
 def make(client: RedisClient) -> Make:
     return lambda capacity, **options: BloomFilter(client, "test", capacity=capacity, **options)
+
+
+@pytest.fixture
+def count(is_long: bool) -> int:
+    """Number of keys."""
+    return 100_000 if is_long else 20_000
 
 
 def has(known: BloomFilter, *keys: str) -> bool:
@@ -137,27 +142,29 @@ class TestKeys:
         assert known.may_contain(["not-yet", "meanwhile", "half"]) == [True, True, False]
 
     def test_lets_hardly_more_absent_keys_through_than_it_says(
-        self, make: Make, source: Source, local_cache: Manager
+        self, make: Make, source: Source, local_cache: Manager, count: int
     ) -> None:
         node = word_node(source, "local")
-        known = make(100_000, error_rate=0.01)
-        known.rebuild(f"key-{number}" for number in range(100_000))
+        known = make(count, error_rate=0.01)
+        known.rebuild(f"key-{number}" for number in range(count))
         local_cache.filter(node, known)
 
-        for start in range(0, ABSENT, 1000):
+        for start in range(0, count, 1000):
             nodes = [node(f"absent-{number}") for number in range(start, start + 1000)]
             assert local_cache.get_all(nodes) == [None] * 1000
 
-        assert len(source.asked) <= 1.2 * 0.01 * ABSENT
+        assert len(source.asked) <= 1.2 * 0.01 * count
 
-    def test_denies_nothing_that_exists_while_many_add_read_and_rebuild(self, make: Make) -> None:
-        known = make(INSERTS)
+    def test_denies_nothing_that_exists_while_many_add_read_and_rebuild(
+        self, make: Make, count: int
+    ) -> None:
+        known = make(count)
         known.rebuild([])
         source: list[str] = []
         done = threading.Event()
 
         def write(thread: int) -> int:
-            for start in range(0, INSERTS // WRITERS, 200):
+            for start in range(0, count // WRITERS, 200):
                 keys = [f"{thread}-{number}" for number in range(start, start + 200)]
                 known.add(keys)  # before they are real
                 source.extend(keys)
@@ -167,10 +174,10 @@ class TestKeys:
         def read() -> int:
             denied = 0
             while not done.wait(0.002):
-                count = len(source)
+                end = len(source)
                 # The newest, which a rebuild may have missed, and any others.
-                present = source[max(0, count - 50) : count]
-                present += [source[random.randrange(count)] for _ in range(min(50, count))]
+                present = source[max(0, end - 50) : end]
+                present += [source[random.randrange(end)] for _ in range(min(50, end))]
                 denied += known.may_contain(present).count(False)
             return denied
 
@@ -190,7 +197,7 @@ class TestKeys:
                 done.set()
 
             assert sum(each.result() for each in others) == 0
-        assert len(source) == INSERTS
+        assert len(source) == count
         assert has(known, *source)
 
     @pytest.mark.parametrize("options", [{"error_rate": 0}, {"error_rate": 1}, {"error_rate": -1}])
