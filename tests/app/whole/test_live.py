@@ -80,6 +80,22 @@ def _listens(port: int) -> bool:
     return True
 
 
+def test_a_browser_connects_under_a_strict_policy(browser, tmp_path):
+    """The vendored file needs nothing that `connect-src 'self'` and Trusted Types forbid."""
+    with serving(tmp_path, application="tests.support.browser_app:create_app") as live:
+        carol = Person(live.url, "carol")
+        connection = carol.connection()
+        page = browser.new_page()
+        page.goto(f"{live.url}/probe")
+        arguments = [connection["url"], connection["token"]]
+        page.evaluate("([url, token]) => start(url, token)", arguments)
+        page.wait_for_function("shown.includes('connected')")
+        command(EMIT.format(user=carol.id), tmp_path)
+        page.wait_for_function("shown.includes('hello')")
+        assert page.evaluate("violations") == []
+        page.close()
+
+
 @pytest.mark.parametrize("server", ["gunicorn", "granian"])
 @pytest.mark.usefixtures("starts_processes")
 def test_the_web_server_serves_clients_by_itself(server, tmp_path):

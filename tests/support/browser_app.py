@@ -1,0 +1,39 @@
+"""The application with one page that connects, under the strictest Content-Security-Policy."""
+
+from __future__ import annotations
+
+from app.main import create_app as create
+from strongback.app import Strongback
+from strongback.web import Response
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; connect-src 'self'; require-trusted-types-for 'script';"
+    " trusted-types 'none'"
+)
+PAGE = """<!doctype html><title>live</title>
+<script src="/docs/static/vendor/centrifuge.js"></script><script src="/probe.js"></script>"""
+SCRIPT = """
+window.shown = [];
+window.violations = [];
+document.addEventListener('securitypolicyviolation',
+  (event) => window.violations.push(event.violatedDirective + ' ' + event.blockedURI));
+window.start = (url, token) => {
+  const client = new Centrifuge(url, { token });
+  client.on('connected', (ctx) => window.shown.push('connected'));
+  client.on('publication', (ctx) => window.shown.push(ctx.data));
+  client.connect();
+};
+"""
+
+
+def create_app() -> Strongback:
+    """Build it."""
+    app = create()
+    headers = {"Content-Security-Policy": POLICY}
+    app.add_url_rule(
+        "/probe", "probe", lambda: Response(PAGE, headers=headers, content_type="text/html")
+    )
+    app.add_url_rule(
+        "/probe.js", "probe_js", lambda: Response(SCRIPT, content_type="text/javascript")
+    )
+    return app
