@@ -49,8 +49,9 @@ class Deadlines:
 
     def stop(self) -> None:
         """Watch no more."""
-        self._stopped.set()
-        self._needed.set()
+        with self._lock:  # or the watch might clear what wakes it to its end
+            self._stopped.set()
+            self._needed.set()
         self._thread.join()
 
     @contextmanager
@@ -83,7 +84,7 @@ class Deadlines:
         while not self._stopped.wait(INTERVAL):
             with self._lock:
                 self._interrupt_late()
-                if not self._watched:
+                if not self._watched and not self._stopped.is_set():
                     self._needed.clear()
             self._needed.wait()
 

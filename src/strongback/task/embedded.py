@@ -22,6 +22,9 @@ from strongback.task.runtime import TaskRuntime
 
 log = get_logger(__name__)
 
+OUTSIDE = frozenset({"email", "sms"})
+"""Queues whose tasks wait for servers of others."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Call:
@@ -33,9 +36,15 @@ class _Call:
 
 
 class _Queues:
-    """Queues that are served in turn: a long one holds up no other."""
+    """Queues that are served in turn: a long one holds up no other.
 
-    def __init__(self) -> None:
+    Args:
+        threads: Threads that take from them. The tasks that wait for servers outside leave one of
+            them to the others: a server that hangs holds up its own tasks alone.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._room = max(1, threads - 1)
         self._waiting: dict[str, deque[_Call]] = {}
         self._changed = threading.Condition()
         self._is_closed = False
@@ -45,18 +54,32 @@ class _Queues:
             self._waiting.setdefault(queue, deque()).append(call)
             self._changed.notify()
 
-    def get(self) -> _Call | None:
-        """Wait for the next call; None once the queues are closed."""
+    def get(self) -> tuple[str, _Call] | None:
+        """Wait for the next call and its queue, and call `done` after it; None once closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._is_closed)
-            if self._is_closed:
-                return None
-            name = next(iter(self._waiting))
-            calls = self._waiting.pop(name)
-            call = calls.popleft()
-            if calls:
-                self._waiting[name] = calls  # behind the others
-            return call
+            while not self._is_closed:
+                if (name := self._next()) is not None:
+                    return name, self._take(name)
+                self._changed.wait()
+            return None
+
+    def _next(self) -> str | None:
+        ready = (name for name in self._waiting if self._room or name not in OUTSIDE)
+        return next(ready, None)
+
+    def _take(self, name: str) -> _Call:
+        self._room -= name in OUTSIDE
+        calls = self._waiting.pop(name)
+        call = calls.popleft()
+        if calls:
+            self._waiting[name] = calls  # behind the others
+        return call
+
+    def done(self, queue: str) -> None:
+        """Make room for the next call."""
+        with self._changed:
+            self._room += queue in OUTSIDE
+            self._changed.notify()
 
     def close(self) -> list[_Call]:
         """Take back what waits."""
@@ -78,7 +101,7 @@ class EmbeddedWorker:
         self._runtime = runtime
         self._outbox = outbox
         self._deadlines = Deadlines()
-        self._queues = _Queues()
+        self._queues = _Queues(runtime.settings.task_threads)
         self._stopping = threading.Event()
         # Daemons: a task that never ends must not keep the process from ending.
         self._threads = [
@@ -123,9 +146,11 @@ class EmbeddedWorker:
         self._queues.put(task.queue if task else "", call)
 
     def _run(self) -> None:
-        while (call := self._queues.get()) is not None:
+        while (taken := self._queues.get()) is not None:
+            queue, call = taken
             if time.monotonic() < call.expires:
                 self._perform(call)
+            self._queues.done(queue)
 
     def _perform(self, call: _Call) -> None:
         try:
