@@ -11,6 +11,7 @@ MODULES = {
     "task": "benchmarks.task.command",
     "cache": "benchmarks.cache.command",
     "search": "benchmarks.search.command",
+    "realtime": "benchmarks.realtime.command",
     "growth": "benchmarks.growth",
 }
 """Each module has a click command named `command`; a benchmark runs when it is chosen."""

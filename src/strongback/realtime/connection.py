@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import Executor
 from http import HTTPStatus
@@ -72,6 +72,21 @@ class Connection(asyncio.Protocol):
         keeper: The server.
     """
 
+    __slots__ = (
+        "_handshake_until",
+        "_is_advancing",
+        "_is_finished",
+        "_is_text",
+        "_keeper",
+        "_messages",
+        "_parts",
+        "_protocol",
+        "_session",
+        "_steps",
+        "_transport",
+        "write",
+    )
+
     def __init__(self, keeper: Keeper) -> None:
         options = keeper.environment.options
         self._keeper = keeper
@@ -85,7 +100,7 @@ class Connection(asyncio.Protocol):
         self._handshake_until = keeper.environment.clock() + options.connect_seconds
         self._parts: list[bytes] = []
         self._is_text = False
-        self._messages: deque[bytes] = deque()
+        self._messages: list[bytes] = []
         self._steps: Steps[None] | None = None
         self._is_advancing = False
         self._is_finished = False
@@ -241,7 +256,7 @@ class Connection(asyncio.Protocol):
     def _pump(self) -> None:
         """Carry out the messages, until something has to be waited for."""
         while self._messages and self._steps is None and self._session is not None:
-            self._steps = self._session.receive(self._messages.popleft())
+            self._steps = self._session.receive(self._messages.pop(0))
             self._advance(None, None)
 
     def _advance(self, value: object, error: BaseException | None) -> None:

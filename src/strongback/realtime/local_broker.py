@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from uuid import uuid4
 
@@ -32,10 +31,12 @@ SWEEP = 60.0
 class _Log:
     """The stream of a channel."""
 
+    __slots__ = ("epoch", "expires_at", "forgotten_at", "offset", "publications")
+
     def __init__(self) -> None:
         self.epoch = uuid4().hex[:8]
         self.offset = 0
-        self.publications: deque[Publication] = deque()
+        self.publications: list[Publication] = []
         self.expires_at = 0.0
         self.forgotten_at = 0.0
 
@@ -47,8 +48,7 @@ class _Log:
         self.offset += 1
         publication = Publication(data, self.offset, info)
         self.publications.append(publication)
-        while len(self.publications) > history.size:
-            self.publications.popleft()
+        del self.publications[: -history.size]
         self.expires_at = now + history.ttl.total_seconds()
         return publication
 
