@@ -29,6 +29,7 @@ def main(context: click.Context, quick: bool) -> None:  # noqa: FBT001  click ca
     if context.invoked_subcommand is None:
         for name in MODULES:
             command = main.get_command(context, name)
+            assert command is not None
             context.invoke(command, quick=quick)
 
 

@@ -8,6 +8,7 @@ Prints its port. Each line of its input is published to the room; it prints the 
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 import threading
 import time
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-Publish = Callable[[str], None]
+Publish = Callable[[str], object]
 ROOM = "room:1"
 
 
@@ -47,9 +48,10 @@ def bare(_: str) -> tuple[int, Publish]:
             transport.write(frame)
 
     loop = uvloop.new_event_loop()
-    server = loop.run_until_complete(loop.create_server(Connection, "127.0.0.1", 0))
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1000)
+    loop.run_until_complete(loop.create_server(Connection, sock=listener))
     threading.Thread(target=loop.run_forever, daemon=True).start()
-    return server.sockets[0].getsockname()[1], lambda text: loop.call_soon_threadsafe(send, text)
+    return listener.getsockname()[1], lambda text: loop.call_soon_threadsafe(send, text)
 
 
 def strongback(redis_url: str) -> tuple[int, Publish]:
