@@ -21,8 +21,12 @@ from strongback.migration.runner import Migrations, init_migrations, upgrade
 
 pytestmark = pytest.mark.speaks_sql
 
-SLICES = {file.parent.name for file in (ROOT / "app").glob("*/model.py")} | {"notification"}
-"""Slices that have tables or, like the last one, had some."""
+VERSIONS = ROOT / "migrations" / "versions"
+SLICES = {
+    branch_of(file.stem.removesuffix("_create_tables"))
+    for file in VERSIONS.glob("*_create_tables.py")
+}
+"""Slices that have tables, or had some."""
 
 
 class Project:
@@ -31,7 +35,7 @@ class Project:
     def __init__(self, settings: Settings, url: str, folder: Path) -> None:
         create_app(settings).services[Database].close()  # imports every model
         self.versions = folder / "migrations" / "versions"
-        shutil.copytree(ROOT / "migrations" / "versions", self.versions)
+        shutil.copytree(VERSIONS, self.versions)
         self.database = Database(settings.model_copy(update={"database_url": url}))
         self.empty()
         self.app = Flask("project")
@@ -117,29 +121,6 @@ def test_what_refers_to_another_branch_depends_on_it(project):
         Column("author", ForeignKey("user.username")),
     )
     (text,) = project.write().values()
-    (user,) = project.versions.glob("*_user_*.py")
-    assert f"depends_on = '{user.name.removesuffix('_create_tables.py')}'" in text
-
-
-def test_notifications_of_an_earlier_release_go_to_the_frameworks_table_and_back(project):
-    earlier = "1795742999_notification"
     with project.migrations() as migrations:
-        migrations.upgrade(earlier)
-    project.execute(
-        "INSERT INTO user (id, username, roles, disabled, created_at, updated_at)"
-        " VALUES (7, 'eve', '[]', 0, '2026-11-01 08:00:00', '2026-11-01 08:00:00')"
-    )
-    project.execute(
-        "INSERT INTO notification (id, recipient, kind, subject, actor, data, created_at) VALUES"
-        " (3, 'eve', 'article:published', 'article:1', 'ada', '{}', '2026-11-02 08:00:00')"
-    )
-    upgrade(project.app)
-    (row,) = project.execute("SELECT * FROM sb_notification")
-    assert (row.id, row.recipient, row.subject, row.actor) == (3, 7, "article:1", "ada")
-    assert row.listed
-    with project.migrations() as migrations:
-        migrations.downgrade(earlier)
-    (row,) = project.execute("SELECT * FROM notification")
-    assert (row.id, row.recipient, row.subject, row.read_at) == (3, "eve", "article:1", None)
-    upgrade(project.app)
-    assert len(project.execute("SELECT * FROM sb_notification")) == 1
+        (user,) = (each for each in migrations.heads() if branch_of(each.revision) == "user")
+    assert f"depends_on = '{user.revision}'" in text

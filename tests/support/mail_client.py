@@ -64,8 +64,13 @@ class MailClient(Client):
         return answer
 
     def token(self, index: int = -1) -> str:
-        """The token in the link of a message."""
-        return parse_qs(urlsplit(self.server.link(index)).query)["token"][0]
+        """The token in the link of a message; a notification of the sign-in has none."""
+        return parse_qs(urlsplit(self.links()[index]).query)["token"][0]
+
+    def links(self) -> list[str]:
+        """The links with a token, in the order of their messages."""
+        messages = range(len(self.server.taken))
+        return [self.server.link(each) for each in messages if "?token=" in self.server.text(each)]
 
     def reset(self, token: str, password: str = "a good new password") -> Any:
         """Replace a password by a token."""

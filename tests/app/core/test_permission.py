@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from app.core.permission import ROLES, Permission, Role, allowed
+from strongback.live.permission import OperationPermission
 from strongback.notification.permission import NotificationPermission
 from strongback.realtime.permission import RealtimePermission
 from strongback.task.permission import TaskPermission
@@ -8,7 +9,7 @@ from strongback.task.permission import TaskPermission
 
 def test_a_role_allows_more_than_the_one_below():
     assert ROLES[Role.USER] <= ROLES[Role.AUTHOR] < ROLES[Role.ADMIN]
-    parts = (*NotificationPermission, *RealtimePermission, *TaskPermission)
+    parts = (*NotificationPermission, *OperationPermission, *RealtimePermission, *TaskPermission)
     assert ROLES[Role.ADMIN] == {*Permission, *parts}
 
 

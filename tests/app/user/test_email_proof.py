@@ -51,7 +51,7 @@ def test_link_proves_the_address_without_signing_in(mail):
 def test_nothing_is_sent_to_a_verified_address(sqlite_mail):
     sqlite_mail.resident()
     assert ask(sqlite_mail).status_code == 202
-    assert sqlite_mail.server.taken == []
+    assert sqlite_mail.links() == []
 
 
 def test_account_without_an_address_is_told(sqlite_mail):

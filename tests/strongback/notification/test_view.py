@@ -130,6 +130,9 @@ class TestRead:
         assert response.json["errors"][0]["message"] == "请发送 ids 或 all，二者取其一。"
 
 
+KIND = "task:finished"
+
+
 def choices(api: API, by: str = "eve", **headers: str) -> dict[str, Any]:
     answer: Any = api.call("GET", "/notifications/preferences", by=by, headers=headers).json
     return {each["kind"]: each for each in answer["kinds"]}
@@ -158,22 +161,23 @@ class TestUnread:
 class TestPreferences:
     def test_list_every_kind_with_its_ways_in_the_readers_language(self, api):
         english, chinese = choices(api), choices(api, **{"Accept-Language": "zh"})
-        assert english["article:published"]["ways"]["inbox"] is True
+        assert english[KIND]["ways"]["inbox"] is True
         assert english["session:new-device"]["is_security"] is True
         assert all(chinese[kind]["about"] != english[kind]["about"] for kind in english)
 
     def test_are_replaced_as_a_whole(self, api):
-        first = choose(api, "comment:written", inbox=False).json
+        first = choose(api, KIND, inbox=False).json
         assert {each["kind"]: each["ways"]["inbox"] for each in first["kinds"]} == {
-            kind: kind != "comment:written" for kind in choices(api)
+            kind: kind != KIND for kind in choices(api)
         }
-        choose(api, "comment:replied", inbox=False)
-        assert choices(api)["comment:written"]["ways"]["inbox"] is True
-        assert choices(api)["comment:replied"]["ways"]["inbox"] is False
-        assert choices(api, by="bob")["comment:replied"]["ways"]["inbox"] is True
+        assert choices(api, by="bob")[KIND]["ways"]["inbox"] is True
+        choose(api, KIND, mail=False)
+        assert choices(api)[KIND]["ways"] == {"inbox": True, "realtime": True, "mail": False}
+        api.call("PUT", "/notifications/preferences", by="eve", json={"kinds": []})
+        assert all(choices(api)[KIND]["ways"].values())
 
     def test_take_what_they_have_answered(self, api):
-        choose(api, "comment:written", inbox=False)
+        choose(api, KIND, inbox=False)
         kinds = [{"kind": each["kind"], "ways": each["ways"]} for each in choices(api).values()]
         before = choices(api)
         response = api.call("PUT", "/notifications/preferences", by="eve", json={"kinds": kinds})
@@ -183,20 +187,20 @@ class TestPreferences:
         "kind, ways, error_code",
         [
             ("tea:brewed", {"inbox": False}, 10012),
-            ("article:published", {"sms": True}, 10012),
-            ("article:published", {"pigeon": True}, 10012),
-            ("article:published", {"inbox": 1}, 10012),
+            (KIND, {"sms": True}, 10012),
+            (KIND, {"pigeon": True}, 10012),
+            (KIND, {"inbox": 1}, 10012),
             ("session:new-device", {"inbox": False}, 16001),
         ],
     )
     def test_wrong_ones_are_refused_and_change_nothing(self, api, kind, ways, error_code):
-        choose(api, "comment:written", inbox=False)
+        choose(api, KIND, inbox=False)
         response = choose(api, kind, **ways)
         assert (response.status_code, response.json["error_code"]) == (422, error_code)
-        assert choices(api)["comment:written"]["ways"]["inbox"] is False
+        assert choices(api)[KIND]["ways"]["inbox"] is False
 
     def test_a_kind_that_is_sent_twice_is_refused(self, api):
-        entry = {"kind": "comment:written", "ways": {}}
+        entry = {"kind": KIND, "ways": {}}
         body = {"kinds": [entry, entry]}
         response = api.call("PUT", "/notifications/preferences", by="eve", json=body)
         assert response.status_code == 422
