@@ -329,4 +329,4 @@ def _is_welcome(request: Request, origins: tuple[str, ...]) -> bool:
         is_own = [urlsplit(origin).netloc] == [each.lower() for each in host]
     except ValueError:
         return False
-    return len(found) == 1 and (is_own or origin in origins)
+    return len(found) == 1 and (is_own or origin in map(str.lower, origins))

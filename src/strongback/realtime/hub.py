@@ -16,7 +16,6 @@ from strongback.realtime.broker import ServerBroker
 from strongback.realtime.channel import MAX_HISTORY
 from strongback.realtime.codec import Encoding, Params, Write
 from strongback.realtime.message import (
-    INSUFFICIENT_STATE,
     ClientInfo,
     Close,
     Identity,
@@ -64,8 +63,8 @@ class Subscriber(Protocol):
         """Whose it is."""
         ...
 
-    def unsubscribe(self, channel: str, close: Close) -> None:
-        """End a subscription, and tell the client."""
+    def lose(self, channel: str) -> None:
+        """Let the client subscribe again: what it has of a channel is worth nothing now."""
         ...
 
     def end(self, close: Close) -> None:
@@ -268,7 +267,7 @@ class Hub:
         for kept in channel.waiting.values():
             kept.clear()
         for subscriber in list(channel.subscribers):
-            subscriber.unsubscribe(channel.name, INSUFFICIENT_STATE)
+            subscriber.lose(channel.name)
 
     def _fill_gap(self, channel: Channel) -> None:
         self._gaps.add(channel)

@@ -21,11 +21,13 @@ from strongback.realtime.message import (
     CONNECTION_LIMIT,
     EXPIRED,
     FORCE_DISCONNECT,
+    INSUFFICIENT_STATE,
     INTERNAL,
     INVALID_TOKEN,
     NO_PONG,
     SEND_NOT_AVAILABLE,
     STALE,
+    STATE_LOST,
     SUBSCRIPTION_EXPIRED,
     TOO_MANY_REQUESTS,
     ClientInfo,
@@ -123,7 +125,7 @@ class Session:
         else:
             for expires_at, channel in list(self.subscriptions.expirations()):
                 if now >= expires_at:
-                    self.unsubscribe(channel, SUBSCRIPTION_EXPIRED)
+                    self._unsubscribe(channel, SUBSCRIPTION_EXPIRED)
             if now >= self._pinged_at + options.ping_seconds:
                 self._pinged_at, self._is_awaiting_pong = now, True
                 self.write(self.encoding.frame({}))
@@ -141,12 +143,12 @@ class Session:
         if self._burst < 0:
             raise Disconnected(TOO_MANY_REQUESTS)
 
-    def unsubscribe(self, channel: str, close: Close) -> None:
-        """End a subscription, and tell the client."""
-        self.subscriptions.drop(channel)
-        fields = {"code": close.code, "reason": close.reason}
-        push = {"push": {"channel": channel, "unsubscribe": fields}}
-        self.write(self.encoding.frame(push))
+    def lose(self, channel: str) -> None:
+        """Let the client subscribe again: what it has of a channel is worth nothing now."""
+        if self.identity is not None and channel in self.identity.channels:
+            self.end(STATE_LOST)  # it subscribes to these by connecting
+        else:
+            self._unsubscribe(channel, INSUFFICIENT_STATE)
 
     def end(self, close: Close) -> None:
         """Close the connection."""
@@ -158,6 +160,12 @@ class Session:
         """Leave everything: the connection is closed."""
         self.is_over = True
         self._leave()
+
+    def _unsubscribe(self, channel: str, close: Close) -> None:
+        self.subscriptions.drop(channel)
+        fields = {"code": close.code, "reason": close.reason}
+        push = {"push": {"channel": channel, "unsubscribe": fields}}
+        self.write(self.encoding.frame(push))
 
     def _leave(self) -> None:
         self.subscriptions.drop_all()
@@ -174,6 +182,8 @@ class Session:
             raise Disconnected(BAD_PROTOCOL)
         try:
             result = yield from self._carry_out(command)
+            if self.is_over:
+                return
             self.write(self.encoding.frame({"id": command.id, command.method: result}))
             self.subscriptions.release()
             self._schedule()

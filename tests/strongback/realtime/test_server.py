@@ -6,17 +6,17 @@ import json
 import random
 import resource
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from strongback.realtime.channel import Grant
@@ -25,6 +25,7 @@ from strongback.realtime.options import Options
 from strongback.realtime.server import RealtimeServer, Snapshot
 from tests.support.broker_contract import eventually
 from tests.support.realtime import Gate, open_server, sign
+from tests.support.realtime_client import Client, address, close, closing_code
 
 HANDSHAKE = (
     b"GET /connection/websocket HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
@@ -36,8 +37,12 @@ OPTIONS = Options(origins=("https://example.com",), rate=10_000, burst=10_000)
 
 
 @pytest.fixture
-def server() -> Iterator[RealtimeServer]:
-    """A server in memory."""
+def server(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[RealtimeServer]:
+    """A server in memory; with the parameter `asyncio` as where uvloop is not installed."""
+    if getattr(request, "param", "") == "asyncio":
+        monkeypatch.setitem(sys.modules, "uvloop", None)
     server, _ = open_server(options=OPTIONS)
     yield server
     server.stop()
@@ -47,56 +52,6 @@ def server() -> Iterator[RealtimeServer]:
 def url(server: RealtimeServer) -> str:
     """Its address, by another listener than the first."""
     return address(server.listen("127.0.0.1", 0))
-
-
-def address(port: int) -> str:
-    return f"ws://127.0.0.1:{port}/connection/websocket"
-
-
-class Client:
-    """A client that speaks JSON."""
-
-    def __init__(self, url: str, user: str = "42", **claims: object) -> None:
-        self.stack = ExitStack()
-        self.socket: ClientConnection = self.stack.enter_context(connect(url, compression=None))
-        self.number = 0
-        self.connected = self.ask("connect", token=sign({"sub": user, **claims}))
-
-    def send(self, *commands: dict[str, Any]) -> None:
-        self.socket.send("\n".join(map(json.dumps, commands)))
-
-    def receive(self) -> dict[str, Any]:
-        """Return what comes next, other than news of who has joined or left."""
-        while True:
-            found: dict[str, Any] = json.loads(self.socket.recv(timeout=20))
-            if not {"join", "leave"} & set(found.get("push", {})):
-                return found
-
-    def ask(self, method: str, /, **params: object) -> dict[str, Any]:
-        self.number += 1
-        self.send({"id": self.number, method: params})
-        while True:
-            reply = self.receive()
-            if reply.get("id") == self.number:
-                found: dict[str, Any] = reply.get(method, reply)
-                return found
-
-    def code(self) -> int:
-        """Return the code with which the server closes."""
-        return closing_code(self.socket)
-
-
-def closing_code(client: ClientConnection) -> int:
-    """Read until the end, and return the code of the close."""
-    with pytest.raises(ConnectionClosed) as caught:
-        all(iter(lambda: client.recv(timeout=20), None))
-    assert caught.value.rcvd is not None
-    return caught.value.rcvd.code
-
-
-def close(*clients: Client) -> None:
-    for client in clients:
-        client.stack.close()
 
 
 @pytest.fixture
@@ -260,6 +215,7 @@ def raw_client(url: str, user: str, *channels: str) -> socket.socket:
     return raw
 
 
+@pytest.mark.parametrize("server", ["uvloop", "asyncio"], indirect=True)
 class TestSlowReader:
     def test_who_does_not_read_is_cut_and_delays_nobody(self, server, url, bystander) -> None:
         bystander.ask("subscribe", channel="plain:flood")
@@ -368,6 +324,7 @@ class TestEnds:
         finally:
             server.stop()
 
+    @pytest.mark.parametrize("server", ["uvloop", "asyncio"], indirect=True)
     def test_a_drained_server_tells_everybody_and_lets_nobody_in(self, server, url) -> None:
         clients = [Client(url, str(number)) for number in range(1, 20)]
         server.drain()

@@ -407,6 +407,27 @@ def test_the_personal_channel_is_recovered_at_connect(server) -> None:
     assert result["subs"]["user:#7"]["publications"] == [{"data": "a", "offset": 1}]
 
 
+def test_with_the_stream_gone_the_client_subscribes_again(server) -> None:
+    client = server.client()
+    client.ask("subscribe", channel="open:1")
+    server.broker.renew_epoch("open:1", server.broker.history("open:1", 0).top.epoch)
+    server.hub.receive_gap()
+
+    expected = {"code": 2500, "reason": "insufficient state"}
+    assert client.pushes() == [{"channel": "open:1", "unsubscribe": expected}]
+    client.ask("subscribe", channel="open:1")
+
+
+def test_with_the_stream_of_the_personal_channel_gone_it_connects_again(server) -> None:
+    client = server.client()
+    server.broker.renew_epoch("user:#7", server.broker.history("user:#7", 0).top.epoch)
+    server.publish("user:#7", 1)
+
+    assert client.closed is not None
+    assert client.closed.code == 3010, "an SDK does not subscribe to it by itself"
+    assert not server.hub.channels
+
+
 def test_history_is_read_in_pages(server) -> None:
     client = server.client()
     epoch = client.ask("subscribe", channel="article:1")["epoch"]
