@@ -102,6 +102,8 @@ class TestPromises:
         assert [name(page) for page in PROMISING] == [
             "guide/cache.md",
             "guide/cache.zh.md",
+            "guide/mail.md",
+            "guide/mail.zh.md",
             "guide/search.md",
             "guide/search.zh.md",
             "guide/task.md",

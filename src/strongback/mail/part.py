@@ -45,7 +45,8 @@ def register(app: Strongback, url_prefix: str, *, unsubscribe_page: str) -> Mail
     app.provide(mails, templates, tokens, unsubscriptions)
     app.register_api(api, url_prefix=url_prefix)
     app.cli.add_command(group)
-    app.checks.add("mail", mailer.check, title="The mail server", remedy=REMEDY)
+    if settings.mail_url is not None:
+        app.checks.add("mail", mailer.check, title="The mail server", remedy=REMEDY)
     return mails
 
 

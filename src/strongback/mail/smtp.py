@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import smtplib
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import unquote, urlsplit
@@ -20,6 +21,8 @@ PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 MAX_REASON = 200
 """Characters of the server's reply that are kept."""
 PAUSE = 5.0
+FRESH = 30.0
+NEVER = float("-inf")
 PERMANENT = range(500, 600)
 
 
@@ -43,6 +46,7 @@ class SmtpMailer:
         self._name = urlsplit(settings.address).hostname or "localhost"
         self._timeout = settings.mail_timeout
         self._tls = ssl.create_default_context(cafile=settings.mail_ssl_ca)
+        self._answered_at = NEVER
         self._circuit = CircuitBreaker("mail", self._answers, pause=pause)
 
     def send(self, mail: Mail) -> None:
@@ -61,13 +65,19 @@ class SmtpMailer:
     def check(self) -> str:
         """Connect, greet, and begin TLS where it is used; signs in to nothing.
 
+        A server that has answered within the last half minute is not bothered again.
+
         Raises:
             MailFailed: The server cannot be reached, or its certificate is not trusted.
             MailRefused: The server refuses the connection.
         """
+        if time.monotonic() - self._answered_at > FRESH:
+            self._reach()
+        return f"The mail server {self.host}:{self.port} answers"
+
+    def _reach(self) -> None:
         with self._explained(""), self._connected(signs_in=False) as server:
             server.ehlo_or_helo_if_needed()
-        return f"The mail server {self.host}:{self.port} answers"
 
     def close(self) -> None:
         """End the look at a server that does not answer."""
@@ -75,7 +85,7 @@ class SmtpMailer:
 
     def _answers(self) -> bool:
         try:
-            self.check()
+            self._reach()
         except MailFailed:
             return False
         except MailRefused:
@@ -121,8 +131,10 @@ class SmtpMailer:
             reason = f"{self.host}:{self.port}: {str(error) or type(error).__name__}"
             if recipient:
                 self._circuit.note_failure(reason)
+            self._answered_at = NEVER
             raise _failed(reason) from None
         self._circuit.note_success()
+        self._answered_at = time.monotonic()
 
     def _replied(self, code: int, reply: bytes | str, recipient: str) -> APIException:
         self._circuit.note_success()
