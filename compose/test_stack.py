@@ -389,7 +389,7 @@ class TestRealtime:
             assert connection["url"] == f"ws://127.0.0.1:{stack.port}/connection/websocket"
             async with connected(connection) as (_, watcher):
                 await asyncio.to_thread(stack.compose, "exec", "-T", "worker", "python", "-c", emit)
-                assert (await watcher.next("publication")).pub.data == "hello"
+                await watcher.published("hello")
                 await asyncio.to_thread(stack.compose, "restart", "realtime")
                 assert (await watcher.next("connecting")).code == 3001
                 assert (await watcher.next("subscribed")).recovered

@@ -48,6 +48,11 @@ class NodeClient:
                 return found
         raise AssertionError(f"the SDK has ended, without {events}")
 
+    def until(self, event: str, *never: str, data: Any) -> None:
+        """Wait for an event with this data; others of its name are passed over."""
+        while (found := self.next(event, *never)).get("data") != data:
+            assert found["event"] == event, found
+
     def connect(self, token: str) -> dict[str, Any]:
         """Connect with a token."""
         self.tell("connect")

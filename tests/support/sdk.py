@@ -135,6 +135,11 @@ class Watcher(ClientEventHandler, SubscriptionEventHandler):  # type: ignore[mis
                 if name in names:
                     return context
 
+    async def published(self, data: Any) -> None:
+        """Wait until this is published; what the application itself publishes is passed over."""
+        while value((await self.next("publication")).pub.data) != data:
+            pass
+
 
 def _noting(events: asyncio.Queue[tuple[str, Any]], name: str) -> Callable[[Any], Awaitable[None]]:
     async def note(context: Any) -> None:

@@ -193,7 +193,7 @@ def _owner(principal: Principal, rest: str) -> Grant | None:
 def _place_of_caller() -> str:
     """Module and line in which a namespace is declared."""
     for frame in inspect.stack(context=0):
-        module = frame.frame.f_globals["__name__"]
+        module = frame.frame.f_globals.get("__name__")
         if module != __name__:
             return f"{module}:{frame.lineno}"
     return __name__

@@ -112,7 +112,7 @@ def test_the_web_server_serves_clients_by_itself(server, tmp_path):
         async def scenario() -> None:
             async with connected(connection) as (_, watcher):
                 await asyncio.to_thread(command, EMIT.format(user=carol.id), tmp_path)
-                assert (await watcher.next("publication")).pub.data == "hello"
+                await watcher.published("hello")
                 await asyncio.to_thread(command, REVOKE.format(user=carol.id), tmp_path)
                 assert (await watcher.next("disconnected")).code == 3503
             carol.sign_in()
@@ -149,7 +149,7 @@ def test_processes_of_their_own_serve_clients_on_redis(nginx, tmp_path, redis_se
                 publish = PUBLISH.format(user=carol.id)
                 await asyncio.to_thread(command, publish, tmp_path, **shared)
                 for watcher in (one, two):
-                    assert (await watcher.next("publication")).pub.data == "hello"
+                    await watcher.published("hello")
                 first.terminate()
                 assert (await one.next("connecting")).code == 3001
                 assert await asyncio.to_thread(first.wait, DEADLINE) == 0

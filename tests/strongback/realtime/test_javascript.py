@@ -65,7 +65,7 @@ def test_subscribe_presence_and_history(live, client):
     client.tell("history", channel="room:7", limit=10)
     assert client.next("history")["data"] == [{"text": "绿茶"}]
     live.emit(live.realtime.personal(live.user_id), [1])
-    assert client.next("personal")["data"] == [1]
+    client.until("personal", data=[1])
     client.tell("subscribe", channel="room:closed")
     assert client.next("unsubscribed")["code"] == 103
 
@@ -117,7 +117,7 @@ def test_a_token_is_refreshed_on_the_open_connection(live, encoding, tmp_path):
         client.next("token")
         client.tell("token", token=connection["token"])
         live.emit(live.realtime.personal(live.user_id), "still here")
-        assert client.next("personal", "connecting", "disconnected")["event"] == "personal"
+        client.until("personal", "connecting", "disconnected", data="still here")
 
 
 def test_a_token_that_has_expired_is_asked_for_anew(live, encoding, tmp_path):
