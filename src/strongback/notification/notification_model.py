@@ -43,6 +43,11 @@ class Notification(Identified, Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     read_at: Mapped[datetime | None]
 
+    @property
+    def values(self) -> dict[str, Any]:
+        """Values of the placeholders of its texts."""
+        return {"actor": self.actor or "", **self.data}
+
 
 class Preference(Base):
     """A way that an account has switched on or off for a kind of notification."""

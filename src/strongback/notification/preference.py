@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select, update
 
-from strongback.database import Database, transactional
+from strongback.database import Database, changed_rows, insert_if_absent, transactional
 from strongback.exceptions import FieldError, ValidationFailed
 from strongback.notification.exceptions import SecurityNotification
 from strongback.notification.kind import Kind, Kinds, Way
@@ -76,7 +76,7 @@ class Preferences:
         session = self.database.session
         session.execute(delete(Preference).where(Preference.user_id == user_id))
         if rows:
-            session.execute(insert(Preference), rows)
+            session.execute(insert_if_absent(Preference), rows)
 
     def _rows(
         self, user_id: int, number: int, wanted: tuple[str, Choices]
@@ -110,10 +110,10 @@ class Preferences:
         if kind.is_on(way, {way: False}):
             raise SecurityNotification
         mine = (Preference.user_id == user_id) & (Preference.kind == kind_name)
-        session.execute(delete(Preference).where(mine, Preference.way == way.value))
-        if kind.is_on(way, {}):
+        known = update(Preference).where(mine, Preference.way == way.value)
+        if not changed_rows(session, known.values(is_on=False)):
             off = {"user_id": user_id, "kind": kind_name, "way": way.value, "is_on": False}
-            session.execute(insert(Preference), [off])
+            session.execute(insert_if_absent(Preference).values(off))
 
 
 def _unknown(field: str, message: str) -> ValidationFailed:

@@ -44,8 +44,8 @@ def list_notifications(query: NotificationQuery, principal: Principal) -> Window
 
 
 def _notification_out(row: Notification, locale: str) -> NotificationOut:
-    kind, values = kinds.get(row.kind), {"actor": row.actor, **row.data}
-    text = kind.say(values, locale, translate) if kind else ""
+    kind = kinds.get(row.kind)
+    text = kind.say(row.values, locale, translate) if kind else ""
     return NotificationOut.model_validate({**vars(row), "text": text})
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 from urllib.parse import quote
 
 from strongback.mail.service import MailService
@@ -70,7 +69,7 @@ class RealtimeWay:
             "actor": row.actor,
             "subject": row.subject,
             "data": row.data,
-            "texts": {locale: kind.say(_values(row), locale, say) for locale in locales},
+            "texts": {locale: kind.say(row.values, locale, say) for locale in locales},
             "created_at": f"{utc(row.created_at):%Y-%m-%dT%H:%M:%S.%fZ}",
             "read_at": None,
         }
@@ -108,7 +107,7 @@ class MailWay:
                 self._emit(kind, row, contact.email, contact.locale)
 
     def _emit(self, kind: Kind, row: Notification, address: str, locale: str) -> None:
-        values = _values(row)
+        values = row.values
         texts = {
             "subject": kind.say(values, locale, self._translate, kind.subject),
             "text": kind.say(values, locale, self._translate, kind.body),
@@ -145,14 +144,10 @@ class SmsWay:
             contact = self._notifications.contacts.contacts([row.recipient]).get(row.recipient)
             if contact is None or contact.phone is None or not kind.sms_templates:
                 continue
-            templates, values = kind.sms_templates, _values(row)
+            templates, values = kind.sms_templates, row.values
             template = templates.get(contact.locale, templates[DEFAULT_LOCALE])
             params = [str(values.get(name, "")) for name in kind.sms_params]
             try:
                 self._notices.send(contact.phone, template, params, reference)
             except (SmsRefused, SmsTimeout) as error:
                 raise PermanentFailure(str(error)) from None
-
-
-def _values(row: Notification) -> dict[str, Any]:
-    return {"actor": row.actor or "", **row.data}

@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
 from strongback.database import DatabaseMisuse, utc_now
-from strongback.notification import Inbox, Kind
+from strongback.notification import Inbox, Kind, Way
 from strongback.notification.exceptions import InvalidNotification
 from strongback.notification.notification_model import Notification
 from strongback.notification.sender import BATCH
 from tests.strongback.notification.conftest import BREWED, PEOPLE, SPILLED, Teahouse
-from tests.support.work import tick
+from tests.support.thread import run_together
+from tests.support.work import make_due, tick
 
 pytestmark = pytest.mark.speaks_sql
 
@@ -50,6 +51,15 @@ class TestSend:
             teahouse.deliver()
         assert teahouse.told() == [(2, "tea:1"), (3, "tea:1")]
 
+    def test_tells_nobody_twice_at_the_same_time(self, teahouse):
+        for _ in range(4):
+            teahouse.send(to=range(1, 50), actor=None)
+        run_together(*[teahouse.deliver] * 4)
+        make_due(teahouse.app)  # what was too late, and tried again
+        teahouse.deliver()
+        assert teahouse.told() == [(each, "tea:1") for each in range(1, 50)]
+        assert len(teahouse.received("eve")) == 1
+
     def test_unknown_usernames_are_passed_over(self, teahouse):
         teahouse.send(to=["nobody", "eve"])
         teahouse.deliver()
@@ -84,6 +94,16 @@ class TestPreferences:
         teahouse.send(to=["eve"])
         teahouse.deliver()
         assert teahouse.told(listed=True) == [(2, "tea:1")]
+
+    def test_switching_off_twice_at_the_same_time_does_no_harm(self, teahouse):
+        def switch_off() -> None:
+            with teahouse.app.database.scope():
+                teahouse.preferences.switch_off(PEOPLE["eve"], BREWED.name, Way.MAIL)
+
+        run_together(*[switch_off] * 4)
+        with teahouse.app.database.scope():
+            ways = dict(teahouse.preferences.list(PEOPLE["eve"]))[BREWED]
+        assert [way for way, is_on in ways.items() if not is_on] == [Way.MAIL]
 
     def test_security_is_always_told(self, teahouse):
         teahouse.send(SPILLED, to=["eve"], actor=None)

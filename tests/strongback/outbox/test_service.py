@@ -209,3 +209,22 @@ def test_a_consumer_gets_as_many_messages_at_once_as_it_subscribed_for(database:
     outbox.subscribe("thing:happened", "test:other")
     sizes = [outbox.batch_size(name) for name in ("test:note", "test:other", "test:unknown")]
     assert sizes == [3, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "state, is_there",
+    [
+        (MessageState.WAITING, True),
+        (MessageState.SENT, True),
+        (MessageState.RUNNING, True),
+        (MessageState.DEAD, False),
+    ],
+)
+def test_it_is_known_whether_a_message_of_a_subject_is_not_done(outbox, state, is_there):
+    emit(outbox, key="thing:7", delay=HOUR)
+    outbox.database.transact(
+        lambda session: session.execute(update(OutboxMessage).values(state=state))
+    )
+    with outbox.database.scope():
+        asked = [("thing:happened", "thing:7"), ("thing:happened", "thing:8"), ("other", "thing:7")]
+        assert [outbox.has(*each) for each in asked] == [is_there, False, False]
