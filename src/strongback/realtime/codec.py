@@ -20,6 +20,9 @@ from strongback.realtime.client_pb2 import Command as CommandMessage
 from strongback.realtime.client_pb2 import Reply as ReplyMessage
 from strongback.realtime.message import BAD_PROTOCOL, Disconnected
 
+MAX_ENTRIES = 128
+"""Entries of a map, which take a thousand times as long as other bytes of a message."""
+
 Params = dict[str, Any]
 Reply = dict[str, Any]
 
@@ -93,10 +96,10 @@ class ProtobufEncoding:
         while source.tell() < len(message):
             try:
                 command = parse_length_prefixed(CommandMessage, source)
+                fields = _plain(command)
             except (DecodeError, ValueError) as error:
                 raise Disconnected(BAD_PROTOCOL) from error
-            if command is not None:
-                yield _command(_plain(command))
+            yield _command(fields)
 
     def frame(self, reply: Reply) -> bytes:
         """Return a binary frame."""
@@ -159,8 +162,8 @@ def _field(value: object, field: FieldDescriptor) -> object:
         return _scalar(value, field)
     if _is_object(field):
         return _checked(value, inner)
-    if not isinstance(value, dict):
-        raise TypeError("no object")
+    if not isinstance(value, dict) or len(value) > MAX_ENTRIES:
+        raise TypeError("no object, or too large a one")
     item = cast("Descriptor", inner.fields_by_name["value"].message_type)
     return {key: _checked(each, item) for key, each in value.items()}
 
@@ -187,4 +190,6 @@ def _value(value: Any) -> object:  # noqa: ANN401  Protobuf's values
         return _plain(value)
     if isinstance(value, (str, bytes, int)):
         return value
+    if len(value) > MAX_ENTRIES:
+        raise ValueError("too large a map")
     return {key: _plain(item) for key, item in value.items()}

@@ -150,8 +150,8 @@ class RedisBroker:
             last = str(max(min(since.offset, LAST) - 1, 0))
         elif since is not None:
             first = str(min(since.offset, LAST) + 1)
-        arguments = [uuid4().hex[:8], _milliseconds(META_TTL.total_seconds()), limit, first, last]
-        found = self._run(self._read_script, self._keys(channel), [*arguments, int(reverse)])
+        arguments = self._reading(limit, first, last, reverse=reverse)
+        found = self._run(self._read_script, self._keys(channel), arguments)
         epoch, offset, entries = found
         publications = tuple(_publication(identifier, fields) for identifier, fields in entries)
         return Stream(publications, Position(epoch.decode(), int(offset)))
@@ -161,7 +161,9 @@ class RedisBroker:
         found = self._run(self._read_presence_script, self._presence_keys(channel), [MAX_PRESENCE])
         if not found:
             return {}
-        return {client.decode(): _read_info(info) for client, info in zip(*found, strict=True)}
+        # One that is just being removed has no information any more.
+        pairs = ((client, info) for client, info in zip(*found, strict=True) if info is not None)
+        return {client.decode(): _read_info(info) for client, info in pairs}
 
     def disconnect(
         self, user_id: int, session_id: str = "", close: Close = FORCE_DISCONNECT
@@ -183,7 +185,20 @@ class RedisBroker:
 
     def positions(self, channels: Sequence[str]) -> dict[str, Position]:
         """Return the ends of streams, and keep their epochs from being forgotten."""
-        return {channel: self.history(channel, 0).top for channel in channels}
+
+        def read(server: Redis) -> list[Any]:
+            with server.pipeline(transaction=False) as pipeline:
+                for channel in channels:
+                    arguments = self._reading(0, "-", "+", reverse=False)
+                    self._read_script(self._keys(channel), arguments, client=pipeline)
+                return pipeline.execute()
+
+        try:
+            found = self._client.call(read)
+        except RedisUnavailable as error:
+            raise BrokerUnavailable(str(error)) from error
+        tops = (Position(epoch.decode(), int(offset)) for epoch, offset, _ in found)
+        return dict(zip(channels, tops, strict=True))
 
     def renew_epoch(self, channel: str, epoch: str) -> None:
         """Start a channel's stream anew if it has this epoch."""
@@ -200,8 +215,8 @@ class RedisBroker:
         """Note that a connection is no longer subscribed."""
         by_client, by_end = self._presence_keys(channel)
         try:
-            self._client.execute("HDEL", by_client, client)
             self._client.execute("ZREM", by_end, client)
+            self._client.execute("HDEL", by_client, client)
         except RedisUnavailable as error:
             raise BrokerUnavailable(str(error)) from error
 
@@ -228,6 +243,10 @@ class RedisBroker:
             [*self._keys(channel), once, topic],
             [epoch, times[0], size, times[1], times[2], channel, about, data],
         )
+
+    def _reading(self, limit: int, first: str, last: str, *, reverse: bool) -> list[str | int]:
+        meta_ttl = _milliseconds(META_TTL.total_seconds())
+        return [uuid4().hex[:8], meta_ttl, limit, first, last, int(reverse)]
 
     def _send(self, *parts: str) -> None:
         try:

@@ -10,7 +10,7 @@ from google.protobuf.proto import parse_length_prefixed, serialize_length_prefix
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strongback.realtime.codec import JSON, PROTOBUF, Command
+from strongback.realtime.codec import JSON, MAX_ENTRIES, PROTOBUF, Command
 from strongback.realtime.message import BAD_PROTOCOL, Disconnected
 
 OFFICIAL: Any = client_pb2  # generated, so that type checkers see nothing in it
@@ -183,6 +183,23 @@ def test_nothing_that_is_sent_is_worse_than_a_bad_request(message) -> None:
             assert error.close == BAD_PROTOCOL  # noqa: PT017  most messages raise nothing
         else:
             assert all(isinstance(each, Command) for each in commands)
+
+
+def test_a_map_has_only_so_many_entries() -> None:
+    subs: dict[str, Any] = {str(number): {} for number in range(MAX_ENTRIES)}
+    target = io.BytesIO()
+    extras: list[dict[str, Any]] = [{}, {"one": {}}]
+    for more in extras:
+        command = {"id": 1, "connect": {"subs": subs | more}}
+        serialize_length_prefixed(OFFICIAL.Command(**command), target)
+        encoded = {JSON: json.dumps(command).encode(), PROTOBUF: target.getvalue()}
+        for encoding, message in encoded.items():
+            found = encoding.decode(message)
+            if more:
+                with pytest.raises(Disconnected):
+                    list(found)
+            else:
+                assert len(next(found).params["subs"]) == MAX_ENTRIES
 
 
 def test_a_message_is_read_no_further_than_its_commands_are_carried_out() -> None:
