@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import http.client
 import os
+import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from app.core.config import ROOT
 from strongback.testing.port import free_port
 
 DEADLINE = 60
+REFERENCE = "app.main:create_app"
 NO_SOCKETS = {"CENTRIFUGO_URL": "http://127.0.0.1:9", "CENTRIFUGO_API_KEY": "unused"}
 """Settings of several processes without Redis: their WebSockets are somebody else's."""
 
@@ -45,14 +49,14 @@ class LiveServer:
 
 @contextmanager
 def serving(
-    folder: Path, log: Path | None = None, /, *, application: str = "", **variables: str
+    folder: Path, log: Path | None = None, /, *, application: str = REFERENCE, **variables: str
 ) -> Iterator[LiveServer]:
-    """Migrate a database in the folder, and run `flask serve` on it until the block ends.
+    """Migrate a database in the folder, and run a server on it until the block ends.
 
     Args:
         folder: Folder of the database.
         log: File of what it prints.
-        application: `module:factory`, if it is not the reference application itself.
+        application: `module:factory`, of which the reference application has the tables.
         variables: Its environment.
     """
     server = LiveServer(free_port(), log or folder / "server.log")
@@ -63,15 +67,10 @@ def serving(
         "LOG_FORMAT": "json",
         **variables,
     }
-    flask = [sys.executable, "-m", "flask", "--app", "app.main"]
-    subprocess.run([*flask, "db", "upgrade"], env=environment, cwd=ROOT, check=True)
+    _migrate(folder, environment)
     with server.log.open("wb") as output:
         process = subprocess.Popen(
-            (
-                [sys.executable, "-m", "strongback.server.serve", application]
-                if application
-                else [*flask, "serve"]
-            ),
+            [sys.executable, "-m", "strongback.server.serve", application],
             env=environment,
             cwd=ROOT,
             stdout=output,
@@ -84,6 +83,28 @@ def serving(
     finally:
         process.terminate()
         process.wait(DEADLINE)
+
+
+def _migrate(folder: Path, environment: dict[str, str]) -> None:
+    database = folder / "app.db"
+    if {"DATABASE_URL", "MYSQL_HOST"} & environment.keys() or database.exists():
+        _upgrade(environment)
+    else:
+        database.write_bytes(_migrated())
+
+
+def _upgrade(environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "flask", "--app", "app.main", "db", "upgrade"]
+    subprocess.run(command, env=environment, cwd=ROOT, check=True)
+
+
+@cache
+def _migrated() -> bytes:
+    """A SQLite file with all tables, made once for all servers of a test process."""
+    with tempfile.TemporaryDirectory() as folder:
+        _upgrade(os.environ | {"APP_VAR_DIR": folder})
+        with closing(sqlite3.connect(Path(folder) / "app.db")) as database:
+            return database.serialize()
 
 
 def _wait(server: LiveServer, process: subprocess.Popen[bytes]) -> None:

@@ -183,7 +183,7 @@ class TestExamples:
     def test_commands_print_what_is_shown(self, page, tmp_path):
         checkout, todo = Checkout(tmp_path / "checkout"), commands(page)
         if any(SHOWN_ADDRESS in command.text for command in todo):
-            with checkout.served("--demo"):
+            with checkout.served():
                 checkout.run(todo)
         else:
             checkout.run(todo)
@@ -208,7 +208,7 @@ class TestResource:
             apply(block, copy)
         before, after = split(commands(RESOURCE))
         checkout.run(before)
-        with checkout.served():
+        with checkout.running("-m", "flask", "--app", "app.main", "serve"):
             checkout.run(after)
         options = ["-q", "-p", "no:cacheprovider"]
         tested = run([sys.executable, "-m", "pytest", *options, "tests/bookmark"], checkout)

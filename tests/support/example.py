@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from app.core.config import ROOT
@@ -160,9 +163,16 @@ class Checkout:
         }
 
     @contextmanager
-    def served(self, *options: str) -> Iterator[None]:
-        """Run the server, as `make run` does, and stop it by its own id."""
-        command = [sys.executable, "-m", "flask", "--app", "app.main", "serve", *options]
+    def served(self) -> Iterator[None]:
+        """Run the server with the samples of `make run`, and stop it by its own id."""
+        shutil.copytree(_samples(), self.folder / "var", dirs_exist_ok=True)
+        with self.running("-m", "strongback.server.serve", "app.main:create_app"):
+            yield
+
+    @contextmanager
+    def running(self, *arguments: str) -> Iterator[None]:
+        """Run a server by Python with arguments, and stop it by its own id."""
+        command = [sys.executable, *arguments]
         log = self.folder / "var" / "server.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -219,6 +229,12 @@ class Checkout:
         )
         assert done.returncode == 0, done.stderr
 
+    def flask(self, *arguments: str) -> None:
+        """Run a command of the application."""
+        command = [sys.executable, "-m", "flask", "--app", "app.main", *arguments]
+        environment = self.environment
+        subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, check=True)
+
     def _shell(self, script: str) -> str:
         process = subprocess.Popen(
             ["bash", "-c", script],
@@ -235,3 +251,18 @@ class Checkout:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)  # this shell's own group, made above
                 process.communicate()
+
+
+@cache
+def _samples() -> Path:
+    """The data of a fresh application with samples, made once: it takes as long as a server."""
+    kept = tempfile.TemporaryDirectory(prefix="samples")
+    _kept.append(kept)
+    checkout = Checkout(Path(kept.name) / "checkout")
+    checkout.flask("db", "upgrade")
+    checkout.flask("demo")
+    return checkout.folder / "var"
+
+
+_kept: list[tempfile.TemporaryDirectory[str]] = []
+"""A folder is removed with its object."""
