@@ -9,6 +9,7 @@ from benchmarks.suite import Suite
 MODULES = {
     "task": "benchmarks.task.chaos",
     "cache": "benchmarks.cache.chaos.command",
+    "realtime": "benchmarks.realtime_chaos",
     "test": "benchmarks.long_test",
 }
 """Each module has a click command named `command`."""

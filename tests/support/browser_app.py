@@ -1,9 +1,10 @@
-"""The application with one page that connects, under the strictest Content-Security-Policy."""
+"""The application with a page that connects, under the strictest policy, and a way to publish."""
 
 from __future__ import annotations
 
 from app.main import create_app as create
 from strongback.app import Strongback
+from strongback.realtime import Realtime
 from strongback.web import Response
 
 POLICY = (
@@ -36,4 +37,11 @@ def create_app() -> Strongback:
     app.add_url_rule(
         "/probe.js", "probe_js", lambda: Response(SCRIPT, content_type="text/javascript")
     )
+    realtime = app.services[Realtime]
+
+    def publish(user_id: int, number: int) -> Response:
+        realtime.publish(realtime.personal(user_id), number)
+        return Response(b"", 204)
+
+    app.add_url_rule("/probe/<int:user_id>/<int:number>", "probe_publish", publish)
     return app
