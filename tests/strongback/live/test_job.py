@@ -25,7 +25,7 @@ def job_id(api: API) -> str:
         return "x" * size
 
     api.app.services[TaskRegistry].add(group)
-    return start(api, to=1000)
+    return start(api, to=200)
 
 
 def start(api: API, **payload: int) -> str:
@@ -54,12 +54,12 @@ def test_publishes_the_last_state_and_a_few_of_the_steps_between(api, job_id):
     seen: list[str] = []
     api.app.services[Jobs].on_change.append(lambda record: seen.append(record.state))
     work(api.app)
-    assert len(seen) > 1000
+    assert len(seen) > 200
     (last,) = published(api.app, f"task:{job_id}")
     assert last == read(api, job_id)
     assert last["state"] == "succeeded"
     top = stream.history(f"task:{job_id}", 0).top
-    assert 2 <= top.offset <= 100
+    assert 2 <= top.offset < 100
 
 
 def test_a_result_that_is_too_large_is_left_out(api, job_id):

@@ -125,7 +125,7 @@ class TestPreferences:
     delivered_between=st.booleans(),
 )
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_everybody_is_told_once_of_what_others_did(teahouse, sendings, off, delivered_between):
     """Never twice, never the actor, never what is switched off, security always."""
