@@ -18,6 +18,9 @@ log = get_logger(__name__)
 
 TOPICS = {way: f"notification:{way}" for way in Way if way is not Way.INBOX}
 """Topic of the outbox for each further way, also the name of its consumer."""
+SIZES = {Way.REALTIME: 100, Way.MAIL: 50, Way.SMS: 1}
+"""Notifications of one message, so that its transaction is short. Of text messages one: what fails
+must not send those before it again."""
 
 
 class Delivery:
@@ -67,10 +70,8 @@ class Delivery:
         numbers = {row.recipient: row.id for row in rows}
         for way, topic in TOPICS.items():
             ids = [numbers[each] for each in reached if way in reached[each]]
-            # One message for each text: what fails must not send those before it again.
-            size = 1 if way is Way.SMS else max(1, len(ids))
-            for start in range(0, len(ids), size):
-                self._outbox.emit(topic, {"ids": ids[start : start + size]})
+            for start in range(0, len(ids), SIZES[way]):
+                self._outbox.emit(topic, {"ids": ids[start : start + SIZES[way]]})
 
     def load(self, ids: Sequence[int]) -> list[tuple[Kind, Notification]]:
         """Notifications with their kinds, as far as both are still there."""
