@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from strongback.realtime.channel import MAX_HISTORY, Grant
 from strongback.realtime.codec import Params, load
-from strongback.realtime.hub import info_fields, publication_fields
 from strongback.realtime.message import (
     BAD_REQUEST,
     NOT_AVAILABLE,
@@ -15,6 +14,7 @@ from strongback.realtime.message import (
     UNRECOVERABLE_POSITION,
     ClientInfo,
     Position,
+    Publication,
     Refused,
     Stream,
 )
@@ -60,7 +60,7 @@ def publish(mine: Subscriptions, params: Params) -> Steps[Params]:
 def presence(mine: Subscriptions, params: Params) -> Steps[Params]:
     """Tell who is subscribed."""
     present = yield from _present(mine, params)
-    return {"presence": {client: info_fields(info) for client, info in present.items()}}
+    return {"presence": {client: info.fields for client, info in present.items()}}
 
 
 def presence_stats(mine: Subscriptions, params: Params) -> Steps[Params]:
@@ -82,9 +82,8 @@ def history(mine: Subscriptions, params: Params) -> Steps[Params]:
     stream: Stream = yield Call(read)
     if start and start.epoch not in ("", stream.top.epoch):
         raise Refused(UNRECOVERABLE_POSITION)
-    publications = [publication_fields(each) for each in stream.publications]
     return {
-        "publications": publications,
+        "publications": _fitting(stream.publications, mine.room()),
         "epoch": stream.top.epoch,
         "offset": stream.top.offset,
     }
@@ -106,6 +105,17 @@ COMMANDS: Mapping[str, Callable[[Subscriptions, Params], Steps[Params]]] = {
     "history": history,
     "rpc": rpc,
 }
+
+
+def _fitting(publications: Iterable[Publication], room: int) -> list[Params]:
+    """As many as can be sent, but one at least: the client asks for the others from there on."""
+    found: list[Params] = []
+    for publication in publications:
+        room -= len(publication.data)
+        if found and room < 0:
+            break
+        found.append(publication.fields)
+    return found
 
 
 def _channel(params: Params) -> str:

@@ -7,23 +7,19 @@ itself waits for no client, so one that does not read delays nobody.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import Executor
-from http import HTTPStatus
 from typing import Any, Protocol, cast
-from urllib.parse import parse_qs, urlsplit
 
 from websockets.frames import DATA_OPCODES, Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import OPEN
-from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
 
 from strongback.log.setup import get_logger
 from strongback.realtime.broker import BrokerUnavailable
-from strongback.realtime.codec import JSON, PROTOBUF, Encoding, Write
+from strongback.realtime.codec import Write
+from strongback.realtime.handshake import chosen_encoding, new_protocol, respond
 from strongback.realtime.message import (
     INTERNAL,
     INVALID_UTF8,
@@ -38,17 +34,12 @@ from strongback.realtime.recovery import Call, Steps
 from strongback.realtime.session import Session
 from strongback.realtime.subscription import Environment
 
-PATH = "/connection/websocket"
-SUBPROTOCOLS = {"centrifuge-json": JSON, "centrifuge-protobuf": PROTOBUF}
 CLOSE_SECONDS = 2.0
 """Time in which a client may answer the end of its connection."""
 RESERVE = 16 * 1024
 """Bytes of the write buffer that publications of the past leave free."""
 
 log = get_logger(__name__)
-# What a client does wrong is no news; what is wrong with the library is.
-_library_logger = logging.getLogger(f"{__name__}.websockets")
-_library_logger.setLevel(logging.WARNING)
 
 
 class Keeper(Protocol):
@@ -90,12 +81,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, keeper: Keeper) -> None:
         options = keeper.environment.options
         self._keeper = keeper
-        self._protocol = ServerProtocol(
-            subprotocols=cast("list[Subprotocol]", list(SUBPROTOCOLS)),
-            select_subprotocol=_select_subprotocol,
-            max_size=options.frame,
-            logger=_library_logger,
-        )
+        self._protocol = new_protocol(options.frame)
         self._session: Session | None = None
         self._handshake_until = keeper.environment.clock() + options.connect_seconds
         self._parts: list[bytes] = []
@@ -209,18 +195,11 @@ class Connection(asyncio.Protocol):
         self._keeper.loop.call_later(CLOSE_SECONDS, self._transport.abort)
 
     def _open(self, request: Request) -> None:
-        path, _, query = request.path.partition("?")
-        options = self._keeper.environment.options
-        if path != PATH:
-            response = self._protocol.reject(HTTPStatus.NOT_FOUND, "Not found.\n")
-        elif not _is_welcome(request, options.origins):
-            response = self._protocol.reject(HTTPStatus.FORBIDDEN, "Origin not allowed.\n")
-        else:
-            response = self._protocol.accept(request)
+        response = respond(self._protocol, request, self._keeper.environment.options.origins)
         self._protocol.send_response(response)
         self._flush()
         if self._protocol.state is OPEN and not self._is_finished:
-            encoding = _encoding(self._protocol.subprotocol, query)
+            encoding = chosen_encoding(self._protocol, request)
             self._session = Session(self._keeper.environment, encoding, self)
 
     def _take_frame(self, frame: Frame, session: Session) -> None:
@@ -302,31 +281,3 @@ _EXPECTED = (Refused, Disconnected, BrokerUnavailable, TimeoutError)
 
 def _discard(_frame: bytes) -> None:
     """Send nothing."""
-
-
-def _select_subprotocol(_protocol: ServerProtocol, offered: object) -> Subprotocol | None:
-    names = cast("list[Subprotocol]", offered)
-    return next((name for name in names if name in SUBPROTOCOLS), None)
-
-
-def _encoding(subprotocol: str | None, query: str) -> Encoding:
-    """The encoding of a client; old ones ask for Protobuf by the query."""
-    if subprotocol is not None:
-        return SUBPROTOCOLS[subprotocol]
-    asked = parse_qs(query)
-    values = [*asked.get("format", ()), *asked.get("cf_protocol", ())]
-    return PROTOBUF if "protobuf" in values else JSON
-
-
-def _is_welcome(request: Request, origins: tuple[str, ...]) -> bool:
-    """Whether a page of this origin may connect: one of the same host, or one that is listed."""
-    found = request.headers.get_all("Origin")
-    if not found:
-        return True
-    origin = found[0].lower()
-    host = request.headers.get_all("Host")
-    try:
-        is_own = [urlsplit(origin).netloc] == [each.lower() for each in host]
-    except ValueError:
-        return False
-    return len(found) == 1 and (is_own or origin in map(str.lower, origins))

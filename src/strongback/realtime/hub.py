@@ -7,7 +7,6 @@ order. Where that cannot be had, the subscribers are told to subscribe again, an
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -17,15 +16,11 @@ from strongback.realtime.channel import MAX_HISTORY
 from strongback.realtime.codec import Encoding, Params, Write
 from strongback.realtime.message import (
     ClientInfo,
-    Close,
-    Identity,
     Position,
     Publication,
     Stream,
 )
 
-ENDED = 1000
-"""Disconnected users and sessions that are remembered for tokens that are just being looked at."""
 CHUNK = 500
 """Channels whose positions are asked for at once."""
 
@@ -58,17 +53,8 @@ class Subscriber(Protocol):
         """Sends a frame."""
         ...
 
-    @property
-    def identity(self) -> Identity | None:
-        """Whose it is."""
-        ...
-
     def lose(self, channel: str) -> None:
         """Let the client subscribe again: what it has of a channel is worth nothing now."""
-        ...
-
-    def end(self, close: Close) -> None:
-        """Close the connection."""
         ...
 
 
@@ -104,13 +90,8 @@ class Hub:
         self.broker = broker
         self.later = later
         self.channels: dict[str, Channel] = {}
-        self.users: dict[int, dict[Subscriber, None]] = {}
         self.received = 0
         self.sent = 0
-        self.ended: deque[tuple[int, str]] = deque(maxlen=ENDED)
-        """Users and sessions that were disconnected, the latest last."""
-        self.endings = 0
-        """How many were, since the start."""
         self._gaps: set[Channel] = set()
         self._must_compare = False
         self._is_comparing = False
@@ -137,21 +118,6 @@ class Hub:
         if not channel.waiting and not channel.subscribers:
             del self.channels[name]
             self._gaps.discard(channel)
-
-    def add_user(self, user_id: int, subscriber: Subscriber, limit: int) -> bool:
-        """Note whose connection it is; tell whether the user does not have too many."""
-        subscribers = self.users.setdefault(user_id, {})
-        if len(subscribers) >= limit:
-            return False
-        subscribers[subscriber] = None
-        return True
-
-    def remove_user(self, user_id: int, subscriber: Subscriber) -> None:
-        """Forget a connection of a user."""
-        subscribers = self.users.get(user_id, {})
-        subscribers.pop(subscriber, None)
-        if not subscribers:
-            self.users.pop(user_id, None)
 
     def align(self, channel: Channel, stream: Stream, asked: Position | None) -> None:
         """Use what was read of a stream for all subscribers.
@@ -184,29 +150,14 @@ class Hub:
         if publication.offset:
             self._receive(channel, publication, epoch)
         else:
-            self._push(channel, {"pub": publication_fields(publication)})
+            self._push(channel, {"pub": publication.fields})
 
     def receive_presence(self, name: str, info: ClientInfo, *, has_joined: bool) -> None:
         """Tell subscribers that another has come or gone."""
         channel = self.channels.get(name)
         if channel is not None:
-            fields = {"info": info_fields(info)}
+            fields = {"info": info.fields}
             self._push(channel, {"join": fields} if has_joined else {"leave": fields})
-
-    def receive_disconnect(self, user_id: int, session_id: str, close: Close) -> None:
-        """Close the connections of a user or session."""
-        self.ended.append((user_id, session_id))
-        self.endings += 1
-        for subscriber in list(self.users.get(user_id, ())):
-            identity = subscriber.identity
-            if not session_id or (identity is not None and identity.session_id == session_id):
-                subscriber.end(close)
-
-    def has_ended(self, identity: Identity, since: int) -> bool:
-        """Whether a user or session was disconnected after so many had been."""
-        names = {(identity.user_id, ""), (identity.user_id, identity.session_id)}
-        news = self.endings - since
-        return news > ENDED or not names.isdisjoint(list(self.ended)[len(self.ended) - news :])
 
     def receive_gap(self) -> None:
         """Compare the positions of all channels with their streams', and fill gaps."""
@@ -247,7 +198,7 @@ class Hub:
         channel.position = Position(position.epoch, publication.offset)
         for kept in channel.waiting.values():
             kept.append(publication)
-        self._push(channel, {"pub": publication_fields(publication)})
+        self._push(channel, {"pub": publication.fields})
 
     def _push(self, channel: Channel, push: Params) -> None:
         reply = {"push": {"channel": channel.name, **push}}
@@ -315,26 +266,6 @@ class Hub:
                 self.align(channel, Stream((), top), asked[name])
             elif top.offset > position.offset:
                 self._fill_gap(channel)
-
-
-def publication_fields(publication: Publication) -> Params:
-    """Return a publication as the protocol writes it."""
-    fields: Params = {"data": publication.data}
-    if publication.offset:
-        fields["offset"] = publication.offset
-    if publication.info is not None:
-        fields["info"] = info_fields(publication.info)
-    return fields
-
-
-def info_fields(info: ClientInfo) -> Params:
-    """Return a connection as the protocol writes it."""
-    fields: Params = {"user": info.user, "client": info.client}
-    if info.conn_info:
-        fields["conn_info"] = info.conn_info
-    if info.chan_info:
-        fields["chan_info"] = info.chan_info
-    return fields
 
 
 def _positions(broker: ServerBroker, names: Sequence[str]) -> dict[str, Position]:

@@ -36,6 +36,16 @@ class ClientInfo:
     conn_info: bytes = b""
     chan_info: bytes = b""
 
+    @property
+    def fields(self) -> dict[str, Any]:
+        """It, as the protocol writes it."""
+        fields: dict[str, Any] = {"user": self.user, "client": self.client}
+        if self.conn_info:
+            fields["conn_info"] = self.conn_info
+        if self.chan_info:
+            fields["chan_info"] = self.chan_info
+        return fields
+
 
 @dataclass(frozen=True, slots=True)
 class Publication:
@@ -47,6 +57,16 @@ class Publication:
     """Number in the channel's stream, from 1; 0 in a channel without history."""
     info: ClientInfo | None = None
     """The publisher, if it was a client."""
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """It, as the protocol writes it."""
+        fields: dict[str, Any] = {"data": self.data}
+        if self.offset:
+            fields["offset"] = self.offset
+        if self.info is not None:
+            fields["info"] = self.info.fields
+        return fields
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from strongback.realtime.message import ClientInfo, Close, Publication
 from strongback.realtime.options import Authenticate, Authorize, Options
 from strongback.realtime.recovery import Call
 from strongback.realtime.subscription import Environment
+from strongback.realtime.users import Users
 
 TICK = 0.5
 """Seconds between looks at what is due."""
@@ -83,6 +84,7 @@ class RealtimeServer:
         self.closed: Counter[int] = Counter()
         self.environment = Environment(
             Hub(broker, self._call_later),
+            Users(),
             broker,
             registry,
             authenticate,
@@ -103,7 +105,7 @@ class RealtimeServer:
         """Start the thread."""
         _raise_descriptors()
         self._thread.start()
-        self.environment.broker.listen(Inbox(self.loop, self.environment.hub))
+        self.environment.broker.listen(Inbox(self.loop, self.environment, self._renew))
         self.loop.call_soon_threadsafe(self._tick)
 
     def adopt(self, sock: socket.socket, head: bytes) -> None:
@@ -197,7 +199,7 @@ class RealtimeServer:
         hub = self.environment.hub
         return Snapshot(
             connections=len(self.connections),
-            users=len(hub.users),
+            users=len(self.environment.users),
             channels=len(hub.channels),
             subscriptions=sum(len(each.subscribers) for each in hub.channels.values()),
             is_listening=self.environment.broker.is_listening(),
@@ -244,12 +246,19 @@ class Inbox:
 
     Args:
         loop: Of the server.
-        hub: Of the server.
+        environment: Of the server.
+        on_gap: Called in the loop when messages may have been missed.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, hub: Hub) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        environment: Environment,
+        on_gap: Callable[[], None],
+    ) -> None:
         self._loop = loop
-        self._hub = hub
+        self._hub, self._users = environment.hub, environment.users
+        self._on_gap = on_gap
 
     def receive_publication(self, channel: str, publication: Publication, epoch: str) -> None:
         """Take a publication; those of a channel come in order, gaps are possible."""
@@ -264,11 +273,11 @@ class Inbox:
 
     def receive_disconnect(self, user_id: int, session_id: str, close: Close) -> None:
         """Close the connections of a user or session."""
-        self._call(self._hub.receive_disconnect, user_id, session_id, close)
+        self._call(self._users.end, user_id, session_id, close)
 
     def receive_gap(self) -> None:
         """Compare the positions of all channels."""
-        self._call(self._hub.receive_gap)
+        self._call(self._on_gap)
 
     def _call(self, function: Callable[..., None], *arguments: object) -> None:
         with suppress(RuntimeError):  # the server has stopped

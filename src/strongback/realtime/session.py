@@ -170,7 +170,7 @@ class Session:
     def _leave(self) -> None:
         self.subscriptions.drop_all()
         if self.identity is not None:
-            self._environment.hub.remove_user(self.identity.user_id, self)
+            self._environment.users.remove(self.identity.user_id, self)
             self.identity = None
 
     def _execute(self, command: Command) -> Steps[None]:
@@ -229,12 +229,12 @@ class Session:
         self.due = min([self._pinged_at + wait, *ends])
 
     def _connect(self, params: Params) -> Steps[Params]:
-        hub, options = self._environment.hub, self._environment.options
-        endings = hub.endings
+        users, options = self._environment.users, self._environment.options
+        endings = users.endings
         identity = yield from self._authenticate(params)
-        if hub.has_ended(identity, endings):
+        if users.has_ended(identity, endings):
             raise Disconnected(FORCE_DISCONNECT)
-        if not hub.add_user(identity.user_id, self, options.connections_per_user):
+        if not users.add(identity.user_id, self, options.connections_per_user):
             raise Disconnected(CONNECTION_LIMIT)
         self._accept(identity)
         conn_info = b"" if identity.info is None else dump(identity.info)

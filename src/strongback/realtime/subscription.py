@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 
 from strongback.realtime.broker import Namespace, Registry, ServerBroker
 from strongback.realtime.channel import Grant
 from strongback.realtime.codec import Params, dump
-from strongback.realtime.hub import Channel, Hub, Subscriber, publication_fields
+from strongback.realtime.hub import Channel, Hub, Subscriber
 from strongback.realtime.message import (
     ALREADY_SUBSCRIBED,
     LIMIT_EXCEEDED,
@@ -22,6 +23,7 @@ from strongback.realtime.message import (
 )
 from strongback.realtime.options import Authenticate, Authorize, Options
 from strongback.realtime.recovery import Call, Steps, recover
+from strongback.realtime.users import UserConnection, Users
 
 REJECT_UNRECOVERED = 2
 """Flag of a client that wants an error instead of a subscription with a gap."""
@@ -29,11 +31,16 @@ EXPIRY_MARGIN = 10
 """Seconds by which a client is told too little, so that it asks for a new token in time."""
 
 
+class Member(Subscriber, UserConnection, Protocol):
+    """A connection that has subscriptions."""
+
+
 @dataclass(frozen=True, slots=True)
 class Environment:
     """What the sessions of a server share."""
 
     hub: Hub
+    users: Users
     broker: ServerBroker
     registry: Registry
     authenticate: Authenticate
@@ -77,16 +84,16 @@ class Subscriptions:
         room: Returns the bytes that can be sent to it at the moment.
     """
 
-    __slots__ = ("_room", "_subscriptions", "environment", "info", "subscriber")
+    __slots__ = ("_subscriptions", "environment", "info", "room", "subscriber")
 
     def __init__(
-        self, environment: Environment, subscriber: Subscriber, room: Callable[[], int]
+        self, environment: Environment, subscriber: Member, room: Callable[[], int]
     ) -> None:
         self.environment = environment
         self.subscriber = subscriber
         self.info = ClientInfo("", "")
         """The connection, as others see it."""
-        self._room = room
+        self.room = room
         self._subscriptions: dict[str, Subscription] = {}
 
     def __len__(self) -> int:
@@ -195,7 +202,7 @@ class Subscriptions:
         since = None
         if request.get("recover"):
             since = Position(request.get("epoch", ""), request.get("offset", 0))
-        hub, room = self.environment.hub, self._room()
+        hub, room = self.environment.hub, self.room()
         missed = yield from recover(hub, channel, self.subscriber, since, room)
         position = channel.position
         if position is None or (missed is None and request.get("flag", 0) & REJECT_UNRECOVERED):
@@ -205,6 +212,6 @@ class Subscriptions:
             return result | {"offset": position.offset}
         if missed is None:
             return result | {"offset": position.offset, "was_recovering": True}
-        publications = [publication_fields(each) for each in missed]
+        publications = [each.fields for each in missed]
         recovered = {"offset": since.offset, "was_recovering": True, "recovered": True}
         return result | recovered | {"publications": publications}

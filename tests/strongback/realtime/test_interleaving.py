@@ -26,6 +26,7 @@ from strongback.realtime.options import Options
 from strongback.realtime.recovery import Steps
 from strongback.realtime.session import Session
 from strongback.realtime.subscription import Environment
+from strongback.realtime.users import Users
 from tests.strongback.realtime.test_codec import payload
 
 CHANNEL = "kept:1"
@@ -149,6 +150,7 @@ class World:
         self.hub = Hub(self.broker, self.later)
         self.environment = Environment(
             self.hub,
+            Users(),
             self.broker,
             registry,
             lambda token: Identity(int(token)),

@@ -26,6 +26,7 @@ from strongback.realtime.message import (
 from strongback.realtime.options import Options
 from strongback.realtime.session import Session
 from strongback.realtime.subscription import Environment
+from strongback.realtime.users import Users
 from tests.strongback.realtime.test_codec import payload
 
 MINUTES = timedelta(minutes=5)
@@ -63,8 +64,10 @@ class Server:
         self.broker = LocalBroker(registry)
         self.hub = Hub(self.broker, self.later)
         self.broker.listen(self)
+        self.users = Users()
         self.environment = Environment(
             self.hub,
+            self.users,
             self.broker,
             registry,
             authenticate,
@@ -88,7 +91,7 @@ class Server:
         self.news.append(lambda: self.hub.receive_presence(channel, info, has_joined=has_joined))
 
     def receive_disconnect(self, user_id: int, session_id: str, close: Close) -> None:
-        self.news.append(lambda: self.hub.receive_disconnect(user_id, session_id, close))
+        self.news.append(lambda: self.users.end(user_id, session_id, close))
 
     def receive_gap(self) -> None:
         self.news.append(self.hub.receive_gap)
@@ -223,7 +226,7 @@ def test_after_a_connect_that_fails_the_rest_is_ignored(server) -> None:
     assert replies == [expected]
     assert client.closed is None
     assert not server.hub.channels
-    assert not server.hub.users
+    assert not len(server.users)
 
 
 @pytest.mark.parametrize(
@@ -266,7 +269,7 @@ def test_what_breaks_the_protocol_later_is_closed(server, message, code) -> None
     assert client.closed is not None
     assert client.closed.code == code
     assert not server.hub.channels
-    assert not server.hub.users
+    assert not len(server.users)
 
 
 @pytest.mark.parametrize(
@@ -445,6 +448,18 @@ def test_history_is_read_in_pages(server) -> None:
     assert offsets(limit=2, reverse=True) == [3, 2]
     other = {"epoch": "other", "offset": 1}
     assert client.error("history", channel="article:1", limit=2, since=other) == 112
+
+
+def test_a_history_that_does_not_fit_is_read_in_more_pages(server) -> None:
+    client = server.client()
+    epoch = client.ask("subscribe", channel="article:1")["epoch"]
+    for _ in range(3):
+        server.publish("article:1", "x" * 60)  # the client has room for 100
+
+    for offset in range(3):
+        since = {"epoch": epoch, "offset": offset}
+        page = client.ask("history", channel="article:1", limit=-1, since=since)["publications"]
+        assert [each["offset"] for each in page] == [offset + 1]
 
 
 def test_subscribers_see_each_other(server) -> None:
