@@ -134,7 +134,7 @@ class Connection(asyncio.Protocol):
             if now >= self._session.due and not self._session.is_over:
                 self._session.tick()
         elif now >= self._handshake_until:
-            self._transport.abort()
+            self.cut()
 
     def present(self) -> Iterable[tuple[str, ClientInfo]]:
         """The channels in which the client is seen, and as what."""
@@ -143,9 +143,13 @@ class Connection(asyncio.Protocol):
     def shut_down(self) -> None:
         """End the connection because the server ends."""
         if self._session is None:
-            self._transport.abort()
+            self.cut()
         else:
             self._session.end(SHUTDOWN)
+
+    def cut(self) -> None:
+        """End the connection without a word."""
+        self._transport.abort()
 
     def close(self, close: Close) -> None:
         """Say goodbye; cut the connection if the client does not answer."""
@@ -192,7 +196,7 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _cut_soon(self) -> None:
-        self._keeper.loop.call_later(CLOSE_SECONDS, self._transport.abort)
+        self._keeper.loop.call_later(CLOSE_SECONDS, self.cut)
 
     def _open(self, request: Request) -> None:
         response = respond(self._protocol, request, self._keeper.environment.options.origins)

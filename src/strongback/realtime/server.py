@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from strongback.log.setup import get_logger
 from strongback.realtime.broker import BrokerUnavailable, Registry, ServerBroker
-from strongback.realtime.connection import CLOSE_SECONDS, Connection
+from strongback.realtime.connection import Connection
 from strongback.realtime.hub import Hub
 from strongback.realtime.message import ClientInfo, Close, Publication
 from strongback.realtime.options import Authenticate, Authorize, Options
@@ -35,6 +35,10 @@ TICK = 0.5
 """Seconds between looks at what is due."""
 RENEWAL = 27.0
 """Seconds between renewals of presence, and comparisons of positions."""
+GOODBYE = 1.0
+"""Seconds in which clients may answer the end of the server."""
+BACKLOG = 4096
+"""Connections that wait to be accepted, such as those that another server has lost."""
 AUTHORIZERS = 4
 """Threads in which the application is asked."""
 
@@ -136,8 +140,9 @@ class RealtimeServer:
             self.loop.call_soon_threadsafe(self._drain)
 
     def stop(self) -> None:
-        """Drain, wait for the connections to close, at most two seconds, and end the thread."""
+        """Drain, cut the connections of clients that do not close them, and end the thread."""
         if not self._thread.is_alive():
+            self.loop.close()
             return
         self._in_loop(self._end())
         self.loop.call_soon_threadsafe(self.loop.stop)
@@ -177,7 +182,9 @@ class RealtimeServer:
 
     async def _listen(self, host: str, port: int, *, is_shared: bool) -> int:
         make = partial(Connection, self)
-        listener = await self.loop.create_server(make, host, port, reuse_port=is_shared)
+        listener = await self.loop.create_server(
+            make, host, port, backlog=BACKLOG, reuse_port=is_shared
+        )
         self._listeners.append(listener)
         found: int = listener.sockets[0].getsockname()[1]
         return found
@@ -191,9 +198,12 @@ class RealtimeServer:
 
     async def _end(self) -> None:
         self._drain()
-        until = time.monotonic() + CLOSE_SECONDS
+        until = time.monotonic() + GOODBYE
         while self.connections and time.monotonic() < until:  # noqa: ASYNC110  rare, and simple
             await asyncio.sleep(0.01)
+        for connection in list(self.connections):
+            connection.cut()
+        await asyncio.sleep(0)  # the loop has to tell them
 
     async def _count(self) -> Snapshot:
         hub = self.environment.hub

@@ -217,6 +217,14 @@ def raw_client(url: str, user: str, *channels: str) -> socket.socket:
 
 @pytest.mark.parametrize("server", ["uvloop", "asyncio"], indirect=True)
 class TestSlowReader:
+    def test_one_that_does_not_answer_the_end_is_cut(self, server, url) -> None:
+        with raw_client(url, "2"):
+            assert eventually(lambda: server.snapshot().users == 1)
+            start = time.monotonic()
+            server.stop()
+            assert time.monotonic() - start < 10
+            assert not server.connections
+
     def test_who_does_not_read_is_cut_and_delays_nobody(self, server, url, bystander) -> None:
         bystander.ask("subscribe", channel="plain:flood")
         data = json.dumps("x" * 16_000).encode()
