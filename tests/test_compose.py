@@ -21,6 +21,7 @@ SECRETS = {
     "MEILI_MASTER_KEY": "meili-key-value",
     "CENTRIFUGO_API_KEY": "centrifugo-key-value",
     "SMS_SECRET_KEY": "sms-key-value",
+    "MAIL_URL": "smtps://user:mail-password-value@mail.example.org",
     "FLOWER_PASSWORD": "flower-password-value",
 }
 ALL_OF_OURS = {
@@ -31,6 +32,7 @@ ALL_OF_OURS = {
     "MEILI_MASTER_KEY",
     "CENTRIFUGO_API_KEY",
     "SMS_SECRET_KEY",
+    "MAIL_URL",
 }
 NEEDED = {
     "web": ALL_OF_OURS,

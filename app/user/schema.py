@@ -56,7 +56,7 @@ Email = Annotated[
 
 
 Locale = Annotated[str, Field(pattern=r"^[a-z]{2,3}$", examples=["zh"])]
-MailToken = Annotated[str, Field(max_length=128)]
+MailToken = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
 
 
 class UserPath(RequestPath):

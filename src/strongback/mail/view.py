@@ -23,7 +23,7 @@ unsubscriptions = inject(Unsubscriptions)
 class UnsubscribeQuery(RequestQuery):
     """The link in a message."""
 
-    token: Annotated[str, Field(max_length=512)]
+    token: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,512}$")]
     """Token of the link."""
 
 

@@ -22,7 +22,8 @@ __all__ = ["logs", "small_app"]
 # Every check is on. Refusals of valid data are set aside where no schema can say what is wanted: a
 # cursor that an earlier answer gave, a password that is not a common one, a name that is free to
 # use after folding, a client that is known, a number of a country that is served, a filter, an
-# address of e-mail, a line in which something is seen and nothing is a control character.
+# address of e-mail, a line in which something is seen and nothing is a control character, a token
+# from the link in a message.
 RULES_BEYOND_A_SCHEMA = {
     "GET /api/v1/search",
     "POST /api/v1/articles",
@@ -31,6 +32,9 @@ RULES_BEYOND_A_SCHEMA = {
     "PATCH /api/v1/users/me",
     "POST /api/v1/auth/revoke",
     "POST /api/v1/auth/sms-codes",
+    "POST /api/v1/auth/password/reset",
+    "POST /api/v1/users/me/email/verification/confirmation",
+    "POST /api/v1/notifications/unsubscribe",
 }
 GENERATION = {"mode": "all", "deterministic": True, "database": "none"}
 
