@@ -18,7 +18,7 @@ from app.core.config import ROOT
 from strongback.testing.port import free_port
 from tests.live import serving
 from tests.support.front import run_front
-from tests.support.sdk import Person, connected
+from tests.support.sdk import Person, Watcher, connected
 
 DEADLINE = 60
 
@@ -34,13 +34,7 @@ EMIT = """
 from strongback.realtime import Realtime
 live = app.services[Realtime]
 with app.database.scope():
-    app.database.transact(lambda _: live.emit(live.personal({user}), "hello"))
-app.close()
-"""
-PUBLISH = """
-from strongback.realtime import Realtime
-live = app.services[Realtime]
-live.publish(live.personal({user}), "hello")
+    app.database.transact(lambda _: live.emit(live.personal({user}), "{text}"))
 app.close()
 """
 REVOKE = """
@@ -51,25 +45,31 @@ app.close()
 """
 
 
+WORKER = ("celery", "-A", "app.worker", "worker", "--pool", "threads", "--concurrency", "4")
+
+
+@contextmanager
+def running(folder: Path, *arguments: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `python -m …` until the block ends."""
+    environment = os.environ | {"APP_ENV": "test", "APP_VAR_DIR": str(folder)} | variables
+    process = subprocess.Popen([sys.executable, "-m", *arguments], env=environment, cwd=ROOT)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(DEADLINE)
+
+
 @contextmanager
 def own_process(folder: Path, port: int, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `python -m app.realtime` until the block ends."""
-    environment = os.environ | {"APP_ENV": "test", "APP_VAR_DIR": str(folder)} | variables
-    process = subprocess.Popen(
-        [sys.executable, "-m", "app.realtime"],
-        env=environment | {"WS_PORT": str(port)},
-        cwd=ROOT,
-    )
-    try:
+    """Run `python -m app.realtime`, and wait until it listens."""
+    with running(folder, "app.realtime", WS_PORT=str(port), **variables) as process:
         deadline = time.monotonic() + DEADLINE
         while not _listens(port):
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.05)
         yield process
-    finally:
-        process.terminate()
-        process.wait(DEADLINE)
 
 
 def _listens(port: int) -> bool:
@@ -90,7 +90,7 @@ def test_a_browser_connects_under_a_strict_policy(browser, tmp_path):
         arguments = [connection["url"], connection["token"]]
         page.evaluate("([url, token]) => start(url, token)", arguments)
         page.wait_for_function("shown.includes('connected')")
-        command(EMIT.format(user=carol.id), tmp_path)
+        command(EMIT.format(user=carol.id, text="hello"), tmp_path)
         page.wait_for_function("shown.includes('hello')")
         assert page.evaluate("violations") == []
         page.close()
@@ -111,7 +111,7 @@ def test_the_web_server_serves_clients_by_itself(server, tmp_path):
 
         async def scenario() -> None:
             async with connected(connection) as (_, watcher):
-                await asyncio.to_thread(command, EMIT.format(user=carol.id), tmp_path)
+                await asyncio.to_thread(command, EMIT.format(user=carol.id, text="hello"), tmp_path)
                 await watcher.published("hello")
                 await asyncio.to_thread(command, REVOKE.format(user=carol.id), tmp_path)
                 assert (await watcher.next("disconnected")).code == 3503
@@ -123,11 +123,23 @@ def test_the_web_server_serves_clients_by_itself(server, tmp_path):
         asyncio.run(scenario())
 
 
+async def published_or_told(watcher: Watcher, data: object) -> None:
+    """Wait until the client has it, or knows that it may have missed something."""
+    while True:
+        context = await watcher.next("publication", "subscribed")
+        if getattr(context, "was_recovering", False) and not context.recovered:
+            return
+        if hasattr(context, "pub") and context.pub.data == data:
+            return
+
+
 def test_processes_of_their_own_serve_clients_on_redis(nginx, tmp_path, redis_server):
+    """Redis is taken away meanwhile, with its data: what was emitted waits for it."""
     shared = {"REDIS_URL": redis_server.url, "CELERY_BROKER_URL": ""}
     ports = [free_port(), free_port()]
     with ExitStack() as stack:
         live = stack.enter_context(serving(tmp_path, **shared))
+        stack.enter_context(running(tmp_path, *WORKER, **shared))
         first, second = (
             stack.enter_context(own_process(tmp_path, port, **shared)) for port in ports
         )
@@ -141,15 +153,23 @@ def test_processes_of_their_own_serve_clients_on_redis(nginx, tmp_path, redis_se
             for port in (through.port, ports[1])
         ]
 
+        async def emit(text: str) -> None:
+            code = EMIT.format(user=carol.id, text=text)
+            await asyncio.to_thread(command, code, tmp_path, **shared)
+
         async def scenario() -> None:
             async with (
                 connected(connections[0]) as (_, one),
                 connected(connections[1]) as (_, two),
             ):
-                publish = PUBLISH.format(user=carol.id)
-                await asyncio.to_thread(command, publish, tmp_path, **shared)
+                await emit("hello")
                 for watcher in (one, two):
                     await watcher.published("hello")
+                redis_server.kill()
+                await emit("waits")
+                redis_server.start()
+                for watcher in (one, two):
+                    await published_or_told(watcher, "waits")
                 first.terminate()
                 assert (await one.next("connecting")).code == 3001
                 assert await asyncio.to_thread(first.wait, DEADLINE) == 0
