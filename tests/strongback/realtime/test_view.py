@@ -1,0 +1,118 @@
+"""Tokens, and the questions of a real Centrifugo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from strongback.auth.session_service import SessionService
+from strongback.config import WebServer
+from strongback.realtime import Channels, Grant
+from strongback.realtime.access import Access
+from strongback.realtime.view import KEY_HEADER
+from tests.support.sdk import Live, living
+
+API = "/api/v1/realtime"
+
+
+@pytest.fixture
+def room() -> Channels:
+    room = Channels("room")
+
+    @room.authorize
+    def may_enter(principal, rest):
+        return Grant(info={"seat": rest}, data=[1]) if rest != "closed" else None
+
+    return room
+
+
+@pytest.fixture
+def live(settings, room) -> Iterator[Live]:
+    # The server does not matter here: no client connects.
+    with living(settings, room, web_server=WebServer.GUNICORN) as live:
+        live.user_id = live.account("carol")
+        yield live
+
+
+@pytest.mark.parametrize(
+    "changes, base, expected",
+    [
+        ({}, "http://127.0.0.1:8000", "ws://127.0.0.1:8000"),
+        ({}, "https://api.example.org", "wss://api.example.org"),
+        ({"web_server": WebServer.GRANIAN}, "http://[::1]:8000", "ws://[::1]:8001"),
+        ({"web_server": WebServer.GRANIAN}, "http://localhost", "ws://localhost:8001"),
+        ({"web_server": WebServer.GRANIAN, "web_proxies": 1}, "http://a.example.org", None),
+    ],
+)
+def test_the_address_is_where_the_client_came_from(settings, changes, base, expected):
+    """Behind a proxy the path is the same; Granian alone has a port of its own."""
+    with living(settings, **{"web_server": WebServer.GUNICORN, "ws_port": 8001} | changes) as live:
+        headers = live.headers(live.account("carol"))
+        response = live.app.test_client().post(f"{API}/token", headers=headers, base_url=base)
+        url = response.get_json()["url"]
+    assert url == f"{expected or 'ws://a.example.org'}/connection/websocket"
+    assert "no-store" in response.headers["Cache-Control"]
+
+
+def test_a_token_for_one_channel_is_given_to_those_who_may_subscribe(live):
+    client, headers = live.app.test_client(), live.headers(live.user_id)
+
+    def ask(channel: str) -> tuple[int, int]:
+        response = client.post(f"{API}/subscription", headers=headers, json={"channel": channel})
+        return response.status_code, response.get_json().get("error_code", 0)
+
+    assert ask("room:7") == (200, 0)
+    assert ask("room:closed") == (403, 14001)
+    assert ask("nothing:7") == (404, 14002)
+    assert ask("room:a b") == (404, 14002)
+
+
+class TestProxy:
+    """What Centrifugo asks, before a client subscribes."""
+
+    def ask(self, live: Live, channel: str, *, key: str | None = None, **changes: object) -> object:
+        access = live.app.services[Access]
+        if not hasattr(self, "sid"):
+            self.sid = live.principal(live.headers(live.user_id)).session_id
+        body = {
+            "client": "c",
+            "transport": "websocket",
+            "protocol": "json",
+            "encoding": "json",
+            "user": str(live.user_id),
+            "channel": channel,
+            "meta": {"sid": self.sid},
+        }
+        headers = {KEY_HEADER: access.tokens.proxy_keys[0] if key is None else key}
+        response = live.app.test_client().post(
+            f"{API}/centrifugo/subscribe", headers=headers, json=body | changes
+        )
+        return response.get_json() if response.status_code == 200 else response.status_code
+
+    def test_grants_are_told_as_centrifugo_takes_them(self, live):
+        assert self.ask(live, "room:7") == {"result": {"info": {"seat": "7"}, "data": [1]}}
+        assert self.ask(live, "room:closed") == {
+            "error": {"code": 103, "message": "permission denied"}
+        }
+        assert self.ask(live, "nothing:7") == {"error": {"code": 102, "message": "unknown channel"}}
+
+    def test_nobody_else_may_ask(self, live):
+        assert self.ask(live, "room:7", key="") == 403
+        assert self.ask(live, "room:7", key="guessed") == 403
+
+    def test_a_token_that_is_limited_lets_in_nowhere_else(self, live):
+        limited = {"sid": "", "scope": ["profile:read"]}
+        self.ask(live, "room:7")
+        assert "disconnect" in self.ask(live, "room:7", meta=limited | {"sid": self.sid})  # type: ignore[operator]  # a dict
+
+    @pytest.mark.parametrize("changes", [{"user": "8"}, {"user": ""}, {"meta": None}])
+    def test_who_has_no_session_is_disconnected(self, live, changes):
+        found = self.ask(live, "room:7", **changes)
+        assert found == {"disconnect": {"code": 3503, "reason": "force disconnect"}}
+
+    def test_so_is_whose_session_has_ended(self, live):
+        self.ask(live, "room:7")
+        with live.app.database.scope():
+            live.app.services[SessionService].revoke_all(live.user_id)
+        assert "disconnect" in self.ask(live, "room:7")  # type: ignore[operator]  # a dict
