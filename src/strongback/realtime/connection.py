@@ -23,6 +23,7 @@ from strongback.realtime.handshake import chosen_encoding, new_protocol, respond
 from strongback.realtime.message import (
     INTERNAL,
     INVALID_UTF8,
+    SERVER_ERROR,
     SHUTDOWN,
     SLOW,
     ClientInfo,
@@ -186,6 +187,10 @@ class Connection(asyncio.Protocol):
             self._transport.write_eof()
         self._cut_soon()
 
+    def _end(self, close: Close) -> None:
+        if self._session is not None:
+            self._session.end(close)
+
     def _stop(self) -> None:
         """Carry out no more commands."""
         self._messages.clear()
@@ -250,6 +255,11 @@ class Connection(asyncio.Protocol):
                 call = steps.send(value) if error is None else steps.throw(error)
             except StopIteration:
                 self._steps = None
+                return
+            except Exception:
+                log.exception("realtime_session_failed")  # it ends one connection, not all
+                self._steps = None
+                self._end(SERVER_ERROR)
                 return
             finally:
                 self._is_advancing = False

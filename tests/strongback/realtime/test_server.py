@@ -262,6 +262,14 @@ class TestAuthorizer:
         client.ask("subscribe", channel="plain:quick")
         close(client)
 
+    def test_a_response_that_cannot_be_written_ends_the_connection_alone(self, slow_server) -> None:
+        _, url, _ = slow_server
+        client, other = Client(url, "1"), Client(url, "2")
+        client.send({"id": 9, "subscribe": {"channel": "plain:odd"}})
+        assert client.code() == 3004
+        other.ask("subscribe", channel="plain:quick")
+        close(other)
+
     def test_a_client_that_goes_meanwhile_leaves_nothing(self, slow_server) -> None:
         server, url, gate = slow_server
         client = Client(url)
@@ -273,7 +281,7 @@ class TestAuthorizer:
 
 
 class SlowGate(Gate):
-    """Does not answer about `plain:slow` until it is told, and breaks on `plain:broken`."""
+    """Waits at `plain:slow` until it is told, breaks at `plain:broken`, and errs at `plain:odd`."""
 
     def __init__(self) -> None:
         super().__init__(time.time)
@@ -286,6 +294,8 @@ class SlowGate(Gate):
             self.goes_on.wait(20)
         if channel == "plain:broken":
             raise ZeroDivisionError
+        if channel == "plain:odd":
+            return Grant(data=object())
         return super().authorize(identity, channel, token)
 
 
