@@ -7,6 +7,7 @@ itself waits for no client, so one that does not read delays nobody.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import Executor
@@ -95,7 +96,11 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(self._keeper.environment.options.write_buffer)
+        bound = self._keeper.environment.options.write_buffer
+        self._transport.set_write_buffer_limits(bound)
+        # The kernel would take megabytes before the bound is reached.
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, bound // 2)
         self.write: Write = self._transport.write
         self._keeper.connections.add(self)
 
