@@ -177,7 +177,8 @@ def show_error(error: Exception) -> AnyResponse:
     if not isinstance(response, Response):
         return response.get_response()
     facts = response.get_json()
-    page = _page(_say("That did not work"), facts["message"], status=response.status_code)
+    text = facts.get("message") or facts["detail"]  # of RFC 9457, for whoever asks for that
+    page = _page(_say("That did not work"), text, status=response.status_code)
     if wait := response.headers.get("Retry-After"):
         page.headers["Retry-After"] = wait
     return page

@@ -160,7 +160,9 @@ def is_loopback(host: str) -> bool:
 def check_mailbox(value: str) -> str:
     """Accept one mail address, with or without a name before it (RFC 5322, 3.4)."""
     name, address = parseaddr(value)
-    if first_control(value) or (name and not value.endswith(f"<{address}>")):
+    # A sender in another script would ask every server for more than most can do (RFC 6531).
+    is_whole = not name or value.endswith(f"<{address}>")
+    if first_control(value) or not is_whole or not address.isascii():
         raise ValueError(NO_MAILBOX)
     check_mail_address(address if name else value)
     return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio import Transport
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -50,6 +50,9 @@ class SmtpServer:
             **more,
         }
 
+    stalls: int = 0
+    """Messages that are to get no reply."""
+
     # What aiosmtpd calls
 
     async def handle_RCPT(  # noqa: N802  SMTP's name
@@ -65,6 +68,9 @@ class SmtpServer:
     ) -> str:
         if self.data_replies:
             return self.data_replies.pop(0)
+        if self.stalls:
+            self.stalls -= 1
+            await asyncio.sleep(60)
         content = envelope.original_content or b""
         message = message_from_bytes(content, policy=policy.default)
         assert isinstance(message, EmailMessage)
@@ -74,7 +80,7 @@ class SmtpServer:
         self.users.append(session.auth_data)
         if self.losses:
             self.losses -= 1
-            assert isinstance(server.transport, Transport)
+            assert isinstance(server.transport, asyncio.Transport)
             server.transport.abort()
         return "250 Taken"
 

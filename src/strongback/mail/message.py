@@ -31,10 +31,10 @@ class Mail:
     subject: str
     text: str
     html: str = ""
-    message_id: str = ""
-    """Id with its brackets, the same at each attempt; empty for the mail server's own."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Further headers."""
+    message_id: str = ""
+    """Id with its brackets, the same at each attempt; empty for the mail server's own."""
 
     def __post_init__(self) -> None:
         check_mail_address(self.to)

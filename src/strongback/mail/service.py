@@ -133,9 +133,7 @@ class MailService:
         if token is None:
             log.warning("mail_not_sent", reason="its link has expired or was used")
             return
-        mail = self._written(message_id, payload, token)
-        self.mailer.send(mail)
-        log.info("mail_sent", recipient=mask_address(mail.to), message_id=mail.message_id)
+        self.mailer.send(self._written(message_id, payload, token))
 
     def _written(self, message_id: int, payload: Mapping[str, Any], token: str) -> Mail:
         data = dict(payload["data"]) | {"link": "", "unsubscribe_link": ""}
@@ -149,7 +147,7 @@ class MailService:
         parts = self.templates.render(payload["template"], payload["locale"], data)
         name = hmac.digest(self._key, str(message_id).encode(), "sha256").hex()[:32]
         own_id = f"<{name}@{self._domain}>"
-        return Mail(payload["to"], parts.subject, parts.text, parts.html, own_id, headers)
+        return Mail(payload["to"], parts.subject, parts.text, parts.html, headers, own_id)
 
     def close(self) -> None:
         """Close the mailer."""

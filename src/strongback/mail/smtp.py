@@ -13,15 +13,21 @@ from strongback.address import is_encrypted
 from strongback.circuit_breaker import CircuitBreaker
 from strongback.config import Settings
 from strongback.exceptions import APIException
+from strongback.log.setup import get_logger
 from strongback.mail.exceptions import MailFailed, MailRefused
 from strongback.mail.message import Mail, mask_address
 from strongback.text import shorten, without_controls
+
+log = get_logger(__name__)
 
 PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 MAX_REASON = 200
 """Characters of the server's reply that are kept."""
 PAUSE = 5.0
 FRESH = 30.0
+"""Seconds for which a server that has answered is not asked again."""
+CHECK_TIMEOUT = 3.0
+"""Most seconds that a check waits for each response."""
 NEVER = float("-inf")
 PERMANENT = range(500, 600)
 
@@ -61,6 +67,7 @@ class SmtpMailer:
         message = mail.encoded(self._sender)
         with self._explained(mail.recipient), self._connected() as server:
             server.send_message(message, to_addrs=[mail.recipient])
+        log.info("mail_sent", recipient=mask_address(mail.to), message_id=mail.message_id)
 
     def check(self) -> str:
         """Connect, greet, and begin TLS where it is used; signs in to nothing.
@@ -71,12 +78,14 @@ class SmtpMailer:
             MailFailed: The server cannot be reached, or its certificate is not trusted.
             MailRefused: The server refuses the connection.
         """
+        if self._circuit.is_open:
+            raise _failed(f"{self.host}:{self.port} does not answer")
         if time.monotonic() - self._answered_at > FRESH:
             self._reach()
         return f"The mail server {self.host}:{self.port} answers"
 
     def _reach(self) -> None:
-        with self._explained(""), self._connected(signs_in=False) as server:
+        with self._explained(""), self._connected(is_check=True) as server:
             server.ehlo_or_helo_if_needed()
 
     def close(self) -> None:
@@ -93,12 +102,12 @@ class SmtpMailer:
         return True
 
     @contextmanager
-    def _connected(self, *, signs_in: bool = True) -> Iterator[smtplib.SMTP]:
-        server = self._connect()
+    def _connected(self, *, is_check: bool = False) -> Iterator[smtplib.SMTP]:
+        server = self._connect(min(self._timeout, CHECK_TIMEOUT) if is_check else self._timeout)
         try:
             if self._is_starttls:
                 server.starttls(context=self._tls)
-            if signs_in and self._login[0]:
+            if self._login[0] and not is_check:
                 server.login(*self._login)
             yield server
             with suppress(smtplib.SMTPException, OSError):  # the message is accepted already
@@ -106,9 +115,9 @@ class SmtpMailer:
         finally:
             server.close()
 
-    def _connect(self) -> smtplib.SMTP:
+    def _connect(self, timeout: float) -> smtplib.SMTP:
         # The name is given, or the library looks up this machine's by DNS.
-        place, timeout = (self.host, self.port, self._name), self._timeout
+        place = (self.host, self.port, self._name)
         if self._is_tls:
             return smtplib.SMTP_SSL(*place, timeout=timeout, context=self._tls)
         return smtplib.SMTP(*place, timeout=timeout)
@@ -129,8 +138,7 @@ class SmtpMailer:
             raise MailRefused(params={"reason": str(error)}) from None
         except (smtplib.SMTPException, OSError) as error:
             reason = f"{self.host}:{self.port}: {str(error) or type(error).__name__}"
-            if recipient:
-                self._circuit.note_failure(reason)
+            self._circuit.note_failure(reason)
             self._answered_at = NEVER
             raise _failed(reason) from None
         self._circuit.note_success()

@@ -130,6 +130,12 @@ class TestErrors:
         assert (answer.status_code, answer.mimetype) == (status, "text/html")
         assert "操作未成功" in shown(answer)
 
+    def test_are_pages_for_programs_too(self, page):
+        accept = {"Accept": "application/problem+json"}
+        answer = page.open("/account/password?token=wrong", headers=accept)
+        assert (answer.status_code, answer.mimetype) == (422, "text/html")
+        assert "no longer valid" in shown(answer)
+
     def test_too_large_form_is_a_page(self, page):
         answer = page.open("/account/password", "POST", data={"token": "x" * 2_000_000})
         assert (answer.status_code, answer.mimetype) == (413, "text/html")

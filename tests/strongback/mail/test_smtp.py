@@ -9,6 +9,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from strongback.config import Settings
 from strongback.mail import Mail, Mailer, SmtpMailer
@@ -17,7 +18,7 @@ from tests.support.cache import eventually
 from tests.support.certificate import Certificate, make_certificate
 from tests.support.smtp import LOGIN, USER, SmtpServer, authenticate, run_smtp
 
-MAIL = Mail("ada@example.org", "Tea", "Leaves.\n", "<p>Leaves.</p>", "<1@example.org>")
+MAIL = Mail("ada@example.org", "Tea", "Leaves.\n", "<p>Leaves.</p>", message_id="<1@example.org>")
 Make = Callable[..., Mailer]
 
 
@@ -115,6 +116,13 @@ class TestContract:
         assert mailer.check() == f"The mail server {mailer.host}:{server.port} answers"
 
 
+def test_log_shows_no_whole_address(make):
+    with run_smtp() as server, capture_logs() as logs:
+        make(server).send(MAIL)
+    assert "ada@" not in str(logs)
+    assert ("mail_sent", "a***@example.org") in [(it["event"], it["recipient"]) for it in logs]
+
+
 def test_password_is_sent_by_tls_alone(make, certificate):
     options: dict[str, Any] = {"authenticator": authenticate, "auth_required": True}
     with run_smtp(tls_context=tls_of(certificate), **options) as server:
@@ -187,6 +195,16 @@ def test_server_that_hangs_is_left_after_the_time_out(make):
             mailer.send(MAIL)
         with pytest.raises(MailFailed):
             mailer.check()
+
+
+def test_server_that_hangs_in_the_middle_is_left_after_the_time_out(make):
+    with run_smtp() as server:
+        mailer = make(server, mail_timeout=0.2)
+        server.stalls = 1
+        with pytest.raises(MailFailed, match="timed out"):
+            mailer.send(MAIL)
+        mailer.send(MAIL)
+        assert len(server.taken) == 1
 
 
 def test_server_that_is_back_is_asked_again(settings):
