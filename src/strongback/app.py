@@ -289,8 +289,8 @@ def _connect_redis(settings: Settings) -> redis_part.RedisClient | None:
     if (address := settings.redis_address) is None:
         return None
     # A thread needs one connection at a time; two more are for the watcher and the probes, one is
-    # for the cache's channel, and four the client keeps out of the pool.
-    connections = settings.web_threads + 7
+    # for the cache's channel, three are realtime's, and four the client keeps out of the pool.
+    connections = settings.web_threads + 10
     return redis_part.RedisClient(redis_part.connect(address, connections=connections))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -161,8 +162,9 @@ class ServerProcess:
         try:
             server.listen(host, port, is_shared=self._settings.web_workers > 1)
         except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
             raise ConfigurationError(
-                f"Port {port} on {host} cannot be used ({error.strerror}). Stop what listens there"
+                f"Port {port} on {host} cannot be used ({reason}). Stop what listens there"
                 f" or choose another: WS_PORT={port + 10}"
             ) from error
         log.info("realtime_listening", host=host, port=port)

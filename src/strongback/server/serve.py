@@ -21,6 +21,7 @@ import urllib.request
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
+from multiprocessing import get_context
 from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -33,6 +34,7 @@ from strongback.log.setup import configure_logging, get_logger
 from strongback.services import Services
 
 if TYPE_CHECKING:
+    from multiprocessing.synchronize import Event
     from wsgiref.types import WSGIApplication
 
     from pydantic import SecretStr
@@ -316,6 +318,7 @@ def _run_granian(settings: Settings, application: str) -> None:
     warn_of_settings(settings)
     check_capacity(settings)
     keep_signals_over_forks()
+    refused = get_context("spawn").Event()
     seconds = math.ceil(settings.web_timeout)
     Granian(
         application,
@@ -331,10 +334,11 @@ def _run_granian(settings: Settings, application: str) -> None:
         log_access=False,
         workers_kill_timeout=min(seconds, 1800),
         respawn_failed_workers=True,
-    ).serve(target_loader=_load_in_worker)
+    ).serve(target_loader=partial(_load_in_worker, refused))
+    sys.exit(refused.is_set())
 
 
-def _load_in_worker(application: str) -> WSGIApplication:
+def _load_in_worker(refused: Event, application: str) -> WSGIApplication:
     # A terminal sends Ctrl-C to the workers too, and one that then gets the main process's
     # SIGTERM as well often hangs (Granian 2.8): leave it to the main process.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -343,7 +347,9 @@ def _load_in_worker(application: str) -> WSGIApplication:
     try:
         made: WSGIApplication = getattr(import_module(module), factory)()
         start_background(made)
-    except ConfigurationError as error:  # a person can mend it
+    except ConfigurationError as error:  # a person can mend it, and no other worker
+        refused.set()
+        os.kill(os.getppid(), signal.SIGTERM)
         sys.exit(f"Error: {error}")
     except Exception:  # noqa: BLE001  logged whole, and it ends the worker
         get_logger(__name__).exception("application_not_loaded", application=application)

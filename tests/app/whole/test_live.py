@@ -176,3 +176,27 @@ def test_processes_of_their_own_serve_clients_on_redis(nginx, tmp_path, redis_se
             assert second.poll() is None
 
         asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("server", ["gunicorn", "granian"])
+@pytest.mark.usefixtures("starts_processes")
+def test_several_workers_without_redis_are_refused_at_start(server, tmp_path):
+    variables = {
+        "APP_ENV": "test",
+        "APP_VAR_DIR": str(tmp_path),
+        "WEB_PORT": str(free_port()),
+        "WEB_WORKERS": "2",
+        "WEB_SERVER": server,
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "strongback.server.serve", "app.main:create_app"],
+        cwd=ROOT,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode != 0
+    assert "set REDIS_URL or CENTRIFUGO_URL, or WEB_WORKERS=1" in done.stderr
+    assert "Traceback" not in done.stderr
