@@ -34,26 +34,30 @@ TEMPLATES = Path(__file__).with_name("template")
 def register(app: Strongback, url_prefix: str) -> Notifications:
     """Notify people, and serve `/notifications` below a prefix. Needs the part `task`.
 
-    The ways `realtime`, `mail` and `sms` are open where these parts are registered before. Slices
-    that send notifications find this service, `app.services.find(Notifications)`, and declare
-    their kinds; where this part is not registered, they send none.
+    The ways `realtime`, `mail` and `sms` are open where these parts are registered. Slices that
+    send notifications find this service, `app.services.find(Notifications)`, and declare their
+    kinds; where this part is not registered, they send none.
     """
     services, outbox, kinds, texts = app.services, app.outbox, Kinds(), app.translations
     notifications, preferences = Notifications(outbox, kinds), Preferences(app.database, kinds)
     inbox = Inbox(app.database, timedelta(days=app.settings.notification_days))
     delivery = Delivery(app.database, outbox, kinds, preferences)
+
+    def start() -> None:
+        """Open the ways of all parts, and check what the slices have said."""
+        group = notification_tasks(delivery, inbox)
+        open_ways = _open_ways(app, group, delivery, inbox, notifications)
+        preferences.ways = (Way.INBOX, *open_ways)
+        services[TaskRegistry].add(group)
+        if unsubscriptions := services.find(Unsubscriptions):
+            unsubscriptions.switch_off = preferences.switch_off_mail
+        kinds.check(texts.locales, texts.translate)
+        _ = notifications.contacts
+
     outbox.declare(__name__, SENT, *TOPICS.values())
-    group = notification_tasks(delivery, inbox)
-    preferences.ways = (Way.INBOX, *_open_ways(app, group, delivery, inbox, notifications))
-    services[TaskRegistry].add(group)
-    if unsubscriptions := services.find(Unsubscriptions):
-        unsubscriptions.switch_off = lambda user_id, kind: preferences.switch_off(
-            user_id, kind, Way.MAIL
-        )
     tell_of_jobs(services[Jobs], notifications)
     app.provide(notifications, kinds, preferences, inbox)
-    app.before_start(lambda: kinds.check(texts.locales, texts.translate))
-    app.before_start(lambda: notifications.contacts)
+    app.before_start(start)
     app.register_api(api, url_prefix=f"{url_prefix}/notifications")
     return notifications
 

@@ -98,13 +98,13 @@ class Preferences:
         ]
 
     @transactional
-    def switch_off(self, user_id: int, kind_name: str, way: Way) -> None:
-        """Switch one way off, as the link in a mail does; repeating it has no effect.
+    def switch_off_mail(self, user_id: int, kind_name: str) -> None:
+        """Switch off the mail of a kind, as the link in it does; repeating it has no effect.
 
         Raises:
             SecurityNotification: It is about the security of the account.
         """
-        kind, session = self.kinds.get(kind_name), self.database.session
+        kind, session, way = self.kinds.get(kind_name), self.database.session, Way.MAIL
         if kind is None:
             return
         if kind.is_on(way, {way: False}):

@@ -20,8 +20,10 @@ DEVICE_LENGTH = 100
 """Characters of a User-Agent that are shown."""
 
 
-def tell_of_new_devices(sessions: SessionService, notifications: Notifications) -> None:
-    """Notify the owners of accounts that new devices sign in to."""
+def tell_of_new_devices(sessions: SessionService, notifications: Notifications | None) -> None:
+    """Notify the owners of accounts that new devices sign in to, if anybody is notified here."""
+    if notifications is None:
+        return
 
     def tell(session: AuthSession) -> None:
         data = {

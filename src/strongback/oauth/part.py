@@ -37,8 +37,7 @@ def register(
     sessions = SessionService(app.database, accounts, settings, look_up=look_up, outbox=app.outbox)
     tokens = AccessTokens(settings.address, f"{settings.address}{url_prefix}", settings.secrets)
     server = OAuthServer(accounts, sessions, tokens, app.permissions)
-    if notifications := app.services.find(Notifications):
-        tell_of_new_devices(sessions, notifications)
+    app.before_start(lambda: tell_of_new_devices(sessions, app.services.find(Notifications)))
     app.before_start(lambda: _add_sms_code(server, app.services.find(SmsCodes)))
     authenticator = Authenticator(tokens, sessions)
     app.provide(sessions, server, authenticator)

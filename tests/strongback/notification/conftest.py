@@ -75,11 +75,11 @@ class Teahouse:
 
     def __post_init__(self) -> None:
         task.register(self.app, "/api")
+        oauth.register(self.app, People(), "/api")
+        self.notifications = notification.register(self.app, "/api")
         realtime.register(self.app, "/api")
         sms.register(self.app, "/api")
         mail.register(self.app, "/api", unsubscribe_page="/off")
-        self.notifications = notification.register(self.app, "/api")
-        oauth.register(self.app, People(), "/api")
         self.notifications.reach(People())
         self.notifications.declare(*self.kinds)
         self.preferences = self.app.services[Preferences]

@@ -7,12 +7,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
+from strongback import notification, task
+from strongback.app import Strongback
 from strongback.database import DatabaseMisuse, utc_now
+from strongback.exceptions import ConfigurationError
 from strongback.notification import Inbox, Kind, Way
 from strongback.notification.exceptions import InvalidNotification
 from strongback.notification.notification_model import Notification
 from strongback.notification.sender import BATCH
-from tests.strongback.notification.conftest import BREWED, PEOPLE, SPILLED, Teahouse
+from tests.strongback.notification.conftest import BREWED, PEOPLE, ROLES, SPILLED, Teahouse
 from tests.support.thread import run_together
 from tests.support.work import make_due, tick
 
@@ -84,6 +87,15 @@ class TestSend:
             teahouse.send(kind, subject, data=data)
 
 
+def test_an_application_in_which_nobody_is_reached_is_refused(settings):
+    app = Strongback("nobody", settings, title="Nobody", roles=ROLES)
+    task.register(app, "/api")
+    notification.register(app, "/api")
+    with pytest.raises(ConfigurationError, match="notifications reach nobody"):
+        app.checked()
+    app.close()
+
+
 class TestPreferences:
     def test_what_is_switched_off_is_not_listed_and_not_told_later(self, teahouse):
         teahouse.switch("eve", BREWED, inbox=False)
@@ -98,7 +110,7 @@ class TestPreferences:
     def test_switching_off_twice_at_the_same_time_does_no_harm(self, teahouse):
         def switch_off() -> None:
             with teahouse.app.database.scope():
-                teahouse.preferences.switch_off(PEOPLE["eve"], BREWED.name, Way.MAIL)
+                teahouse.preferences.switch_off_mail(PEOPLE["eve"], BREWED.name)
 
         run_together(*[switch_off] * 4)
         with teahouse.app.database.scope():
