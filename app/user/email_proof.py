@@ -13,7 +13,7 @@ from strongback.auth.principal import Principal
 from strongback.database import transactional
 from strongback.log.setup import get_logger
 from strongback.mail import MailService
-from strongback.mail.exceptions import MailLimitReached, MailUnavailable
+from strongback.mail.exceptions import MailUnavailable
 from strongback.mail.one_time_token import wrong_token
 
 log = get_logger(__name__)
@@ -63,7 +63,7 @@ class EmailProof:
         if not self._mails.emit(
             "email_proof", user.email, user.locale, data, path=PATH, nonce=nonce
         ):
-            raise MailLimitReached
+            raise self._mails.quotas.refusal()
         log.info("email_proof_requested", user_id=user.id)
 
     def find(self, token: str) -> User:

@@ -10,7 +10,7 @@ from app.user.service import UserService
 from strongback.database import transactional, utc_now
 from strongback.log.setup import get_logger
 from strongback.mail import MailService
-from strongback.mail.exceptions import MailLimitReached, MailUnavailable
+from strongback.mail.exceptions import MailUnavailable
 from strongback.mail.one_time_token import wrong_token
 from strongback.outbox import Outbox
 from strongback.web.limit import fold_name
@@ -62,7 +62,7 @@ class PasswordReset:
     @transactional
     def _request(self, login: str) -> None:
         if not self._mails.quotas.take(PURPOSE, fold_name(login), HOURLY):
-            raise MailLimitReached
+            raise self._mails.quotas.refusal()
         self._outbox.emit(FORGOTTEN, {"login": login})
 
     @transactional

@@ -41,7 +41,7 @@ class MailUnavailable(ServiceUnavailable):
 
 
 class MailLimitReached(TooManyRequests):
-    """The address has had its share of this hour."""
+    """The address has had its share of this hour; see `Retry-After`."""
 
     error_code = 15004
     message = "Too many messages were sent to this address. Wait before you ask for another one."

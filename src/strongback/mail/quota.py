@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hmac
+import math
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, update
 
 from strongback.config import Settings
 from strongback.database import Database, changed_rows, insert_if_absent, transactional, utc_now
+from strongback.mail.exceptions import MailLimitReached
 from strongback.mail.mail_model import MailQuota
 
 _PURPOSE = b"strongback mail quota 1"
@@ -49,6 +51,12 @@ class MailQuotas:
             changed_rows(session, spend)
             or (changed_rows(session, first) and changed_rows(session, spend))
         )
+
+    def refusal(self) -> MailLimitReached:
+        """The error of who has had its share: the next hour brings another."""
+        now = utc_now()
+        wait = _hour(now) + timedelta(hours=1) - now
+        return MailLimitReached(headers={"Retry-After": str(math.ceil(wait.total_seconds()))})
 
     @transactional
     def clean(self) -> int:

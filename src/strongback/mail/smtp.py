@@ -153,4 +153,4 @@ class SmtpMailer:
 
 
 def _failed(reason: str) -> MailFailed:
-    return MailFailed(params={"reason": shorten(without_controls(reason), MAX_REASON)})
+    return MailFailed(params={"reason": shorten(without_controls(reason).rstrip("."), MAX_REASON)})

@@ -80,6 +80,8 @@ class TestAsking:
         sqlite_mail.resident()
         answers = [sqlite_mail.forget(account).status_code for _ in range(7)]
         assert answers == [202] * 5 + [429] * 2
+        wait = int(sqlite_mail.forget(account).headers["Retry-After"])
+        assert 0 < wait <= 3600
         assert sqlite_mail.forget("bob").status_code == 202
 
     @pytest.mark.parametrize("body", [{}, {"account": ""}, {"account": "x" * 300}, {"account": 1}])
