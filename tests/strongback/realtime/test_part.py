@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from centrifuge import ClientState
 
+from app.core.permission import Role
 from strongback.auth.session_service import SessionService
 from strongback.exceptions import ConfigurationError
 from strongback.realtime import Channels, Grant, History
@@ -74,7 +75,26 @@ def sign_out(live: Live) -> None:
     sessions.revoke_own(live.user_id, mine.items[0].id)
 
 
-@pytest.mark.parametrize("end", [revoke, sign_out], ids=lambda each: each.__name__)
+def disable(live: Live) -> None:
+    admin = live.headers(live.account("root", Role.ADMIN))
+    path = "/api/v1/users/carol"
+    response = live.app.test_client().patch(path, headers=admin, json={"disabled": True})
+    assert response.status_code == 200, response.get_data(as_text=True)
+
+
+def replace_password(live: Live) -> None:
+    """From another device."""
+    response = live.app.test_client().put(
+        "/api/v1/users/me/password",
+        headers=live.headers(live.user_id),
+        json={"new_password": "correct horse battery staple"},
+    )
+    assert response.status_code == 204, response.get_data(as_text=True)
+
+
+@pytest.mark.parametrize(
+    "end", [revoke, sign_out, disable, replace_password], ids=lambda each: each.__name__
+)
 def test_a_connection_ends_with_its_session(live, end):
     connection = live.connection(live.headers(live.user_id))
 
