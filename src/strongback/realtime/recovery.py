@@ -47,7 +47,7 @@ def recover(
     """
     for _ in range(ATTEMPTS):
         asked, stream = channel.position, None
-        if asked is None or _is_elsewhere(since, asked):
+        if asked is None or _is_of(since, asked.epoch):
             read = partial(hub.broker.history, channel.name, MAX_HISTORY if since else 0)
             stream = yield Call(partial(read, _earlier(since, asked)))
             hub.align(channel, stream, asked)
@@ -57,20 +57,18 @@ def recover(
         kept = channel.waiting[subscriber]
         found = {each.offset: each for each in [*(stream.publications if stream else ()), *kept]}
         missed = _between(since, position, found)
-        is_late = stream is not None and stream.top != position
-        if missed is not None or not is_late:
+        top = stream.top.offset if stream else position.offset
+        if top > position.offset:
+            return None  # what is on the way to the channel is no longer kept
+        if missed is not None or top == position.offset:
             return missed if missed is None or _size(missed) <= room else None
     if channel.position is None:
         raise Refused(INTERNAL)
     return None
 
 
-def _is_elsewhere(since: Position | None, position: Position) -> bool:
-    return (
-        since is not None
-        and since.epoch in ("", position.epoch)
-        and since.offset != position.offset
-    )
+def _is_of(since: Position | None, epoch: str) -> bool:
+    return since is not None and since.epoch in ("", epoch)
 
 
 def _earlier(since: Position | None, position: Position | None) -> Position | None:
@@ -83,7 +81,7 @@ def _between(
     since: Position | None, position: Position, found: Mapping[int, Publication]
 ) -> list[Publication] | None:
     """What lies between two positions; None if one lacks."""
-    if since is None or since.epoch not in ("", position.epoch):
+    if since is None or not _is_of(since, position.epoch):
         return None
     count = position.offset - since.offset
     missed = [found[each] for each in sorted(found) if since.offset < each <= position.offset]
