@@ -113,9 +113,8 @@ class TestUnsubscribing:
 
 
 class TestErrors:
-    @pytest.mark.parametrize(
-        "path, method, status",
-        [
+    def test_are_pages(self, page):
+        for path, method, status in (
             ("/account/password?token=wrong", "GET", 422),
             ("/account/password", "GET", 422),
             ("/account/email?token=%00%ff", "GET", 422),
@@ -123,12 +122,10 @@ class TestErrors:
             ("/account/nothing", "GET", 404),
             ("/account/", "GET", 404),
             ("/account/password", "DELETE", 404),
-        ],
-    )
-    def test_are_pages(self, page, path, method, status):
-        answer = page.open(path, method, headers={"Accept-Language": "zh"})
-        assert (answer.status_code, answer.mimetype) == (status, "text/html")
-        assert "操作未成功" in shown(answer)
+        ):
+            answer = page.open(path, method, headers={"Accept-Language": "zh"})
+            assert (answer.status_code, answer.mimetype) == (status, "text/html")
+            assert "操作未成功" in shown(answer)
 
     def test_are_pages_for_programs_too(self, page):
         accept = {"Accept": "application/problem+json"}
@@ -164,13 +161,14 @@ class TestSafety:
         assert "<script" not in html
         assert "http" not in html
 
-    @pytest.mark.parametrize("token", ['"><script>alert(1)</script>', "{{ 7 * 7 }}", "\u202e"])
-    def test_token_is_never_markup(self, page, token):
-        for path in ("/account/password", "/account/unsubscribe"):
-            for how in ({"query_string": {"token": token}}, {"data": {"token": token}}):
-                answer = page.open(path, "POST" if "data" in how else "GET", **how)
-                assert answer.status_code == 422
-                assert "alert(1)" not in answer.get_data(as_text=True)
+    def test_token_is_never_markup(self, page):
+        for token in ('"><script>alert(1)</script>', "{{ 7 * 7 }}", "\u202e"):
+            for path in ("/account/password", "/account/unsubscribe"):
+                shown_form = page.open(path, query_string={"token": token})
+                sent_form = page.open(path, "POST", data={"token": token})
+                for answer in (shown_form, sent_form):
+                    assert answer.status_code == 422
+                    assert "alert(1)" not in answer.get_data(as_text=True)
 
     def test_access_log_has_no_token(self, page, capfd):
         page.forget()

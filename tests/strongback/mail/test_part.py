@@ -118,10 +118,11 @@ class TestOneClick:
         assert answer.location == f"https://shop.example.org/account/unsubscribe?token={token}"
         assert ended == []
 
-    @pytest.mark.parametrize("forged", ["", "x", "WzcsImNvbW1lbnQiXQ.AAAA", "é" * 100, "\0"])
-    def test_forged_token_is_refused(self, app, ended, forged):
-        answer = app.test_client().post(ROUTE, query_string={"token": forged}, data=FORM)
-        assert answer.status_code == 422
+    def test_forged_token_is_refused(self, app, ended):
+        for forged in ("", "x", "WzcsImNvbW1lbnQiXQ.AAAA", "é" * 100, "\0", "x" * 513):
+            answer = app.test_client().post(ROUTE, query_string={"token": forged}, data=FORM)
+            assert answer.status_code == 422
+            assert app.test_client().get(ROUTE, query_string={"token": forged}).status_code < 500
         assert ended == []
 
     def test_what_is_no_one_click_is_refused(self, app, ended, token):
