@@ -289,7 +289,7 @@ def test_a_part_that_is_used_alone_imports_no_flask(python, part):
 
 MODULES = (
     "app cache cli.cache cli.doctor idempotency log.setup task.maintenance migration.runner oauth"
-    " outbox rate_limit search sms task upload web"
+    " outbox rate_limit realtime search sms task upload web"
 )
 
 
@@ -332,6 +332,7 @@ Dispatcher(TaskRuntime(broker, None, None, None, None), None)
         ("from strongback.redis import RedisClient", "redis"),
         ("from strongback.search import build_engine; build_engine(settings)", "search"),
         ("from strongback.sms import build_sender; build_sender(settings)", "sms"),
+        ("from strongback import realtime; realtime.register(None, '')", "realtime"),
         (WITH_A_BROKER, "celery"),
     ],
 )
