@@ -186,9 +186,8 @@ def test_what_is_older_than_it_is_kept_is_deleted(teahouse):
     assert teahouse.told() == [(3, "tea:505"), (3, "tea:506")]
 
 
-def test_unread_are_counted_in_the_index_alone(teahouse, request):
-    if "mariadb" in request.node.name:
-        pytest.skip("EXPLAIN of SQLite says it in words")
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_unread_are_counted_in_the_index_alone(teahouse):
     inbox = teahouse.app.services[Inbox]
     with teahouse.app.database.scope():
         statement = str(inbox.count_query(3).compile(compile_kwargs={"literal_binds": True}))
