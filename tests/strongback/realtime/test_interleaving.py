@@ -7,6 +7,7 @@ so, as with one in another process. The clients do what the official SDKs do.
 from __future__ import annotations
 
 import json
+import os
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from tests.strongback.realtime.test_codec import payload
 
 CHANNEL = "kept:1"
 KEPT = 3
+EXAMPLES = 4000 if "TEST_LONG" in os.environ else 200
 CLIENTS = 3
 
 
@@ -257,12 +259,12 @@ def play(steps: list[str]) -> World:
 
 
 @given(steps=st.lists(st.sampled_from([*STEPS, *STEPS, *TROUBLES]), max_size=60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @example(steps=["toggle 0", "ask", "publish", "publish", "respond", "deliver", "deliver"])
 @example(steps=["toggle 0", "ask", "respond", "publish", "lose", "publish", "deliver", "toggle 1"])
 @example(steps=["toggle 0", "ask", "publish"])
 @example(steps=["reconnect", "ask", "toggle 0", "ask", "publish"])
-def test_every_client_sees_the_log_of_the_channel(steps) -> None:
+def test_every_client_sees_the_log_of_the_channel(is_long, steps) -> None:
     world = play(steps)
 
     world.reconnect()
@@ -276,8 +278,8 @@ def test_every_client_sees_the_log_of_the_channel(steps) -> None:
 
 
 @given(steps=st.lists(st.sampled_from(STEPS), max_size=40))
-@settings(max_examples=100, deadline=None)
-def test_nothing_is_reloaded_while_the_history_suffices(steps) -> None:
+@settings(max_examples=EXAMPLES // 2, deadline=None)
+def test_nothing_is_reloaded_while_the_history_suffices(is_long, steps) -> None:
     world = play([step for step in steps if step != "publish" or steps.count(step) <= KEPT])
 
     world.reconnect()
