@@ -354,7 +354,7 @@ class Settings(BaseSettings):
     """Seconds to wait for each response of the mail server."""
     mail_hourly_per_person: Annotated[int, Field(ge=1, le=10_000)] = 20
     """Notifications that an address is mailed in an hour, the rest is dropped; and, counted
-    separately, messages about its account."""
+    separately, messages of each other sort, such as links for passwords."""
 
     notification_days: Annotated[int, Field(ge=1, le=36_500)] = 90
     """Days for which notifications are kept, read or not."""

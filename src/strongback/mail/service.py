@@ -102,8 +102,8 @@ class MailService:
         """
         self.templates.require(template)
         check_mail_address(to)
-        kind = "notification" if subscription else "account"
-        if not self.quotas.take(kind, to):
+        # Strangers who claim an address must not use up the share of its owner's other messages.
+        if not self.quotas.take("notification" if subscription else template, to):
             log.warning("mail_limit_reached", recipient=mask_address(to), template=template)
             return False
         payload = {

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from app.core.permission import Role
 from strongback.database import utc_now
+from strongback.mail import MailService
 from strongback.mail.mail_model import MailToken
 from strongback.outbox import OutboxMessage
 from strongback.web import init_limits
@@ -80,6 +81,18 @@ class TestAsking:
             assert answers == [202] * 5 + [429] * 2
         assert 0 < int(sqlite_mail.forget("ada").headers["Retry-After"]) <= 3600
         assert sqlite_mail.forget("bob").status_code == 202
+
+    def test_strangers_who_claim_the_address_use_up_no_link_of_its_owner(self, sqlite_mail):
+        sqlite_mail.resident()
+        sqlite_mail.app.services[MailService].quotas._limit = 1
+        for name in ("bob", "eve"):
+            sqlite_mail.account(name)
+            sqlite_mail.change(name, email=ADDRESS)
+            token = sqlite_mail.sign_in(name)["access_token"]
+            sqlite_mail.call("POST", "/users/me/email/verification", token)
+        sqlite_mail.forget()
+        subjects = [each["Subject"] for each in sqlite_mail.server.taken]
+        assert any(each.startswith("Choose a new password") for each in subjects)
 
     def test_what_is_no_account_is_refused(self, sqlite_mail):
         for body in ({}, {"account": ""}, {"account": "x" * 300}, {"account": 1}):
