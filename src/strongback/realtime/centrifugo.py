@@ -133,7 +133,8 @@ class CentrifugoBroker:
             with error:
                 if error.code in _MENDABLE or error.code >= HTTPStatus.INTERNAL_SERVER_ERROR:
                     raise BrokerUnavailable(f"Centrifugo responds with {error.code}") from error
-                raise CentrifugoRefused(method, {"code": error.code, "message": "bad"}) from error
+                refusal = {"code": error.code, "message": error.reason}
+                raise CentrifugoRefused(method, refusal) from error
         except (OSError, ValueError) as error:
             raise BrokerUnavailable(f"Centrifugo does not answer: {error}") from error
 

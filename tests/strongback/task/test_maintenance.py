@@ -48,7 +48,7 @@ def outdate(api: API) -> None:
     changes: list[Update] = [
         update(Upload).where(Upload.id == first).values(created_at=old),
         update(IdempotencyKey).where(IdempotencyKey.key == "k0").values(created_at=old),
-        update(AuthSession).where(AuthSession.id == "s0").values(expires_at=old),
+        update(AuthSession).where(AuthSession.id == "s0").values(expires_at=old, last_used_at=old),
         update(InboxEntry).where(InboxEntry.message_id == 0).values(handled_at=old),
         update(TaskRecord).where(TaskRecord.id == "t0").values(finished_at=old),
     ]

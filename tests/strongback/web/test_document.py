@@ -23,7 +23,11 @@ UNDOCUMENTED = {
     "/docs/assets/<path:name>",
     "/docs/static/<path:name>",
     "/metrics",
+    "/api/v1/realtime/centrifugo/subscribe",
 }
+BODILESS = {"204", "303", "304"}
+PAGES = "/account/"
+"""What people open in a browser."""
 
 
 @pytest.fixture
@@ -80,18 +84,18 @@ class TestDocument:
         routes = {
             " ".join((method.lower(), VARIABLE.sub(r"{\1}", rule.rule)))
             for rule in small_app.url_map.iter_rules()
-            if rule.rule not in UNDOCUMENTED
+            if rule.rule not in UNDOCUMENTED and not rule.rule.startswith(PAGES)
             for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
         }
         assert routes == set(operations(document))
 
     def test_every_operation_says_what_it_answers(self, document):
         for name, operation in operations(document).items():
-            success = [code for code in operation["responses"] if code.startswith("2")]
+            success = [code for code in operation["responses"] if code[0] in "23"]
             assert success, name
             for code in success:
-                if code == "204":
-                    continue  # has no body
+                if code in BODILESS:
+                    continue
                 content = operation["responses"][code]["content"]["application/json"]
                 assert resolve(document, content["schema"]).keys() >= {"properties"}, name
 
@@ -117,7 +121,7 @@ class TestDocument:
 
     def test_every_read_may_be_confirmed_as_unchanged(self, document):
         for name, operation in operations(document).items():
-            if name.startswith("get /api/"):
+            if name.startswith("get /api/") and "303" not in operation["responses"]:
                 assert "304" in operation["responses"], name
                 assert "ETag" in operation["responses"]["200"]["headers"], name
 
