@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -92,5 +94,27 @@ def test_readers_of_an_article_see_comments_and_likes(people):
             seen = [value((await page.next("publication")).pub.data) for _ in range(2)]
             assert counters | {"likes": 1, "comments": 1} in seen
             assert {"type": "comment", "comment": written} in seen
+
+    asyncio.run(scenario())
+
+
+def test_whoever_imports_sees_the_progress(people):
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as files:
+        for number in range(20):
+            files.writestr(f"page-{number}.md", f"# Page {number}\n\nLeaves.\n")
+    upload = {"file": (io.BytesIO(archive.getvalue()), "pages.zip")}
+    task = people.call("POST", "/articles/import", people.carol, data=upload)
+    connection = people.live.connection(people.carol)
+
+    async def scenario():
+        async with connected(connection) as (client, _):
+            progress = Watcher()
+            subscription = client.new_subscription(f"task:{task['id']}", events=progress)
+            await subscription.subscribe()
+            state = value((await progress.next("subscribed")).data)
+            while state["state"] != "succeeded":
+                state = value((await progress.next("publication")).pub.data)
+            assert (state["progress"]["done"], state["progress"]["total"]) == (20, 20)
 
     asyncio.run(scenario())
