@@ -58,7 +58,7 @@ class Encoding(Protocol):
         """Read the commands of a message, one by one, so that no more are read than carried out.
 
         Raises:
-            Disconnected: It cannot be read (3501).
+            Disconnected: It cannot be read, or is empty (3501).
         """
         ...
 
@@ -72,6 +72,7 @@ class JsonEncoding:
 
     def decode(self, message: bytes) -> Iterator[Command]:
         """Read the commands of a message."""
+        _require(message.strip())
         for line in message.split(b"\n"):
             if not line or line.isspace():
                 continue
@@ -92,6 +93,7 @@ class ProtobufEncoding:
 
     def decode(self, message: bytes) -> Iterator[Command]:
         """Read the commands of a message."""
+        _require(message)
         source = io.BytesIO(message)
         while source.tell() < len(message):
             try:
@@ -128,6 +130,12 @@ def load(text: bytes) -> Any:  # noqa: ANN401  any JSON
         ValueError: It is no JSON.
     """
     return orjson.loads(text)
+
+
+def _require(message: bytes) -> None:
+    """Refuse a message without commands, which costs time and counts for none."""
+    if not message:
+        raise Disconnected(BAD_PROTOCOL)
 
 
 def _command(fields: Params) -> Command:

@@ -76,7 +76,8 @@ def history(mine: Subscriptions, params: Params) -> Steps[Params]:
     if not mine.get(channel).namespace.history:
         raise Refused(NOT_AVAILABLE)
     limit = limit if 0 <= limit <= MAX_HISTORY else MAX_HISTORY
-    start = since and Position(since.get("epoch", ""), since.get("offset", 0))
+    # An empty one is the stream's begin: both encodings leave out what is zero.
+    start = None if since is None else Position(since.get("epoch", ""), since.get("offset", 0))
     is_reversed = params.get("reverse", False)
     read = partial(mine.environment.broker.history, channel, limit, start, reverse=is_reversed)
     stream: Stream = yield Call(read)

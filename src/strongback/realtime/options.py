@@ -10,7 +10,7 @@ from strongback.realtime.message import Identity
 
 Authenticate = Callable[[str], Identity]
 """Returns whose connection token it is. Raises `Refused(TOKEN_EXPIRED)` for one that has expired,
-`Disconnected(INVALID_TOKEN)` for every other that is not valid, an empty one included."""
+`Disconnected(INVALID_TOKEN)` for every other that is not valid."""
 Authorize = Callable[[Identity, str, str], Grant | None]
 """Returns what a user gets with a channel (identity, channel, subscription token or ""); None if it
 may not subscribe, or the token is not valid. Raises `Refused(TOKEN_EXPIRED)` for an expired one."""

@@ -255,7 +255,10 @@ class Session:
         return self._client_fields()
 
     def _authenticate(self, params: Params) -> Steps[Identity]:
-        authenticate = partial(self._environment.authenticate, params.get("token", ""))
+        token = params.get("token")
+        if token is None:
+            raise Disconnected(BAD_PROTOCOL)  # nobody is anonymous
+        authenticate = partial(self._environment.authenticate, token)
         identity: Identity = yield Call(authenticate, asks_application=True)
         return identity
 

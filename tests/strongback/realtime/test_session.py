@@ -233,7 +233,7 @@ def test_after_a_connect_that_fails_the_rest_is_ignored(server) -> None:
     "message, code",
     [
         ({"id": 1, "connect": {"token": "wrong"}}, 3500),
-        ({"id": 1, "connect": {}}, 3500),
+        ({"id": 1, "connect": {}}, 3501),
         ({"id": 1, "subscribe": {"channel": "plain:1"}}, 3501),
         ({"id": 1, "unknown": {}}, 3501),
         ({"id": 1}, 3501),
@@ -258,9 +258,12 @@ def test_what_does_not_begin_with_connect_is_closed(server, message, code) -> No
         ({"id": 2, "unknown": {}}, 3501),
         ({"id": 0, "history": {"channel": "article:1"}}, 3501),
         ({}, 3501),
+        ("", 3501),
+        (" \n\n", 3501),
         ({"send": {"data": 1}}, 3508),
         ({"id": 2, "refresh": {"token": "8"}}, 3500),
         ({"id": 2, "refresh": {"token": "wrong"}}, 3500),
+        ({"id": 2, "refresh": {}}, 3501),
     ],
 )
 def test_what_breaks_the_protocol_later_is_closed(server, message, code) -> None:
@@ -445,6 +448,8 @@ def test_history_is_read_in_pages(server) -> None:
     assert offsets() == []
     assert offsets(limit=-1) == [1, 2, 3]
     assert offsets(limit=2, since={"epoch": epoch, "offset": 1}) == [2, 3]
+    assert offsets(limit=2, since={"epoch": "", "offset": 0}) == [1, 2]
+    assert offsets(limit=2, since={"offset": 0}, reverse=True) == []
     assert offsets(limit=2, reverse=True) == [3, 2]
     other = {"epoch": "other", "offset": 1}
     assert client.error("history", channel="article:1", limit=2, since=other) == 112
