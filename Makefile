@@ -113,7 +113,7 @@ check: $(DONE)/test $(DONE)/dev $(DONE)/doc $(DONE)/actionlint ## Check format, 
 	if command -v nginx envsubst >/dev/null; then \
 		step nginx env NGINX_RUN="$$work/nginx" NGINX_LISTEN="unix:$$work/nginx.sock" compose/nginx/start.sh --check; \
 	else printf '%-12s %s\n' nginx 'SKIPPED: nginx or envsubst is not installed'; fi; \
-	step docs $(BIN)/mkdocs build --strict --quiet --site-dir "$$work/site"; \
+	step docs $(BIN)/mkdocs build --strict --site-dir "$$work/site"; \
 	if [ -n "$$failed" ]; then echo "make check failed:$$failed" >&2; exit 1; fi
 
 # Extra arguments as for make test; the report is in var/coverage/html.
@@ -146,7 +146,7 @@ restore: $(DONE)/run ## Replace database and files by FILE=backup.tar; asks for 
 
 .PHONY: docs
 docs: $(DONE)/run $(DONE)/doc ## Build the documentation into site/
-	@$(BIN)/mkdocs build --strict --quiet $(ARGS)
+	@$(BIN)/mkdocs build --strict $(ARGS)
 	@echo "Built site/index.html"
 
 .PHONY: bench

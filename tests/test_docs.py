@@ -54,6 +54,10 @@ def name(page: Path) -> str:
     return str(page.relative_to(DOCS))
 
 
+def prose(text: str) -> str:
+    return re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
 def promises(page: Path) -> list[str]:
     """The rows of a page's table of guarantees."""
     _, *sections = re.split(
@@ -130,25 +134,27 @@ class TestPages:
     @pytest.mark.parametrize("page", [p for p in PAGES if not p.name.endswith(".zh.md")], ids=name)
     def test_are_there_in_both_languages_with_the_same_structure(self, page):
         """Headings of the same levels and blocks of the same kinds, in the same order."""
-        outlines = []
-        for text in (page.read_text(), translation(page).read_text()):
-            prose = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
-            outlines.append(
-                (
-                    re.findall(r"^#+(?= )", prose, re.MULTILINE),
-                    re.findall(r"^```(\w+)", text, re.MULTILINE),
-                    re.findall(r"^\|", prose, re.MULTILINE),
-                )
+        outlines = [
+            (
+                re.findall(r"^#+(?= )", prose(text), re.MULTILINE),
+                re.findall(r"^```(\w+)", text, re.MULTILINE),
+                re.findall(r"^\|", prose(text), re.MULTILINE),
             )
+            for text in (page.read_text(), translation(page).read_text())
+        ]
         assert outlines[0] == outlines[1]
 
     @pytest.mark.parametrize("page", PAGES, ids=name)
     def test_begin_with_their_only_title(self, page):
         """An imported article takes its title from it."""
         text = page.read_text()
-        prose = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
-        assert len(re.findall(r"^# ", prose, re.MULTILINE)) == 1
+        assert len(re.findall(r"^# ", prose(text), re.MULTILINE)) == 1
         assert text.startswith("# ")
+
+    @pytest.mark.parametrize("page", PAGES, ids=name)
+    def test_lead_to_files_that_exist(self, page):
+        links = re.findall(r"\]\(([^)#:\s]+\.md)(?:#[^)]*)?\)", prose(page.read_text()))
+        assert [each for each in links if not (page.parent / each).is_file()] == []
 
     @pytest.mark.parametrize("page", PAGES, ids=name)
     def test_name_make_targets_that_exist(self, page):
