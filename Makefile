@@ -21,7 +21,7 @@ $(shell [ -x $(BIN)/python ] || rm -rf $(DONE))
 
 # Extra arguments of a target: make test ARGS="-k article", make docs ARGS="--theme readthedocs".
 ARGS ?=
-# The most processes in which the tests run; it never uses more than there are cores.
+# The most processes in which the tests run; it never uses more than there are cores, and one in test-all.
 JOBS ?= 8
 
 export NO_MKDOCS_2_WARNING := 1
@@ -81,10 +81,12 @@ run: $(DONE)/run ## Start the application with sample data on http://127.0.0.1:8
 test: $(DONE)/test ## Run the tests that start no other process (ARGS="-k name" selects some)
 	@exec $(BIN)/python -m pytest -n auto --maxprocesses $(JOBS) -m 'not process' $(ARGS)
 
-# What is not installed is skipped, with the reason at the end of the report.
+# What is not installed is skipped, with the reason at the end of the report. These tests wait for other
+# processes a good part of their time: one more at once than there are cores.
 .PHONY: test-all
 test-all: $(DONE)/test $(DONE)/node ## Run the other tests: with MariaDB, Redis, Nginx, Chromium, processes
-	@exec $(BIN)/python -m pytest -n auto --maxprocesses $(JOBS) -m process $(ARGS)
+	@export PYTEST_XDIST_AUTO_NUM_WORKERS=$$(($$(getconf _NPROCESSORS_ONLN) + 1)); \
+	exec $(BIN)/python -m pytest -n auto --maxprocesses $(JOBS) --dist worksteal -m process $(ARGS)
 
 # One line per step: a step's output appears only when it fails, and the rest still runs.
 .PHONY: check

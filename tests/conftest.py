@@ -33,12 +33,20 @@ def pytest_report_header() -> list[str]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        if "is_long" in getattr(item, "fixturenames", ()):
+        if "is_long" in getattr(item, "fixturenames", ()) or item.get_closest_marker("long_only"):
             item.add_marker("long")
+    if "TEST_LONG" not in os.environ:
+        _leave_out(config, items, lambda item: item.get_closest_marker("long_only") is not None)
     if "TEST_MYSQL_URL" not in os.environ:
-        left_out = {item for item in items if _repeats_on_mysql(item)}
-        items[:] = [item for item in items if item not in left_out]
-        config.hook.pytest_deselected(items=list(left_out))
+        _leave_out(config, items, _repeats_on_mysql)
+
+
+def _leave_out(
+    config: pytest.Config, items: list[pytest.Item], is_left_out: Callable[[pytest.Item], bool]
+) -> None:
+    left_out = [item for item in items if is_left_out(item)]
+    items[:] = [item for item in items if not is_left_out(item)]
+    config.hook.pytest_deselected(items=left_out)
 
 
 def _repeats_on_mysql(item: pytest.Item) -> bool:

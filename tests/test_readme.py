@@ -17,7 +17,6 @@ TARGET = re.compile(r"\bmake ([a-z-]+)")
 
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.usefixtures("starts_processes")
-@pytest.mark.usefixtures("starts_processes")
 def test_the_tour_prints_what_it_shows(page, tmp_path):
     checkout = Checkout(tmp_path / "checkout")
     with checkout.running("-m", "flask", "--app", "app.main", "serve", "--demo"):

@@ -24,6 +24,7 @@ from strongback.testing.port import free_port
 from strongback.testing.redis import RedisServer, run_redis
 from tests.live import serving
 from tests.support.certificate import make_certificate
+from tests.support.process import long_only
 from tests.support.worker import wait_until
 
 pytestmark = pytest.mark.usefixtures("starts_processes")
@@ -152,8 +153,13 @@ ODD = "p%40@:/#?& '\"\\[汉"
 
 
 @pytest.mark.usefixtures("starts_redis")
-@pytest.mark.parametrize("is_in_address", [True, False])
-@pytest.mark.parametrize("name", ["worker", "beat", "flower"])
+@pytest.mark.parametrize(
+    "name, is_in_address",
+    [
+        *(("worker", True), ("beat", False), ("flower", True)),
+        *long_only(("worker", False), ("beat", True), ("flower", False)),
+    ],
+)
 def test_in_production_a_process_signs_in_to_redis_by_any_password(name, is_in_address, tmp_path):
     """And with the key that it needs: beat and Flower with none."""
     file, port = tmp_path / "alive", free_port()
@@ -181,7 +187,7 @@ def test_in_production_a_process_signs_in_to_redis_by_any_password(name, is_in_a
                 wait_until(lambda: touched(file) > 0, "the first sign of life")
 
 
-@pytest.mark.parametrize("is_in_address", [True, False])
+@pytest.mark.parametrize("is_in_address", [False, *long_only(True)])
 def test_server_and_worker_share_a_database_that_takes_tls_alone_by_any_password(
     is_in_address, starts_mariadb, redis_server: RedisServer, tmp_path
 ):

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,14 @@ EVENTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.spa
 def is_long() -> bool:
     """Whether to go on for as long as a proof takes, as `make chaos ARGS=test` does."""
     return "TEST_LONG" in os.environ
+
+
+def long_only(*values: object) -> list[Any]:
+    """Parameters that the long form alone has, because they cost more than they find."""
+    return [
+        pytest.param(*(each if isinstance(each, tuple) else (each,)), marks=pytest.mark.long_only)
+        for each in values
+    ]
 
 
 class Gate:
