@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -11,8 +12,8 @@ from strongback.auth.principal import Principal
 from strongback.realtime.channel import Channels, Grant, History
 from strongback.realtime.realtime import Realtime
 
-MAX_DIGITS = 15
-"""Of an id."""
+_ID = re.compile("[1-9][0-9]{0,14}", re.ASCII)
+"""One way of writing each, since another would be another channel."""
 
 
 class LiveArticles:
@@ -31,8 +32,7 @@ class LiveArticles:
         self._channels = realtime.add(channels)
 
     def _authorize(self, _: Principal, number: str) -> Grant | None:
-        is_id = number.isdecimal() and len(number) <= MAX_DIGITS
-        article = self._find(int(number)) if is_id else None
+        article = self._find(int(number)) if _ID.fullmatch(number) else None
         return Grant(data=_counters(article)) if article else None
 
     def count(self, article: Article) -> None:

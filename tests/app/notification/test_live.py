@@ -98,6 +98,21 @@ def test_readers_of_an_article_see_comments_and_likes(people):
     asyncio.run(scenario())
 
 
+def test_an_article_has_one_channel(people):
+    number = people.call("POST", "/articles", people.carol, json=ARTICLE)["id"]
+    carol, live = people.live.principal(people.carol), people.live.realtime.channels
+
+    def is_granted(name: str) -> bool:
+        channels = live.find(name)
+        assert channels is not None
+        return channels.grant(carol, name) is not None
+
+    with people.live.app.database.scope():
+        assert is_granted(f"article:{number}")
+        for other in (f"0{number}", f"{number}.0", f"+{number}", "0", "9" * 200, "tea"):
+            assert not is_granted(f"article:{other}"), other
+
+
 def test_whoever_imports_sees_the_progress(people):
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as files:
