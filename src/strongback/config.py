@@ -433,6 +433,21 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _has_all_of_realtime(self) -> Self:
+        if self.centrifugo_url:
+            if not self.centrifugo_api_key.get_secret_value():
+                raise ValueError(
+                    "CENTRIFUGO_API_KEY: missing, and CENTRIFUGO_URL is set; set it to the"
+                    " http_api.key of Centrifugo's configuration"
+                )
+        elif self.web_server is WebServer.GRANIAN and self.ws_port == self.web_port:
+            raise ValueError(
+                f"WS_PORT: is {self.ws_port} as WEB_PORT is, and Granian cannot share it with"
+                " WebSockets; give each a port of its own"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _has_its_extras(self) -> Self:
         missing = [missing_extra(extra, name) for name, extra in self._extras()]
         if lines := list(filter(None, missing)):

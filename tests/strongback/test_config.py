@@ -567,3 +567,14 @@ class TestExample:
 )
 def test_an_ipv6_address_stands_in_brackets(host: str, address: str) -> None:
     assert address == load(web_host=host).address
+
+
+class TestRealtime:
+    def test_centrifugo_needs_a_key(self):
+        with pytest.raises(ConfigurationError, match="CENTRIFUGO_API_KEY: missing"):
+            load(centrifugo_url="http://centrifugo:8000")
+
+    def test_granian_and_websockets_share_no_port(self):
+        with pytest.raises(ConfigurationError, match="WS_PORT: is 8001 as WEB_PORT"):
+            load(web_server="granian", web_port=8001, ws_port=8001)
+        assert load(web_port=8001, ws_port=8001).ws_port == 8001, "Gunicorn hands them over"

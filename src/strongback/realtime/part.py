@@ -163,9 +163,10 @@ class ServerProcess:
             server.listen(host, port, is_shared=self._settings.web_workers > 1)
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else str(error)
+            free = port + 10 if port + 10 < 2**16 else port - 10
             raise ConfigurationError(
                 f"Port {port} on {host} cannot be used ({reason}). Stop what listens there"
-                f" or choose another: WS_PORT={port + 10}"
+                f" or choose another: WS_PORT={free}"
             ) from error
         log.info("realtime_listening", host=host, port=port)
 
