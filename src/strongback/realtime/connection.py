@@ -209,7 +209,7 @@ class Connection(asyncio.Protocol):
         self._keeper.loop.call_later(CLOSE_SECONDS, self.cut)
 
     def _open(self, request: Request) -> None:
-        response = respond(self._protocol, request, self._keeper.environment.options.origins)
+        response = respond(self._protocol, request, self._keeper.environment.options)
         self._protocol.send_response(response)
         self._flush()
         if self._protocol.state is OPEN and not self._is_finished:

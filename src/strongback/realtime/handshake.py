@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from http import HTTPStatus
 from typing import cast
 from urllib.parse import parse_qs, urlsplit
@@ -12,9 +13,11 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from strongback.realtime.codec import JSON, PROTOBUF, Encoding
+from strongback.realtime.options import Options
 
 PATH = "/connection/websocket"
 SUBPROTOCOLS = {"centrifuge-json": JSON, "centrifuge-protobuf": PROTOBUF}
+_PORT = re.compile(":[0-9]*$")
 
 # What a client does wrong is no news; what is wrong with the library is.
 _library_logger = logging.getLogger(f"{__name__}.websockets")
@@ -31,11 +34,11 @@ def new_protocol(max_size: int) -> ServerProtocol:
     )
 
 
-def respond(protocol: ServerProtocol, request: Request, origins: tuple[str, ...]) -> Response:
+def respond(protocol: ServerProtocol, request: Request, options: Options) -> Response:
     """Return the response to a handshake."""
     if request.path.partition("?")[0] != PATH:
         return protocol.reject(HTTPStatus.NOT_FOUND, "Not found.\n")
-    if not _is_welcome(request, origins):
+    if not _is_welcome(request, options):
         return protocol.reject(HTTPStatus.FORBIDDEN, "Origin not allowed.\n")
     return protocol.accept(request)
 
@@ -54,15 +57,17 @@ def _select_subprotocol(_protocol: ServerProtocol, offered: object) -> Subprotoc
     return next((name for name in names if name in SUBPROTOCOLS), None)
 
 
-def _is_welcome(request: Request, origins: tuple[str, ...]) -> bool:
+def _is_welcome(request: Request, options: Options) -> bool:
     """Whether a page of this origin may connect: one of the same host, or one that is listed."""
     found = request.headers.get_all("Origin")
     if not found:
         return True
     origin = found[0].lower()
-    host = request.headers.get_all("Host")
+    own = [each.lower() for each in request.headers.get_all("Host")]
+    if options.page_port is not None:
+        own = [f"{_PORT.sub('', each)}:{options.page_port}" for each in own]
     try:
-        is_own = [urlsplit(origin).netloc] == [each.lower() for each in host]
+        is_own = [urlsplit(origin).netloc] == own
     except ValueError:
         return False
-    return len(found) == 1 and (is_own or origin in map(str.lower, origins))
+    return len(found) == 1 and (is_own or origin in map(str.lower, options.origins))

@@ -22,6 +22,8 @@ class Options:
 
     origins: tuple[str, ...] = ()
     """Values of `Origin` that are let in; a request without one always is."""
+    page_port: int | None = None
+    """Port of the application's own pages, where it is not the one of this server."""
     frame: int = 64 * 1024
     """Bytes of a message from a client."""
     channels: int = 128

@@ -198,7 +198,10 @@ class ServerProcess:
             access.registry,
             access.authenticate,
             access.authorize,
-            Options(origins=(settings.address, *settings.web_cors_origins)),
+            Options(
+                origins=(settings.address, *settings.web_cors_origins),
+                page_port=settings.web_port if _has_own_port(settings) else None,
+            ),
         )
         self._server.start()
         self.report.start(self._server.snapshot)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
 from centrifuge import ClientState
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from app.core.permission import Role
 from strongback.auth.session_service import SessionService
@@ -49,6 +52,20 @@ def test_what_is_emitted_arrives(live, is_binary):
             assert [value(each.conn_info) for each in there] == [{"username": "carol"}]
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "host, is_welcome", [("localhost", True), ("127.0.0.1", True), ("evil.example.com", False)]
+)
+def test_pages_on_the_port_of_http_are_let_in(live, host, is_welcome):
+    """Whatever name of the host they were opened by, where WebSockets have a port of their own."""
+    settings = live.app.settings
+    name = host if is_welcome else "127.0.0.1"
+    url = f"ws://{name}:{settings.ws_port}/connection/websocket"
+    headers = {"Origin": f"http://{host}:{settings.web_port}"}
+    refused = nullcontext() if is_welcome else pytest.raises(InvalidStatus, match="403")
+    with refused, connect(url, additional_headers=headers):
+        pass
 
 
 def test_what_is_rolled_back_is_not_published(live):
