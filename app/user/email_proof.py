@@ -75,6 +75,7 @@ class EmailProof:
         user = self.database.session.get(User, self._mails.tokens.find(PURPOSE, token))
         if user is None or user.email is None:
             raise wrong_token()
+        self._mails.tokens.check(PURPOSE, token, user.email)
         return user
 
     @transactional

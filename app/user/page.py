@@ -14,6 +14,7 @@ from flask import Blueprint, current_app, render_template
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.user.email_proof import EmailProof
+from app.user.model import EMAIL_LENGTH
 from app.user.password_reset import PasswordReset
 from strongback.exceptions import NotFound, ValidationFailed
 from strongback.mail import Unsubscriptions
@@ -100,6 +101,31 @@ def verify_email() -> Response:
 # Replacing a password
 
 
+@pages.get("/forgotten")
+def show_forgotten() -> Response:
+    """Ask whose password is forgotten."""
+    return _page(
+        _say("Forgotten password"),
+        _say("We send a link that replaces it to the verified e-mail address of the account."),
+        account=_say("Username or e-mail address"),
+        button=_say("Send the link"),
+    )
+
+
+@pages.post("/forgotten")
+@limited("30/hour", key=client_address, on_outage="closed", name="password-forgotten")
+def send_password_link() -> Response:
+    """Have the link sent; the page is the same if there is no such account."""
+    account = current_request().form.get("account", "")[:EMAIL_LENGTH]
+    if not account:
+        return show_forgotten()
+    resets.request(account)
+    return _page(
+        _say("Look into your mail"),
+        _say("If there is such an account, the link is there soon, and valid for 30 minutes."),
+    )
+
+
 @pages.get("/password")
 def show_password() -> Response:
     """Ask for a new password."""
@@ -165,9 +191,9 @@ def unsubscribe_by_page() -> Response:
 
 @pages.route("/", defaults={"name": ""}, methods=METHODS)
 @pages.route("/<path:name>", methods=METHODS)
-def miss_page(name: str) -> Response:
+def miss_page(name: str) -> Response:  # noqa: ARG001  of the route
     """Say that there is no such page, as a page."""
-    raise NotFound(f"no page {name}")
+    raise NotFound
 
 
 @pages.errorhandler(Exception)
@@ -178,7 +204,8 @@ def show_error(error: Exception) -> AnyResponse:
         return response.get_response()
     facts = response.get_json()
     text = facts.get("message") or facts["detail"]  # of RFC 9457, for whoever asks for that
-    page = _page(_say("That did not work"), text, status=response.status_code)
+    again = _say("Forgotten password") if current_request().path.endswith("/password") else ""
+    page = _page(_say("That did not work"), text, status=response.status_code, again=again)
     if wait := response.headers.get("Retry-After"):
         page.headers["Retry-After"] = wait
     return page

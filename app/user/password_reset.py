@@ -82,11 +82,13 @@ class PasswordReset:
         """The account whose password a link replaces; changes nothing.
 
         Raises:
-            WrongToken: The link is wrong, expired or used, or the account is disabled.
+            WrongToken: The link is wrong, expired or used, or the account is disabled, or has
+                another password or address since.
         """
         user = self.database.session.get(User, self._mails.tokens.find(PURPOSE, token))
         if user is None or user.disabled:
             raise wrong_token()
+        self._mails.tokens.check(PURPOSE, token, _state(user))
         return user
 
     def reset(self, token: str, new: str) -> User:

@@ -87,6 +87,21 @@ class OneTimeTokens:
             raise wrong_token()
         return found
 
+    def check(self, purpose: str, token: str, state: str) -> None:
+        """Refuse what `redeem` refuses; changes nothing.
+
+        Raises:
+            WrongToken: It is unknown, used or expired, or the state is another.
+        """
+        query = select(MailToken).where(_is(purpose, token), _is_good())
+        row = self.database.session.scalar(query)
+        if row is None or not self._is_same(row, state):
+            raise wrong_token()
+
+    def _is_same(self, row: MailToken, state: str) -> bool:
+        states = [_digest(key, "state", row.nonce, state) for key in self._keys]
+        return row.state_hash in states
+
     @transactional
     def redeem(self, purpose: str, token: str, state: str) -> None:
         """Use up a token, and with it all others of the account for the purpose.
@@ -102,8 +117,7 @@ class OneTimeTokens:
         if not changed_rows(session, use):
             raise wrong_token()
         row = session.scalars(select(MailToken).where(mine)).one()
-        states = [_digest(key, "state", row.nonce, state) for key in self._keys]
-        if row.state_hash not in states:
+        if not self._is_same(row, state):
             raise wrong_token()
         same = (MailToken.account_id == row.account_id) & (MailToken.purpose == purpose)
         others = update(MailToken).where(same, MailToken.used_at.is_(None))

@@ -76,6 +76,10 @@ class TestPassword:
         assert page.sign_in("ada", NEW)
         assert page.open(password_link).status_code == 422
 
+    def test_link_whose_password_was_changed_since_shows_no_form(self, page, password_link):
+        page.change("ada", password_hash="another")
+        assert page.open(password_link).status_code == 422
+
     def test_easy_password_is_refused_beside_its_field(self, page, password_link):
         data = {"token": hidden_token(page.open(password_link)), "password": "password"}
         answer = page.open("/account/password", "POST", data=data)
@@ -85,6 +89,27 @@ class TestPassword:
         assert hidden_token(answer) == data["token"]
         data["password"] = NEW
         assert page.open("/account/password", "POST", data=data).status_code == 200
+
+
+class TestForgotten:
+    def test_form_sends_the_link_and_says_the_same_of_everybody(self, page):
+        assert 'name="account"' in page.open("/account/forgotten").get_data(as_text=True)
+        sent = {"account": "ada"}, {"account": "nobody"}
+        answers = [page.open("/account/forgotten", "POST", data=each) for each in sent]
+        page.work()
+        assert [each.status_code for each in answers] == [200, 200]
+        assert shown(answers[0]) == shown(answers[1])
+        assert [page.open(each).status_code for each in page.links()] == [200]
+
+    def test_form_without_a_name_is_shown_again(self, page):
+        answer = page.open("/account/forgotten", "POST", data={"account": ""})
+        assert 'name="account"' in answer.get_data(as_text=True)
+        page.work()
+        assert page.server.taken == []
+
+    def test_void_link_leads_to_it(self, page):
+        html = page.open("/account/password?token=wrong").get_data(as_text=True)
+        assert '<a href="forgotten">' in html
 
 
 class TestEmail:
@@ -100,6 +125,12 @@ class TestEmail:
         token = page.sign_in("ada")["access_token"]
         assert page.call("GET", "/users/me", token).json["email_proven"] is True
         assert page.open("/account/email", "POST", data=data).status_code == 422
+
+    def test_link_to_an_earlier_address_does_not_show_the_present_one(self, page, email_link):
+        page.change("ada", email="moved@example.org")
+        answer = page.open(email_link)
+        assert answer.status_code == 422
+        assert "moved@" not in shown(answer)
 
 
 class TestUnsubscribing:
@@ -126,6 +157,7 @@ class TestErrors:
             answer = page.open(path, method, headers={"Accept-Language": "zh"})
             assert (answer.status_code, answer.mimetype) == (status, "text/html")
             assert "操作未成功" in shown(answer)
+            assert status != 404 or "不存在" in shown(answer)
 
     def test_are_pages_for_programs_too(self, page):
         accept = {"Accept": "application/problem+json"}

@@ -79,6 +79,12 @@ def test_everything_that_links_lead_to(sqlite_mail: MailClient, page: Page):
     assert sqlite_mail.sign_in("ada", NEW)
     page.goto("/account/password?token=wrong")
     look(page, "error")
+    page.get_by_role("link").click()
+    look(page, "forgotten")
+    page.get_by_role("textbox").fill("nobody")
+    page.get_by_role("button").click()
+    expect(page.get_by_role("button")).to_have_count(0)
+    look(page, "forgotten-done")
 
     sqlite_mail.change("ada", proven_email=None)
     token = sqlite_mail.sign_in("ada", NEW)["access_token"]

@@ -105,6 +105,8 @@ TABLE = {
     # the pages of links in mail
     "GET /account/email": everybody(422),
     "POST /account/email": everybody(422),
+    "GET /account/forgotten": everybody(200),
+    "POST /account/forgotten": everybody(200),
     "GET /account/password": everybody(422),
     "POST /account/password": everybody(422),
     "GET /account/unsubscribe": everybody(422),
