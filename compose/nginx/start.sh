@@ -35,6 +35,12 @@ here=$(cd "$(dirname "$0")" && pwd)
 : "${NGINX_RESOLVER:=127.0.0.11}"
 case $NGINX_RESOLVER in *:*) NGINX_RESOLVER="[$NGINX_RESOLVER]" ;; esac
 
+# As many as its connections need, unless the system allows fewer.
+# shellcheck disable=SC3045  # dash and busybox have it
+NGINX_FILES=$(ulimit -H -n)
+case $NGINX_FILES in unlimited) NGINX_FILES=32768 ;; esac
+[ "$NGINX_FILES" -le 32768 ] || NGINX_FILES=32768
+
 version=$(nginx -v 2>&1 | sed 's|.*nginx/\([0-9.]*\).*|\1|')
 is_since() { # is_since 1.25.1: whether this Nginx is that old or newer
     [ "$(printf '%s\n%s\n' "$1" "$version" | sort -t. -k1,1n -k2,2n -k3,3n | head -n 1)" = "$1" ]
@@ -102,7 +108,7 @@ else
 fi
 
 mkdir -p "$NGINX_RUN"
-export NGINX_LISTEN NGINX_UPSTREAM_BLOCK NGINX_REALTIME NGINX_FLOWER NGINX_TLS NGINX_HTTP2 NGINX_RATE \
+export NGINX_FILES NGINX_LISTEN NGINX_UPSTREAM_BLOCK NGINX_REALTIME NGINX_FLOWER NGINX_TLS NGINX_HTTP2 NGINX_RATE \
     NGINX_CONNECTIONS NGINX_MAX_BODY NGINX_TIMEOUT NGINX_REAL_IP NGINX_TRUSTED NGINX_OPERATORS_LIST NGINX_STATIC_ROOT \
     NGINX_RUN NGINX_ACCESS_LOG NGINX_RESOLVER NGINX_MIME_TYPES NGINX_MAX_UPLOAD \
     NGINX_SOCKETS
