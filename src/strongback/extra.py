@@ -20,7 +20,7 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "meilisearch": ("meilisearch",),
     "search": ("rjieba", "tantivy"),
     "sms": ("tencentcloud", "phonenumbers"),
-    "realtime": ("websockets",),
+    "realtime": ("websockets", "google.protobuf"),
     "granian": ("granian",),
 }
 """What each extra is imported as."""
@@ -33,11 +33,18 @@ def missing_extra(extra: str, part: str) -> str | None:
         extra: A name of `[project.optional-dependencies]`.
         part: What needs it: a variable, or a part by its name.
     """
-    missing = [name for name in PACKAGES[extra] if find_spec(name) is None]
+    missing = [name for name in PACKAGES[extra] if not _is_there(name)]
     if not missing:
         return None
     names = " and ".join(missing)
     return f'{part} needs {names}, not installed: pip install "strongback[{extra}]"'
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # not even the package that it is in
+        return False
 
 
 def require_extra(extra: str, part: str) -> None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import re
+import sys
 import tomllib
 
 import pytest
 
 import strongback
 from app.core.config import ROOT
+from strongback.exceptions import ConfigurationError
 from strongback.extra import PACKAGES, missing_extra, require_extra
 
 
@@ -17,6 +20,14 @@ def test_every_extra_that_something_asks_for_is_declared():
 def test_nothing_is_said_of_an_extra_that_is_installed():
     assert missing_extra("redis", "REDIS_URL") is None
     require_extra("redis", "REDIS_URL")
+
+
+@pytest.mark.parametrize("name", ["websockets", "google.protobuf"])
+def test_what_is_missing_is_said_in_one_line(monkeypatch, name):
+    monkeypatch.setitem(sys.modules, name, None)
+    expected = f'It needs {name}, not installed: pip install "strongback[realtime]"'
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(expected)}$"):
+        require_extra("realtime", "It")
 
 
 def test_the_public_names_are_found_when_they_are_asked_for():

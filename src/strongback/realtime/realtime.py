@@ -163,7 +163,7 @@ def encode(data: object) -> bytes:
     try:
         text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         encoded = text.encode()
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise InvalidPublication(f"a publication is JSON: {error}") from None
     if len(encoded) > MAX_DATA:
         raise InvalidPublication(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import reduce
 from typing import Any
 
 import pytest
@@ -57,7 +58,11 @@ def test_the_largest_publication_is_stored_in_batches_of_channels(realtime):
     assert {key for key, _ in stored} == {"room"}
 
 
-@pytest.mark.parametrize("data", [{1, 2}, float("nan"), "x" * MAX_DATA, "\ud800"])
+NESTED: list[Any] = reduce(lambda inner, _: [inner], range(100_000), [])
+"""Deeper than anything that writes or reads JSON goes."""
+
+
+@pytest.mark.parametrize("data", [{1, 2}, float("nan"), "x" * MAX_DATA, "\ud800", NESTED])
 def test_what_is_no_publication_is_refused(realtime, data):
     with pytest.raises(InvalidPublication):
         realtime.publish("room:7", data)
