@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from app.core.permission import Role
 from app.user.exceptions import OwnAccount, UserNotFound, WrongPassword
-from app.user.model import User
+from app.user.model import User, fold_email
 from app.user.service import UserService
 from strongback.auth.exceptions import SignInTooOld
 from strongback.auth.password import verify_password
@@ -99,10 +99,10 @@ class AccountService:
     ) -> User:
         user = self.users.locked(principal.user_id)
         expected.check(user.validators.etag)
-        if changes.get("email", user.email) != user.email:
-            user.proven_email = None
         for name in changes.keys() & {"email", "phone", "locale"}:
             setattr(user, name, changes[name])
+        if fold_email(user.email or "") != user.proven_email:
+            user.proven_email = None
         if user.phone != user.proven_phone:
             user.proven_phone = None
         if changes:
