@@ -15,7 +15,6 @@ from strongback.realtime.channel import MAX_LENGTH
 from strongback.realtime.exceptions import ChannelDenied, UnknownChannel
 from strongback.realtime.message import FORCE_DISCONNECT, PERMISSION_DENIED, UNKNOWN_CHANNEL
 from strongback.realtime.permission import RealtimePermission
-from strongback.realtime.token import scope_of
 from strongback.schema import RequestBody, Schema
 from strongback.web.blueprint import APIBlueprint
 from strongback.web.guard import needs, public
@@ -57,14 +56,23 @@ class SubscriptionOut(Schema):
     """Token of the subscription, for ten minutes."""
 
 
+class MetaIn(BaseModel):
+    """`meta` of the token of a connection, as we have signed it."""
+
+    sid: str = ""
+    """Id of the session."""
+    scope: frozenset[str] | None = None
+    """Permissions that it is limited to; null for all of the account's."""
+
+
 class ProxyIn(BaseModel):
     """What Centrifugo tells of a client that wants to subscribe; it also says more."""
 
-    user: str
+    user: Annotated[str, Field(max_length=MAX_LENGTH)]
     """Id of the account."""
     channel: str
     """Name of the channel."""
-    meta: Any = None
+    meta: MetaIn | None = None
     """`meta` of the token of the connection."""
 
 
@@ -99,9 +107,9 @@ def allow_subscription(body: ProxyIn) -> dict[str, Any]:
     _require_key(current_request())
     if access.registry.find(body.channel) is None:
         return _refused(UNKNOWN_CHANNEL)
-    sid = body.meta.get("sid", "") if isinstance(body.meta, dict) else ""
+    meta = body.meta or MetaIn()
     user_id = int(body.user) if body.user.isdecimal() else 0
-    principal = access.principal(user_id, str(sid), scope_of(body.meta))
+    principal = access.principal(user_id, meta.sid, meta.scope)
     if principal is None:
         return {"disconnect": {"code": FORCE_DISCONNECT.code, "reason": FORCE_DISCONNECT.reason}}
     grant = access.grant(principal, body.channel)

@@ -111,6 +111,13 @@ class TestProxy:
         found = self.ask(live, "room:7", **changes)
         assert found == {"disconnect": {"code": 3503, "reason": "force disconnect"}}
 
+    @pytest.mark.parametrize(
+        "changes",
+        [{"user": "9" * 5000}, {"user": 7}, {"meta": {"sid": 5}}, {"meta": {"scope": [{}]}}],
+    )
+    def test_another_shape_is_refused(self, live, changes):
+        assert self.ask(live, "room:7", **changes) == 422
+
     def test_so_is_whose_session_has_ended(self, live):
         self.ask(live, "room:7")
         with live.app.database.scope():
