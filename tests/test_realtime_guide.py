@@ -20,6 +20,7 @@ from strongback.realtime import Channels, Grant, History, Realtime
 from tests.support.javascript import MODULES, node
 from tests.support.nginx import run_server
 from tests.support.sdk import Live, Watcher, connected, living
+from tests.support.thread import run_async
 
 NAMES = (Principal, transactional, Channels, Grant, History, timedelta)
 """What the example takes for granted."""
@@ -100,7 +101,7 @@ def test_the_python_publishes(talk):
             await asyncio.to_thread(talk.speak, 7, "hello")
             assert (await room.next("publication")).pub.data == {"text": "hello"}
 
-    asyncio.run(scenario())
+    run_async(scenario())
 
 
 @pytest.mark.usefixtures("starts_processes")

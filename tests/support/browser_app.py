@@ -18,10 +18,14 @@ window.shown = [];
 window.violations = [];
 document.addEventListener('securitypolicyviolation',
   (event) => window.violations.push(event.violatedDirective + ' ' + event.blockedURI));
+function show(text) {
+  window.shown.push(text);
+  document.title = text;
+}
 window.start = (url, token) => {
   const client = new Centrifuge(url, { token });
-  client.on('connected', (ctx) => window.shown.push('connected'));
-  client.on('publication', (ctx) => window.shown.push(ctx.data));
+  client.on('connected', () => show('connected'));
+  client.on('publication', ({ data }) => show(data));
   client.connect();
 };
 """

@@ -348,9 +348,11 @@ def _load_in_worker(refused: Event, application: str) -> WSGIApplication:
         made: WSGIApplication = getattr(import_module(module), factory)()
         start_background(made)
     except ConfigurationError as error:  # a person can mend it, and no other worker
+        sys.stderr.write(f"Error: {error}\n")
+        sys.stderr.flush()  # the main process ends this one with the others
         refused.set()
         os.kill(os.getppid(), signal.SIGTERM)
-        sys.exit(f"Error: {error}")
+        sys.exit(1)
     except Exception:  # noqa: BLE001  logged whole, and it ends the worker
         get_logger(__name__).exception("application_not_loaded", application=application)
         sys.exit(1)

@@ -12,6 +12,7 @@ import pytest
 
 from app.core.permission import Role
 from tests.support.sdk import Live, Watcher, connected, living, value
+from tests.support.thread import run_async
 
 ARTICLE = {"title": "Tea", "body": "Leaves.", "published": True}
 
@@ -69,7 +70,7 @@ def test_a_notification_arrives_and_is_read_on_every_device(people):
             for watcher in (on_phone, in_browser):
                 assert (await received(watcher, kind=None))["unread"] == 0
 
-    asyncio.run(scenario())
+    run_async(scenario())
     assert people.call("GET", "/notifications/unread", people.dave) == {"count": 0}
 
 
@@ -95,7 +96,7 @@ def test_readers_of_an_article_see_comments_and_likes(people):
             assert counters | {"likes": 1, "comments": 1} in seen
             assert {"type": "comment", "comment": written} in seen
 
-    asyncio.run(scenario())
+    run_async(scenario())
 
 
 def test_an_article_has_one_channel(people):
@@ -132,4 +133,4 @@ def test_whoever_imports_sees_the_progress(people):
                 state = value((await progress.next("publication")).pub.data)
             assert (state["progress"]["done"], state["progress"]["total"]) == (20, 20)
 
-    asyncio.run(scenario())
+    run_async(scenario())

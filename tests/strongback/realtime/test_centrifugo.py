@@ -25,6 +25,7 @@ from tests.support.broker_contract import BrokerContract, contract_registry, kep
 from tests.support.centrifugo import BINARY, KEY, run_centrifugo
 from tests.support.nginx import run_server
 from tests.support.sdk import Live, Watcher, connected, living, value
+from tests.support.thread import run_async
 
 __all__ = ["kept"]
 
@@ -193,7 +194,7 @@ def test_clients_stay_as_they_are(moved, is_binary):
                 live.app.database.transact(lambda _: live.realtime.disconnect(live.user_id))
             assert (await watcher.next("disconnected")).code == 3503
 
-    asyncio.run(scenario())
+    run_async(scenario())
 
 
 @pytest.mark.parametrize("name", ["room:*", "room:a b", "room:绿", "user:#8", "nothing:1"])
@@ -207,4 +208,4 @@ def test_names_that_we_refuse_are_refused(moved, name):
             await client.new_subscription(name, events=room).subscribe()
             assert (await room.next("unsubscribed")).code in {102, 103, 107}
 
-    asyncio.run(scenario())
+    run_async(scenario())

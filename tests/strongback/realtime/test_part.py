@@ -19,6 +19,7 @@ from strongback.realtime import Channels, Grant, History
 from strongback.realtime.part import require_one_process
 from strongback.schema import PageQuery
 from tests.support.sdk import Live, Watcher, connected, living, value
+from tests.support.thread import run_async
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_what_is_emitted_arrives(live, is_binary):
             there = (await subscription.presence()).clients.values()
             assert [value(each.conn_info) for each in there] == [{"username": "carol"}]
 
-    asyncio.run(scenario())
+    run_async(scenario())
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,7 @@ def test_a_connection_ends_with_its_session(live, end):
             await asyncio.to_thread(_in_scope, live, end)
             assert (await watcher.next("disconnected")).code == 3503
 
-    asyncio.run(scenario())
+    run_async(scenario())
 
 
 def _in_scope(live, work):
@@ -136,7 +137,7 @@ def test_a_token_whose_session_has_ended_connects_nowhere(live):
         async with connected(connection, until="disconnected") as (client, _):
             assert client.state is ClientState.DISCONNECTED
 
-    asyncio.run(scenario())
+    run_async(scenario())
 
 
 @pytest.mark.parametrize(

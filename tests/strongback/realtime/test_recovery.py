@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from strongback.redis import RedisClient, connect
 from strongback.testing.redis import PATIENCE, RedisServer, run_redis
 from tests.support.realtime import SuiteChannels, open_server
 from tests.support.realtime_recovery import Cutter, Shown, Subscribed, check, watch
+from tests.support.thread import run_async
 
 # The SDK leaves the socket of a connection that is cut during its handshake to the collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -62,7 +62,7 @@ def run(
             count, cuts = size
             return await watch(cutter, "room", publish, count=count, cuts=cuts, trouble=trouble)
 
-    return asyncio.run(scenario())
+    return run_async(scenario())
 
 
 def test_in_memory_nothing_is_lost(size) -> None:

@@ -13,6 +13,7 @@ from strongback.realtime.report import STALE, Report
 from strongback.redis import RedisClient, connect
 from tests.support.nginx import run_server
 from tests.support.sdk import connected, living
+from tests.support.thread import run_async
 
 
 def test_metrics_readiness_and_the_command_tell_the_same(settings):
@@ -38,7 +39,7 @@ def test_metrics_readiness_and_the_command_tell_the_same(settings):
                 assert ["process", "connections", "channels"] in shown
                 assert [f"http://127.0.0.1:{port}", "1", "1"] in shown
 
-        asyncio.run(scenario())
+        run_async(scenario())
 
 
 def test_without_a_server_the_command_says_so_in_one_line(settings):
