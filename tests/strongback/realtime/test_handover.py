@@ -6,6 +6,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -119,9 +120,9 @@ def test_gunicorn_gives_the_socket_of_a_request(port):
 
 
 def test_the_worker_counts_none_of_a_thousand_connections(port):
-    clients = [connect(port) for _ in range(1000)]
-    # The one is the question itself; the worker may still close that of the question before.
-    wait_for(port, ["1", "1000"])
-    for client in clients:
-        client.close()
+    with ExitStack() as clients:
+        for _ in range(1000):
+            clients.enter_context(connect(port))
+        # The one is the question itself; the worker may still close that of the question before.
+        wait_for(port, ["1", "1000"])
     wait_for(port, ["1", "0"])
