@@ -21,8 +21,11 @@ $(shell [ -x $(BIN)/python ] || rm -rf $(DONE))
 
 # Extra arguments of a target: make test ARGS="-k article", make docs ARGS="--theme readthedocs".
 ARGS ?=
-# The most processes in which the tests run; it never uses more than there are cores, and one in test-all.
+# The most processes in which the tests run.
 JOBS ?= 8
+# Tests wait a part of their time: one more at once than there are cores.
+PYTEST = PYTEST_XDIST_AUTO_NUM_WORKERS=$$(($$(getconf _NPROCESSORS_ONLN) + 1)) \
+	exec $(BIN)/python -m pytest -n auto --maxprocesses $(JOBS) --dist worksteal
 
 export NO_MKDOCS_2_WARNING := 1
 # What the tools keep for later goes into .venv: a home that cannot be written is no hindrance, and
@@ -79,22 +82,21 @@ run: $(DONE)/run ## Start the application with sample data on http://127.0.0.1:8
 
 .PHONY: test
 test: $(DONE)/test ## Run the tests that start no other process (ARGS="-k name" selects some)
-	@exec $(BIN)/python -m pytest -n auto --maxprocesses $(JOBS) -m 'not process' $(ARGS)
+	@$(PYTEST) -m 'not process' $(ARGS)
 
-# What is not installed is skipped, with the reason at the end of the report. These tests wait for other
-# processes a good part of their time: one more at once than there are cores.
+# What is not installed is skipped, with the reason at the end of the report.
 .PHONY: test-all
 test-all: $(DONE)/test $(DONE)/node ## Run the other tests: with MariaDB, Redis, Nginx, Chromium, processes
-	@export PYTEST_XDIST_AUTO_NUM_WORKERS=$$(($$(getconf _NPROCESSORS_ONLN) + 1)); \
-	exec $(BIN)/python -m pytest -n auto --maxprocesses $(JOBS) --dist worksteal -m process $(ARGS)
+	@$(PYTEST) -m process $(ARGS)
 
-# One line per step: a step's output appears only when it fails, and the rest still runs.
+# All steps at once, and one line for each: its output appears only when it fails.
 .PHONY: check
 check: $(DONE)/test $(DONE)/dev $(DONE)/doc $(DONE)/actionlint ## Check format, style, types, imports, spelling, lock file, docs, deployment
-	@work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT && trap 'exit 130' INT TERM && failed=; \
-	step() { \
-		name=$$1; shift; printf '%-12s ' "$$name"; \
-		if "$$@" >"$$work/log" 2>&1; then echo ok; else echo FAILED; cat "$$work/log"; failed="$$failed $$name"; fi; \
+	@work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT && trap 'exit 130' INT TERM && failed= && steps=; \
+	step() { name=$$1; shift; "$$@" >"$$work/$$name" 2>&1 & steps="$$steps $$name:$$!"; }; \
+	report() { \
+		name=$${1%:*}; printf '%-12s ' "$$name"; \
+		if wait "$${1#*:}"; then echo ok; else echo FAILED; cat "$$work/$$name"; failed="$$failed $$name"; fi; \
 	}; \
 	step black $(BIN)/black --check --quiet --diff .; \
 	step ruff $(BIN)/ruff check --quiet .; \
@@ -113,9 +115,10 @@ check: $(DONE)/test $(DONE)/dev $(DONE)/doc $(DONE)/actionlint ## Check format, 
 		step secrets $(COMPOSE) --env-file .env.example --profile '*' -f compose.yaml -f compose/secret.yaml config --quiet; \
 	else printf '%-12s %s\n' compose 'SKIPPED: docker compose is not installed'; fi; \
 	if command -v nginx envsubst >/dev/null; then \
-		step nginx env NGINX_RUN="$$work/nginx" NGINX_LISTEN="unix:$$work/nginx.sock" compose/nginx/start.sh --check; \
+		step nginx env NGINX_RUN="$$work/nginx.run" NGINX_LISTEN="unix:$$work/nginx.sock" compose/nginx/start.sh --check; \
 	else printf '%-12s %s\n' nginx 'SKIPPED: nginx or envsubst is not installed'; fi; \
 	step docs $(BIN)/mkdocs build --strict --site-dir "$$work/site"; \
+	for each in $$steps; do report "$$each"; done; \
 	if [ -n "$$failed" ]; then echo "make check failed:$$failed" >&2; exit 1; fi
 
 # Extra arguments as for make test; the report is in var/coverage/html.
