@@ -10,13 +10,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gunicorn.errors import AppImportError
 from gunicorn.glogging import Logger
 
 from strongback.config import Settings, load_settings
 from strongback.database.capacity import check_capacity
 from strongback.exceptions import ConfigurationError
 from strongback.log.setup import configure_logging
+from strongback.server.gunicorn_worker import refuse
 from strongback.server.serve import (
     METRICS_VARIABLE,
     keep_signals_over_forks,
@@ -141,7 +141,7 @@ def post_worker_init(worker: Worker) -> None:
     try:
         start_background(worker.wsgi)
     except ConfigurationError as error:
-        raise AppImportError(f"Error: {error}") from error
+        refuse(error)
 
 
 def worker_exit(_server: Arbiter, worker: Worker) -> None:

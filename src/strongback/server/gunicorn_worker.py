@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import socket
 import struct
+import sys
 import time
 from contextlib import suppress
 from http import HTTPStatus
 from secrets import token_hex
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from gunicorn.errors import AppImportError
 from gunicorn.http.errors import InvalidRequestLine, NoMoreData, ParseException
@@ -30,6 +32,21 @@ NOT_ENCODED = (
 NO_TLS = "This port speaks HTTP without TLS: use http://, or the address of the proxy that has TLS."
 
 
+# Inherited by all workers of a master; nobody lets go of it.
+_first_refusal = multiprocessing.Lock()
+
+
+def refuse(error: ConfigurationError) -> NoReturn:
+    """End the server with one line, from a worker; what a person can mend needs no traceback.
+
+    Only the first worker says so: Gunicorn fails with a traceback of its own if a second one tells
+    it the same while it stops.
+    """
+    if not _first_refusal.acquire(block=False):
+        sys.exit()
+    raise AppImportError(f"Error: {error}") from error
+
+
 class Worker(ThreadWorker):
     """A `gthread` worker."""
 
@@ -43,11 +60,11 @@ class Worker(ThreadWorker):
         super().init_process()
 
     def load_wsgi(self) -> None:
-        """Load the application; what a person can mend is one line, without a traceback."""
+        """Load the application."""
         try:
             super().load_wsgi()
         except ConfigurationError as error:
-            raise AppImportError(f"Error: {error}") from error
+            refuse(error)
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Respond, and read the rest of the body.
