@@ -15,7 +15,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from strongback.realtime.view import PATH
+from strongback.realtime.options import PATH
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]

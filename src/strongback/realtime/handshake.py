@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from http import HTTPStatus
 from typing import cast
 from urllib.parse import parse_qs, urlsplit
@@ -13,11 +12,9 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from strongback.realtime.codec import JSON, PROTOBUF, Encoding
-from strongback.realtime.options import Options
+from strongback.realtime.options import PATH, Options, with_port
 
-PATH = "/connection/websocket"
 SUBPROTOCOLS = {"centrifuge-json": JSON, "centrifuge-protobuf": PROTOBUF}
-_PORT = re.compile(":[0-9]*$")
 
 # What a client does wrong is no news; what is wrong with the library is.
 _library_logger = logging.getLogger(f"{__name__}.websockets")
@@ -65,7 +62,7 @@ def _is_welcome(request: Request, options: Options) -> bool:
     origin = found[0].lower()
     own = [each.lower() for each in request.headers.get_all("Host")]
     if options.page_port is not None:
-        own = [f"{_PORT.sub('', each)}:{options.page_port}" for each in own]
+        own = [with_port(each, options.page_port) for each in own]
     try:
         is_own = [urlsplit(origin).netloc] == own
     except ValueError:

@@ -1,12 +1,17 @@
-"""What a server is told: who decides about tokens and channels, and its bounds."""
+"""What a server is told: its place, who decides about tokens and channels, and its bounds."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from strongback.realtime.channel import Grant
 from strongback.realtime.message import Identity
+
+PATH = "/connection/websocket"
+"""Path of the WebSocket, as Centrifugo has it."""
+_PORT = re.compile(":[0-9]*$")
 
 Authenticate = Callable[[str], Identity]
 """Returns whose connection token it is. Raises `Refused(TOKEN_EXPIRED)` for one that has expired,
@@ -40,3 +45,8 @@ class Options:
     authorize_seconds: float = 2.0
     ping_seconds: float = 25.0
     pong_seconds: float = 8.0
+
+
+def with_port(host: str, port: int) -> str:
+    """Return a value of `Host` with another port."""
+    return f"{_PORT.sub('', host)}:{port}"

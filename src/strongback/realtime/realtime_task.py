@@ -34,16 +34,11 @@ def realtime_tasks(broker: Broker) -> TaskGroup:
             _publish(broker, message)
 
     @group.consumer("disconnect", on=DISCONNECT, **LIMITS)
+    @group.consumer("end-sessions", on=SESSION_ENDED, **LIMITS)
     def disconnect(_task: TaskContext, *, user_id: int, session_ids: Sequence[str] | None) -> None:
         """Close the connections of an account, or of some of its sessions."""
-        _disconnect(broker, user_id, session_ids)
-
-    @group.consumer("end-sessions", on=SESSION_ENDED, **LIMITS)
-    def end_sessions(
-        _task: TaskContext, *, user_id: int, session_ids: Sequence[str] | None
-    ) -> None:
-        """Close the connections of sessions that have ended."""
-        _disconnect(broker, user_id, session_ids)
+        for session_id in [""] if session_ids is None else session_ids:
+            broker.disconnect(user_id, session_id)
 
     return group
 
@@ -55,8 +50,3 @@ def _publish(broker: Broker, message: dict[str, Any]) -> None:
         raise
     except Exception as error:
         raise PermanentFailure(f"it cannot be published: {error}") from error
-
-
-def _disconnect(broker: Broker, user_id: int, session_ids: Sequence[str] | None) -> None:
-    for session_id in [""] if session_ids is None else session_ids:
-        broker.disconnect(user_id, session_id)

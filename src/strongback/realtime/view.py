@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import re
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
@@ -14,6 +13,7 @@ from strongback.realtime.access import Access
 from strongback.realtime.channel import MAX_LENGTH
 from strongback.realtime.exceptions import ChannelDenied, UnknownChannel
 from strongback.realtime.message import FORCE_DISCONNECT, PERMISSION_DENIED, UNKNOWN_CHANNEL
+from strongback.realtime.options import PATH, with_port
 from strongback.realtime.permission import RealtimePermission
 from strongback.schema import RequestBody, Schema
 from strongback.web.blueprint import APIBlueprint
@@ -23,11 +23,8 @@ from strongback.web.limit import limited
 from strongback.web.limit import principal as principal_key
 from strongback.web.request import Request, current_request
 
-PATH = "/connection/websocket"
-"""Path of the WebSocket, as Centrifugo has it."""
 KEY_HEADER = "X-Realtime-Key"
 """Header in which Centrifugo says that it is the one that was configured."""
-_PORT = re.compile(":[0-9]*$")
 
 api = APIBlueprint("sb_realtime", __name__, url_prefix="/realtime", tag="realtime")
 access = inject(Access)
@@ -133,5 +130,5 @@ def _address(request: Request) -> str:
     """The address at which the client reached us, with another scheme, and port if need be."""
     host = request.host
     if access.port is not None:
-        host = f"{_PORT.sub('', host)}:{access.port}"
+        host = with_port(host, access.port)
     return f"{'wss' if request.is_secure else 'ws'}://{host}{PATH}"
