@@ -21,6 +21,8 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "search": ("rjieba", "tantivy"),
     "sms": ("tencentcloud", "phonenumbers"),
     "realtime": ("websockets", "google.protobuf"),
+    "file": ("obstore", "PIL"),
+    "heic": ("pillow_heif",),
     "granian": ("granian",),
 }
 """What each extra is imported as."""
