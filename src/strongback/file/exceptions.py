@@ -1,0 +1,103 @@
+"""Errors of files.
+
+StrongbackError
+└── StoreError                       the store failed; callers turn it into `StoreUnavailable`
+ContentTooLarge
+├── FileTooLarge            413 17001
+└── QuotaExceeded           413 17002
+ValidationFailed
+├── UnknownKind             422 17003
+├── WrongFileType           422 17004
+├── EmptyFile               422 17005
+└── FileRefused             422 17006
+APIException
+└── RangeNotSatisfiable     416 17007
+Conflict
+├── NoDirectUpload          409 17008
+└── NotUploaded             409 17009
+ServiceUnavailable
+└── StoreUnavailable        503 17010
+
+Those of images are numbered from 17021.
+"""
+
+from __future__ import annotations
+
+from strongback.exceptions import (
+    APIException,
+    Conflict,
+    ContentTooLarge,
+    ServiceUnavailable,
+    ValidationFailed,
+)
+
+
+class FileTooLarge(ContentTooLarge):
+    """The file is larger than its kind allows."""
+
+    error_code = 17001
+    message = "The file is too large: {kind} may have {limit} bytes."
+
+
+class QuotaExceeded(ContentTooLarge):
+    """The files of the account would take more than its quota."""
+
+    error_code = 17002
+    message = "Your files would take more than {limit} bytes. Delete some first."
+
+
+class UnknownKind(ValidationFailed):
+    """No part or slice declares this kind of file."""
+
+    error_code = 17003
+    message = "There is no kind of file {kind}. Choose one of {kinds}."
+
+
+class WrongFileType(ValidationFailed):
+    """The content of the file is of another type than its kind allows, whatever its name says."""
+
+    error_code = 17004
+    message = "The file is {found}. Send one of {types}."
+
+
+class EmptyFile(ValidationFailed):
+    """The file has no content."""
+
+    error_code = 17005
+    message = "The file is empty."
+
+
+class FileRefused(ValidationFailed):
+    """A scanner refuses the file."""
+
+    error_code = 17006
+    message = "The file was refused: {reason}."
+
+
+class RangeNotSatisfiable(APIException):
+    """The requested range begins after the end of the file; see `Content-Range`."""
+
+    code = 416
+    error_code = 17007
+    message = "The range lies outside of the file."
+
+
+class NoDirectUpload(Conflict):
+    """The store of this server takes no uploads from clients."""
+
+    error_code = 17008
+    message = "This server takes no direct uploads. Send the file to POST /files."
+
+
+class NotUploaded(Conflict):
+    """The upload is to be completed, and its content has not arrived at the store."""
+
+    error_code = 17009
+    message = "The content has not arrived. Send it to the address of the upload first."
+
+
+class StoreUnavailable(ServiceUnavailable):
+    """The store of the files does not answer; see `Retry-After`."""
+
+    error_code = 17010
+    message = "The store of the files is temporarily unavailable."
