@@ -106,7 +106,6 @@ class Strongback(HTTPApp):
         configure_logging(settings, logging)
         make_private_folder(settings.app_var_dir)
         super().__init__(import_name, settings, title=title, version=version, roles=roles)
-        self.title = title
         self.logging = logging
         self.cli = Commands(name=self.name)
         self.database = Database(settings)

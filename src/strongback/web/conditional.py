@@ -81,8 +81,9 @@ def evaluate(request: Request, response: Response) -> Response:
     if not is_expected(request, tag, modified):
         return render(PreconditionFailed())
     if is_fresh(request, tag, modified):
-        return not_modified(request, tag, modified)
-    response.common = [*response.common, *_headers(request, tag, modified)]
+        return not_modified(request, tag, modified, of=response)
+    headers = _headers(request, tag, modified, response.varies)
+    response.common = [*response.common, *headers]
     return response
 
 
@@ -139,17 +140,31 @@ def tags_of(header: str) -> set[str]:
     return {part.strip().removeprefix("W/").strip('"') for part in header.split(",")}
 
 
-def not_modified(request: Request, tag: str, modified: datetime | None) -> Response:
-    """A 304, which carries the validators and no body."""
+def not_modified(
+    request: Request, tag: str, modified: datetime | None, of: Response | None = None
+) -> Response:
+    """A 304, which carries the validators and no body.
+
+    Args:
+        request: The request.
+        tag: Entity tag.
+        modified: Time of the last change.
+        of: The 200 that it stands for, whose security headers it repeats: clients replace stored
+            headers by those of the 304.
+    """
     response = Response(b"", 304)
     del response.headers["Content-Type"]
-    response.common = _headers(request, tag, modified)
+    if of is not None:
+        response.policy, response.varies = of.policy, of.varies
+    response.common = _headers(request, tag, modified, response.varies)
     return response
 
 
-def _headers(request: Request, tag: str, modified: datetime | None) -> list[tuple[str, str]]:
+def _headers(
+    request: Request, tag: str, modified: datetime | None, varies: str
+) -> list[tuple[str, str]]:
     # Caches may store it, and revalidate it each time: a 304 is cheap, a stale response is not.
     # Shared caches must not store what depends on the caller.
     caching = "no-cache" if request.principal is None else "private, no-cache"
-    headers = [("ETag", f'"{tag}"'), ("Cache-Control", caching), ("Vary", "Authorization")]
+    headers = [("ETag", f'"{tag}"'), ("Cache-Control", caching), ("Vary", varies)]
     return [*headers, ("Last-Modified", http_date(modified))] if modified else headers

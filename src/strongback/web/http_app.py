@@ -25,6 +25,7 @@ from strongback.web.edge import plain_client
 from strongback.web.error_response import Converter
 from strongback.web.json import OrJSONProvider, dump
 from strongback.web.lifecycle import RequestLifecycle
+from strongback.web.page import Pages, respond_to_unmatched
 from strongback.web.request import Request, Response
 from strongback.web.session import NoSession
 from strongback.web.translation import FOLDER, Translations
@@ -75,7 +76,10 @@ class HTTPApp(OpenAPI):
         self.url_map.merge_slashes = False  # a doubled slash is 404, not a redirect in HTML
         self.services = Services()
         self.translations = Translations(FOLDER)
+        self.title = title
         self.errors = error_response.init_errors(self)
+        self.register_error_handler(Exception, respond_to_unmatched)
+        self.pages = Pages(title, self.translations)
         self.lifecycle = RequestLifecycle(self, settings)
         self._operations, self._schemas = Names("operation"), Names("schema")
         self._claim_schemas(document.named_types(Problem))

@@ -42,8 +42,6 @@ class RequestLifecycle:
     """
 
     def __init__(self, app: Flask, settings: Settings) -> None:
-        self._common = list(SECURITY_HEADERS)
-        self._secure = [*self._common, STRICT_TRANSPORT_SECURITY]
         self._is_strict = settings.is_production
         app.before_request(self.begin)
         app.after_request(self.finish)
@@ -63,8 +61,9 @@ class RequestLifecycle:
         """Tag, complete, measure and log a response."""
         request = current_request()
         response = evaluate(request, cast("Response", response))
-        common = self._secure if self._is_strict and request.is_secure else self._common
-        response.common = [*response.common, *common, ("X-Request-ID", request.id)]
+        policy = SECURITY_HEADERS if response.policy is None else response.policy
+        strict = (STRICT_TRANSPORT_SECURITY,) if self._is_strict and request.is_secure else ()
+        response.common = [*response.common, *policy, *strict, ("X-Request-ID", request.id)]
         if response.is_sequence:
             _account_safely(request, response)
         else:

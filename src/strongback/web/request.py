@@ -71,6 +71,10 @@ class Response(FlaskResponse):
     """Whether the body is bytes, and type and length are the only headers."""
     is_taggable = False
     """Whether the response may get an entity tag."""
+    policy: Sequence[tuple[str, str]] | None = None
+    """Security headers, if they differ from those of the API."""
+    varies = "Authorization"
+    """Request headers that a tagged response depends on."""
 
     @classmethod
     def of_data(cls, body: bytes) -> Self:

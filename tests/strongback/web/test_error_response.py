@@ -211,14 +211,14 @@ class TestProblemJSON:
         ],
     )
     def test_is_sent_only_where_it_is_preferred(self, probe, accept):
-        response = probe.test_client().get("/nowhere", headers={"Accept": accept})
+        response = probe.test_client().get("/api/v1/nowhere", headers={"Accept": accept})
         assert response.mimetype == "application/json"
 
     @pytest.mark.parametrize(
         "accept", [f"{PROBLEM}, application/json;q=0.9", f"text/html, {PROBLEM}"]
     )
     def test_is_sent_where_it_is_preferred(self, probe, accept):
-        response = probe.test_client().get("/nowhere", headers={"Accept": accept})
+        response = probe.test_client().get("/api/v1/nowhere", headers={"Accept": accept})
         assert response.mimetype == PROBLEM
 
 
