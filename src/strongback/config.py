@@ -217,6 +217,9 @@ class Settings(BaseSettings):
     web_rate_limits: bool = True
     """Whether rate limits are enforced. `false` is for load tests; production refuses it, since
     passwords could be guessed without limit."""
+    web_static_dir: Path | None = None
+    """Folder of the static files that `flask static build` has written. Without it they are served
+    as they lie in their folders, uncompressed, and browsers ask each time whether they changed."""
 
     auth_refresh_grace: Annotated[int, Field(ge=0, le=60)] = 10
     """Seconds in which a refresh token that is sent again gets the same response, as long as the

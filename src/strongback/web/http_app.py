@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, cast
 
 from flask.sansio.blueprints import Blueprint
@@ -28,8 +29,11 @@ from strongback.web.lifecycle import RequestLifecycle
 from strongback.web.page import Pages, respond_to_unmatched
 from strongback.web.request import Request, Response
 from strongback.web.session import NoSession
+from strongback.web.static_files import StaticFiles
 from strongback.web.translation import FOLDER, Translations
 
+STATIC = Path(__file__).resolve().parents[1] / "static"
+"""Static files of the framework."""
 _HEADERS = (Headers, dict, list, tuple)
 _SCALARS = (str, int, float, bool, bytes)
 
@@ -84,6 +88,7 @@ class HTTPApp(OpenAPI):
         self._operations, self._schemas = Names("operation"), Names("schema")
         self._claim_schemas(document.named_types(Problem))
         self._trust_proxies()
+        self._serve_static_files()
         document.init_document(self, title, settings.address, self.permissions)
 
     def _trust_proxies(self) -> None:
@@ -91,6 +96,14 @@ class HTTPApp(OpenAPI):
             self.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # as Flask's docs wrap it
                 plain_client(self.wsgi_app), x_for=count, x_proto=count, x_host=count, x_port=count
             )
+
+    def _serve_static_files(self) -> None:
+        self.static_files = StaticFiles(self.settings.web_static_dir)
+        self.static_files.add("strongback", STATIC)
+        self.static_files.name("centrifuge", "strongback/vendor/centrifuge.js")
+        self.provide(self.static_files)
+        self.add_template_global(self.static_files.url, "static")
+        self.wsgi_app = self.static_files.in_front_of(self.wsgi_app)  # type: ignore[method-assign,assignment]  # the same
 
     def provide(self, *services: object) -> None:
         """Register services for `inject(Class)`.
