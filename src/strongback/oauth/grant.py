@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn, Protocol
 
 from authlib.oauth2.rfc6749 import BaseGrant, InvalidScopeError, TokenEndpointMixin
@@ -16,7 +15,7 @@ from authlib.oauth2.rfc7009 import RevocationEndpoint
 
 from strongback.auth.account import Account, Accounts
 from strongback.auth.exceptions import InvalidGrant, InvalidRequest
-from strongback.auth.session_service import Grant, SessionService
+from strongback.auth.session_service import Device, Grant, SessionService
 from strongback.auth.token import AccessTokens, InvalidToken
 from strongback.log.setup import get_logger
 from strongback.oauth.token_request import Client, TokenRequest
@@ -33,7 +32,10 @@ class Issuer(Protocol):
     accounts: Accounts
     sessions: SessionService
     tokens: AccessTokens
-    signed_in: Callable[[Account], object]
+
+    def sign_in(  # noqa: D102  as the server has it
+        self, account: Account, device: Device, *, how: str, client_id: str, scope: str | None
+    ) -> dict[str, Any] | None: ...
 
     def narrow(self, scope: str | None, account: Account) -> frozenset[str] | None:
         """The granted part of a requested scope; None for all permissions."""
@@ -71,20 +73,16 @@ class SignIn(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # the same
     def create_token_response(self) -> TokenResponse:
         """Open the session."""
         account: Account = self.request.user
-        scope = self.server.narrow(self.request.payload.scope, account)
-        client_id = self.request.client.client_id
-        grant = self.server.sessions.open(account, client_id, scope, self.request.device)
-        if grant is None:
-            self._refuse("account_changed")
-        self.server.signed_in(account)
-        log.info(
-            "signed_in",
-            user_id=account.id,
-            session=grant.session_id,
-            grant=self.GRANT_TYPE,
-            address=self.request.device.address,
+        body = self.server.sign_in(
+            account,
+            self.request.device,
+            how=str(self.GRANT_TYPE),
+            client_id=self.request.client.client_id,
+            scope=self.request.payload.scope,
         )
-        return 200, self.server.token_response(grant, scope), self.TOKEN_RESPONSE_HEADER
+        if body is None:
+            self._refuse("account_changed")
+        return 200, body, self.TOKEN_RESPONSE_HEADER
 
     def _required(self, name: str) -> str:
         if name not in self.request.form:

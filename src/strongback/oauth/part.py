@@ -10,6 +10,7 @@ from strongback.auth.authenticator import Authenticator
 from strongback.auth.session_service import SESSION_ENDED, SessionService
 from strongback.auth.token import AccessTokens
 from strongback.notification.sender import Notifications
+from strongback.oauth.cookie import TokenCookies
 from strongback.oauth.new_device import tell_of_new_devices
 from strongback.oauth.server import OAuthServer
 from strongback.oauth.session_cli import group
@@ -40,7 +41,7 @@ def register(
     app.before_start(lambda: tell_of_new_devices(sessions, app.services.find(Notifications)))
     app.before_start(lambda: _add_sms_code(server, app.services.find(SmsCodes)))
     authenticator = Authenticator(tokens, sessions)
-    app.provide(sessions, server, authenticator)
+    app.provide(sessions, server, authenticator, TokenCookies(settings))
     init_oauth(app, authenticator, f"{url_prefix}/auth")
     app.cli.add_command(group)
     return sessions

@@ -26,8 +26,11 @@ from strongback.auth.exceptions import (
 from strongback.auth.permission import Permission
 from strongback.auth.session_service import Device, Grant, SessionService
 from strongback.auth.token import LIFETIME, AccessTokens
+from strongback.log.setup import get_logger
 from strongback.oauth.grant import PasswordGrant, Revocation, RotatingRefreshGrant
 from strongback.oauth.token_request import FIRST_PARTY, Client, TokenRequest
+
+log = get_logger(__name__)
 
 _ERRORS: dict[str, type[OAuthError]] = {
     kind.error: kind
@@ -96,6 +99,41 @@ class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # the same
         """
         self.create_endpoint_response(Revocation.ENDPOINT_NAME, TokenRequest(parameters, device))
 
+    def sign_in(
+        self,
+        account: Account,
+        device: Device,
+        *,
+        how: str,
+        client_id: str = FIRST_PARTY,
+        scope: str | None = None,
+    ) -> dict[str, Any] | None:
+        """Open a session for somebody who has proven to be the owner of an account.
+
+        Args:
+            account: The account.
+            device: The device that signs in.
+            how: What has proven it, for the log.
+            client_id: Client of the session.
+            scope: Requested permissions; None for all of the account's.
+
+        Returns:
+            The body of the response; None if the account has changed meanwhile.
+        """
+        narrowed = self.narrow(scope, account)
+        grant = self.sessions.open(account, client_id, narrowed, device)
+        if grant is None:
+            return None
+        self.signed_in(account)
+        log.info(
+            "signed_in",
+            user_id=account.id,
+            session=grant.session_id,
+            grant=how,
+            address=device.address,
+        )
+        return self.token_response(grant, narrowed)
+
     def narrow(self, scope: str | None, account: Account) -> frozenset[str] | None:
         """The granted part of a requested scope; None, for all permissions, if none is requested.
 
@@ -110,7 +148,7 @@ class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # the same
         return frozenset(str(item) for item in granted)
 
     def token_response(self, grant: Grant, scope: frozenset[str] | None) -> dict[str, Any]:
-        """The body of a successful response (RFC 6749, section 5.1)."""
+        """The body of a successful response (RFC 6749, section 5.1), and the account's name."""
         allowed = grant.account.permissions
         token = self.tokens.issue(
             user_id=grant.account.id,
@@ -124,6 +162,7 @@ class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # the same
             "expires_in": int(LIFETIME.total_seconds()),
             "refresh_token": grant.refresh_token,
             "scope": " ".join(sorted(allowed if scope is None else allowed & scope)),
+            "username": grant.account.username,
         }
 
     # The interface that Authlib requires

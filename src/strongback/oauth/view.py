@@ -14,6 +14,8 @@ from strongback.auth.authenticator import Authenticator
 from strongback.auth.exceptions import NO_STORE, InvalidClient, InvalidGrant, InvalidRequest
 from strongback.auth.session_service import Device
 from strongback.exceptions import UnsupportedMediaType, ValidationFailed
+from strongback.oauth.cookie import TokenCookies, TokenTransport
+from strongback.oauth.grant import RotatingRefreshGrant
 from strongback.oauth.server import OAuthServer
 from strongback.oauth.token_request import FIRST_PARTY
 from strongback.schema import RequestForm, Schema
@@ -22,11 +24,12 @@ from strongback.web.blueprint import APIBlueprint
 from strongback.web.guard import public
 from strongback.web.injection import inject
 from strongback.web.limit import account_name, client_address, guess_limited, limited, welcome
-from strongback.web.request import Request, current_request
+from strongback.web.request import Request, Response, current_request
 
 api = APIBlueprint("sb_auth", __name__, url_prefix="/auth", tag="auth")
 well_known = APIBlueprint("sb_metadata", __name__, url_prefix="/.well-known", tag="metadata")
 server = inject(OAuthServer)
+cookies = inject(TokenCookies)
 
 Value = Annotated[str, Field(max_length=4096)]
 Extra = dict[str, Value]
@@ -67,6 +70,8 @@ class TokenForm(OAuthForm):
     """Grant `sms-code`: code from the text message, good for one use."""
     handle: Value = ""
     """Grant `sms-code`: `handle` in the response of `/auth/sms-codes`."""
+    remember: bool = False
+    """With `X-Token-Transport: cookie`: whether the session outlasts the browser."""
     scope: Value = ""
     """Requested permissions, separated by spaces. Default: all permissions of the account."""
 
@@ -80,8 +85,9 @@ class TokenOut(Schema):
     """Always `Bearer`."""
     expires_in: int
     """Lifetime of the access token in seconds."""
-    refresh_token: str
-    """Token for the next token request, good for one use. Using it again later ends the session."""
+    refresh_token: str | None = None
+    """Token for the next token request, good for one use. Using it again later ends the session.
+    With `X-Token-Transport: cookie` it is in the cookie instead."""
     scope: str
     """Permissions of the access token, separated by spaces."""
 
@@ -89,8 +95,9 @@ class TokenOut(Schema):
 class RevokeForm(OAuthForm):
     """A request to end a session."""
 
-    token: Value
-    """Refresh token or access token of the session."""
+    token: Value = ""
+    """Refresh token or access token of the session. With `X-Token-Transport: cookie` it may be left
+    out: then the session of the cookie ends."""
     token_type_hint: Value = ""
     """`access_token` or `refresh_token`; ignored."""
 
@@ -129,20 +136,41 @@ def guessed_name(request: Request) -> str | None:
 @public
 @limited("60/minute", key=client_address, on_outage="closed", counts=InvalidGrant)
 @guess_limited(key=guessed_name, counts=InvalidGrant)
-def issue_token(form: TokenForm) -> tuple[dict[str, Any], dict[str, str]]:
+def issue_token(
+    form: TokenForm, header: TokenTransport
+) -> Response | tuple[dict[str, Any], dict[str, str]]:
     """Sign in, or refresh the tokens."""
-    return server.token(_parameters(form), device()), NO_STORE
+    parameters = _parameters(form)
+    if not header.is_cookie:
+        return server.token(parameters, device()), NO_STORE
+    cookie = cookies.of(current_request())
+    if form.grant_type == RotatingRefreshGrant.GRANT_TYPE:
+        token = {"refresh_token": form.refresh_token or cookie.token}
+        body = server.token(parameters | token, device())
+        return cookie.respond(body, remember=cookie.is_remembered)
+    body = server.token(parameters, device())
+    # Nobody could end the session whose cookie is replaced.
+    server.sessions.revoke_by_refresh_token(cookie.token, form.client_id)
+    return cookie.respond(body, remember=form.remember)
 
 
 @api.post("/revoke", responses={200: RevokeOut})
 @public
-def revoke_token(form: RevokeForm) -> tuple[dict[str, Any], dict[str, str]]:
+def revoke_token(
+    form: RevokeForm, header: TokenTransport
+) -> Response | tuple[dict[str, Any], dict[str, str]]:
     """Sign out: end the session of a token.
 
     The response is the same if the token is unknown.
     """
-    server.revoke(_parameters(form), device())
-    return {}, NO_STORE
+    parameters = _parameters(form)
+    if not header.is_cookie:
+        server.revoke(parameters, device())
+        return {}, NO_STORE
+    cookie = cookies.of(current_request())
+    if token := form.token or cookie.token:
+        server.revoke(parameters | {"token": token}, device())
+    return cookie.clear()
 
 
 @well_known.get("/oauth-authorization-server", responses={200: OAuthMetadata})

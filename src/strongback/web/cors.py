@@ -1,8 +1,9 @@
 """Cross-origin requests, by the Fetch standard, from the origins of `WEB_CORS_ORIGINS`.
 
-No credentials are allowed: callers are identified by bearer tokens, and there is no cookie that a
-foreign page could use. An origin that is not listed gets no headers, so its browser blocks the
-response. With an empty list nothing is installed.
+No credentials are allowed: callers are identified by bearer tokens. The one cookie, of a session in
+a browser, is read only beside a header (`X-Token-Transport`) that no preflight allows. An origin
+that is not listed gets no headers, so its browser blocks the response. With an empty list nothing
+is installed.
 
 The headers are added by a WSGI middleware, because every response needs them: without them a
 browser does not let a page read a 304, 401 or 500.
