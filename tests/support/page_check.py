@@ -1,0 +1,241 @@
+"""Examines pages in Chromium: wide and narrow, light and dark, in both languages.
+
+    check = PageCheck(browser, address)
+    check.everywhere("/sign-in")
+    with check.page("/sign-in", View(390, "dark", "zh")) as page:
+        page.get_by_role("button").click()
+
+A page must have no findings of axe, break no policy, write nothing to the console, ask for nothing
+elsewhere and nothing in vain, hold still while it loads and not scroll sideways. With the variable
+SCREENSHOTS, a folder, each view leaves a picture there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser, Page, Route
+from werkzeug.serving import make_server
+
+from app.core.config import ROOT
+
+AXE = ROOT / ".venv/node/node_modules/axe-core/axe.min.js"
+MAX_SHIFT = 0.05
+"""Cumulative layout shift (CLS) that is still good by half."""
+WATCH = """
+window.examined = {violations: [], shift: 0};
+addEventListener("securitypolicyviolation", (event) =>
+  examined.violations.push(event.violatedDirective + " " + event.blockedURI));
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) examined.shift += entry.value;
+}).observe({type: "layout-shift", buffered: true});
+"""
+EXAMINE = """(options) => axe.run(document, options).then(({violations}) => violations.map(
+  (rule) => rule.id + ": " + rule.nodes.map((node) => node.target.join(" ")).join(", ")))"""
+EVERYTHING: dict[str, Any] = {"rules": {"target-size": {"enabled": True}}}
+COLOURS: dict[str, Any] = {"runOnly": ["color-contrast"]}
+Scheme = Literal["light", "dark"]
+
+
+@dataclass(frozen=True)
+class View:
+    """How somebody looks at a page."""
+
+    width: int = 1280
+    scheme: Scheme = "light"
+    locale: str = "en"
+
+    def __str__(self) -> str:
+        return f"{self.width}-{self.scheme}-{self.locale}"
+
+
+VIEWS = tuple(View(width, locale=locale) for width in (1280, 390) for locale in ("en", "zh"))
+"""Both widths in both languages; `everywhere` looks at each of them light and dark."""
+
+
+@dataclass
+class Report:
+    """What was seen of a page."""
+
+    status: int = 0
+    bytes: Counter[str] = field(default_factory=Counter)
+    """Bytes over the wire by kind: `Document`, `Stylesheet`, `Script`, `Image`, `Fetch`."""
+    requests: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def serve(app: Flask) -> Iterator[str]:
+    """Serve an application on a port of its own; yields its address."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@cache
+def _axe() -> str:
+    if not AXE.exists():
+        pytest.skip("axe is not installed: make .venv/.done/node")
+    return AXE.read_text()
+
+
+class PageCheck:
+    """Opens the pages of a server.
+
+    Args:
+        browser: The browser.
+        address: Address of the server.
+        ignored: Selectors of elements that axe leaves out, since they are not ours.
+    """
+
+    def __init__(self, browser: Browser, address: str, *, ignored: tuple[str, ...] = ()) -> None:
+        self.browser = browser
+        self.address = address
+        self.report = Report()
+        """What was seen of the page that was opened last."""
+        self._ignored = ignored
+
+    def everywhere(
+        self,
+        path: str,
+        *,
+        name: str = "",
+        status: int = 200,
+        prepare: Callable[[Page], object] = lambda _: None,
+        javascript: bool = True,
+    ) -> None:
+        """Examine a page in all views.
+
+        Args:
+            path: Path and query.
+            name: Name of the pictures; from the path if left out.
+            status: Expected status.
+            prepare: Called with each page before it is examined, to open a dialog and the like.
+            javascript: Whether its scripts run.
+        """
+        for view in VIEWS:
+            with self.page(path, view, status=status, javascript=javascript) as page:
+                prepare(page)
+                self._examine(page, view, name or path)
+
+    @contextmanager
+    def page(
+        self,
+        path: str,
+        view: View | None = None,
+        *,
+        status: int = 200,
+        javascript: bool = True,
+        **options: Any,
+    ) -> Iterator[Page]:
+        """Open a page, which must have done nothing wrong by the end of the block."""
+        view, report = view or View(), Report()
+        self.report = report
+        is_phone = view.width < 600
+        with self.browser.new_context(
+            base_url=self.address,
+            locale=view.locale,
+            color_scheme=view.scheme,
+            viewport={"width": view.width, "height": 844 if is_phone else 800},
+            is_mobile=is_phone,
+            has_touch=is_phone,
+            java_script_enabled=javascript,
+            **options,
+        ) as context:
+            context.add_init_script(WATCH)
+            page = context.new_page()
+            self._watch(page, report, status)
+            response = page.goto(path, wait_until="load")
+            assert response is not None
+            report.status = response.status
+            yield page
+            if javascript:
+                examined = page.evaluate("window.examined")
+                report.problems += [f"policy: {each}" for each in examined["violations"]]
+                if examined["shift"] >= MAX_SHIFT:
+                    report.problems.append(f"shift: {examined['shift']:.3f}")
+        assert (report.status, report.problems) == (status, []), f"{path} {view}"
+
+    def _watch(self, page: Page, report: Report, status: int) -> None:
+        def refuse(route: Route) -> None:
+            report.problems.append(f"elsewhere: {route.request.url}")
+            route.abort()
+
+        here = re.escape(self.address)
+        page.route(re.compile(rf"^(?!{here}/|data:|blob:)"), refuse)
+        page.on("pageerror", lambda error: report.problems.append(f"error: {error}"))
+        page.on("request", lambda request: report.requests.append(request.url))
+        page.on(
+            "console",
+            lambda message: (
+                # Chromium says of a page itself that it is 404, which the test expects.
+                None
+                if status >= 400 and f"status of {status}" in message.text
+                else report.problems.append(f"console: {message.text}")
+            ),
+        )
+        page.on(
+            "requestfailed",
+            lambda request: report.problems.append(f"failed: {request.url} {request.failure}"),
+        )
+        page.on(
+            "response",
+            lambda response: (
+                report.problems.append(f"{response.status}: {response.url}")
+                if response.status >= 400 and response.status != status
+                else None
+            ),
+        )
+        kinds: dict[str, str] = {}
+        network = page.context.new_cdp_session(page)
+        network.send("Network.enable")
+        network.on(
+            "Network.responseReceived",
+            lambda event: kinds.update({event["requestId"]: event["type"]}),
+        )
+        network.on(
+            "Network.loadingFinished",
+            lambda event: report.bytes.update(
+                {kinds.get(event["requestId"], ""): int(event["encodedDataLength"])}
+            ),
+        )
+
+    def _examine(self, page: Page, view: View, name: str) -> None:
+        problems = self.report.problems
+        wide = page.evaluate("[document.documentElement.scrollWidth, screen.width]")
+        if wide[0] > wide[1]:
+            problems.append(f"sideways: {wide[0]} > {wide[1]}")
+        page.evaluate(_axe())
+        schemes: tuple[tuple[Scheme, dict[str, Any]], ...] = (
+            ("light", EVERYTHING),
+            ("dark", COLOURS),
+        )
+        for scheme, options in schemes:
+            page.emulate_media(color_scheme=scheme)
+            self._picture(page, View(view.width, scheme, view.locale), name)
+            found = page.evaluate(
+                EXAMINE.replace("document,", f"{{exclude: {list(self._ignored)}}},"), options
+            )
+            problems += [f"axe, {scheme}: {each}" for each in found]
+
+    def _picture(self, page: Page, view: View, name: str) -> None:
+        if folder := os.environ.get("SCREENSHOTS"):
+            file = re.sub(r"[^\w-]+", "-", name).strip("-") or "start"
+            page.screenshot(path=Path(folder) / f"{file}-{view}.png", full_page=True)
