@@ -83,12 +83,12 @@ class HTTPApp(OpenAPI):
         self.title = title
         self.errors = error_response.init_errors(self)
         self.register_error_handler(Exception, respond_to_unmatched)
-        self.pages = Pages(title, self.translations)
         self.lifecycle = RequestLifecycle(self, settings)
         self._operations, self._schemas = Names("operation"), Names("schema")
         self._claim_schemas(document.named_types(Problem))
         self._trust_proxies()
         self._serve_static_files()
+        self.pages = Pages(title, self.translations, self.static_files)
         document.init_document(self, title, settings.address, self.permissions)
 
     def _trust_proxies(self) -> None:

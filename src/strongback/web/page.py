@@ -33,6 +33,7 @@ from werkzeug.exceptions import HTTPException
 from strongback.collision import Names
 from strongback.web.error_response import respond
 from strongback.web.request import Request, Response, current_request
+from strongback.web.static_files import StaticFiles
 from strongback.web.translation import Translations, translations
 
 FOLDER = Path(__file__).with_name("template")
@@ -42,7 +43,7 @@ OWN_NAMES = {"en": "English", "zh": "中文"}
 """Languages by their own names, as whoever reads them looks for them."""
 API_PREFIX = "/api/"
 POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'{hashes}; img-src 'self' https:; "
+    "default-src 'none'; style-src 'self'; script-src 'self' {import_map}; img-src 'self' https:; "
     "connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
@@ -81,11 +82,13 @@ class Pages:
     Args:
         title: Title of the application.
         translations: Its catalogues.
+        static_files: Its static files.
     """
 
-    def __init__(self, title: str, translations: Translations) -> None:
+    def __init__(self, title: str, translations: Translations, static_files: StaticFiles) -> None:
         self._title = title
         self._translations = translations
+        self.static_files = static_files
         self._names = Names("folder of templates")
         self._folders: dict[str, FileSystemLoader] = {}
         self.links: list[Link] = []
@@ -94,6 +97,8 @@ class Pages:
         """Address of the search page, which takes `?q=`."""
         self.sign_in: str | None = None
         """Address of the sign-in page."""
+        self.modules: list[str] = []
+        """Modules that all pages load when they are there, such as `shop/basket.js`."""
         self.add("strongback", FOLDER)
 
     def add(self, name: str, folder: Path) -> None:
@@ -115,10 +120,12 @@ class Pages:
         """
         self.links.append(Link(address, text, has_language))
 
-    @cached_property
+    @property
     def headers(self) -> list[tuple[str, str]]:
         """Security headers of pages."""
-        return [*HEADERS, ("Content-Security-Policy", POLICY.format(hashes=""))]
+        # By its hash and no nonce: a page is the same for everybody, and kept as it is.
+        policy = POLICY.format(import_map=self.static_files.import_map_hash)
+        return [*HEADERS, ("Content-Security-Policy", policy)]
 
     @cached_property
     def _environment(self) -> Environment:
@@ -134,13 +141,10 @@ class Pages:
             frame=self,
             names=OWN_NAMES,
             site=self._title,
-            static=self._static,
+            static=self.static_files.url,
             to=_address,
         )
         return environment
-
-    def _static(self, name: str) -> str:
-        return "/docs/static/" + name.removeprefix("strongback/")
 
     def write(
         self,
