@@ -31,6 +31,7 @@ from strongback.cli import cache as cache_command
 from strongback.cli import idempotency as idempotency_command
 from strongback.cli import outbox as outbox_command
 from strongback.cli import serve as serve_command
+from strongback.cli import static as static_command
 from strongback.cli.backup import init_backup
 from strongback.cli.command import Commands, explain_errors
 from strongback.cli.doctor import init_doctor
@@ -155,7 +156,12 @@ class Strongback(HTTPApp):
         init_health(self, self.checks)
         init_backup(self, settings, database)
         init_doctor(self, settings, self.checks)
-        for command in (cache_command.group, idempotency_command.group, outbox_command.group):
+        for command in (
+            cache_command.group,
+            idempotency_command.group,
+            outbox_command.group,
+            static_command.group,
+        ):
             self.cli.add_command(command)
         self.cli.add_command(serve_command.command)
 
@@ -165,6 +171,7 @@ class Strongback(HTTPApp):
         add("database", database.ping, use=Use.REQUIRED, title="The database")
         add("database_version", partial(check_version, database), use=tells, needs="database")
         add("database_pool", self._check_pool, use=tells, needs="database")
+        add("static_files", self.static_files.check, use=Use.REQUIRED, title="Static files")
         add(
             "migrations",
             self._check_schema,

@@ -1,0 +1,62 @@
+"""`flask static build`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from strongback.app import Strongback
+from strongback.config import Settings
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """The folder that WEB_STATIC_DIR names; it is not there yet."""
+    return tmp_path / "built"
+
+
+@pytest.fixture(params=[True, False], ids=["named", "unnamed"])
+def run(request: pytest.FixtureRequest, settings: Settings, target: Path) -> Iterator[Run]:
+    """Run a command of an application, with WEB_STATIC_DIR or without."""
+    if request.param:
+        settings = settings.model_copy(update={"web_static_dir": target})
+    app = Strongback(__name__, settings, title="Shop").checked()
+    yield lambda *words: app.test_cli_runner().invoke(args=["static", "build", *words])
+    app.close()
+
+
+named = pytest.mark.parametrize("run", [True], ids=["named"], indirect=True)
+unnamed = pytest.mark.parametrize("run", [False], ids=["unnamed"], indirect=True)
+
+
+@named
+def test_it_writes_to_the_folder_of_the_setting(run: Run, target: Path):
+    result = run()
+    assert (result.exit_code, result.output.split()[1:3]) == (0, ["static", "files"])
+    assert "strongback/docs.js" in json.loads((target / "staticfiles.json").read_bytes())["paths"]
+
+
+def test_it_writes_to_the_folder_that_is_named(run: Run, tmp_path: Path):
+    assert run("--to", str(tmp_path / "other"), "--prune", "7d").exit_code == 0
+    assert (tmp_path / "other" / "staticfiles.json").exists()
+
+
+@unnamed
+def test_it_asks_for_a_folder(run: Run):
+    result = run()
+    assert result.exit_code == 2
+    assert "--to DIR, or set WEB_STATIC_DIR" in result.output
+
+
+@unnamed
+@pytest.mark.parametrize("age", ["7", "d", "-1d", "7w", "1000000d"])
+def test_an_age_that_cannot_be_read_is_refused(run: Run, tmp_path: Path, age: str):
+    result = run("--to", str(tmp_path), "--prune", age)
+    assert result.exit_code == 2
+    assert "such as 7d or 12h" in result.output
