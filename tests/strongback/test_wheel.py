@@ -434,7 +434,7 @@ def _await(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
 def test_an_application_serves_its_document(books):
     address, _ = books
     assert "swagger-ui" in httpx.get(f"{address}/docs").text
-    assert httpx.get(f"{address}/docs/assets/js/swagger-ui-bundle.js").status_code == 200
+    assert httpx.get(f"{address}/static/swagger/js/swagger-ui-bundle.js").status_code == 200
     document = httpx.get(f"{address}/openapi.json").json()
     assert document["info"] == {"title": "Books", "version": "1"}
     assert "/books" in document["paths"]

@@ -12,7 +12,7 @@ POLICY = (
     " trusted-types 'none'"
 )
 PAGE = """<!doctype html><title>live</title>
-<script src="/docs/static/vendor/centrifuge.js"></script><script src="/probe.js"></script>"""
+<script src="/static/strongback/vendor/centrifuge.js"></script><script src="/probe.js"></script>"""
 SCRIPT = """
 window.shown = [];
 window.violations = [];

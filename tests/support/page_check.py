@@ -76,9 +76,9 @@ class Report:
 
 
 @contextmanager
-def serve(app: Flask) -> Iterator[str]:
-    """Serve an application on a port of its own; yields its address."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+def serve(app: Flask, port: int = 0) -> Iterator[str]:
+    """Serve an application, on a port of its own if none is named; yields its address."""
+    server = make_server("127.0.0.1", port, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -171,7 +171,7 @@ class PageCheck:
                 report.problems += [f"policy: {each}" for each in examined["violations"]]
                 if examined["shift"] >= MAX_SHIFT:
                     report.problems.append(f"shift: {examined['shift']:.3f}")
-        assert (report.status, report.problems) == (status, []), f"{path} {view}"
+        assert (report.status, report.problems) == (status, []), f"{path} {view}: {report}"
 
     def _watch(self, page: Page, report: Report, status: int) -> None:
         def refuse(route: Route) -> None:

@@ -35,7 +35,11 @@ class SessionState:
 
 
 class StateCache:
-    """States by session id, each valid for `TTL` from before it was read."""
+    """States by session id, each valid for `TTL` from before it was read.
+
+    Args:
+        clock: Monotonic time in seconds.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -24,7 +24,14 @@ TEMPLATE = "notification"
 
 
 class RealtimeWay:
-    """Tells connected clients of new and of read notifications, with the number of the unread."""
+    """Tells connected clients of new and of read notifications, with the number of the unread.
+
+    Args:
+        realtime: Publishes.
+        delivery: Looks up notifications.
+        inbox: Counts the unread ones.
+        translations: Translates the texts.
+    """
 
     def __init__(
         self, realtime: Realtime, delivery: Delivery, inbox: Inbox, translations: Translations
@@ -69,7 +76,14 @@ class RealtimeWay:
 
 
 class MailWay:
-    """Mails notifications to the proven addresses of people."""
+    """Mails notifications to the proven addresses of people.
+
+    Args:
+        mails: Writes and sends messages.
+        delivery: Looks up notifications.
+        notifications: Has the contacts.
+        translations: Translates the texts.
+    """
 
     def __init__(
         self,
@@ -104,7 +118,13 @@ class MailWay:
 
 
 class SmsWay:
-    """Sends notifications to the verified telephone numbers of people."""
+    """Sends notifications to the verified telephone numbers of people.
+
+    Args:
+        notices: Sends text messages.
+        delivery: Looks up notifications.
+        notifications: Has the contacts.
+    """
 
     def __init__(
         self, notices: SmsNotices, delivery: Delivery, notifications: Notifications

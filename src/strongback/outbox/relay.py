@@ -60,7 +60,12 @@ class Publisher(Protocol):
 
 
 class Relay:
-    """Sends due messages, from `start` to `stop`."""
+    """Sends due messages, from `start` to `stop`.
+
+    Args:
+        outbox: Stores the messages.
+        publisher: Sends them to the broker.
+    """
 
     def __init__(self, outbox: Outbox, publisher: Publisher) -> None:
         self._outbox = outbox

@@ -59,7 +59,11 @@ class Keeper(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """A connection of a client."""
+    """A connection of a client.
+
+    Args:
+        keeper: The server.
+    """
 
     __slots__ = (
         "_handshake_until",

@@ -64,7 +64,12 @@ class _Log:
 
 
 class LocalBroker:
-    """Keeps everything in memory."""
+    """Keeps everything in memory.
+
+    Args:
+        registry: The declared channels.
+        clock: Seconds of a clock that only goes forward.
+    """
 
     is_local = True
 

@@ -31,7 +31,12 @@ EVERYBODY = "everybody"
 
 
 class SmsQuotas:
-    """Grants messages within the limits of a day (UTC)."""
+    """Grants messages within the limits of a day (UTC).
+
+    Args:
+        database: Stores the counts.
+        settings: The limits, and the secret for the hashes.
+    """
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self.database = database

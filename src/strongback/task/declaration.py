@@ -91,7 +91,11 @@ class Declaration:
 
 
 class TaskGroup:
-    """The tasks of a slice or part, named `group:task`."""
+    """The tasks of a slice or part, named `group:task`.
+
+    Args:
+        name: First part of the names.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -205,7 +209,11 @@ class TaskGroup:
 
 
 class TaskRegistry:
-    """Every task of an application, by name."""
+    """Every task of an application, by name.
+
+    Args:
+        outbox: Delivers messages to the tasks.
+    """
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox

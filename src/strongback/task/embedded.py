@@ -90,7 +90,12 @@ class _Queues:
 
 
 class EmbeddedWorker:
-    """Runs the messages that it is given as their publisher, and periodic tasks."""
+    """Runs the messages that it is given as their publisher, and periodic tasks.
+
+    Args:
+        runtime: Runs the tasks.
+        outbox: Takes back the messages that no thread has begun at the stop.
+    """
 
     def __init__(self, runtime: TaskRuntime, outbox: Outbox) -> None:
         self._runtime = runtime

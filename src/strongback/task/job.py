@@ -90,7 +90,12 @@ class TaskRecord(Base):
 
 
 class Jobs:
-    """Starts, watches and cancels jobs."""
+    """Starts, watches and cancels jobs.
+
+    Args:
+        database: Stores their records.
+        outbox: Delivers them to a worker.
+    """
 
     def __init__(self, database: Database, outbox: Outbox) -> None:
         self.database = database

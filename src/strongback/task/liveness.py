@@ -12,7 +12,11 @@ INTERVAL = 2.0
 
 
 class LivenessFile:
-    """A file whose age says whether a process works; without a path there is none."""
+    """A file whose age says whether a process works.
+
+    Args:
+        path: Path of the file; None for none.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path

@@ -63,7 +63,13 @@ class _Handled(StrongbackError):
 
 
 class Runner:
-    """Runs tasks."""
+    """Runs tasks.
+
+    Args:
+        registry: Has the tasks.
+        outbox: Stores the messages.
+        jobs: Stores the records of jobs.
+    """
 
     def __init__(self, registry: TaskRegistry, outbox: Outbox, jobs: Jobs) -> None:
         self._registry = registry

@@ -55,7 +55,12 @@ def init_cors(app: Flask, origins: Sequence[str]) -> None:
 
 
 class CORS:
-    """Adds the headers to every response, and further ones to preflight responses."""
+    """Adds the headers to every response, and further ones to preflight responses.
+
+    Args:
+        wsgi_app: The wrapped application.
+        origins: Allowed origins.
+    """
 
     def __init__(self, wsgi_app: WSGIApp, origins: Sequence[str]) -> None:
         self._wsgi_app = wsgi_app

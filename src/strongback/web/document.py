@@ -5,49 +5,26 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from enum import Enum
 from functools import cache
-from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
 
-from flask import send_from_directory, url_for
+from flask import current_app, url_for
 from flask_openapi.openapi import OpenAPI
 from pydantic import BaseModel
 
 from strongback.auth.permission import Permission
 from strongback.collision import path_of
-from strongback.exceptions import PreconditionFailed
-from strongback.web.conditional import is_expected, is_fresh, not_modified
+from strongback.exceptions import CATALOGUE
 from strongback.web.error_response import PROBLEM_JSON
 from strongback.web.json import dump
-from strongback.web.request import Response, current_request
+from strongback.web.page import PageBlueprint, Pages, render
+from strongback.web.request import Response
 
 ASSETS = Path(str(files("flask_openapi_swagger") / "templates" / "swagger"))
-STATIC = Path(__file__).resolve().parents[1] / "static"
 
-# Swagger UI sets styles on elements and draws its icons from data: addresses. All else is ours.
-PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
-)
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<link rel="icon" href="/docs/assets/images/swagger.svg">
-<link rel="stylesheet" href="/docs/assets/css/swagger-ui.css">
-</head>
-<body>
-<div id="swagger-ui"></div>
-<noscript>Without JavaScript, read <a href="/openapi.json">the document itself</a>.</noscript>
-<script src="/docs/assets/js/swagger-ui-bundle.js"></script>
-<script src="/docs/static/docs.js"></script>
-</body>
-</html>
-"""
+# Swagger UI sets styles on elements and draws its icons from data: addresses.
+_LOOSENED = {"style-src 'self'": "style-src 'self' 'unsafe-inline'", "img-src": "img-src data:"}
 _HEADERS: dict[str, Any] = {
     "X-Request-ID": {
         "description": "Id of the request: the one sent, if well formed, or a new one.",
@@ -70,22 +47,25 @@ SECURITY_SCHEME = "oauth2"
 """The security scheme that operations refer to."""
 TOKEN_ENDPOINT = "sb_auth.issue_token"  # noqa: S105  a name
 """Endpoint of the view that the page's Authorize button signs in by."""
+METADATA_ENDPOINT = "sb_metadata.read_oauth_metadata"
+"""Endpoint of the OAuth server's metadata."""
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
 def init_document(
-    app: OpenAPI, title: str, address: str, permissions: Collection[Permission]
+    app: OpenAPI, pages: Pages, address: str, permissions: Collection[Permission]
 ) -> None:
     """Serve the document and its page.
 
     Args:
         app: The application.
-        title: Title of the page.
+        pages: Frame of the page.
         address: Public address of the server. The `Host` of a request must not decide to whom
             the page's Authorize button sends a password.
         permissions: Scopes of tokens.
     """
     app.openapi_version = "3.1.0"
+    pages.static_files.add("swagger", ASSETS, has_modules=False)
 
     @cache
     def written() -> bytes:
@@ -97,34 +77,35 @@ def init_document(
         """The API's document."""
         return Response.of_data(written())
 
+    app.add_url_rule("/openapi.json", view_func=openapi)
+    app.register_blueprint(_page_blueprint())
+
+
+def _page_blueprint() -> PageBlueprint:
+    pages = PageBlueprint("sb_docs", __name__)
+
+    @pages.get("/docs")
     def docs() -> Response:
         """The page that renders the document."""
-        page = PAGE.format(title=escape(title))
-        return Response(
-            page, mimetype="text/html", headers={"Content-Security-Policy": PAGE_POLICY}
-        )
-
-    app.add_url_rule("/openapi.json", view_func=openapi)
-    app.add_url_rule("/docs", view_func=docs)
-    app.add_url_rule("/docs/assets/<path:name>", "docs_assets", _folder(ASSETS))
-    app.add_url_rule("/docs/static/<path:name>", "docs_static", _folder(STATIC))
-
-
-def _folder(folder: Path) -> Any:  # noqa: ANN401  a view
-    def serve(name: str) -> Any:  # noqa: ANN401  Flask's own response
-        # Werkzeug's own conditions fail on absurd dates, and send the file with a 412.
-        response = send_from_directory(folder, name, max_age=3600, conditional=False)
-        tag, _ = response.get_etag()
-        request = current_request()
-        if tag and not is_expected(request, tag, None):
-            response.close()
-            return PreconditionFailed()
-        if tag and is_fresh(request, tag, None):
-            response.close()
-            return not_modified(request, tag, None)
+        known = METADATA_ENDPOINT in current_app.view_functions
+        metadata = url_for(METADATA_ENDPOINT) if known else None
+        response = render("strongback/docs.html", metadata=metadata)
+        response.policy = [(name, _loosened(value)) for name, value in response.policy or ()]
         return response
 
-    return serve
+    @pages.get("/docs/errors")
+    def errors() -> Response:
+        """The numbers of all errors."""
+        known = [kind for _, kind in sorted(CATALOGUE.items())]
+        return render("strongback/docs_errors.html", errors=known)
+
+    return pages
+
+
+def _loosened(policy: str) -> str:
+    for strict, loose in _LOOSENED.items():
+        policy = policy.replace(strict, loose)
+    return policy
 
 
 def named_types(*annotations: object) -> set[type]:

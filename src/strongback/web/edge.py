@@ -76,7 +76,11 @@ def _is_host(value: str) -> bool:
 
 
 class ChunkedBody:
-    """A chunked body whose errors are 400, whatever the server raises for them."""
+    """A chunked body whose errors are 400, whatever the server raises for them.
+
+    Args:
+        body: The server's `wsgi.input`.
+    """
 
     def __init__(self, body: IO[bytes]) -> None:
         self._body = body

@@ -89,7 +89,7 @@ class HTTPApp(OpenAPI):
         self._trust_proxies()
         self._serve_static_files()
         self.pages = Pages(title, self.translations, self.static_files)
-        document.init_document(self, title, settings.address, self.permissions)
+        document.init_document(self, self.pages, settings.address, self.permissions)
 
     def _trust_proxies(self) -> None:
         if count := self.settings.web_proxies:

@@ -64,8 +64,7 @@ TABLE = {
     "GET /metrics": everybody(200),
     "GET /openapi.json": everybody(200),
     "GET /docs": everybody(200),
-    "GET /docs/assets/<path:name>": everybody(404),
-    "GET /docs/static/<path:name>": everybody(404),
+    "GET /docs/errors": everybody(200),
     # articles
     "GET /api/v1/articles": everybody(200),
     "POST /api/v1/articles": author(201, json={"title": "New", "body": "b"}),

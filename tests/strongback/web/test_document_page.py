@@ -1,78 +1,132 @@
-"""The documentation page in a real browser, on a real server."""
+"""The page of the API in a real browser, on a real server, with static files that are built."""
 
 from __future__ import annotations
 
-import threading
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from werkzeug.serving import make_server
 
 from strongback.config import Settings
 from strongback.testing.port import free_port
+from strongback.web.http_app import HTTPApp
+from strongback.web.static_build import build
+from tests.support.page_check import PageCheck, View, serve
 from tests.support.sign_in import PASSWORD, Client, sqlite_client
 
 __all__ = ["sqlite_client"]
+MEGABYTE = 1 << 20
+MAX_BYTES = 420_000
+"""Bytes over the wire of all scripts and styles; uncompressed they are 1.9 MB."""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the built static files."""
+    return tmp_path_factory.mktemp("static")
 
 
 @pytest.fixture
-def settings(settings: Settings) -> Settings:
+def settings(settings: Settings, built: Path) -> Settings:
     """The page asks for tokens where the application is said to be."""
-    return settings.model_copy(update={"web_port": free_port()})
+    if not any(built.iterdir()):
+        build(HTTPApp("docs", settings, title="", version="1").static_files.files(), built)
+    return settings.model_copy(update={"web_port": free_port(), "web_static_dir": built})
 
 
 @pytest.fixture
-def address(sqlite_client: Client, settings: Settings) -> Iterator[str]:
-    """Where the application answers."""
-    server = make_server("127.0.0.1", settings.web_port, sqlite_client.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def check(sqlite_client: Client, settings: Settings, browser: Browser) -> Iterator[PageCheck]:
+    """The whole application, with an account."""
+    sqlite_client.account("ada")
+    with serve(sqlite_client.app, settings.web_port) as address:
+        yield PageCheck(browser, address, ignored=("#swagger-ui",))
 
 
 @pytest.fixture
-def page(browser: Browser, address: str) -> Iterator[Page]:
-    """A tab that fails the test if its page breaks its own content policy."""
-    with browser.new_page(base_url=address) as page:
+def page(check: PageCheck) -> Iterator[Page]:
+    """The page, with the operation that shows the account; nothing there breaks its policy."""
+    with check.browser.new_page(base_url=check.address) as page:
         complaints: list[str] = []
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto("/docs#/users")
+        page.locator("#operations-users-read_profile .opblock-summary-control").click()
         yield page
     assert [text for text in complaints if "Content Security Policy" in text] == []
 
 
-def test_the_authorize_button_signs_in_and_requests_carry_the_token(
-    sqlite_client: Client, page: Page
-):
-    sqlite_client.account("ada")
-    page.goto("/docs")
+def execute(page: Page) -> str:
+    """Try the operation out, and return the name in the response."""
+    with page.expect_response("**/api/v1/users/me") as answered:
+        page.locator("#operations-users-read_profile button.execute").click()
+    return str(answered.value.json().get("username"))
+
+
+def authorize(page: Page, password: str) -> None:
     page.locator(".btn.authorize").first.click()
     dialog = page.locator(".modal-ux")
     dialog.locator("#oauth_username").fill("ada")
-    dialog.locator("#oauth_password").fill(PASSWORD)
+    dialog.locator("#oauth_password").fill(password)
     dialog.locator(".auth-btn-wrapper .authorize").click()
+
+
+def test_the_page_is_sound_in_every_view(check: PageCheck):
+    shown = "articles"
+    check.everywhere(
+        "/docs",
+        prepare=lambda page: expect(page.locator(".opblock-tag", has_text=shown)).to_be_visible(),
+    )
+
+
+def test_the_error_numbers_are_sound_in_every_view(check: PageCheck):
+    check.everywhere("/docs/errors")
+
+
+def test_the_page_is_sent_compressed(check: PageCheck):
+    with check.page("/docs") as page:
+        expect(page.locator(".opblock-tag").first).to_be_visible()
+        sent = check.report.bytes
+        assert 200_000 < sent["Script"] + sent["Stylesheet"] < MAX_BYTES
+
+
+def test_the_page_is_dark_where_the_frame_is(check: PageCheck):
+    with check.page("/docs", View(scheme="dark")) as page:
+        root = page.locator("html")
+        expect(root).to_have_class(re.compile("dark-mode"))
+        page.get_by_role("button", name="Light or dark").click()
+        expect(root).not_to_have_class(re.compile("dark-mode"))
+
+
+def test_tags_are_closed_and_open_by_a_link(check: PageCheck):
+    with check.page("/docs") as page:
+        expect(page.locator(".opblock-tag").first).to_be_visible()
+        expect(page.locator(".opblock")).to_have_count(0)
+    with check.page("/docs#/tags") as page:
+        expect(page.locator("#operations-tags-list_tags")).to_be_visible()
+
+
+def test_every_operation_is_shown(check: PageCheck):
+    with check.page("/docs") as page:
+        tags = page.locator(".opblock-tag")
+        expect(tags.first).to_be_visible()
+        for tag in tags.all():
+            tag.click()
+        document = page.request.get("/openapi.json").json()
+        count = sum(len(operations) for operations in document["paths"].values())
+        expect(page.locator(".opblock")).to_have_count(count)
+
+
+def test_the_authorize_button_signs_in_and_requests_carry_the_token(page: Page):
+    authorize(page, PASSWORD)
+    dialog = page.locator(".modal-ux")
     expect(dialog.get_by_text("Logout")).to_be_visible()
     dialog.get_by_text("Close").click()
-
-    operation = page.locator("#operations-users-read_profile")
-    operation.locator(".opblock-summary-control").click()
-    with page.expect_response("**/api/v1/users/me") as answered:
-        operation.locator("button.execute").click()
-    assert answered.value.status == 200
-    assert answered.value.request.headers["authorization"].startswith("Bearer ey")
-    assert answered.value.json()["username"] == "ada"
+    assert execute(page) == "ada"
+    expect(page.locator(".curl-command").first).to_contain_text("curl -X 'GET'")
 
 
-def test_a_wrong_password_is_shown_as_such(sqlite_client: Client, page: Page):
-    sqlite_client.account("ada")
-    page.goto("/docs")
-    page.locator(".btn.authorize").first.click()
-    dialog = page.locator(".modal-ux")
-    dialog.locator("#oauth_username").fill("ada")
-    dialog.locator("#oauth_password").fill("a wrong one")
-    dialog.locator(".auth-btn-wrapper .authorize").click()
-    expect(dialog.locator(".errors")).to_contain_text("The credentials are wrong")
+def test_a_wrong_password_is_shown_as_such(page: Page):
+    authorize(page, "a wrong one")
+    expect(page.locator(".modal-ux .errors")).to_contain_text("The credentials are wrong")

@@ -82,6 +82,8 @@ class Generation:
     """One built state of an index. Safe to share between threads.
 
     Args:
+        path: Its folder.
+        index: Its declaration, which it was built for.
         is_new: Whether to make it.
     """
 
@@ -153,9 +155,10 @@ class Generation:
 
 
 class IndexFolder:
-    """The folder of one index, made when it is missing.
+    """The folder of one index. Readers never wait; writers wait for one another.
 
-    Readers never wait; writers wait for one another.
+    Args:
+        path: Where; it is made when it is missing.
     """
 
     def __init__(self, path: Path) -> None:

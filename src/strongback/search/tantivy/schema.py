@@ -119,7 +119,11 @@ def encode_value(attribute: Attribute, value: Any) -> Any:  # noqa: ANN401  of t
 
 
 class DocumentEncoder:
-    """Makes documents into tantivy's."""
+    """Makes documents into tantivy's.
+
+    Args:
+        index: Declaration of the documents.
+    """
 
     def __init__(self, index: Index) -> None:
         self._index = index
