@@ -15,12 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from strongback.exceptions import APIException
 from strongback.file.exceptions import EmptyFile, FileTooLarge, WrongFileType
+from strongback.file.image_error import HeicRefused
 from strongback.file.kind import ORIGINAL, FileKind
+from strongback.file.type import HEIC
 
 Scanner = Callable[[Path, FileKind], object]
 """Looks at a whole file, and raises `FileRefused` where it may not be kept."""
-UNKNOWN_TYPE = "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +90,20 @@ class Inspector:
         check_size(source.stat().st_size, kind)
         found = self.detect(source)
         if found not in kind.types:
-            raise WrongFileType(params={"found": found, "types": ", ".join(kind.types)})
+            raise refusal_of(found, kind)
         for scan in self.scanners:
             scan(source, kind)
         if not found.startswith("image/"):
             return Inspected(found, {ORIGINAL: source})
         made = self.images.encode(source, kind)
         return Inspected(made.content_type, made.files, made.width, made.height)
+
+
+def refusal_of(found: str, kind: FileKind) -> APIException:
+    """The error that says which types a kind allows instead of the one that was found."""
+    if found == HEIC and "image/jpeg" in kind.types:
+        return HeicRefused()
+    return WrongFileType(params={"found": found, "types": ", ".join(sorted(kind.types))})
 
 
 def check_size(size: int, kind: FileKind) -> None:

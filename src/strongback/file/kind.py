@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import KW_ONLY, dataclass
 
 from strongback.auth.permission import Permission
 from strongback.exceptions import ConfigurationError
+from strongback.extra import missing_extra
+from strongback.file.type import HEIC, readable_images
 
 NAME_LENGTH = 40
 ORIGINAL = "original"
 """Name of the file itself, beside its variants."""
+MAX_SIDE = 4096
+"""Pixels; a larger image of some sorts would take more memory than its decoder has."""
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 
 
@@ -35,7 +39,7 @@ class FileKind:
 
         AVATAR = FileKind(
             "avatar",
-            types=("image/jpeg", "image/png", "image/webp"),
+            types=readable_images(),
             max_bytes=5_000_000,
             is_public=True,
             variants=(Variant("small", 64, 64, is_cropped=True),),
@@ -48,7 +52,7 @@ class FileKind:
     name: str
     """Name, such as `avatar`."""
     _: KW_ONLY
-    types: tuple[str, ...]
+    types: Collection[str]
     """Types that are allowed, decided by the content alone."""
     max_bytes: int
     """Largest size. By `POST /files` no more than `WEB_MAX_UPLOAD` arrives."""
@@ -56,6 +60,10 @@ class FileKind:
     """Whether anybody may read it, by the CDN too; else its owner and `file:manage`."""
     variants: tuple[Variant, ...] = ()
     """Copies that are made of an image."""
+    max_side: int = 2560
+    """Largest width and height of an image; larger ones are scaled down."""
+    is_still: bool = False
+    """Whether an animation becomes its first frame; else it goes on moving, in all variants."""
     permission: Permission | None = None
     """Permission to send one, beside `file:write`."""
 
@@ -67,6 +75,7 @@ class FileKind:
             yield "it allows no type"
         if self.max_bytes < 1:
             yield "max_bytes is not positive"
+        yield from self._problems_of_images()
         names = [ORIGINAL, *(each.name for each in self.variants)]
         for each in self.variants:
             if not _NAME.fullmatch(each.name) or len(each.name) > NAME_LENGTH:
@@ -75,6 +84,18 @@ class FileKind:
                 yield f"variant {each.name} has the name of another, or of the file itself"
             if each.width < 1 or each.height < 1:
                 yield f"variant {each.name} has no size"
+
+    def _problems_of_images(self) -> Iterator[str]:
+        for name in sorted(set(self.types) - readable_images()):
+            if name.startswith("image/"):
+                yield f"{name} cannot be decoded and written anew{_remedy(name)}"
+        if not 1 <= self.max_side <= MAX_SIDE:
+            yield f"max_side is not between 1 and {MAX_SIDE}"
+
+
+def _remedy(image_type: str) -> str:
+    missing = missing_extra("heic", image_type) if image_type == HEIC else None
+    return f": {missing}" if missing else ""
 
 
 class FileKinds:
