@@ -24,7 +24,9 @@ ARGS ?=
 # The most processes in which the tests run.
 JOBS ?= 8
 # Tests wait a part of their time: one more at once than there are cores.
-PYTEST = PYTEST_XDIST_AUTO_NUM_WORKERS=$$(($$(getconf _NPROCESSORS_ONLN) + 1)) \
+# Compiled files are kept even where the environment forbids it: without them each of these processes
+# compiles all tests anew, and each server that one starts the application.
+PYTEST = unset PYTHONDONTWRITEBYTECODE; PYTEST_XDIST_AUTO_NUM_WORKERS=$$(($$(getconf _NPROCESSORS_ONLN) + 1)) \
 	exec $(BIN)/python -m pytest -n auto --maxprocesses $(JOBS) --dist worksteal
 
 export NO_MKDOCS_2_WARNING := 1

@@ -192,8 +192,7 @@ def _owner(principal: Principal, rest: str) -> Grant | None:
 
 def _place_of_caller() -> str:
     """Module and line in which a namespace is declared."""
-    for frame in inspect.stack(context=0):
-        module = frame.frame.f_globals.get("__name__")
-        if module != __name__:
-            return f"{module}:{frame.lineno}"
-    return __name__
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__") == __name__:
+        frame = frame.f_back
+    return f"{frame.f_globals.get('__name__')}:{frame.f_lineno}" if frame is not None else __name__

@@ -89,22 +89,27 @@ def hidden_environment(settings_class: type[Settings]) -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def settings(settings_class: type[Settings], tmp_path: Path, hidden_environment: None) -> Settings:
-    """Settings of the embedded mode in a folder of the test's own.
-
-    A test varies them by `model_copy(update=…)`.
-    """
+@pytest.fixture(scope="session")
+def loaded_settings(settings_class: type[Settings], hidden_environment: None) -> Settings:
+    """Settings of the embedded mode, validated once."""
     return load_settings(
         settings_class,
         _env_file=None,
         app_env=Environment.TEST,
-        app_var_dir=tmp_path / "var",
         database_pool_size=4,
         database_timeout=30,  # a busy machine is no failure
         database_query_timeout=60,
         database_read_timeout=60,
     )
+
+
+@pytest.fixture
+def settings(loaded_settings: Settings, tmp_path: Path) -> Settings:
+    """Settings of the embedded mode in a folder of the test's own.
+
+    A test varies them by `model_copy(update=…)`.
+    """
+    return loaded_settings.model_copy(update={"app_var_dir": tmp_path / "var"})
 
 
 @pytest.fixture(params=["sqlite", pytest.param("mariadb_server", id="mariadb")])
