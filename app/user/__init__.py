@@ -26,7 +26,9 @@ def register(app: Strongback) -> UserService:
     users, pages = UserService(app.database, app.title), UserPages(app.database, app.cache)
     pages.watch(app.invalidator)
     app.filter_unknown("user", UserNode, User, lambda user: user.username, pages.all_names)
-    sessions = oauth.register(app, users, API, look_up=pages.account)
+    mails = app.services.find(MailService)
+    forgotten = "/account/forgotten" if mails else None
+    sessions = oauth.register(app, users, API, pages.account, forgotten=forgotten)
     codes = app.services.find(SmsCodes)
     notifications = app.services.find(Notifications)
     if notifications is not None:
@@ -37,7 +39,7 @@ def register(app: Strongback) -> UserService:
     app.translations.add(Path(__file__).with_name("translation"))
     app.register_api(view.api)
     app.cli.add_command(cli.group)
-    if mails := app.services.find(MailService):
+    if mails:
         _register_mail(app, accounts, mails)
     return users
 

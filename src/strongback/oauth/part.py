@@ -12,6 +12,7 @@ from strongback.auth.token import AccessTokens
 from strongback.notification.sender import Notifications
 from strongback.oauth.cookie import TokenCookies
 from strongback.oauth.new_device import tell_of_new_devices
+from strongback.oauth.page import init_page
 from strongback.oauth.server import OAuthServer
 from strongback.oauth.session_cli import group
 from strongback.oauth.sms_grant import SmsCodeGrant
@@ -19,11 +20,14 @@ from strongback.oauth.view import init_oauth
 from strongback.sms.code import SmsCodes
 
 
-def register(
+def register(  # noqa: PLR0913  the last three have defaults
     app: Strongback,
     accounts: Accounts,
     url_prefix: str,
     look_up: Callable[[int], Account | None] | None = None,
+    *,
+    sign_in: str | None = "/sign-in",
+    forgotten: str | None = None,
 ) -> SessionService:
     """Serve the OAuth endpoints below a prefix, and authenticate the callers of all routes.
 
@@ -32,6 +36,8 @@ def register(
         accounts: Looks up accounts.
         url_prefix: Prefix of the API, also the audience of tokens.
         look_up: Returns an account by its id, at most a second old; called for each request.
+        sign_in: Address of the page that signs in; None for an API without pages.
+        forgotten: Address of the application's page for a forgotten password.
     """
     settings = app.settings
     app.outbox.declare("strongback.oauth", SESSION_ENDED)
@@ -43,6 +49,8 @@ def register(
     authenticator = Authenticator(tokens, sessions)
     app.provide(sessions, server, authenticator, TokenCookies(settings))
     init_oauth(app, authenticator, f"{url_prefix}/auth")
+    if sign_in is not None:
+        init_page(app, sign_in, f"{url_prefix}/auth", forgotten)
     app.cli.add_command(group)
     return sessions
 

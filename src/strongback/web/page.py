@@ -97,6 +97,10 @@ class Pages:
         """Address of the search page, which takes `?q=`."""
         self.sign_in: str | None = None
         """Address of the sign-in page."""
+        self.auth: str | None = None
+        """Address of the OAuth endpoints, for the modules of pages."""
+        self.strip: Callable[[str], str] = lambda _: ""
+        """Writes, in a language, the HTML that development shows on top of the start page."""
         self.modules: list[str] = []
         """Modules that all pages load when they are there, such as `shop/basket.js`."""
         self.add("strongback", FOLDER)

@@ -101,6 +101,7 @@ TABLE = {
     "POST /api/v1/users/me/email/verification/confirmation": everybody(422, json={"token": "x"}),
     "POST /api/v1/auth/password/forgotten": everybody(202, json={"account": "nobody"}),
     "POST /api/v1/auth/password/reset": everybody(422, json=RESET),
+    "GET /sign-in": everybody(200),
     # the pages of links in mail
     "GET /account/email": everybody(422),
     "POST /account/email": everybody(422),
