@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 
 import pytest
 import structlog
+from flask import Flask
 
 from app.core.config import Settings
 from app.main import create_app
@@ -18,12 +19,14 @@ from tests.support.api import API
 from tests.support.browser import browser
 from tests.support.front import nginx
 from tests.support.process import gate, is_long
+from tests.support.route import SharedRule
 
 __all__ = ["browser", "is_long", "nginx"]
 
 
 def pytest_configure() -> None:
     gate.watch()
+    Flask.url_rule_class = SharedRule
 
 
 def pytest_report_header() -> list[str]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from time import perf_counter
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from flask_openapi.openapi import OpenAPI
 from pydantic import Field
 
 from strongback.check import Check, Checks, Use
@@ -15,6 +14,10 @@ from strongback.log.setup import get_logger
 from strongback.schema import Schema
 from strongback.web.blueprint import APIBlueprint
 from strongback.web.guard import public
+from strongback.web.injection import inject
+
+if TYPE_CHECKING:
+    from strongback.web.http_app import HTTPApp
 
 log = get_logger(__name__)
 
@@ -45,28 +48,33 @@ class Readiness(Schema):
     """Services by name."""
 
 
-def init_health(app: OpenAPI, checks: Checks) -> None:
+api = APIBlueprint("sb_operations", __name__, url_prefix="", tag="operations")
+registered = inject(Checks)
+
+
+@api.get("/livez", responses={200: Liveness})
+@public
+def check_liveness() -> tuple[Liveness, dict[str, str]]:
+    """Check whether the process is alive; asks no backing service."""
+    return Liveness(), {"Cache-Control": "no-store"}
+
+
+@api.get("/readyz", responses={200: Readiness, 503: Readiness})
+@public
+def check_readiness() -> tuple[Readiness, int, dict[str, str]]:
+    """Check whether the process can serve requests; asks each backing service."""
+    report = readiness(registered)
+    status = HTTPStatus.OK if report.status == "ok" else HTTPStatus.SERVICE_UNAVAILABLE
+    return report, status, {"Cache-Control": "no-store"}
+
+
+def init_health(app: HTTPApp, checks: Checks) -> None:
     """Serve `/livez` and `/readyz`.
 
     What is optional is reported, and does not count: every process would be taken out of service
     at once for the loss of something that each survives.
     """
-    api = APIBlueprint("sb_operations", __name__, url_prefix="", tag="operations")
-
-    @api.get("/livez", responses={200: Liveness})
-    @public
-    def check_liveness() -> tuple[Liveness, dict[str, str]]:
-        """Check whether the process is alive; asks no backing service."""
-        return Liveness(), {"Cache-Control": "no-store"}
-
-    @api.get("/readyz", responses={200: Readiness, 503: Readiness})
-    @public
-    def check_readiness() -> tuple[Readiness, int, dict[str, str]]:
-        """Check whether the process can serve requests; asks each backing service."""
-        report = readiness(checks)
-        status = HTTPStatus.OK if report.status == "ok" else HTTPStatus.SERVICE_UNAVAILABLE
-        return report, status, {"Cache-Control": "no-store"}
-
+    app.services.add(checks)
     app.register_api(api)
 
 
