@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -234,6 +235,15 @@ class TestStart:
         # 5 s on a machine that has nothing else to do, with as much again to spare.
         share = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
         assert seconds < 10 * share
+
+    def test_nginx_serves_the_static_files_of_the_image(self, stack):
+        page = httpx.get(f"http://127.0.0.1:{stack.port}/docs").text
+        for address in re.findall(r'"(/static/[^"]+)"', page):
+            response = httpx.get(
+                f"http://127.0.0.1:{stack.port}{address}", headers={"Accept-Encoding": "br"}
+            )
+            assert response.headers["Content-Encoding"] == "br"
+            assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
 
     def test_nginx_is_the_only_way_in(self, stack):
         published = {

@@ -118,6 +118,8 @@ class TestPromises:
             "guide/mail.zh.md",
             "guide/search.md",
             "guide/search.zh.md",
+            "guide/static.md",
+            "guide/static.zh.md",
             "guide/task.md",
             "guide/task.zh.md",
         ]

@@ -177,7 +177,10 @@ class StaticFiles:
             # WhiteNoise refuses a range of one byte, and ignores If-Range. A server may always send
             # the whole file (RFC 9110, 14.2).
             environ.pop("HTTP_RANGE", None)
-            response: Iterable[bytes] = server(environ, start_response)
+            try:
+                response: Iterable[bytes] = server(environ, start_response)
+            except FileNotFoundError:  # pruned since the start
+                return application(environ, start_response)
             return response
 
         return served

@@ -132,6 +132,13 @@ def test_pruning_deletes_what_no_build_has_listed_for_a_week(shop: Path, built: 
     assert set(json.loads(left["staticfiles.json"])["paths"].values()) <= set(left)
 
 
+def test_a_file_that_is_deleted_while_it_is_served_is_left_to_the_application(
+    client: Client, built: Path
+):
+    (built / SHOP_STYLE).unlink()
+    assert get(client, f"/static/{SHOP_STYLE}").text.startswith("application ")
+
+
 def test_pruning_keeps_what_the_last_build_lists_however_old(shop: Path, built: Path):
     before = contents(built)
     os.utime(built / SHOP_STYLE, (1, 1))
