@@ -7,7 +7,9 @@ from typing import cast
 
 from app import article, comment, demo, notification, user
 from app.article.node import ArticlePages
+from app.article.page_node import ArticleReading
 from app.article.removal import ArticleRemoval
+from app.comment.node import CommentPages
 from app.core import API
 from app.core.config import Settings, load_settings
 from app.core.log_config import LOGGING
@@ -49,6 +51,7 @@ def create_app(settings: Settings | None = None) -> Strongback:
     users = user.register(app)
     articles = article.register(app, users)
     comments = comment.register(app, articles, app.services[ArticlePages].locate)
+    app.services[ArticleReading].comments = app.services[CommentPages]
     app.services[ArticleRemoval].clear_too(comments.clear)
     follows = app.services[FollowService]
     audiences = (

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.article import cli, event, search_view, task, view
+from app.article import cli, event, page, search_view, task, view
 from app.article.archive import ArchiveImports
 from app.article.index import ArticleSearch, ArticleSource
 from app.article.live import LiveArticles
 from app.article.model import Article
 from app.article.node import ArticleNode, ArticlePages
+from app.article.page_node import ArticleReading
 from app.article.removal import ArticleRemoval
 from app.article.sample import add_samples
 from app.article.search_node import SearchAnswers
@@ -55,4 +56,18 @@ def register(app: Strongback, users: Accounts) -> ArticleService:
     for api in (view.api, view.tags_api, search_view.api):
         app.register_api(api)
     app.cli.add_command(cli.group)
+    _register_pages(app, pages)
     return articles
+
+
+def _register_pages(app: Strongback, articles: ArticlePages) -> None:
+    folder = Path(__file__).parent
+    app.pages.add("article", folder / "template")
+    app.static_files.add("article", folder / "static")
+    app.pages.link("/", "Articles")
+    app.pages.link("/tags", "Tags")
+    app.pages.link("/authors", "Authors")
+    app.pages.link("/docs", "API")
+    app.pages.search = "/search"
+    app.provide(ArticleReading(app.database, app.cache, app.pages, articles))
+    app.register_blueprint(page.pages)

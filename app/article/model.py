@@ -195,6 +195,10 @@ class ArticleState(Validators):
 
     article_id: int
     published_at: datetime | None
+    revision: str = ""
+    """The part of the entity tag without the counters."""
+    comments: int = 0
+    language: str = ""
 
 
 def state_of(state: Article | Row[*tuple[Any, ...]]) -> ArticleState:
@@ -204,5 +208,13 @@ def state_of(state: Article | Row[*tuple[Any, ...]]) -> ArticleState:
         state: An article, or the columns that its validators depend on.
     """
     modified = max(state.updated_at, state.counted_at or state.updated_at)
-    etag = f"{state.id}-{state.version}-{state.likes}-{state.comments}"
-    return ArticleState(etag, modified, state.id, state.published_at)
+    revision = f"{state.id}-{state.version}"
+    return ArticleState(
+        f"{revision}-{state.likes}-{state.comments}",
+        modified,
+        state.id,
+        state.published_at,
+        revision,
+        state.comments,
+        state.language,
+    )

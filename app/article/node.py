@@ -62,6 +62,7 @@ class ArticleNode(DatabaseNode[ArticlePage]):
 
     storages = LOCAL_AND_REDIS
     prefix = "article"
+    version = 2
 
     @classmethod
     def read(cls, session: Session, keys: Sequence[str]) -> dict[str, ArticlePage]:
@@ -83,8 +84,8 @@ class ArticlePages:
             cache, database, "article-list", ArticleEntry, ttl=timedelta(minutes=1)
         )
 
-        @cache.cached(storages=LOCAL_AND_REDIS, ttl=TOP_TAGS_TTL, prefix="top-tags")
-        def most_tags() -> list[str]:
+        @cache.cached(storages=LOCAL_AND_REDIS, ttl=TOP_TAGS_TTL, prefix="top-tags", version=2)
+        def most_tags() -> list[tuple[str, int]]:
             with database.latest() as session:
                 return top_tags(session, MAX_TAGS)
 
@@ -94,6 +95,18 @@ class ArticlePages:
         """A published article; None if everybody is told that there is none."""
         page = self._cache.get(ArticleNode(slug, self._database))
         return page if page is not None and page.is_public else None
+
+    def articles(self, slugs: Sequence[str]) -> dict[str, ArticlePage]:
+        """The published ones of some articles, by slug."""
+        found = self._cache.get_all([ArticleNode(slug, self._database) for slug in slugs])
+        pages = zip(slugs, found, strict=True)
+        return {slug: page for slug, page in pages if page is not None and page.is_public}
+
+    def published(self, slugs: Iterable[str]) -> set[str]:
+        """Those of some slugs that published articles have."""
+        query = select(Article.slug).where(Article.slug.in_(slugs), is_published())
+        with self._database.latest() as session:
+            return set(session.scalars(query))
 
     def locate(self, slug: str) -> int | None:
         """The number of a published article; None if there is none of this name."""
@@ -123,6 +136,10 @@ class ArticlePages:
 
     def top_tags(self, limit: int) -> Sequence[str]:
         """The tags of most published articles; up to half a minute old."""
+        return [name for name, _ in self.counted_tags(limit)]
+
+    def counted_tags(self, limit: int) -> Sequence[tuple[str, int]]:
+        """The same, each with the number of its articles."""
         return self._top_tags()[:limit]
 
     def count(self) -> int:

@@ -104,6 +104,7 @@ class ArticleService:
             Article.updated_at,
             Article.counted_at,
             Article.published_at,
+            Article.language,
         )
         row = self.database.session.execute(
             columns.where(Article.slug == slug, is_visible(by))

@@ -67,8 +67,8 @@ def _history(article: Article, name: str) -> Any:  # noqa: ANN401  of whatever t
     return inspect(article).attrs[name].load_history()
 
 
-def top_tags(session: Session, limit: int) -> list[str]:
-    """The tags of published articles, most used first."""
+def top_tags(session: Session, limit: int) -> list[tuple[str, int]]:
+    """The tags of published articles with their numbers, most used first."""
     steps: Counter[str] = Counter()
     waiting = select(TagChange.name, func.sum(TagChange.step)).where(TagChange.due_at <= utc_now())
     for name, step in session.execute(waiting.group_by(TagChange.name)):
@@ -80,7 +80,7 @@ def top_tags(session: Session, limit: int) -> list[str]:
     counts.update(dict(session.execute(ours).all()))
     counts.update(steps)
     most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return [name for name, count in most[:limit] if count > 0]
+    return [(name, count) for name, count in most[:limit] if count > 0]
 
 
 class TagCounts:

@@ -70,13 +70,13 @@ def note_shown(request: Request, known: Validators, seen: Callable[[Any], object
 def evaluate(request: Request, response: Response) -> Response:
     """Tag a successful read; turn it into a 304 or a 412 if the conditions say so.
 
-    The tag is that of the resource if the view has set it, else a hash of the body. A response
-    with caching headers of its own is left unchanged.
+    The tag is that of the resource or the response if the view has set it, else a hash of the body.
+    A response with caching headers of its own is left unchanged.
     """
     if not response.is_taggable or response.status_code != OK or request.method not in _READS:
         return _keep_private(request, response)
     known = request.validators
-    tag = known.etag if known else xxh3_128_hexdigest(response.get_data())
+    tag = response.tag or (known.etag if known else xxh3_128_hexdigest(response.get_data()))
     modified = known.modified if known else None
     if not is_expected(request, tag, modified):
         return render(PreconditionFailed())

@@ -88,7 +88,7 @@ class HTTPApp(OpenAPI):
         self._claim_schemas(document.named_types(Problem))
         self._trust_proxies()
         self._serve_static_files()
-        self.pages = Pages(title, self.translations, self.static_files)
+        self.pages = Pages(title, self.translations, self.static_files, settings.address)
         document.init_document(self, self.pages, settings.address, self.permissions)
 
     def _trust_proxies(self) -> None:

@@ -18,8 +18,9 @@ What is in `_()` is looked up in the catalogues of the slices and the framework.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -29,6 +30,7 @@ from flask import Blueprint, current_app
 from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from werkzeug.exceptions import HTTPException
+from xxhash import xxh3_128_digest
 
 from strongback.collision import Names
 from strongback.web.error_response import respond
@@ -41,6 +43,20 @@ LANGUAGE = "language"
 """Query parameter that chooses the language of a page."""
 OWN_NAMES = {"en": "English", "zh": "中文"}
 """Languages by their own names, as whoever reads them looks for them."""
+MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
 API_PREFIX = "/api/"
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self' {import_map}; img-src 'self' https:; "
@@ -83,10 +99,14 @@ class Pages:
         title: Title of the application.
         translations: Its catalogues.
         static_files: Its static files.
+        address: Its public address, which canonical links name.
     """
 
-    def __init__(self, title: str, translations: Translations, static_files: StaticFiles) -> None:
+    def __init__(
+        self, title: str, translations: Translations, static_files: StaticFiles, address: str
+    ) -> None:
         self._title = title
+        self.address = address
         self._translations = translations
         self.static_files = static_files
         self._names = Names("folder of templates")
@@ -125,6 +145,11 @@ class Pages:
         self.links.append(Link(address, text, has_language))
 
     @property
+    def locales(self) -> list[str]:
+        """All languages of the frame, English first."""
+        return self._translations.locales
+
+    @property
     def headers(self) -> list[tuple[str, str]]:
         """Security headers of pages."""
         # By its hash and no nonce: a page is the same for everybody, and kept as it is.
@@ -144,11 +169,30 @@ class Pages:
             _=_translator(self._translations.translate),
             frame=self,
             names=OWN_NAMES,
+            base=self.address,
             site=self._title,
             static=self.static_files.url,
+            link=address_of,
             to=_address,
         )
+        environment.filters["day"] = _format_day
         return environment
+
+    @cached_property
+    def edition(self) -> bytes:
+        """A hash of all templates, and of what they take from the application."""
+        names = sorted(self._environment.list_templates())
+        sources = [path.read_bytes() for path in self._sources(names)]
+        facts = [self._title, self.address, self.links, self.search, self.sign_in, self.auth]
+        files = [self.static_files.import_map, *self.modules]
+        if self.static_files.built:
+            files += [self.static_files.url(name) for name, _ in self.static_files.files()]
+        return xxh3_128_digest(b"\0".join([*sources, repr([facts, files]).encode()]))
+
+    def _sources(self, names: Iterable[str]) -> Iterator[Path]:
+        for name in names:
+            folder, _, file = name.partition("/")
+            yield Path(self._folders[folder].searchpath[0], file)
 
     def write(
         self,
@@ -184,6 +228,25 @@ def _translator(translate: Callable[[str, str], str]) -> Callable[..., str]:
         return text.format(**values) if values else text
 
     return look_up
+
+
+@pass_context
+def _format_day(context: Context, moment: datetime | str) -> str:
+    instant = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return format_day(instant, context["locale"])
+
+
+def format_day(day: date, locale: str) -> str:
+    """A day as a language writes it.
+
+    >>> format_day(date(2026, 11, 6), "en")
+    '6 November 2026'
+    >>> format_day(date(2026, 11, 6), "zh")
+    '2026年11月6日'
+    """
+    if locale == "zh":
+        return f"{day.year}年{day.month}月{day.day}日"
+    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
 
 
 @pass_context

@@ -75,11 +75,13 @@ class Response(FlaskResponse):
     """Security headers, if they differ from those of the API."""
     varies = "Authorization"
     """Request headers that a tagged response depends on."""
+    tag = ""
+    """Entity tag, if the view knows it."""
 
     @classmethod
-    def of_data(cls, body: bytes) -> Self:
-        """A 200 with a body of JSON."""
-        response = cls(body, 200, content_type=cls.default_mimetype)
+    def of_data(cls, body: bytes, content_type: str = default_mimetype) -> Self:
+        """A 200 with a body of JSON, or of another type."""
+        response = cls(body, 200, content_type=content_type)
         response.is_data = response.is_taggable = True
         return response
 

@@ -33,7 +33,7 @@ def carried(api: API) -> set[tuple[str, bool]]:
 
 def most_used(api: API) -> list[str]:
     with api.database.scope():
-        return top_tags(api.database.session, 10)
+        return [name for name, _ in top_tags(api.database.session, 10)]
 
 
 def counts(api: API) -> dict[str, int]:

@@ -102,6 +102,19 @@ TABLE = {
     "POST /api/v1/auth/password/forgotten": everybody(202, json={"account": "nobody"}),
     "POST /api/v1/auth/password/reset": everybody(422, json=RESET),
     "GET /sign-in": everybody(200),
+    # public pages
+    "GET /": everybody(200),
+    "GET /articles/<slug>": everybody(200),
+    "GET /tags": everybody(200),
+    "GET /tags/<path:tag>": everybody(404),
+    "GET /authors": everybody(200),
+    "GET /authors/<name>": everybody(404),
+    "GET /search": everybody(200),
+    "GET /feed.xml": everybody(200),
+    "GET /sitemap.xml": everybody(200),
+    "GET /sitemap/<int:part>.xml": everybody(404),
+    "GET /robots.txt": everybody(200),
+    "GET /favicon.ico": everybody(302),
     # the pages of links in mail
     "GET /account/email": everybody(422),
     "POST /account/email": everybody(422),
@@ -212,6 +225,7 @@ def ask(api: API, route: str, by: str | None, options: dict[str, Any]) -> Any:
     comment = api.post(f"/articles/{slug}/comments", {"body": "b"}, by="ada").json
     method, rule = route.split()
     values = {"slug": slug, "username": "eve", "id": comment["id"], "name": "none"}
+    values |= {"tag": "none", "part": 9}
     path = re.sub(r"<(?:\w+:)?(\w+)>", lambda match: str(values[match[1]]), rule)
     options = (
         options | {"json": personal(options.get("json"), by)} if "json" in options else options
