@@ -18,5 +18,6 @@ from strongback.oauth.part import register
 from strongback.oauth.server import OAuthServer
 from strongback.oauth.sms_grant import SmsCodeGrant
 from strongback.oauth.token_request import FIRST_PARTY
+from strongback.oauth.view import sign_in_browser
 
-__all__ = ["FIRST_PARTY", "OAuthServer", "SignIn", "SmsCodeGrant", "register"]
+__all__ = ["FIRST_PARTY", "OAuthServer", "SignIn", "SmsCodeGrant", "register", "sign_in_browser"]

@@ -10,11 +10,12 @@ from flask import url_for
 from pydantic import ConfigDict, Field
 
 from strongback.app import Strongback
+from strongback.auth.account import Account
 from strongback.auth.authenticator import Authenticator
 from strongback.auth.exceptions import NO_STORE, InvalidClient, InvalidGrant, InvalidRequest
 from strongback.auth.session_service import Device
 from strongback.exceptions import UnsupportedMediaType, ValidationFailed
-from strongback.oauth.cookie import TokenCookies, TokenTransport
+from strongback.oauth.cookie import HEADER, TokenCookie, TokenCookies, TokenTransport
 from strongback.oauth.grant import RotatingRefreshGrant
 from strongback.oauth.server import OAuthServer
 from strongback.oauth.token_request import FIRST_PARTY
@@ -149,9 +150,34 @@ def issue_token(
         body = server.token(parameters | token, device())
         return cookie.respond(body, remember=cookie.is_remembered)
     body = server.token(parameters, device())
+    return _respond_anew(cookie, body, remember=form.remember)
+
+
+def sign_in_browser(account: Account, how: str) -> Response:
+    """Sign the browser that sends the current request in; the request must have the header.
+
+    Args:
+        account: The account; whoever calls this knows that the browser is its owner's.
+        how: What has proven that, for the log.
+
+    Raises:
+        InvalidRequest: The header is missing, or a page of another origin has sent the request.
+        InvalidGrant: The account is disabled, or has just changed.
+    """
+    request = current_request()
+    if request.headers.get(HEADER) != "cookie":
+        raise InvalidRequest
+    cookie = cookies.of(request)
+    body = server.sign_in(account, device(), how=how)
+    if body is None:
+        raise InvalidGrant
+    return _respond_anew(cookie, body, remember=False)
+
+
+def _respond_anew(cookie: TokenCookie, body: dict[str, Any], *, remember: bool) -> Response:
     # Nobody could end the session whose cookie is replaced.
-    server.sessions.revoke_by_refresh_token(cookie.token, form.client_id)
-    return cookie.respond(body, remember=form.remember)
+    server.sessions.revoke_by_refresh_token(cookie.token, FIRST_PARTY)
+    return cookie.respond(body, remember=remember)
 
 
 @api.post("/revoke", responses={200: RevokeOut})

@@ -80,8 +80,7 @@ function update(name) {
   element("#signed-in strong").textContent = name;
 }
 
-for (const form of document.querySelectorAll("form")) {
-  if (form.method !== "post") continue;
+for (const form of forms.querySelectorAll("form")) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     once(form, async () => {

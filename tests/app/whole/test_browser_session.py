@@ -13,6 +13,8 @@ from flask import request
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from app.core.config import Settings
+from app.demo import ensure_accounts
+from app.user.service import UserService
 from strongback.config import Environment, load_settings
 from strongback.log.setup import configure_logging
 from tests.support.page_check import PageCheck, View, serve
@@ -86,7 +88,7 @@ def site(
     settings = load_settings(
         Settings,
         _env_file=None,
-        app_env=Environment.TEST,
+        app_env=Environment.DEVELOPMENT,
         app_var_dir=folder,
         auth_refresh_grace=0,
         log_dir=folder / "log",
@@ -94,6 +96,7 @@ def site(
     client = Client(settings)
     configure_logging(client.settings)
     client.empty()
+    ensure_accounts(client.app.services[UserService], folder / "demo.json")
 
     @client.app.before_request
     def wait() -> None:
@@ -188,11 +191,20 @@ class TestSignIn:
     def test_in_chinese(self, site: Site):
         with site.browser.new_page(base_url=site.address, locale="zh") as page:
             page.goto("/sign-in")
-            expect(page.get_by_role("heading")).to_have_text("登录")
+            expect(page.get_by_role("heading", level=1)).to_have_text("登录")
             page.get_by_label("用户名").fill("nobody")
             page.get_by_label("密码", exact=True).fill("wrong")
             page.get_by_role("button", name="登录").click()
             expect(page.get_by_role("alert")).to_contain_text("错误")
+
+
+class TestDemo:
+    def test_one_click_signs_in_and_the_next_one_as_somebody_else(self, site: Site):
+        with site.check.page("/sign-in") as page:
+            for role in ("author", "admin"):
+                page.get_by_role("button", name=role, exact=True).click()
+                expect(page.locator("#account")).to_have_text(role)
+                assert page.evaluate(CALL) == 200
 
 
 class TestTabs:

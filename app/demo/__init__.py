@@ -11,11 +11,12 @@ from typing import TypedDict
 import click
 
 from app.core.permission import Role
+from app.demo import page
 from app.user.service import UserService
 from strongback.app import Strongback
 from strongback.cli.command import require_schema
 from strongback.cli.serve import start
-from strongback.config import Settings
+from strongback.config import Environment, Settings
 from strongback.exceptions import ConfigurationError
 from strongback.migration.runner import upgrade
 from strongback.server.serve import check_start
@@ -25,7 +26,7 @@ Samples = Callable[[Strongback, str], None]
 
 
 def register(app: Strongback, *samples: Samples) -> None:
-    """Add `flask demo`, and the option `--demo` to `flask serve`."""
+    """Add `flask demo`, the option `--demo` to `flask serve`, and what development shows."""
 
     @app.cli.command("demo")
     def demo_command() -> None:
@@ -34,6 +35,8 @@ def register(app: Strongback, *samples: Samples) -> None:
         require_schema()
         announce(app.settings, prepare(app, samples))
 
+    if app.settings.app_env is Environment.DEVELOPMENT and app.settings.web_proxies == 0:
+        page.init_page(app, _accounts(app.settings))
     del app.cli.commands["serve"]  # the framework's, which the next one replaces
 
     @app.cli.command("serve")
@@ -47,6 +50,10 @@ def register(app: Strongback, *samples: Samples) -> None:
             upgrade(app)
             announce(app.settings, prepare(app, samples))
         start()
+
+
+def _accounts(settings: Settings) -> Path:
+    return settings.app_var_dir / "demo.json"
 
 
 class Account(TypedDict):
@@ -76,9 +83,7 @@ def prepare(app: Strongback, samples: Iterable[Samples]) -> dict[str, Account]:
     """
     refuse_in_production(app.settings)
     with app.app_context():
-        accounts = ensure_accounts(
-            app.services[UserService], app.settings.app_var_dir / "demo.json"
-        )
+        accounts = ensure_accounts(app.services[UserService], _accounts(app.settings))
         for add in samples:
             add(app, accounts[Role.AUTHOR]["username"])
     return accounts
@@ -110,6 +115,7 @@ def announce(settings: Settings, accounts: dict[str, Account]) -> None:
     """Print the addresses and accounts that matter."""
     base = settings.address
     rows = [
+        ("Pages", base),
         ("API document", f"{base}/docs"),
         ("Health", f"{base}/readyz"),
         ("Metrics", f"{base}/metrics"),
