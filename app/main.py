@@ -12,11 +12,12 @@ from app.article.removal import ArticleRemoval
 from app.comment.node import CommentPages
 from app.core import API
 from app.core.config import Settings, load_settings
+from app.core.file_kind import ATTACHMENT
 from app.core.log_config import LOGGING
 from app.core.permission import ROLES
 from app.notification.service import Articles
 from app.user.follow import FollowService
-from strongback import live, mail, realtime, search, sms, task
+from strongback import file, live, mail, realtime, search, sms, task
 from strongback import notification as notifications
 from strongback.app import Strongback
 
@@ -48,6 +49,7 @@ def create_app(settings: Settings | None = None) -> Strongback:
     live.register(app)
     mail.register(app, API, unsubscribe_page="/account/unsubscribe")
     notifications.register(app, API)
+    file.register(app, API).declare(ATTACHMENT)
     users = user.register(app)
     articles = article.register(app, users)
     comments = comment.register(app, articles, app.services[ArticlePages].locate)

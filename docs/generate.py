@@ -52,6 +52,7 @@ SETTING_GROUPS: dict[str, Text] = {
     "mail": {"en": "Mail", "zh": "邮件"},
     "meili": {"en": "Search", "zh": "搜索"},
     "task": {"en": "Tasks", "zh": "任务"},
+    "file": {"en": "Files", "zh": "文件"},
     "notification": {"en": "Notifications", "zh": "通知"},
     "log": {"en": "Logs", "zh": "日志"},
 }

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -30,6 +30,8 @@ class LiveServer:
 
     port: int
     log: Path
+    pid: int = 0
+    """Process, and group of all its processes."""
 
     @property
     def url(self) -> str:
@@ -77,6 +79,7 @@ def serving(
             stderr=output,
             start_new_session=True,
         )
+    server = replace(server, pid=process.pid)
     try:
         _wait(server, process)
         yield server

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from strongback.auth import permission
+from strongback.file.permission import FilePermission
 from strongback.live.permission import OperationPermission
 from strongback.notification.permission import NotificationPermission
 from strongback.realtime.permission import RealtimePermission
@@ -42,6 +43,8 @@ _USER: frozenset[permission.Permission] = frozenset(
         Permission.LIKE_WRITE,
         Permission.FOLLOW_WRITE,
         *NotificationPermission,
+        FilePermission.READ,
+        FilePermission.WRITE,
         RealtimePermission.CONNECT,
         TaskPermission.READ,
     }
@@ -52,6 +55,7 @@ ROLES: dict[str, frozenset[permission.Permission]] = {
     Role.ADMIN: frozenset(
         (
             *Permission,
+            *FilePermission,
             *NotificationPermission,
             *OperationPermission,
             *RealtimePermission,

@@ -6,6 +6,12 @@
 #   NGINX_UPSTREAM        host:port of the application, several by space web:8000
 #   NGINX_REALTIME        host:port of the WebSocket server, a name may stand for several; the
 #                         application's own where it has none            realtime:8001
+#   NGINX_UPLOAD          host:port of the process for uploads, a name may stand for several; the
+#                         application's own where it has none            the application
+#   NGINX_UPLOADS         uploads at the same time in all, each of which may fill NGINX_MAX_UPLOAD
+#                         of the disk: 200 of 32 MiB are 6.3 GiB         200
+#   NGINX_SPOOL           folder on a disk for them, that can be written NGINX_RUN
+#   NGINX_FILES_ROOT      folder of the store, where it is a folder      /srv/files
 #   NGINX_FLOWER          host:port of Flower                            flower:5555
 #   NGINX_TLS_LISTEN      address or port for HTTPS                      8443
 #   NGINX_TLS_FOLDER      folder with fullchain.pem and privkey.pem; without them no HTTPS
@@ -30,6 +36,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 : "${NGINX_RATE:=200r/s}" "${NGINX_CONNECTIONS:=400}" "${NGINX_MAX_BODY:=1048576}" "${NGINX_TIMEOUT:=60}"
 : "${NGINX_MAX_UPLOAD:=33554432}" "${NGINX_SOCKETS:=5000}"
 : "${NGINX_TRUSTED_PROXIES:=}" "${NGINX_OPERATORS:=}" "${NGINX_STATIC_ROOT:=/srv}" "${NGINX_RUN:=/tmp/nginx}"
+: "${NGINX_UPLOAD:=\$web}" "${NGINX_UPLOADS:=200}" "${NGINX_SPOOL:=$NGINX_RUN}" "${NGINX_FILES_ROOT:=/srv/files}"
 : "${NGINX_ACCESS_LOG:=/dev/stdout}" "${NGINX_MIME_TYPES:=/etc/nginx/mime.types}"
 : "${NGINX_RESOLVER:=$(awk '$1 == "nameserver" { print $2; exit }' /etc/resolv.conf 2>/dev/null || true)}"
 : "${NGINX_RESOLVER:=127.0.0.11}"
@@ -107,11 +114,11 @@ else
     NGINX_TLS=''
 fi
 
-mkdir -p "$NGINX_RUN"
+mkdir -p "$NGINX_RUN" "$NGINX_SPOOL"
 export NGINX_FILES NGINX_LISTEN NGINX_UPSTREAM_BLOCK NGINX_REALTIME NGINX_FLOWER NGINX_TLS NGINX_HTTP2 NGINX_RATE \
     NGINX_CONNECTIONS NGINX_MAX_BODY NGINX_TIMEOUT NGINX_REAL_IP NGINX_TRUSTED NGINX_OPERATORS_LIST NGINX_STATIC_ROOT \
     NGINX_RUN NGINX_ACCESS_LOG NGINX_RESOLVER NGINX_MIME_TYPES NGINX_MAX_UPLOAD \
-    NGINX_SOCKETS
+    NGINX_SOCKETS NGINX_UPLOAD NGINX_UPLOADS NGINX_SPOOL NGINX_FILES_ROOT
 # Only our own names: the rest with a $ is Nginx's.
 # shellcheck disable=SC2016
 names=$(grep -o '\${NGINX_[A-Z0-9_]*}' "$here/nginx.conf.template" | sort -u | tr '\n' ' ')

@@ -359,6 +359,25 @@ class Settings(BaseSettings):
     """Notifications that an address is mailed in an hour, the rest is dropped; and, counted
     separately, messages of each other sort, such as links for passwords."""
 
+    file_store_url: HttpURL | None = None
+    """Bucket of an S3-compatible service for files: `https://BUCKET.HOST`, or `https://HOST/BUCKET`
+    where the bucket is in the path. Without: the folder `files` of `APP_VAR_DIR`."""
+    file_store_region: str = "us-east-1"
+    """Region of `FILE_STORE_URL`, which signatures name."""
+    file_store_key_id: str | None = None
+    """Id of the access key of `FILE_STORE_URL`; Tencent Cloud calls it `SecretId`."""
+    file_store_secret_key: SecretStr = SecretStr("")
+    """Secret of `FILE_STORE_KEY_ID`."""
+    file_store_timeout: Annotated[float, Field(gt=0, le=60)] = 5
+    """Seconds to wait for the store of the files; for a large file, for each part of it."""
+    file_cdn_url: HttpURL | None = None
+    """Address at which a CDN has the folder `public` of the store, as in
+    `https://cdn.example.org/public/…`. Public files are linked there. Without: the API has them."""
+    file_accel: bool = False
+    """Whether Nginx, as `compose/nginx` configures it, sends large files from the same folder."""
+    file_quota: Annotated[int, Field(ge=0, le=2**50)] = 1024 * 1024 * 1024
+    """Bytes that the files of an account may take, with the variants of its images."""
+
     notification_days: Annotated[int, Field(ge=1, le=36_500)] = 90
     """Days for which notifications are kept, read or not."""
 
@@ -451,6 +470,16 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _has_all_of_files(self) -> Self:
+        has_key = bool(self.file_store_key_id and self.file_store_secret_key.get_secret_value())
+        if self.file_store_url and not has_key:
+            raise ValueError(
+                "FILE_STORE_KEY_ID, FILE_STORE_SECRET_KEY: missing, and FILE_STORE_URL is set; set"
+                " them to an access key that may read and write objects of this bucket alone"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _has_its_extras(self) -> Self:
         missing = [missing_extra(extra, name) for name, extra in self._extras()]
         if lines := list(filter(None, missing)):
@@ -473,6 +502,8 @@ class Settings(BaseSettings):
             yield "MEILI_URL", "meilisearch"
         if self.sms_app_id:
             yield "SMS_APP_ID", "sms"
+        if self.file_store_url:
+            yield "FILE_STORE_URL", "file"
         if self.web_server is WebServer.GRANIAN:
             yield "WEB_SERVER=granian", "granian"
 
@@ -489,6 +520,8 @@ class Settings(BaseSettings):
             problems.append("WEB_RATE_LIMITS is off, so passwords could be guessed; unset it")
         if self.sms_endpoint.startswith("http:") and not _LOOPBACK.match(self.sms_endpoint):
             problems.append("SMS_ENDPOINT is http://, which shows codes to the network; use https")
+        if (self.file_store_url or "").startswith("http:"):
+            problems.append("FILE_STORE_URL is http://, which shows files to all; use https")
         if self.mail_url and not self.app_url:
             problems.append(
                 "APP_URL is missing, and with MAIL_URL the links in mail begin with it; set it to"

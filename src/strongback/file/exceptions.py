@@ -28,8 +28,13 @@ from strongback.exceptions import (
     Conflict,
     ContentTooLarge,
     ServiceUnavailable,
+    StrongbackError,
     ValidationFailed,
 )
+
+
+class StoreError(StrongbackError):
+    """The store failed, or did not answer in time; the message says how."""
 
 
 class FileTooLarge(ContentTooLarge):

@@ -154,6 +154,14 @@ TABLE = {
         422, query_string={"token": "x"}, data={"List-Unsubscribe": "One-Click"}
     ),
     "GET /api/v1/notifications/unsubscribe": everybody(303, query_string={"token": "x"}),
+    # files
+    "GET /api/v1/files": known(200),
+    "POST /api/v1/files": known(415),
+    "POST /api/v1/files/presign": known(409, json={"kind": "attachment", "name": "a", "size": 1}),
+    "GET /api/v1/files/<id>": known(422),
+    "GET /api/v1/files/<id>/content": everybody(422),
+    "POST /api/v1/files/<id>/complete": known(422),
+    "DELETE /api/v1/files/<id>": known(422),
     # tokens
     "POST /api/v1/auth/token": everybody(400, data=TOKEN),
     "POST /api/v1/auth/sms-codes": everybody(422, json={"phone": "+85291234567"}),

@@ -1,0 +1,113 @@
+"""Sends the content of a file: conditions, ranges, and headers that let nothing in it run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from werkzeug.http import http_date
+
+from strongback.config import Settings
+from strongback.exceptions import NotFound, PreconditionFailed
+from strongback.file.exceptions import RangeNotSatisfiable
+from strongback.file.file_model import StoredFile
+from strongback.file.files import headers_of
+from strongback.file.kind import ORIGINAL
+from strongback.file.store import FileStore
+from strongback.web.conditional import is_expected, is_fresh, not_modified
+from strongback.web.request import Request, Response
+
+ACCEL_FROM = 1 << 16
+"""Bytes from which Nginx sends a file by itself: smaller ones are not worth the further request."""
+ACCEL_PATH = "/internal/files/"
+"""Location of Nginx that has the folder of the store."""
+POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
+"""Content Security Policy: whatever a browser takes it for, it loads nothing and runs nothing."""
+OK, PARTIAL = 200, 206
+
+
+class FileSender:
+    """Makes the responses with the content of files.
+
+    Args:
+        store: Keeps the contents.
+        settings: Whether Nginx sends large ones.
+    """
+
+    def __init__(self, store: FileStore, settings: Settings) -> None:
+        self._store = store
+        self._has_accel = settings.file_accel and store.folder is not None
+
+    def send(self, request: Request, file: StoredFile, variant: str) -> Response:
+        """Respond with a file or a variant, a part of it, or that the client has it.
+
+        Raises:
+            NotFound: There is no such variant.
+            PreconditionFailed: `If-Match` names another state.
+            RangeNotSatisfiable: The range begins after the end.
+            StoreError: The store does not answer.
+        """
+        if variant not in file.sizes:
+            raise NotFound
+        tag = file.public_id if variant == ORIGINAL else f"{file.public_id}-{variant}"
+        if not is_expected(request, tag, file.created_at):
+            raise PreconditionFailed
+        if is_fresh(request, tag, file.created_at):
+            response = not_modified(request, tag, file.created_at)
+            response.headers["Cache-Control"] = headers_of(file).cache_control
+            return response
+        response = self._content(request, file, variant, tag)
+        response.headers.update(_headers(file, tag))
+        return response
+
+    def _content(self, request: Request, file: StoredFile, variant: str, tag: str) -> Response:
+        size, key = file.sizes[variant], file.key(variant)
+        if self._has_accel and size >= ACCEL_FROM and not _has_preconditions(request):
+            return Response(b"", OK, {"X-Accel-Redirect": f"{ACCEL_PATH}{key}"})
+        start, end, status = 0, size, OK
+        if wanted := _range_of(request, size, tag, file):
+            (start, end), status = wanted, PARTIAL
+        is_read = request.method != "HEAD"
+        body: Iterable[bytes] = self._store.read(key, start, end) if is_read else ()
+        response = Response(body, status)
+        response.content_length = end - start
+        response.headers["Accept-Ranges"] = "bytes"  # Nginx says it for itself
+        if status == PARTIAL:
+            response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+        return response
+
+
+def _headers(file: StoredFile, tag: str) -> dict[str, str]:
+    stored = headers_of(file)
+    return {
+        "Content-Type": stored.content_type,
+        "Content-Disposition": stored.content_disposition,
+        "Cache-Control": stored.cache_control,
+        "ETag": f'"{tag}"',
+        "Last-Modified": http_date(file.created_at),
+        "Content-Security-Policy": POLICY,
+        "Cross-Origin-Resource-Policy": "cross-origin" if file.is_public else "same-origin",
+    }
+
+
+def _has_preconditions(request: Request) -> bool:
+    # Nginx would compare them with tags of its own.
+    return "HTTP_IF_MATCH" in request.environ or "HTTP_IF_UNMODIFIED_SINCE" in request.environ
+
+
+def _range_of(request: Request, size: int, tag: str, file: StoredFile) -> tuple[int, int] | None:
+    """The one range that is asked for; several, and what is no range, count as none.
+
+    Raises:
+        RangeNotSatisfiable: It begins after the end (RFC 9110, 15.5.17).
+    """
+    wanted = request.range
+    if wanted is None or wanted.units != "bytes" or len(wanted.ranges) != 1:
+        return None
+    condition = request.if_range
+    modified = file.created_at.replace(microsecond=0)
+    if condition.etag not in (None, tag) or condition.date not in (None, modified):
+        return None
+    found = wanted.range_for_length(size)
+    if found is None:
+        raise RangeNotSatisfiable(headers={"Content-Range": f"bytes */{size}"})
+    return found[0], found[1]
