@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Generator, Iterator
 
@@ -55,6 +56,12 @@ def _leave_out(
 def _repeats_on_mysql(item: pytest.Item) -> bool:
     """Whether the test is one of SQLite, once more on MariaDB, that has nothing to say of it."""
     return "mariadb_server" in parameters(item) and item.get_closest_marker("speaks_sql") is None
+
+
+def pytest_collection_finish() -> None:
+    """Spare all collections of garbage the thousands of tests, which stay anyway."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

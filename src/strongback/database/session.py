@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
@@ -90,8 +90,9 @@ class Database:
         """Number of retried transactions since the start, for the metrics."""
         # Objects stay loaded after the commit, so that a view needs no second query.
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
-        event.listen(self._sessions, "before_flush", self._refuse_flush)
-        event.listen(self._sessions, "do_orm_execute", self._refuse_statement)
+        self._listeners: list[Callable[..., object]] = []
+        self.listen("before_flush", self._refuse_flush)
+        self.listen("do_orm_execute", self._refuse_statement)
         for engine in (self.engine, self._ping_engine):
             event.listen(engine, "handle_error", self._note_failure)
         event.listen(self.engine, "before_cursor_execute", self._limit_read, retval=True)
@@ -99,7 +100,8 @@ class Database:
 
     def listen(self, name: str, listener: Callable[..., object]) -> None:
         """Listen to an event of all sessions; see SQLAlchemy's `SessionEvents`."""
-        event.listen(self._sessions, name, listener)
+        self._listeners.append(listener)
+        event.listen(self._sessions, name, _weak(listener))
 
     def listen_to_touches(self, listener: Callable[[object, frozenset[str]], object]) -> None:
         """Call a listener with each touched row and its columns, in the transaction."""
@@ -439,6 +441,21 @@ class Database:
 
 
 _databases: WeakSet[Database] = WeakSet()
+
+
+def _weak(listener: Callable[..., object]) -> Callable[..., None]:
+    """Call a listener for as long as its database is there.
+
+    SQLAlchemy holds the listeners of a class of sessions, and a listener holds the database, which
+    holds the class: none of the three would ever go.
+    """
+    held = ref(listener)
+
+    def call(*arguments: object) -> None:
+        if (found := held()) is not None:
+            found(*arguments)
+
+    return call
 
 
 def _forget_connections() -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import os
 import threading
+import weakref
 from contextvars import copy_context
 from functools import partial
 
@@ -300,3 +302,23 @@ class TestLateTransaction:
 
 def count_of_others(database: Database) -> int:
     return database.session.scalar(select(func.count()).select_from(Account)) or 0
+
+
+def test_a_database_that_nobody_holds_is_gone(settings):
+    """Tests make thousands: what listened to one must not keep it."""
+    database = Database(settings)
+    database.listen("after_flush", Listener(database).note)
+    database.close()
+    gone = weakref.ref(database)
+    del database
+    gc.collect()
+    assert gone() is None
+
+
+class Listener:
+    """Holds the database to which it listens, as a cache does."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def note(self, *_: object) -> None: ...
