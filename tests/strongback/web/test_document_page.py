@@ -130,3 +130,15 @@ def test_the_authorize_button_signs_in_and_requests_carry_the_token(page: Page):
 def test_a_wrong_password_is_shown_as_such(page: Page):
     authorize(page, "a wrong one")
     expect(page.locator(".modal-ux .errors")).to_contain_text("The credentials are wrong")
+
+
+def test_who_is_signed_in_tries_out_in_the_own_name(page: Page):
+    expect(page.locator("#sender")).to_be_empty()
+    page.goto("/sign-in?next=/docs%23/users")
+    page.get_by_label("Username").fill("ada")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("/docs#/users")
+    expect(page.locator("#sender")).to_have_text("Try it out sends requests as ada.")
+    page.locator("#operations-users-read_profile .opblock-summary-control").click()
+    assert execute(page) == "ada"
