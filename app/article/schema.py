@@ -203,3 +203,10 @@ class ArticleOut(ArticleSummary):
     """Text in Markdown."""
     html: str
     """Text as sanitised HTML, safe to embed in a page."""
+
+
+class LikeOut(Schema):
+    """Whether somebody likes an article."""
+
+    liked: bool
+    """Whether you like it."""

@@ -315,6 +315,15 @@ class ArticleService:
 
     # Counting
 
+    def is_liked(self, slug: str, username: str) -> bool:
+        """Whether somebody likes a published article.
+
+        Raises:
+            ArticleNotFound: No such article is visible.
+        """
+        number = self.locate(slug)
+        return self.database.session.get(ArticleLike, (number, username)) is not None
+
     @transactional
     def like(self, slug: str, username: str) -> None:
         """Like a published article; repeating it has no effect.

@@ -17,6 +17,7 @@ from app.article.schema import (
     ArticleOut,
     ArticlePath,
     ArticleQuery,
+    LikeOut,
     TagList,
     TagQuery,
 )
@@ -146,6 +147,13 @@ def change_article(
 def delete_article(path: ArticlePath, header: IfMatch, principal: Principal) -> None:
     """Delete one of your articles with its comments and likes, in the state named by If-Match."""
     articles.delete(path.slug, header.expected, principal)
+
+
+@api.get("/<slug>/like", responses={200: LikeOut})
+@needs(Permission.LIKE_WRITE)
+def read_like(path: ArticlePath, principal: Principal) -> LikeOut:
+    """Get whether you like an article."""
+    return LikeOut(liked=articles.is_liked(path.slug, principal.username))
 
 
 @api.put("/<slug>/like", responses={204: None})

@@ -63,6 +63,8 @@ def register(app: Strongback, url_prefix: str) -> Realtime:
     else:
         broker = server_broker = build_broker(app, channels)
         _add_server(app, server_broker, access)
+    if access.port is not None:
+        app.pages.connect += [f"ws://*:{access.port}", f"wss://*:{access.port}"]
     realtime = Realtime(app.database, app.outbox, channels, broker)
     app.outbox.declare("strongback.realtime", PUBLISH, DISCONNECT)
     app.services[TaskRegistry].add(realtime_tasks(broker))

@@ -60,7 +60,7 @@ MONTHS = [
 API_PREFIX = "/api/"
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self' {import_map}; img-src 'self' https:; "
-    "connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
+    "connect-src 'self'{connect}; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
 HEADERS = (
@@ -119,6 +119,8 @@ class Pages:
         """Address of the sign-in page."""
         self.auth: str | None = None
         """Address of the OAuth endpoints, for the modules of pages."""
+        self.connect: list[str] = []
+        """Sources beside the application itself that modules may connect to."""
         self.strip: Callable[[str], str] = lambda _: ""
         """Writes, in a language, the HTML that development shows on top of the start page."""
         self.modules: list[str] = []
@@ -153,7 +155,8 @@ class Pages:
     def headers(self) -> list[tuple[str, str]]:
         """Security headers of pages."""
         # By its hash and no nonce: a page is the same for everybody, and kept as it is.
-        policy = POLICY.format(import_map=self.static_files.import_map_hash)
+        connect = "".join(f" {source}" for source in self.connect)
+        policy = POLICY.format(import_map=self.static_files.import_map_hash, connect=connect)
         return [*HEADERS, ("Content-Security-Policy", policy)]
 
     @cached_property

@@ -72,6 +72,7 @@ TABLE = {
     "GET /api/v1/articles/<slug>": everybody(200),
     "PATCH /api/v1/articles/<slug>": owner(200, json={"title": "New"}, headers=ANY),
     "DELETE /api/v1/articles/<slug>": owner(204, headers=ANY),
+    "GET /api/v1/articles/<slug>/like": known(200),
     "PUT /api/v1/articles/<slug>/like": known(204),
     "DELETE /api/v1/articles/<slug>/like": known(204),
     "GET /api/v1/tags": everybody(200),
