@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 from flask import redirect
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.article.exceptions import ArticleNotFound
@@ -16,7 +16,7 @@ from app.article.search_node import SearchAnswers
 from app.article.search_schema import SearchQuery
 from app.article.view_count import ViewCounter
 from strongback.exceptions import NotFound
-from strongback.schema import RequestQuery
+from strongback.schema import MAX_PAGE, RequestQuery
 from strongback.web import Response, inject, limited
 from strongback.web.limit import principal as caller
 from strongback.web.packed import HTML, PackedPage, packed_response
@@ -40,6 +40,8 @@ Disallow: /search
 
 Sitemap: {address}/sitemap.xml
 """
+Asked = Annotated[str, Field(max_length=1000)]
+PageNumber = Annotated[int, Field(ge=1, le=MAX_PAGE)]
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 pages = PageBlueprint("reading", __name__)
@@ -51,17 +53,17 @@ views = inject(ViewCounter)
 class CommentsQuery(RequestQuery):
     """Page of the comments of an article."""
 
-    page: int = 1
+    page: PageNumber = 1
 
 
 class SearchPageQuery(RequestQuery):
     """What is searched."""
 
-    q: str = ""
-    tag: str = ""
-    language: str = ""
-    sort: str = ""
-    page: int = 1
+    q: Asked = ""
+    tag: Asked = ""
+    language: Asked = ""
+    sort: Asked = ""
+    page: PageNumber = 1
 
 
 def _query(model: type[ModelT], **given: object) -> ModelT:
