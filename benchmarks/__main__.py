@@ -8,6 +8,7 @@ from benchmarks.suite import Suite
 
 MODULES = {
     "http": "benchmarks.http.command",
+    "page": "benchmarks.page",
     "task": "benchmarks.task.command",
     "cache": "benchmarks.cache.command",
     "search": "benchmarks.search.command",

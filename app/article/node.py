@@ -96,12 +96,6 @@ class ArticlePages:
         page = self._cache.get(ArticleNode(slug, self._database))
         return page if page is not None and page.is_public else None
 
-    def articles(self, slugs: Sequence[str]) -> dict[str, ArticlePage]:
-        """The published ones of some articles, by slug."""
-        found = self._cache.get_all([ArticleNode(slug, self._database) for slug in slugs])
-        pages = zip(slugs, found, strict=True)
-        return {slug: page for slug, page in pages if page is not None and page.is_public}
-
     def published(self, slugs: Iterable[str]) -> set[str]:
         """Those of some slugs that published articles have."""
         query = select(Article.slug).where(Article.slug.in_(slugs), is_published())

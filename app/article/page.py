@@ -123,13 +123,15 @@ def show_article(slug: str) -> Response:
         path = ArticlePath(slug=slug)
     except ValidationError:
         raise ArticleNotFound from None
-    found = reading.article(path.slug, _query(CommentsQuery).page if current_request().args else 1)
+    request = current_request()
+    number = _query(CommentsQuery).page if request.environ.get("QUERY_STRING") else 1
+    found = reading.article(path.slug, number)
     if found is None:
         raise ArticleNotFound
-    page, state = found
-    if current_request().method == "GET":
+    page, language, state = found
+    if request.method == "GET":
         views.note(state)
-    return packed_response(page, reading.language_of(state).locale)
+    return packed_response(page, language.locale)
 
 
 @pages.get("/tags")

@@ -109,8 +109,10 @@ class ArticleReading:
 
     # An article
 
-    def article(self, slug: str, page: int = 1) -> tuple[PackedPage, ArticleState] | None:
-        """The page of a published article, and its state; None if there is none.
+    def article(
+        self, slug: str, page: int = 1
+    ) -> tuple[PackedPage, PageLanguage, ArticleState] | None:
+        """The page of a published article, its language and state; None if there is none.
 
         Args:
             slug: Slug of the article.
@@ -119,7 +121,9 @@ class ArticleReading:
         if (article := self._articles.article(slug)) is None:
             return None
         around = self._around(slug)
-        others = self._articles.articles([name for _, name in around]) if around else {}
+        # One by one: they are in the cache nearly always, where many at once cost more.
+        found = ((name, self._articles.article(name)) for _, name in around)
+        others = {name: other for name, other in found if other is not None}
         comments = self._comments_of(slug, article, page)
         known = [
             (role, name, others[name].state.revision) for role, name in around if name in others
@@ -128,9 +132,9 @@ class ArticleReading:
             repr((slug, article.state.etag, known, page)).encode() + comments,
             lambda: self._write_article(article, known, others, comments, page),
         )
-        return packed, article.state
+        return packed, self._language_of(article.state), article.state
 
-    def language_of(self, state: ArticleState) -> PageLanguage:
+    def _language_of(self, state: ArticleState) -> PageLanguage:
         """The language of an article's page: its own, or English around a text in another one."""
         known = state.language in self._pages.locales
         return PageLanguage(state.language if known else DEFAULT_LANGUAGE)
@@ -155,7 +159,7 @@ class ArticleReading:
         versions = {
             shown[name]["language"]: _address(name) for role, name, _ in around if role == VERSION
         }
-        language, path = self.language_of(article.state), _address(facts["slug"])
+        language, path = self._language_of(article.state), _address(facts["slug"])
         return self._pages.write(
             "article/article.html",
             language,

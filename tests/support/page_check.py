@@ -16,7 +16,7 @@ import os
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -71,6 +71,8 @@ class Report:
     status: int = 0
     bytes: Counter[str] = field(default_factory=Counter)
     """Bytes over the wire by kind: `Document`, `Stylesheet`, `Script`, `Image`, `Fetch`."""
+    sizes: Counter[str] = field(default_factory=Counter)
+    """Bytes over the wire by address."""
     requests: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -114,7 +116,7 @@ class PageCheck:
 
     def everywhere(
         self,
-        path: str,
+        path: str | Mapping[str, str],
         *,
         name: str = "",
         status: int = 200,
@@ -124,16 +126,17 @@ class PageCheck:
         """Examine a page in all views.
 
         Args:
-            path: Path and query.
+            path: Path and query, or one for each locale.
             name: Name of the pictures; from the path if left out.
             status: Expected status.
             prepare: Called with each page before it is examined, to open a dialog and the like.
             javascript: Whether its scripts run.
         """
         for view in VIEWS:
-            with self.page(path, view, status=status, javascript=javascript) as page:
+            where = path if isinstance(path, str) else path[view.locale]
+            with self.page(where, view, status=status, javascript=javascript) as page:
                 prepare(page)
-                self._examine(page, view, name or path)
+                self._examine(page, view, name or where)
 
     @contextmanager
     def page(
@@ -202,19 +205,22 @@ class PageCheck:
                 else None
             ),
         )
-        kinds: dict[str, str] = {}
+        kinds: dict[str, tuple[str, str]] = {}
         network = page.context.new_cdp_session(page)
         network.send("Network.enable")
         network.on(
             "Network.responseReceived",
-            lambda event: kinds.update({event["requestId"]: event["type"]}),
-        )
-        network.on(
-            "Network.loadingFinished",
-            lambda event: report.bytes.update(
-                {kinds.get(event["requestId"], ""): int(event["encodedDataLength"])}
+            lambda event: kinds.update(
+                {event["requestId"]: (event["type"], event["response"]["url"])}
             ),
         )
+
+        def count(event: dict[str, Any]) -> None:
+            kind, address = kinds.get(event["requestId"], ("", ""))
+            report.bytes[kind] += int(event["encodedDataLength"])
+            report.sizes[address] += int(event["encodedDataLength"])
+
+        network.on("Network.loadingFinished", count)
 
     def _examine(self, page: Page, view: View, name: str) -> None:
         problems = self.report.problems

@@ -151,7 +151,7 @@ class Pages:
         """All languages of the frame, English first."""
         return self._translations.locales
 
-    @property
+    @cached_property
     def headers(self) -> list[tuple[str, str]]:
         """Security headers of pages."""
         # By its hash and no nonce: a page is the same for everybody, and kept as it is.

@@ -1,0 +1,134 @@
+"""The public pages in Chromium, from built static files: every width, scheme and language."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from app.article.cli import import_path
+from app.comment.service import CommentService
+from app.core.config import ROOT, Settings
+from app.main import create_app
+from app.user.service import UserService
+from strongback.app import Strongback
+from strongback.database import Base
+from strongback.search import Search
+from strongback.testing import empty
+from strongback.web.static_build import build
+from strongback.web.static_files import StaticFiles
+from tests.support.page_check import PageCheck, View, serve
+
+PAGES = {
+    "list": {"en": "/", "zh": "/?language=zh"},
+    "article": {"en": "/articles/guide-errors", "zh": "/articles/guide-errors-zh"},
+    "tags": {"en": "/tags?language=en", "zh": "/tags?language=zh"},
+    "authors": {"en": "/authors?language=en", "zh": "/authors?language=zh"},
+    "search": {"en": "/search?q=cache&language=en", "zh": "/search?q=缓存&language=zh"},
+}
+ERRORS = {"missing": ("/articles/none", 404), "refused": ("/?page=x", 422)}
+GUIDES = ("cache", "errors", "http")
+HTML, STYLE_AND_THEME, READING = 9_000, 6_000, 15_000
+"""Bytes over the wire, headers included."""
+
+
+@pytest.fixture(scope="module")
+def check(
+    browser: Browser, loaded_settings: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PageCheck]:
+    """The application with some guides to read, behind a browser."""
+    folder = tmp_path_factory.mktemp("reading")
+    settings = loaded_settings.model_copy(update={"app_var_dir": folder, "web_rate_limits": False})
+    sources = create_app(settings)
+    build(sources.services[StaticFiles].files(), folder / "static")
+    sources.close()
+    app = create_app(settings.model_copy(update={"web_static_dir": folder / "static"}))
+    fill(app, folder / "docs" / "guide")
+    with serve(app) as address:
+        yield PageCheck(browser, address)
+    app.close()
+
+
+def fill(app: Strongback, folder: Path) -> None:
+    """Import guides in both languages, with comments."""
+    folder.mkdir(parents=True)
+    for guide in GUIDES:
+        for suffix in (".md", ".zh.md"):
+            shutil.copy(ROOT / "docs/guide" / f"{guide}{suffix}", folder)
+    empty(app.database, Base.metadata)
+    with app.app_context(), app.database.scope():
+        app.services[UserService].ensure_system_account("ada")
+        import_path(folder.parent, author="ada")
+        app.services[Search].maintain("article")
+        comments = app.services[CommentService]
+        for slug in ("guide-errors", "guide-errors-zh"):
+            written = comments.create(slug, "Does it hold?\n\nI mean, really?", "ada")
+            comments.create(slug, "是的。", "ada", reply_to=written.id)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_sound_in_every_view(check: PageCheck, name: str):
+    check.everywhere(PAGES[name], name=name)
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_an_error_is_a_sound_page_in_every_view(check: PageCheck, name: str):
+    path, status = ERRORS[name]
+    check.everywhere(path, name=name, status=status)
+
+
+def test_a_reading_page_keeps_within_its_bytes(check: PageCheck):
+    with check.page("/articles/guide-errors", View(390)):
+        pass
+    sizes, total = check.report.sizes, check.report.bytes
+    style = sum(size for file, size in sizes.items() if re.search(r"\.css|theme", file))
+    assert 0 < total["Document"] <= HTML
+    assert 0 < style <= STYLE_AND_THEME
+    assert total["Document"] + style <= READING
+
+
+def test_without_javascript_people_read_search_and_turn_pages(check: PageCheck):
+    with check.page("/?language=en", javascript=False) as page:
+        page.get_by_role("searchbox").fill("error numbers")
+        page.get_by_role("searchbox").press("Enter")
+        page.get_by_role("link", name="Errors", exact=True).first.click()
+        expect(page.get_by_role("heading", level=1, name="Errors")).to_be_visible()
+        page.get_by_role("navigation", name="Contents").get_by_role("link").first.click()
+        expect(page).to_have_url(re.compile("#user-content-"))
+        page.locator("header .facts").get_by_role("link", name="中文").click()
+        expect(page.get_by_role("heading", level=1, name="错误")).to_be_visible()
+        page.get_by_role("navigation", name="主导航").get_by_role("link", name="文章").click()
+        expect(page).to_have_url(re.compile(r"/\?language=zh$"))
+
+
+def test_a_comment_is_shown_as_it_was_written(check: PageCheck):
+    with check.page("/articles/guide-errors") as page:
+        said = page.locator(".said").first
+        expect(said).to_have_css("white-space", "pre-wrap")
+        expect(said).to_have_attribute("dir", "auto")
+        page.get_by_role("link", name="in reply").click()
+        expect(page.locator(".comments li:target")).to_contain_text("Does it hold?")
+
+
+def test_print_leaves_the_text_alone(check: PageCheck):
+    with check.page("/articles/guide-errors") as page:
+        page.emulate_media(media="print")
+        for part in (".bar", ".contents", ".comments", ".around"):
+            expect(page.locator(part)).to_be_hidden()
+        expect(page.get_by_role("heading", level=1, name="Errors")).to_be_visible()
+        page.evaluate("examined.shift = 0")  # of the change to paper
+
+
+@pytest.mark.parametrize("zoom", ["320px", "forced colours"])
+def test_a_small_or_forced_view_has_everything(check: PageCheck, zoom: str):
+    view = View(320 if zoom == "320px" else 1280)
+    with check.page("/articles/guide-cache", view) as page:
+        if zoom != "320px":
+            page.emulate_media(forced_colors="active", reduced_motion="reduce")
+        sizes = page.evaluate("[document.documentElement.scrollWidth, screen.width]")
+        assert sizes[0] <= sizes[1]
+        expect(page.get_by_role("heading", level=1, name="Cache")).to_be_visible()
