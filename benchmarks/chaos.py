@@ -10,6 +10,7 @@ MODULES = {
     "task": "benchmarks.task.chaos",
     "cache": "benchmarks.cache.chaos.command",
     "realtime": "benchmarks.realtime_chaos",
+    "upload": "benchmarks.upload",
     "test": "benchmarks.long_test",
 }
 """Each module has a click command named `command`."""

@@ -21,6 +21,7 @@ SECRETS = {
     "MEILI_MASTER_KEY": "meili-key-value",
     "CENTRIFUGO_API_KEY": "centrifugo-key-value",
     "SMS_SECRET_KEY": "sms-key-value",
+    "FILE_STORE_SECRET_KEY": "file-key-value",
     "MAIL_URL": "smtps://user:mail-password-value@mail.example.org",
     "FLOWER_PASSWORD": "flower-password-value",
 }
@@ -33,10 +34,12 @@ ALL_OF_OURS = {
     "CENTRIFUGO_API_KEY",
     "SMS_SECRET_KEY",
     "MAIL_URL",
+    "FILE_STORE_SECRET_KEY",
 }
 NEEDED = {
     "web": ALL_OF_OURS,
     "dev": ALL_OF_OURS,
+    "upload": ALL_OF_OURS,
     # It verifies what web has signed.
     "realtime": {"APP_SECRET_KEY", "APP_SECRET_KEYS_OLD", "MYSQL_PASSWORD", "REDIS_PASSWORD"},
     # It makes the codes that it sends out of the key.

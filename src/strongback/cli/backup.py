@@ -5,6 +5,8 @@
     ├── database.sqlite    or database.sql, what mysqldump wrote
     └── files/             what was in APP_VAR_DIR/files
 
+Files in a bucket (FILE_STORE_URL) are not in it: a bucket has versions of its own.
+
 SQLite is copied by its own backup interface, MySQL and MariaDB by mysqldump or mariadb-dump in one
 transaction: neither keeps anybody waiting. Files are added after the database, so that each row of
 it finds its file. What can be made anew (search index, cache) is left out.
@@ -20,7 +22,7 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,8 @@ BESIDE = "_restore_"
 """Behind the database's name: where a dump is loaded before it takes the place of the tables."""
 PATIENCE = 60
 """Seconds to wait for a table that is in use."""
+OLD = ".restore-"
+"""Begins the name of the folder where replaced files lie until all others are there."""
 SESSIONS = (RefreshToken.__tablename__, AuthSession.__tablename__)
 """Tables that are restored empty: an account that was signed out since the backup stays out."""
 
@@ -89,7 +93,8 @@ class Backup:
                 for part in parts:
                     tar.add(part, part.name)
                 for path in self._listed_files():
-                    tar.add(path, path.relative_to(self.files.parent))
+                    with suppress(FileNotFoundError):  # deleted meanwhile
+                        tar.add(path, path.relative_to(self.files.parent))
             archive.replace(target)
 
     def read(self, source: Path) -> None:
@@ -198,14 +203,21 @@ class Backup:
     # Files and facts
 
     def _listed_files(self) -> list[Path]:
-        return sorted(path for path in self.files.rglob("*") if path.is_file())
+        # name#1 is the half of a write that runs, or was killed.
+        return sorted(
+            path for path in self.files.rglob("*") if path.is_file() and "#" not in path.name
+        )
 
     def _replace_files(self, unpacked: Path) -> None:
-        old = unpacked.parent / "old"
+        """Exchange what is in the folder; the folder itself may be a volume, and stays."""
         unpacked.mkdir(exist_ok=True)
-        if self.files.exists():
-            self.files.rename(old)
-        unpacked.rename(self.files)
+        self.files.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.files, prefix=OLD) as old:
+            for path in self.files.iterdir():
+                if not path.name.startswith(OLD):
+                    path.rename(Path(old) / path.name)
+            for path in unpacked.iterdir():
+                shutil.move(path, self.files / path.name)
 
     @property
     def _kind(self) -> str:
@@ -361,6 +373,8 @@ def init_backup(app: Flask, settings: Settings, database: Database) -> None:
         target = target or settings.app_var_dir / "backup" / name
         backup.write(target)
         click.echo(f"{target} ({target.stat().st_size:,} bytes)")
+        if settings.file_store_url:
+            click.echo("The files are in the bucket of FILE_STORE_URL, not in the archive.")
 
     @app.cli.command("restore")
     @click.argument("source", type=click.Path(path_type=Path, exists=True, dir_okay=False))

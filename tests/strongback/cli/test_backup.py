@@ -128,6 +128,18 @@ class TestRoundTrip:
         assert file_of(application, "a/b.bin").read_bytes() == bytes(range(256))
         assert not file_of(application, "later.bin").exists()
 
+    def test_leaves_out_halves_of_writes_and_keeps_the_folder_which_may_be_a_volume(
+        self, application, archive
+    ):
+        whole = file_of(application, "a/b.bin")
+        whole.write_bytes(b"whole")
+        file_of(application, "a/c.bin#1").write_bytes(b"ha")
+        folder = whole.parents[1].stat().st_ino
+        application.succeed("backup", archive)
+        application.succeed("restore", archive, "--force")
+        assert whole.parents[1].stat().st_ino == folder
+        assert [path.name for path in whole.parents[1].rglob("*")] == ["a", "b.bin"]
+
     def test_removes_tables_that_a_later_release_has_made(self, application, archive):
         if application.settings.is_sqlite:
             pytest.skip("SQLite's whole file is replaced")
