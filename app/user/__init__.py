@@ -50,4 +50,5 @@ def _register_mail(app: Strongback, accounts: AccountService, mails: MailService
     app.provide(EmailProof(accounts.users, mails), PasswordReset(accounts, mails, app.outbox))
     app.services[TaskRegistry].add(task.group)
     app.register_api(mail_view.api)
+    app.pages.add("user", Path(__file__).with_name("template"))
     app.register_blueprint(page.pages)

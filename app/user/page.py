@@ -1,16 +1,12 @@
 """Pages that the links in mail lead to: GET changes nothing, POST does.
 
-They are HTML alone, without a script, so that they work in every program that opens links.
+They need no script, so that they work in every program that opens links.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Callable
-from pathlib import Path
 
-from flask import Blueprint, current_app, render_template
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.user.email_proof import EmailProof
@@ -22,24 +18,19 @@ from strongback.mail.exceptions import WrongToken
 from strongback.web import Response, client_address, inject, limited
 from strongback.web.error_response import respond
 from strongback.web.limit import welcome
+from strongback.web.page import PageBlueprint, page_language, render
 from strongback.web.request import current_request
 from strongback.web.translation import translate
 
-FOLDER = Path(__file__).with_name("page")
-STYLE = (FOLDER / "page.css").read_text(encoding="utf-8")
-_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-HEADERS = {
-    "Content-Security-Policy": (
-        f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'self'; "
-        "frame-ancestors 'none'"
-    ),
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Robots-Tag": "noindex",
-}
+HEADERS = (
+    ("Cache-Control", "no-store"),
+    # The address has a token in it.
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Robots-Tag", "noindex"),
+)
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
-pages = Blueprint("account", __name__, url_prefix="/account", template_folder="page")
+pages = PageBlueprint("account", __name__, url_prefix="/account")
 proofs = inject(EmailProof)
 resets = inject(PasswordReset)
 unsubscriptions = inject(Unsubscriptions)
@@ -55,13 +46,17 @@ def _say(message: str, **values: str) -> str:
 
 def _page(heading: str, *texts: str, status: int = 200, **form: object) -> Response:
     """A page of texts and, if it has a button, a form."""
+    fields = ("account", "again", "button", "hint", "password", "problem", "signs_in", "token")
+    values = dict.fromkeys((*fields, "username"), "") | form
+    return render(
+        "user/account.html", status=status, headers=HEADERS, heading=heading, texts=texts, **values
+    )
+
+
+@pages.before_request
+def _choose_language() -> None:
     request = current_request()
-    facts = {"style": STYLE, "site": getattr(current_app, "title", ""), "locale": request.locale}
-    html = render_template("page.html", heading=heading, texts=texts, **facts, **form)
-    response = Response(html, status, HEADERS, mimetype="text/html")
-    response.headers["Content-Language"] = request.locale
-    response.vary.add("Accept-Language")
-    return response
+    request.locale = page_language(request).locale
 
 
 def _token(values: Callable[[str, str], str]) -> str:
@@ -163,7 +158,8 @@ def save_password() -> Response:
         problem = _say(error.errors[0]["message"])
         return _password_form(resets.find(token).username, token, problem, error.code)
     welcome(user.username)
-    return _page(_say("Your password is changed"), _say("Sign in with the new one."))
+    text = _say("Sign in with the new one.")
+    return _page(_say("Your password is changed"), text, signs_in=True)
 
 
 # Unsubscribing

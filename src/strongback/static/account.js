@@ -6,7 +6,9 @@ if (link instanceof HTMLAnchorElement) {
   const signIn = link.textContent;
   const address = new URL(link.href);
   if (location.pathname !== address.pathname) {
-    address.searchParams.set("next", location.pathname + location.search);
+    const next = new URL(location.href);
+    next.searchParams.delete("token"); // of a link in a mail
+    address.searchParams.set("next", next.pathname + next.search);
     link.href = address.href;
   }
   /** @param {string | null} name */

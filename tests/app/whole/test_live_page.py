@@ -14,7 +14,7 @@ from app.core.config import ROOT
 from tests.live import serving
 from tests.support.page_check import PageCheck
 
-ARTICLE = "/articles/guide-errors"
+ARTICLE = "/articles/guide-views"
 
 
 @pytest.fixture(scope="module")
