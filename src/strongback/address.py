@@ -35,6 +35,7 @@ ENCODE = (
     " [ as %5B and % as %25"
 )
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,30}(?=://)")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _NAME = re.compile(r"[\w-]+(\.[\w-]+)*\.?")
 _INVISIBLE = re.compile(r"[\s\x00-\x1f\x7f]")
@@ -188,6 +189,18 @@ def check_http_url(value: str) -> str:
     return value
 
 
+def check_bucket_url(value: str) -> str:
+    """Accept the address of a bucket: in the host, or as the only part of the path."""
+    server, _, bucket = value.rstrip("/").partition("://")[2].partition("/")
+    if bucket and not _BUCKET.fullmatch(bucket):
+        raise ValueError(
+            "has more than the name of a bucket behind the host; write https://bucket.host or"
+            " https://host/bucket"
+        )
+    check_http_url(f"{value.partition('://')[0]}://{server}" if "://" in value else value)
+    return value
+
+
 def _split(value: str) -> SplitResult:
     if _INVISIBLE.search(value):
         raise ValueError(f"has a blank or a control character; {ENCODE}")
@@ -245,4 +258,5 @@ RedisURL = Annotated[str, AfterValidator(check_redis_url)]
 MailURL = Annotated[str, AfterValidator(check_mail_url)]
 Mailbox = Annotated[str, AfterValidator(check_mailbox)]
 HttpURL = Annotated[str, AfterValidator(check_http_url)]
+BucketURL = Annotated[str, AfterValidator(check_bucket_url)]
 Host = Annotated[str, AfterValidator(check_host)]

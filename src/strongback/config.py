@@ -29,6 +29,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import URL, make_url
 
 from strongback.address import (
+    BucketURL,
     DatabaseURL,
     Host,
     HttpURL,
@@ -359,7 +360,7 @@ class Settings(BaseSettings):
     """Notifications that an address is mailed in an hour, the rest is dropped; and, counted
     separately, messages of each other sort, such as links for passwords."""
 
-    file_store_url: HttpURL | None = None
+    file_store_url: BucketURL | None = None
     """Bucket of an S3-compatible service for files: `https://BUCKET.HOST`, or `https://HOST/BUCKET`
     where the bucket is in the path. Without: the folder `files` of `APP_VAR_DIR`."""
     file_store_region: str = "us-east-1"
@@ -520,8 +521,6 @@ class Settings(BaseSettings):
             problems.append("WEB_RATE_LIMITS is off, so passwords could be guessed; unset it")
         if self.sms_endpoint.startswith("http:") and not _LOOPBACK.match(self.sms_endpoint):
             problems.append("SMS_ENDPOINT is http://, which shows codes to the network; use https")
-        if (self.file_store_url or "").startswith("http:"):
-            problems.append("FILE_STORE_URL is http://, which shows files to all; use https")
         if self.mail_url and not self.app_url:
             problems.append(
                 "APP_URL is missing, and with MAIL_URL the links in mail begin with it; set it to"
@@ -589,6 +588,12 @@ class Settings(BaseSettings):
             yield (
                 "APP_URL is http://, so passwords and tokens may be read on their way; put a proxy"
                 " with TLS in front and set it to https://"
+            )
+        store = self.file_store_url or ""
+        if store.startswith("http:") and not _LOOPBACK.match(store):
+            yield (
+                "FILE_STORE_URL is http://, so files may be read on their way; set it to https://,"
+                " or keep it where the network is yours alone"
             )
         if self.web_workers > 1 and self.redis_url is None:
             yield (

@@ -39,6 +39,7 @@ PART = 5 << 20
 """Bytes per part of a large write: S3 takes no smaller ones."""
 WRITES = 4
 """Writes at once, each of which holds two parts in memory."""
+UNUSABLE = "The store of the files is not usable"
 PROBE = "probe"
 """Key of no object, which is asked for to see that the store answers."""
 
@@ -180,9 +181,9 @@ class FolderStore(ObstoreStore):
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(_first_line(error)) from error
+            raise StoreError(f"{UNUSABLE}: {_first_line(error)}") from error
         if not os.access(self._folder, os.W_OK):
-            raise StoreError(f"{self._folder} cannot be written")
+            raise StoreError(f"{UNUSABLE}: {self._folder} cannot be written")
         return "Files can be written"
 
     def sweep(self, before: datetime) -> int:
@@ -266,8 +267,8 @@ class BucketStore(ObstoreStore):
         try:
             with self._asking() as backend:
                 next(iter(obstore.list(backend, PROBE, chunk_size=1)), None)
-        except ObjectMissing as error:
-            raise StoreError(str(error)) from error
+        except StoreError as error:
+            raise StoreError(f"{UNUSABLE}: {error}") from error
         return "The store of the files answers"
 
     def presign(self, method: str, key: str, seconds: int) -> str:

@@ -49,6 +49,7 @@ def upload(cabinet, bucket):
     return upload
 
 
+@pytest.mark.speaks_sql
 class TestComplete:
     def test_makes_the_file_visible(self, cabinet, upload):
         path = f"/files/{upload['id']}"

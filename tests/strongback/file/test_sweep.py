@@ -45,6 +45,7 @@ def left(cabinet):
     return file
 
 
+@pytest.mark.speaks_sql
 class TestSweep:
     def test_what_is_not_complete_is_not_served(self, cabinet, left):
         for path in (f"/files/{left['id']}", f"/files/{left['id']}/content"):

@@ -70,6 +70,7 @@ class TestUpload:
         assert cabinet.call("POST", "/files", by=None, data=data).status_code == 401
 
 
+@pytest.mark.speaks_sql
 class TestQuota:
     @pytest.fixture
     def narrow(self, cabinet):
@@ -94,6 +95,7 @@ class TestQuota:
         assert narrow.upload(b"1234567890").status_code == 201
 
 
+@pytest.mark.speaks_sql
 class TestRead:
     def test_lists_ones_own_the_latest_first(self, cabinet):
         first, second = (cabinet.upload(text).json["id"] for text in (b"1", b"2"))
@@ -119,6 +121,7 @@ class TestRead:
         assert private["url"].startswith("/api/files/")
 
 
+@pytest.mark.speaks_sql
 class TestDelete:
     def test_removes_the_row_at_once_and_the_content_soon(self, cabinet):
         path = f"/files/{cabinet.upload().json['id']}"
