@@ -28,10 +28,10 @@ LEFT = (Article, ArticleTag, ArticleLike, Comment)
 @pytest.fixture
 def loved(api: API) -> API:
     """An article that has too many comments and likes for one transaction, and one beside it."""
-    for title in ("Tea", "Milk"):
-        article = api.article(title=title, tags=["drink"])
-        fill(api, article["id"], MANY if title == "Tea" else 3)
-    work(api.app)
+    tea, milk = (api.article(title=title, tags=["drink"])["id"] for title in ("Tea", "Milk"))
+    work(api.app)  # before anybody has commented, whom the tasks would tell of it
+    fill(api, tea, MANY)
+    fill(api, milk, 3)
     return api
 
 
@@ -40,10 +40,9 @@ def fill(api: API, article_id: int, many: int) -> None:
 
     def write(session):
         known = set(session.scalars(select(User.username).where(User.username.in_(names))))
-        for name in names:
-            if name not in known:
-                session.add(User(username=name, roles=[]))
-        session.flush()
+        new = [{"username": name, "roles": []} for name in names if name not in known]
+        if new:
+            session.execute(insert(User), new)
         rows = [{"article_id": article_id, "username": name} for name in names]
         session.execute(insert(ArticleLike), rows)
         rows = [{"article_id": article_id, "author": name, "body": "Hm."} for name in names]
