@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -26,14 +27,20 @@ from tests.web_fixture import Logs
 TEAS = Counter("shared_teas_total", "Teas.", ("kind",))
 STEEPING = Histogram("shared_steeping_seconds", "Steeping.", buckets=(1, 10))
 KETTLES = Gauge("shared_kettles", "Kettles.")
-OTHER = """
-import sys, threading
+MOST = 5
+"""Most other processes that a test wants."""
+OTHERS = f"""
+import os, sys, threading
 from pathlib import Path
 from prometheus_client import Counter, Histogram
 from strongback.web.shared_metrics import SharedMetrics
 Counter("shared_teas_total", "Teas.", ("kind",)).labels("green").inc(5)
 Histogram("shared_steeping_seconds", "Steeping.", buckets=(1, 10)).observe(5)
-SharedMetrics(Path(sys.argv[1]), threading.Event()).write()
+for _ in range({MOST}):
+    if not (child := os.fork()):
+        SharedMetrics(Path(sys.argv[1]), threading.Event()).write()
+        os._exit(0)
+    os.waitpid(child, 0)
 """
 
 
@@ -46,14 +53,19 @@ def shared(folder: Path) -> SharedMetrics:
     return SharedMetrics(folder, threading.Event())
 
 
+@pytest.fixture(scope="module")
+def written(starts_processes: None, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """What other processes have written, each of which counted the same and is gone."""
+    folder = tmp_path_factory.mktemp("others")
+    subprocess.run([sys.executable, "-c", OTHERS, str(folder)], cwd=ROOT, check=True)
+    return list(folder.iterdir())
+
+
 @pytest.fixture
-def run_other(starts_processes: None) -> Callable[[Path], None]:
+def run_other(written: list[Path]) -> Callable[[Path], object]:
     """Another process that counts, writes, and is gone."""
-
-    def run(folder: Path) -> None:
-        subprocess.run([sys.executable, "-c", OTHER, str(folder)], cwd=ROOT, check=True)
-
-    return run
+    left = iter(written)
+    return lambda folder: shutil.copy(next(left), folder)
 
 
 def value(metrics: SharedMetrics, name: str, **labels: str) -> float:
