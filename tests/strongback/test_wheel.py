@@ -20,6 +20,7 @@ import venv
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import distribution, version
 from pathlib import Path
 
@@ -214,14 +215,67 @@ def _copy(name: str, packages: Path) -> None:
             shutil.copy(str(file.locate()), packages / file)
 
 
-def run(python: Path, code: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [python, "-I", "-c", code], env=variables, capture_output=True, text=True, check=False
-    )
+FORKS = """
+import json, os, sys, traceback
+import flask_openapi, pydantic_settings, sqlalchemy.orm, sqlalchemy.dialects.sqlite, structlog
+
+def perform(code, variables, folder):
+    for number, name in (1, "out"), (2, "err"):
+        os.dup2(os.open(f"{folder}/{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    os.environ.clear()
+    os.environ.update(variables)
+    try:
+        exec(code, {"__name__": "__main__"})
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+for line in sys.stdin:
+    if not (child := os.fork()):
+        perform(*json.loads(line))
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+"""Runs code in a process of its own, which finds the libraries imported, but no module of ours."""
+
+
+@dataclass
+class Interpreter:
+    """That of an environment, which imports its libraries once for all that it runs."""
+
+    path: Path
+    folder: Path
+    process: subprocess.Popen[str]
+
+    def run(self, code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run code with these variables alone."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(json.dumps([code, variables, str(self.folder)]) + "\n")
+        self.process.stdin.flush()
+        status = int(self.process.stdout.readline())
+        printed = [(self.folder / name).read_text() for name in ("out", "err")]
+        return subprocess.CompletedProcess(code, status, *printed)
+
+
+@pytest.fixture(scope="module")
+def interpreter(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interpreter]:
+    """What runs code with the base dependencies."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [python, "-I", "-c", FORKS], stdin=pipe, stdout=pipe, env={}, text=True
+    ) as process:
+        yield Interpreter(python, tmp_path_factory.mktemp("printed"), process)
 
 
 def output(python: Path, code: str) -> str:
-    done = run(python, code)
+    """What code prints in a fresh interpreter."""
+    done = subprocess.run(
+        [python, "-I", "-c", code], env={}, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -294,8 +348,9 @@ MODULES = (
 
 
 @pytest.mark.parametrize("module", MODULES.split())
-def test_every_part_can_be_imported_before_it_is_configured(python, module):
-    output(python, f"import strongback.{module}")
+def test_every_part_can_be_imported_before_it_is_configured(interpreter, module):
+    done = interpreter.run(f"import strongback.{module}")
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(
@@ -310,9 +365,9 @@ def test_every_part_can_be_imported_before_it_is_configured(python, module):
         ("WEB_SERVER", "granian", "granian"),
     ],
 )
-def test_a_variable_without_its_extra_is_refused_in_one_line(python, variable, value, extra):
+def test_a_variable_without_its_extra_is_refused_in_one_line(interpreter, variable, value, extra):
     code = "from strongback import Settings, load_settings; load_settings(Settings)"
-    error = run(python, code, **{variable: value}).stderr.splitlines()[-1]
+    error = interpreter.run(code, **{variable: value}).stderr.splitlines()[-1]
     assert error.startswith(f"strongback.exceptions.ConfigurationError: {variable}")
     assert error.endswith(f'not installed: pip install "strongback[{extra}]"')
 
@@ -336,9 +391,9 @@ Dispatcher(TaskRuntime(broker, None, None, None, None), None)
         (WITH_A_BROKER, "celery"),
     ],
 )
-def test_a_part_without_its_extra_is_refused_in_one_line(python, code, extra):
+def test_a_part_without_its_extra_is_refused_in_one_line(interpreter, code, extra):
     setting = "from strongback import Settings, load_settings; settings = load_settings(Settings)\n"
-    error = run(python, setting + code).stderr.splitlines()[-1]
+    error = interpreter.run(setting + code).stderr.splitlines()[-1]
     assert error.startswith("strongback.exceptions.ConfigurationError: ")
     assert error.endswith(f'not installed: pip install "strongback[{extra}]"')
 
@@ -375,8 +430,8 @@ app.background.stop()
 """
 
 
-def test_tasks_run_without_an_extra(python, tmp_path):
-    done = run(python, TASK, APP_VAR_DIR=str(tmp_path))
+def test_tasks_run_without_an_extra(interpreter, tmp_path):
+    done = interpreter.run(TASK, APP_VAR_DIR=str(tmp_path))
     assert done.stdout == "Emma\n", done.stderr
 
 
