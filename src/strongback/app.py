@@ -171,7 +171,8 @@ class Strongback(HTTPApp):
         add("database", database.ping, use=Use.REQUIRED, title="The database")
         add("database_version", partial(check_version, database), use=tells, needs="database")
         add("database_pool", self._check_pool, use=tells, needs="database")
-        add("static_files", self.static_files.check, use=Use.REQUIRED, title="Static files")
+        static = Use.REQUIRED if self.settings.web_static_dir else tells
+        add("static_files", self.static_files.check, use=static, title="Static files")
         add(
             "migrations",
             self._check_schema,

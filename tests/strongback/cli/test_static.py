@@ -15,6 +15,12 @@ from strongback.config import Settings
 Run = Callable[..., Result]
 
 
+def static_files_of(app: Strongback) -> str:
+    """What `/readyz` says of them."""
+    services = app.test_client().get("/readyz").get_json()["services"]
+    return str(services["static_files"]["status"])
+
+
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
     """The folder that WEB_STATIC_DIR names; it is not there yet."""
@@ -45,6 +51,16 @@ def test_it_writes_to_the_folder_of_the_setting(run: Run, target: Path):
 def test_it_writes_to_the_folder_that_is_named(run: Run, tmp_path: Path):
     assert run("--to", str(tmp_path / "other"), "--prune", "7d").exit_code == 0
     assert (tmp_path / "other" / "staticfiles.json").exists()
+
+
+def test_a_server_is_ready_when_its_files_are_built(settings: Settings, target: Path):
+    app = Strongback(
+        __name__, settings.model_copy(update={"web_static_dir": target}), title="Shop"
+    ).checked()
+    assert static_files_of(app) == "unavailable"
+    app.test_cli_runner().invoke(args=["static", "build"])
+    assert static_files_of(app) == "ok"
+    app.close()
 
 
 @unnamed
