@@ -6,6 +6,7 @@ from pathlib import Path
 
 from app.article import cli, event, page, search_view, task, view
 from app.article.archive import ArchiveImports
+from app.article.image import IMAGE, ArticleImages
 from app.article.index import ArticleSearch, ArticleSource
 from app.article.live import LiveArticles
 from app.article.model import Article
@@ -19,6 +20,7 @@ from app.article.tag import TagCounts
 from app.article.view_count import ViewCounter
 from strongback.app import Strongback
 from strongback.cache import Warmer
+from strongback.file import Files
 from strongback.notification import Notifications
 from strongback.realtime import Realtime
 from strongback.search import Search
@@ -53,6 +55,10 @@ def register(app: Strongback, users: Accounts) -> ArticleService:
     )
     search.add(ArticleSource(database), answers.forget)
     services[TaskRegistry].add(task.group)
+    if files := services.find(Files):
+        files.declare(IMAGE)
+        app.provide(ArticleImages(database, files))
+        services[TaskRegistry].add(task.image_group)
     for api in (view.api, view.tags_api, search_view.api):
         app.register_api(api)
     app.cli.add_command(cli.group)

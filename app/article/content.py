@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from strongback.exceptions import StrongbackError
 from strongback.text import is_seen, shorten, slugify, without_controls
 
 NAMELESS = "article"
+IMAGE_COUNT = 500
+"""Images of an article that are kept for it."""
+_IMAGE = re.compile(r"/files/([0-9a-f]{32})/content")
 _SUFFIX_LENGTH = 7
 _SLUG: TypeAdapter[str] = TypeAdapter(Slug)
 
@@ -117,10 +121,18 @@ def write(article: Article, fields: Fields, text: RenderedText | None) -> None:
         article.language = fields["language"]
     if "body" in fields and rendered is not None:
         article.body, article.html = fields["body"], rendered.html
+        images = images_in(rendered.html)
+        if list(article.images) != images:
+            article.images = images
     _write_heading(article, fields, rendered)
     if "tags" in fields and sorted(article.tags) != sorted(fields["tags"]):
         article.tags = sorted(fields["tags"])
     _publish(article, fields)
+
+
+def images_in(html: str) -> list[str]:
+    """The ids of the files that a rendered text shows."""
+    return sorted(set(_IMAGE.findall(html)))[:IMAGE_COUNT]
 
 
 def _write_heading(article: Article, fields: Fields, rendered: Rendered | None) -> None:

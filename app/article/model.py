@@ -22,6 +22,7 @@ TAG_LENGTH = 40
 TAG_COUNT = 20
 LANGUAGE_LENGTH = 16
 AUTHOR_LENGTH = 32  # of a username
+FILE_LENGTH = 32  # of the id of a file
 KEPT = ("language", "author")
 """Columns that the indexes of tags carry for further filters."""
 
@@ -88,6 +89,20 @@ class TagChange(Identified, Base):
     """Publication date of the article, perhaps in the future."""
 
 
+class ArticleImage(Base):
+    """An image that an article shows: a file."""
+
+    __tablename__ = "article_image"
+
+    article_id: Mapped[int] = mapped_column(
+        ForeignKey("article.id", ondelete="CASCADE"), primary_key=True
+    )
+    file: Mapped[str] = mapped_column(String(FILE_LENGTH), primary_key=True, index=True)
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+
+
 class Article(Identified, Versioned, Timestamps, Base):
     """An article. `html` is rendered from `body` when it is written.
 
@@ -144,6 +159,10 @@ class Article(Identified, Versioned, Timestamps, Base):
     tag_rows: Mapped[list[ArticleTag]] = relationship(
         cascade="all, delete-orphan", lazy="selectin", order_by=ArticleTag.name
     )
+    image_rows: Mapped[list[ArticleImage]] = relationship(
+        cascade="all, delete-orphan", passive_deletes=True, order_by=ArticleImage.file
+    )
+    images: AssociationProxy[list[str]] = association_proxy("image_rows", "file")
     tags: AssociationProxy[list[str]] = association_proxy("tag_rows", "name")
 
     def carry(self) -> None:

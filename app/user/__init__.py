@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.core import API
-from app.user import cli, mail_view, page, task, view
+from app.user import avatar_view, cli, mail_view, page, task, view
 from app.user.account import PASSWORD_CHANGED, AccountService
+from app.user.avatar import AVATAR, AvatarService
 from app.user.email_proof import EmailProof
 from app.user.follow import FollowService
 from app.user.model import User
@@ -15,6 +16,7 @@ from app.user.password_reset import FORGOTTEN, PasswordReset
 from app.user.service import UserService
 from strongback import oauth
 from strongback.app import Strongback
+from strongback.file import Files
 from strongback.mail import MailService, MailTemplates
 from strongback.notification import Notifications
 from strongback.sms import SmsCodes
@@ -39,6 +41,10 @@ def register(app: Strongback) -> UserService:
     app.translations.add(Path(__file__).with_name("translation"))
     app.register_api(view.api)
     app.cli.add_command(cli.group)
+    if files := app.services.find(Files):
+        files.declare(AVATAR)
+        app.provide(AvatarService(users, files))
+        app.register_api(avatar_view.api)
     if mails:
         _register_mail(app, accounts, mails)
     return users

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import JSON, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.core import API
 from strongback.database import Base, Identified, Timestamps, utc_now
 from strongback.schema import Validators
 from strongback.text import normalize
@@ -16,6 +17,8 @@ USERNAME_LENGTH = 32
 EMAIL_LENGTH = 254
 PHONE_LENGTH = 16
 LOCALE_LENGTH = 16
+VERSION_LENGTH = 8
+FILE_LENGTH = 32  # of the id of a file
 
 
 class User(Identified, Timestamps, Base):
@@ -45,6 +48,8 @@ class User(Identified, Timestamps, Base):
     disabled: Mapped[bool] = mapped_column(default=False)
     locale: Mapped[str] = mapped_column(String(LOCALE_LENGTH), default="en", server_default="en")
     """Language of mail to its owner."""
+    avatar: Mapped[str | None] = mapped_column(String(FILE_LENGTH))
+    """File with its picture."""
 
     @property
     def phone_proven(self) -> bool:
@@ -55,6 +60,13 @@ class User(Identified, Timestamps, Base):
     def email_proven(self) -> bool:
         """Whether the address was verified."""
         return self.proven_email is not None
+
+    @property
+    def avatar_url(self) -> str | None:
+        """Address of its picture, a new one for each picture; None if it has none."""
+        if self.avatar is None:
+            return None
+        return f"{API}/users/{self.username}/avatar?v={self.avatar[:VERSION_LENGTH]}"
 
     @property
     def validators(self) -> Validators:

@@ -30,7 +30,7 @@ class UserNode(DatabaseNode[bytes]):
 
     storages = LOCAL_AND_REDIS
     prefix = "user"
-    version = 2
+    version = 3
 
     @classmethod
     def read(cls, session: Session, keys: Sequence[str]) -> dict[str, bytes]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from app.core.permission import Role
-from app.user.model import EMAIL_LENGTH, USERNAME_PATTERN
+from app.user.model import EMAIL_LENGTH, USERNAME_PATTERN, VERSION_LENGTH
 from strongback.schema import (
     MAX_PAGE_SIZE,
     SEEN,
@@ -87,6 +87,15 @@ class SessionQuery(RequestQuery):
     """Page number, starting at 1."""
     page_size: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = 20
     """Entries per page."""
+
+
+class AvatarQuery(RequestQuery):
+    """Size of a picture."""
+
+    size: Literal["small", "large"] = "small"
+    """`small` has 64 pixels a side, `large` 256."""
+    v: Annotated[str, Field(max_length=VERSION_LENGTH)] = ""
+    """Changes with the picture, so that no cache shows the one before."""
 
 
 class UserIn(RequestBody):
@@ -186,6 +195,8 @@ class UserOut(Schema):
     """Id of the account."""
     username: str
     """Username of the account."""
+    avatar_url: str | None
+    """Address of its picture below this server; null if it has none."""
     created_at: Timestamp
     """Time of registration."""
 

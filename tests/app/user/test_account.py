@@ -158,7 +158,7 @@ class TestProfile:
 
     def test_others_do_not_see_address_and_number(self, sqlite_client: Client):
         sqlite_client.account("ada")
-        assert {"id", "username", "created_at"} == sqlite_client.call(
+        assert {"id", "username", "avatar_url", "created_at"} == sqlite_client.call(
             "GET", "/users/ada"
         ).json.keys()
 
@@ -170,7 +170,7 @@ class TestProfile:
         for token in (None, ada, narrow):
             entries = sqlite_client.call("GET", "/users", token).json["items"]
             entries.append(sqlite_client.call("GET", "/users/root", token).json)
-            assert {"id", "username", "created_at"} == set().union(*entries)
+            assert {"id", "username", "avatar_url", "created_at"} == set().union(*entries)
         entries = sqlite_client.call("GET", "/users", root).json["items"]
         assert [entry["roles"] for entry in entries] == [["user"], ["admin"]]
         assert sqlite_client.call("GET", "/users/ada", root).json["roles"] == ["user"]

@@ -11,7 +11,7 @@ class TestRead:
     def test_shows_what_everybody_may_know(self, client, library):
         library.add_user("ada", Role.ADMIN)
         user = client.get(f"{URL}/ada").json
-        assert set(user) == {"id", "username", "created_at"}
+        assert set(user) == {"id", "username", "avatar_url", "created_at"}
         assert user["username"] == "ada"
         assert user["created_at"].endswith("Z")
 
@@ -36,7 +36,7 @@ class TestList:
     def test_shows_no_password(self, client, library):
         library.add_user("ada")
         (item,) = client.get(URL).json["items"]
-        assert set(item) == {"id", "username", "created_at"}
+        assert set(item) == {"id", "username", "avatar_url", "created_at"}
 
     def test_is_oldest_first_page_by_page(self, client, library):
         for name in ("zoe", "ada", "eve"):

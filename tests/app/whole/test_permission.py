@@ -88,6 +88,7 @@ TABLE = {
     "POST /api/v1/users": everybody(
         201, json={"username": "newcomer", "password": "a good new password"}
     ),
+    "GET /api/v1/users/<username>/avatar": everybody(200),
     "GET /api/v1/users/<username>": everybody(200),
     "PATCH /api/v1/users/<username>": admin(200, json={"disabled": True}),
     "PUT /api/v1/users/<username>/roles": admin(200, json={"roles": ["user"]}),
@@ -98,6 +99,8 @@ TABLE = {
     "PATCH /api/v1/users/me": known(200, json={"email": None}),
     "PUT /api/v1/users/me/password": known(422, json=PASSWORDS),
     "PUT /api/v1/users/me/phone": known(422, json=PROOF),
+    "PUT /api/v1/users/me/avatar": known(415),
+    "DELETE /api/v1/users/me/avatar": known(204),
     "POST /api/v1/users/me/email/verification": known(409),
     "POST /api/v1/users/me/email/verification/confirmation": everybody(422, json={"token": "x"}),
     "POST /api/v1/auth/password/forgotten": everybody(202, json={"account": "nobody"}),
