@@ -13,7 +13,13 @@ from typing import IO
 
 from sqlalchemy import delete, select, update
 
-from strongback.database import Database, changed_rows, transactional, utc_now
+from strongback.database import (
+    Database,
+    DatabaseMisuse,
+    changed_rows,
+    transactional,
+    utc_now,
+)
 from strongback.exceptions import Conflict, NotFound
 from strongback.file.exceptions import (
     NoDirectUpload,
@@ -131,7 +137,9 @@ class Files:
         Raises:
             APIException: It is refused, or the account has no room.
             StoreError: The store does not take it; nothing is left.
+            DatabaseMisuse: A transaction is open, which would hold its locks for as long.
         """
+        self._require_no_transaction()
         with self._folder() as folder:
             source = folder / ORIGINAL
             with source.open("wb") as target:
@@ -236,7 +244,9 @@ class Files:
             NotFound: No such file is awaited of this account.
             NotUploaded: Its content has not arrived.
             APIException: It is refused, and deleted.
+            DatabaseMisuse: A transaction is open, which would hold its locks for as long.
         """
+        self._require_no_transaction()
         file = self._claim(public_id, owner)
         if file.state == FileState.STORED:
             return file
@@ -362,6 +372,11 @@ class Files:
                 shutil.rmtree(folder, ignore_errors=True)
                 count += 1
         return count + self.store.sweep(before)
+
+    def _require_no_transaction(self) -> None:
+        if self.database.is_in_transaction:
+            msg = "a transaction is open: add files before it, and note their ids in it"
+            raise DatabaseMisuse(msg)
 
     @contextmanager
     def _folder(self) -> Iterator[Path]:

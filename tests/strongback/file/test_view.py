@@ -8,8 +8,10 @@ import re
 import pytest
 from sqlalchemy import select
 
+from strongback.database import DatabaseMisuse
 from strongback.file.exceptions import FileRefused, StoreError
 from strongback.file.file_model import StoredFile
+from tests.support.cabinet import NOTE
 
 PDF = b"%PDF-1.7\n<script>alert(1)</script>"
 
@@ -64,6 +66,13 @@ class TestUpload:
         assert response.status_code == 422
         assert response.json["message"] == "The file was refused: it is Test.Virus."
         assert cabinet.kept() == []
+
+    def test_is_refused_inside_a_transaction(self, cabinet):
+        def add(_):
+            cabinet.files.add(io.BytesIO(b"hello"), "a", NOTE, 1)
+
+        with pytest.raises(DatabaseMisuse, match="add files before it"):
+            cabinet.app.database.transact(add)
 
     def test_needs_a_token(self, cabinet):
         data = {"kind": "note", "file": (io.BytesIO(b"x"), "a")}
