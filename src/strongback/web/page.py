@@ -18,7 +18,7 @@ What is in `_()` is looked up in the catalogues of the slices and the framework.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -181,21 +181,29 @@ class Pages:
         environment.filters["day"] = _format_day
         return environment
 
-    @cached_property
+    @property
     def edition(self) -> bytes:
-        """A hash of all templates, and of what they take from the application."""
-        names = sorted(self._environment.list_templates())
-        sources = [path.read_bytes() for path in self._sources(names)]
+        """A hash of all templates, and of what they take from the application.
+
+        In development it follows the templates as they are edited.
+        """
+        if self.static_files.built:
+            return self._edition
+        return repr([path.stat().st_mtime_ns for path in self._sources]).encode() + self._edition
+
+    @cached_property
+    def _edition(self) -> bytes:
         facts = [self._title, self.address, self.links, self.search, self.sign_in, self.auth]
         files = [self.static_files.import_map, *self.modules]
         if self.static_files.built:
             files += [self.static_files.url(name) for name, _ in self.static_files.files()]
+        sources = [path.read_bytes() for path in self._sources]
         return xxh3_128_digest(b"\0".join([*sources, repr([facts, files]).encode()]))
 
-    def _sources(self, names: Iterable[str]) -> Iterator[Path]:
-        for name in names:
-            folder, _, file = name.partition("/")
-            yield Path(self._folders[folder].searchpath[0], file)
+    @cached_property
+    def _sources(self) -> list[Path]:
+        folders = [Path(loader.searchpath[0]) for _, loader in sorted(self._folders.items())]
+        return [path for folder in folders for path in sorted(folder.rglob("*.*"))]
 
     def write(
         self,

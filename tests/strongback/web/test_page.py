@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.core.config import ROOT
+from strongback.config import Settings
 from strongback.exceptions import ConfigurationError, TooManyRequests
 from strongback.web import Response
 from strongback.web.http_app import HTTPApp
@@ -131,3 +133,20 @@ def test_every_text_of_a_template_is_translated(templates: Path):
         for text in re.findall(r"""\b_\(\s*["'](.+?)["']\s*[,)]""", path.read_text())
     ]
     assert [text for text in texts if text not in known] == []
+
+
+def test_an_edited_template_or_another_address_is_another_edition(
+    bare: HTTPApp, settings: Settings, tmp_path: Path
+):
+    """Pages that an earlier release has left in Redis are not served by this one."""
+    template = tmp_path / "shop.html"
+    template.write_text("one")
+    bare.pages.add("shop", tmp_path)
+    first = bare.pages.edition
+    assert bare.pages.edition == first
+    os.utime(template, (1, 1))
+    assert bare.pages.edition != first
+    changes = {"app_url": "https://shop.example.com"}
+    other = HTTPApp("other", settings.model_copy(update=changes), title="Bare", version="1.0")
+    other.pages.add("shop", tmp_path)
+    assert other.pages.edition != bare.pages.edition
