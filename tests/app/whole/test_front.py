@@ -22,6 +22,7 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, expect
 
 from app.core.config import ROOT
 from tests.live import LiveServer, serving
@@ -384,6 +385,29 @@ def secure(server: LiveServer, certificate: Path) -> Iterator[Front]:
 
 
 class TestTLS:
+    def test_a_browser_keeps_its_session_in_a_cookie_that_no_neighbour_can_plant(
+        self, secure: Front, browser: Browser
+    ):
+        address = f"https://localhost:{secure.tls_port}"
+        with browser.new_context(base_url=address, ignore_https_errors=True) as context:
+            account = {"username": "tls", "password": PASSWORD}
+            assert context.request.post("/api/v1/users", data=account).status == 201
+            page = context.new_page()
+            page.goto("/sign-in?next=/docs")
+            page.get_by_label("Username").fill("tls")
+            page.get_by_label("Password", exact=True).fill(PASSWORD)
+            page.get_by_role("button", name="Sign in").click()
+            page.wait_for_url("/docs")
+            expect(page.locator("#account")).to_have_text("tls")
+            (cookie,) = context.cookies()
+            flags = cookie["secure"], cookie["httpOnly"], cookie["sameSite"], cookie["path"]
+            assert (cookie["name"], flags) == (
+                "__Host-Http-strongback",
+                (True, True, "Strict", "/"),
+            )
+            call = "import('session').then((it) => it.request('/api/v1/users/me'))"
+            assert page.evaluate(f"{call}.then((it) => it.status)") == 200
+
     def handshake(self, front: Front, *protocols: str) -> ssl.SSLSocket:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
