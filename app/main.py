@@ -16,6 +16,7 @@ from app.core.file_kind import ATTACHMENT
 from app.core.log_config import LOGGING
 from app.core.permission import ROLES
 from app.notification.service import Articles
+from app.user.avatar import ADDRESS
 from app.user.follow import FollowService
 from strongback import file, live, mail, realtime, search, sms, task
 from strongback import notification as notifications
@@ -54,6 +55,7 @@ def create_app(settings: Settings | None = None) -> Strongback:
     articles = article.register(app, users)
     comments = comment.register(app, articles, app.services[ArticlePages].locate)
     app.services[ArticleReading].comments = app.services[CommentPages]
+    app.services[ArticleReading].avatars = ADDRESS
     app.services[ArticleRemoval].clear_too(comments.clear)
     follows = app.services[FollowService]
     audiences = (

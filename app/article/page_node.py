@@ -64,6 +64,8 @@ class ArticleReading:
 
     comments: Comments | None = None
     """The comments, if the application has them."""
+    avatars: str | None = None
+    """Address of the picture of an account, with `{}` for its name, if the application has them."""
 
     def __init__(
         self,
@@ -176,6 +178,7 @@ class ArticleReading:
             around={role: shown[name] for role, name, _ in around if role != VERSION},
             comments=json.loads(comments) if comments else None,
             page=page,
+            avatars=self.avatars,
         )
 
     def _text_of(self, article: ArticlePage, facts: dict[str, Any]) -> ReadableText:
@@ -242,6 +245,7 @@ class ArticleReading:
             page=wanted.page,
             last=_last_page(found),
             total=found.total,
+            avatars=self.avatars,
             **values,
         )
 

@@ -8,6 +8,7 @@ from typing import IO
 
 from sqlalchemy import select
 
+from app.core import API
 from app.user.exceptions import UserNotFound
 from app.user.model import User, normalize_username
 from app.user.service import UserService
@@ -17,6 +18,8 @@ from strongback.exceptions import NotFound
 from strongback.file import FileKind, Files, Variant
 from strongback.file.type import readable_images
 
+ADDRESS = f"{API}/users/{{}}/avatar"
+"""Address of the picture of an account, with its username for the braces."""
 AVATAR = FileKind(
     "avatar",
     types=readable_images(),

@@ -71,6 +71,10 @@ function show(comment) {
   const said = item.querySelector(".said");
   if (!author || !self || !time || !said) return;
   item.id = `comment-${comment.id}`;
+  const picture = item.querySelector("img");
+  if (picture?.dataset.address) {
+    picture.src = picture.dataset.address.replace("{}", encodeURIComponent(comment.author));
+  }
   author.textContent = comment.author;
   author.href = `/authors/${encodeURIComponent(comment.author)}`;
   self.href = `#${item.id}`;

@@ -76,3 +76,12 @@ def test_an_image_that_was_sent_today_is_kept_for_its_article(app, client, ada):
     file = upload(client, ada).json
     assert app.services[ArticleImages].clean() == 0
     assert is_there(client, file)
+
+
+def test_pages_show_the_pictures_of_those_who_write(app, client, library):
+    ada = signed_in(app, "ada")
+    library.add_article("tea")
+    client.post(f"{URL}/articles/tea/comments", json={"body": "Good."}, headers=ada)
+    picture = '<img class="avatar" src="/api/v1/users/ada/avatar{}" alt="" width="{}"'
+    assert picture.format("", 24) in client.get("/articles/tea").text
+    assert picture.format("?size=large", 48) in client.get("/authors/ada").text
