@@ -38,7 +38,7 @@ from strongback.cli.doctor import init_doctor
 from strongback.config import Settings
 from strongback.database import Database
 from strongback.database.capacity import check_capacity
-from strongback.database.error_mapping import error_mapping
+from strongback.database.database_error import error_mapping
 from strongback.database.server_version import check_version
 from strongback.exceptions import ConfigurationError, PreconditionFailed, ServiceUnavailable
 from strongback.idempotency import Idempotency

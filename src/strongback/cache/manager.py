@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, ParamSpec, TypeVar
-from weakref import WeakSet
 
 from strongback.cache.cached_function import CachedFunction, result_type, wrap
 from strongback.cache.error import CacheMisuse, require_methods, require_text
@@ -23,6 +21,7 @@ from strongback.cache.serializer import JSONSerializer, Serializer
 from strongback.cache.single_flight import SingleFlight
 from strongback.cache.stats import Stats
 from strongback.cache.storage import SharedStorage, Storage
+from strongback.fork import reset_in_children
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -49,7 +48,7 @@ class Manager:
         self._lock = threading.Lock()
         self._flights = SingleFlight()
         self._reader = Reader(self._flights)
-        _managers.add(self)
+        reset_in_children(self)
 
     # At the start
 
@@ -394,15 +393,3 @@ def _batch_loader(all_keys: Sequence[str], all_nodes: Sequence[Node[Any]]) -> Lo
         return loaded
 
     return load
-
-
-_managers: WeakSet[Manager] = WeakSet()
-
-
-def _forget_parent() -> None:
-    for manager in _managers:
-        manager.reset_after_fork()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
-    os.register_at_fork(after_in_child=_forget_parent)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import compress
 from typing import TYPE_CHECKING, Any, cast
-from weakref import WeakSet
 
 from strongback.cache import redis_record as record
 from strongback.cache.error import require_text
 from strongback.cache.storage import MISSING, Busy, Codec, Item, Lease, Missing, batched
+from strongback.fork import reset_in_children
 from strongback.log.setup import get_logger
 from strongback.redis.client import RedisClient
 from strongback.redis.error import RedisUnavailable
@@ -82,7 +81,7 @@ class RedisStorage:
         self.failures = 0
         """Operations that Redis did not answer, or that were not sent because it is away."""
         self.reset_after_fork()
-        _storages.add(self)
+        reset_in_children(self)
 
     # Reading
 
@@ -388,15 +387,3 @@ def _milliseconds(seconds: float) -> int:
 
 def _escape(pattern: bytes) -> bytes:
     return b"".join(b"\\" + bytes([c]) if c in b"*?[]\\" else bytes([c]) for c in pattern)
-
-
-_storages: WeakSet[RedisStorage] = WeakSet()
-
-
-def _forget_parent() -> None:
-    for storage in _storages:
-        storage.reset_after_fork()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
-    os.register_at_fork(after_in_child=_forget_parent)

@@ -26,7 +26,6 @@ from strongback.database.base import (
     Versioned,
     utc_now,
 )
-from strongback.database.cleaning import delete_in_batches
 from strongback.database.database_error import (
     DatabaseMisuse,
     is_duplicate,
@@ -35,7 +34,12 @@ from strongback.database.database_error import (
 )
 from strongback.database.decorator import HasDatabase, transactional
 from strongback.database.session import Database
-from strongback.database.statement import changed_rows, insert_if_absent
+from strongback.database.statement import (
+    changed_rows,
+    count_within,
+    delete_in_batches,
+    insert_if_absent,
+)
 
 __all__ = [
     "Base",
@@ -48,6 +52,7 @@ __all__ = [
     "UTCDateTime",
     "Versioned",
     "changed_rows",
+    "count_within",
     "delete_in_batches",
     "insert_if_absent",
     "is_duplicate",

@@ -1,4 +1,4 @@
-"""Classifies errors of the database by the codes of the drivers.
+"""Classifies errors of the database by the codes of the drivers, and maps them to the API's.
 
 StrongbackError
 └── DatabaseMisuse    the code breaks a rule of the database layer; the message has the remedy
@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 
-from strongback.exceptions import StrongbackError
+from strongback.exceptions import AlreadyExists, APIException, DatabaseUnavailable, StrongbackError
 
 MYSQL_RETRYABLE = frozenset(
     {
@@ -94,6 +94,10 @@ _QUOTED_VALUE = re.compile(
 )
 
 
+RETRY_AFTER = "5"
+"""Seconds until a client should retry: about the time of a restart or a fail-over."""
+
+
 class DatabaseMisuse(StrongbackError):
     """The code breaks a rule of the database layer; the message has the remedy."""
 
@@ -134,6 +138,13 @@ def is_duplicate(error: BaseException) -> bool:
     if not isinstance(error, IntegrityError):
         return False
     return _mysql_code(error) in MYSQL_DUPLICATE or _sqlite_code(error) in SQLITE_DUPLICATE
+
+
+def error_mapping(error: SQLAlchemyError) -> APIException | None:
+    """The error of the API, or None if the database error is a defect of the code."""
+    if is_transient(error):
+        return DatabaseUnavailable(headers={"Retry-After": RETRY_AFTER})
+    return AlreadyExists() if is_duplicate(error) else None
 
 
 def hide_values(error: DBAPIError) -> None:

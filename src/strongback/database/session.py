@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
-from weakref import WeakSet, ref
+from weakref import ref
 
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
@@ -21,6 +20,7 @@ from strongback.database.database_error import DatabaseHangs, DatabaseMisuse, is
 from strongback.database.engine import WRITES, Limits, build_engine, limit_statement
 from strongback.database.transaction import Transaction, retry, roll_back
 from strongback.database.write_lock import WriteLock
+from strongback.fork import reset_in_children
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -96,7 +96,7 @@ class Database:
         for engine in (self.engine, self._ping_engine):
             event.listen(engine, "handle_error", self._note_failure)
         event.listen(self.engine, "before_cursor_execute", self._limit_read, retval=True)
-        _databases.add(self)
+        reset_in_children(self)
 
     def listen(self, name: str, listener: Callable[..., object]) -> None:
         """Listen to an event of all sessions; see SQLAlchemy's `SessionEvents`."""
@@ -431,16 +431,13 @@ class Database:
         self.engine.dispose()
         self._ping_engine.dispose()
 
-    def dispose_after_fork(self) -> None:
+    def reset_after_fork(self) -> None:
         """Drop the parent's connections without closing them; called in every forked child."""
         self.engine.dispose(close=False)
         self._ping_engine.dispose(close=False)
         self._scope.set(None)
         self._breaker = self._new_breaker()  # the thread that pinged is the parent's
         self._write_lock = self._new_write_lock()  # a lost thread may hold it
-
-
-_databases: WeakSet[Database] = WeakSet()
 
 
 def _weak(listener: Callable[..., object]) -> Callable[..., None]:
@@ -456,12 +453,3 @@ def _weak(listener: Callable[..., object]) -> Callable[..., None]:
             found(*arguments)
 
     return call
-
-
-def _forget_connections() -> None:
-    for database in _databases:
-        database.dispose_after_fork()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
-    os.register_at_fork(after_in_child=_forget_connections)

@@ -1,13 +1,31 @@
-"""Statements that are decided by their row count, on SQLite and MySQL alike."""
+"""Statements that are decided by their row count, and deletions in short transactions."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Delete, Insert, Table, Update, insert
-from sqlalchemy.orm import Session
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Delete,
+    Insert,
+    Table,
+    Update,
+    and_,
+    delete,
+    exists,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from strongback.database.base import Base
+from strongback.database.session import Database
+
+BATCH = 500
+"""Rows per transaction: a few milliseconds, in which SQLite allows no other writer."""
 
 
 def insert_if_absent(model: type[Base]) -> Insert:
@@ -27,3 +45,64 @@ def changed_rows(session: Session, statement: Delete | Insert | Update) -> int:
         options["synchronize_session"] = False
     result = session.execute(statement, execution_options=options)
     return cast("CursorResult[Any]", result).rowcount
+
+
+def count_within(
+    session: Session,
+    count: InstrumentedAttribute[int],
+    limit: int,
+    row: dict[InstrumentedAttribute[Any], Any],
+) -> bool:
+    """Add one to a count in a row, which is made where it is missing; False at the limit.
+
+    Args:
+        session: The session, in a transaction.
+        count: The column of the count.
+        limit: Most that it may be, 1 or more.
+        row: Values of the columns that are unique together.
+    """
+    model = cast("type[Base]", count.class_)
+    mine = and_(*(column == value for column, value in row.items()))
+    more = update(model).where(mine, count < limit).values({count: count + 1})
+    if changed_rows(session, more):
+        return True
+    if session.scalar(select(exists().where(mine))):
+        return False
+    first = insert_if_absent(model).values({**row, count: 1})
+    return bool(changed_rows(session, first) or changed_rows(session, more))
+
+
+def delete_in_batches(
+    database: Database,
+    id_: InstrumentedAttribute[Any],
+    condition: ColumnElement[bool],
+    *,
+    batch: int = BATCH,
+    progress: Callable[[int], object] = lambda _: None,
+) -> int:
+    """Delete the rows that match a condition, each batch in a transaction of its own.
+
+    Args:
+        database: The database.
+        id_: Attribute of the model that identifies the rows.
+        condition: Condition of the rows.
+        batch: Rows per transaction; fewer if the rows are large.
+        progress: Called after each batch with the number of deleted rows.
+
+    Returns:
+        The number of deleted rows.
+    """
+
+    def delete_some(session: Session) -> int:
+        # Selected first: MySQL has no LIMIT in a subquery of IN.
+        ids = session.scalars(select(id_).where(condition).limit(batch)).all()
+        if ids:
+            # Both: rows that have changed meanwhile stay.
+            session.execute(delete(cast("type[Any]", id_.class_)).where(condition, id_.in_(ids)))
+        return len(ids)
+
+    total = 0
+    while count := database.transact(delete_some):
+        total += count
+        progress(count)
+    return total

@@ -6,10 +6,10 @@ import hmac
 import math
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete
 
 from strongback.config import Settings
-from strongback.database import Database, changed_rows, insert_if_absent, transactional, utc_now
+from strongback.database import Database, changed_rows, count_within, transactional, utc_now
 from strongback.mail.exceptions import MailLimitReached
 from strongback.mail.mail_model import MailQuota
 
@@ -40,17 +40,9 @@ class MailQuotas:
             limit: The share; that of the settings when left out.
         """
         who = f"{kind}\0{address.casefold()}".encode("utf-8", "surrogatepass")
-        key, hour = hmac.digest(self._key, who, "sha256").hex(), _hour(utc_now())
-        mine = (MailQuota.key == key) & (MailQuota.hour == hour)
-        spend = update(MailQuota).where(mine, MailQuota.spent < (limit or self._limit))
-        spend = spend.values(spent=MailQuota.spent + 1)
-        first = insert_if_absent(MailQuota).values(key=key, hour=hour, spent=0)
-        session = self.database.session
-        # The row first: whoever finds none may be one of many at once.
-        return bool(
-            changed_rows(session, spend)
-            or (changed_rows(session, first) and changed_rows(session, spend))
-        )
+        key = hmac.digest(self._key, who, "sha256").hex()
+        row = {MailQuota.key: key, MailQuota.hour: _hour(utc_now())}
+        return count_within(self.database.session, MailQuota.spent, limit or self._limit, row)
 
     def refusal(self) -> MailLimitReached:
         """The error of who has had its share: the next hour brings another."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
 
-from strongback.migration.migration_error import MigrationError
+from strongback.exceptions import StrongbackError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,6 +36,10 @@ FIRST_EDITION = frozenset(
 """All revisions of the first edition."""
 NAME_LENGTH = 32
 """Longest name of a revision in Alembic's table."""
+
+
+class MigrationError(StrongbackError):
+    """The schema cannot be read or migrated; the message has the remedy."""
 
 
 def branch_of(revision: str) -> str:

@@ -24,11 +24,11 @@ from strongback.database.remedy import UNREACHABLE, remedy_for
 from strongback.migration.branch import (
     VERSION_TABLE,
     BranchStep,
+    MigrationError,
     applied_revisions,
     branch_of,
     branches_of,
 )
-from strongback.migration.migration_error import MigrationError
 from strongback.migration.writing import UNNAMED, Writing
 
 if TYPE_CHECKING:

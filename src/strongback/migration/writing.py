@@ -29,8 +29,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Table
 
 from strongback.database import Base
-from strongback.migration.branch import FOREIGN_TABLE, FRAMEWORK, PREFIX, name_revision
-from strongback.migration.migration_error import MigrationError
+from strongback.migration.branch import (
+    FOREIGN_TABLE,
+    FRAMEWORK,
+    PREFIX,
+    MigrationError,
+    name_revision,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,11 +13,9 @@ few failures in a row `RedisClient` opens its circuit: calls fail at once until 
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
-from weakref import WeakSet
 
 from redis import BlockingConnectionPool, Redis, RedisError
 from redis.backoff import NoBackoff
@@ -27,6 +25,7 @@ from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
 from strongback.circuit_breaker import CircuitBreaker
+from strongback.fork import reset_in_children
 from strongback.redis.error import RedisMisuse, RedisUnavailable
 
 ResultT = TypeVar("ResultT")
@@ -84,7 +83,7 @@ class RedisClient:
         self.server = server
         """The redis-py client, for subscriptions and scripts; commands go through `call`."""
         self.reset_after_fork()
-        _clients.add(self)
+        reset_in_children(self)
 
     @classmethod
     def of(cls, client: Redis | RedisClient) -> RedisClient:
@@ -239,15 +238,3 @@ def _require_bounded(server: object) -> None:
             "socket_timeout=0.2, socket_connect_timeout=0.2, timeout=0.2,"
             " retry=Retry(NoBackoff(), 0)))"
         )
-
-
-_clients: WeakSet[RedisClient] = WeakSet()
-
-
-def _forget_parent() -> None:
-    for client in _clients:
-        client.reset_after_fork()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
-    os.register_at_fork(after_in_child=_forget_parent)

@@ -10,16 +10,10 @@ import hmac
 from collections.abc import Callable
 from datetime import datetime, time, timedelta
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import delete
 
 from strongback.config import Settings
-from strongback.database import (
-    Database,
-    changed_rows,
-    insert_if_absent,
-    transactional,
-    utc_now,
-)
+from strongback.database import Database, changed_rows, count_within, transactional, utc_now
 from strongback.log.setup import get_logger
 from strongback.sms.exceptions import SmsBudgetSpent, SmsLimitReached
 from strongback.sms.sms_model import SmsQuota
@@ -87,19 +81,9 @@ class SmsQuotas:
             raise SmsBudgetSpent
 
     def _spend(self, who: str, limit: int, now: datetime) -> bool:
-        key, day, session = self._hash(who), now.date(), self.database.session
-        mine = (SmsQuota.key == key) & (SmsQuota.day == day)
-        spend = update(SmsQuota).where(mine, SmsQuota.spent < limit)
-        spend = spend.values(spent=SmsQuota.spent + 1)
-        if changed_rows(session, spend):
-            return True
-        if session.scalar(select(exists().where(mine))):
-            return False
-        first = insert_if_absent(SmsQuota).values(key=key, day=day, spent=1)
-        return bool(changed_rows(session, first) or changed_rows(session, spend))
-
-    def _hash(self, who: str) -> str:
-        return hmac.digest(self._key, who.encode("utf-8", "surrogatepass"), "sha256").hex()
+        key = hmac.digest(self._key, who.encode("utf-8", "surrogatepass"), "sha256").hex()
+        row = {SmsQuota.key: key, SmsQuota.day: now.date()}
+        return count_within(self.database.session, SmsQuota.spent, limit, row)
 
     @transactional
     def clean(self) -> int:

@@ -14,15 +14,16 @@ import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import JSON, CursorResult, String, delete, update
+from sqlalchemy import JSON, String, delete, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from strongback.database import (
     Base,
     Database,
     Identifier,
+    changed_rows,
     delete_in_batches,
     transactional,
     utc_now,
@@ -183,9 +184,7 @@ class Jobs:
 
     def _move(self, job_id: str, states: tuple[JobState, ...], **values: object) -> bool:
         query = update(TaskRecord).where(TaskRecord.id == job_id, TaskRecord.state.in_(states))
-        query = query.values(values).execution_options(synchronize_session=False)
-        result = self.database.session.execute(query)
-        is_moved = cast("CursorResult[Any]", result).rowcount > 0
+        is_moved = changed_rows(self.database.session, query.values(values)) > 0
         if is_moved and self.on_change:
             record = self.database.session.get_one(TaskRecord, job_id, populate_existing=True)
             for tell in self.on_change:

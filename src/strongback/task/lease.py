@@ -13,24 +13,14 @@ would stay taken for as long as the clock was set back by.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, cast
 
-from sqlalchemy import (
-    ColumnElement,
-    CursorResult,
-    String,
-    Update,
-    insert,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, String, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Mapped, Session, mapped_column
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from strongback.database import Base, Database, UTCDateTime, is_duplicate
+from strongback.database import Base, Database, UTCDateTime, changed_rows, is_duplicate
 
 NAME_LENGTH = 120
 SLACK = 1.0
@@ -86,7 +76,8 @@ class Leases:
         values = {"holder": holder, "expires_at": _Moment(0)}
         query = update(LeaseRow).where(other).values(values)
         return self.database.transact(
-            lambda session: _changes(session, query) or self._create(session, name, holder, 0)
+            lambda session: bool(changed_rows(session, query))
+            or self._create(session, name, holder, 0)
         )
 
     def give_up(self, name: str, holder: str) -> None:
@@ -129,12 +120,8 @@ def _renew(session: Session, name: str, holder: str, seconds: float) -> bool:
         LeaseRow.expires_at > _Moment(seconds + SLACK),
     )
     query = update(LeaseRow).where(LeaseRow.name == name, is_free)
-    return _changes(session, query.values(holder=holder, expires_at=_Moment(seconds)))
-
-
-def _changes(session: Session, query: Update) -> bool:
-    result = session.execute(query.execution_options(synchronize_session=False))
-    return cast("CursorResult[Any]", result).rowcount > 0
+    renewal = query.values(holder=holder, expires_at=_Moment(seconds))
+    return changed_rows(session, renewal) > 0
 
 
 class _Moment(ColumnElement[datetime]):

@@ -10,8 +10,7 @@ from flask.cli import FlaskGroup
 from sqlalchemy import inspect, text
 
 from strongback.database import Database
-from strongback.migration.branch import FIRST_EDITION, branch_of
-from strongback.migration.migration_error import MigrationError
+from strongback.migration.branch import FIRST_EDITION, MigrationError, branch_of
 from strongback.migration.runner import Migrations, init_migrations, pending, upgrade
 from tests.support.first_edition import make_first_edition
 

@@ -17,8 +17,7 @@ from structlog.testing import capture_logs
 
 from app.core.config import Settings
 from strongback.database import Database
-from strongback.migration.branch import branch_of
-from strongback.migration.migration_error import MigrationError
+from strongback.migration.branch import MigrationError, branch_of
 from strongback.migration.runner import init_migrations, pending, upgrade
 from strongback.testing.mariadb import MariaDB, OwnMariaDB
 

@@ -12,8 +12,7 @@ from flask import Flask
 from sqlalchemy import Column, ForeignKey, MetaData, String, Table, inspect, text
 
 from strongback.database import Base, Database, Identifier, UTCDateTime
-from strongback.migration.branch import name_revision
-from strongback.migration.migration_error import MigrationError
+from strongback.migration.branch import MigrationError, name_revision
 from strongback.migration.runner import Migrations, init_migrations, pending, upgrade
 from strongback.migration.writing import branch_of_module
 

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
-import pytest
-from sqlalchemy import event, select
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 
-from strongback.database import delete_in_batches
+import pytest
+from sqlalchemy import delete, event, select
+
+from strongback.database import count_within, delete_in_batches
 from strongback.idempotency import IdempotencyKey
+from strongback.sms.sms_model import SmsQuota
 
 pytestmark = pytest.mark.speaks_sql
 
@@ -30,3 +34,17 @@ def test_the_rows_that_the_condition_names_are_deleted_a_batch_in_a_transaction(
         left = database.session.scalars(select(IdempotencyKey.caller)).all()
     assert (deleted, batches) == (5, [2, 2, 1])
     assert left == ["user:2"] * 5
+
+
+def test_of_those_who_count_at_once_as_many_pass_as_the_limit_allows(database):
+    database.transact(lambda session: session.execute(delete(SmsQuota)))
+    row = {SmsQuota.key: "everybody", SmsQuota.day: date(2026, 11, 27)}
+
+    def count(_):
+        return database.transact(lambda each: count_within(each, SmsQuota.spent, 3, row))
+
+    with ThreadPoolExecutor(4) as pool:
+        passed = list(pool.map(count, range(6)))
+    with database.scope():
+        spent = database.session.scalars(select(SmsQuota.spent)).all()
+    assert (sum(passed), spent) == (3, [3])
