@@ -156,18 +156,16 @@ class _Parser:
     # Rules
 
     def _disjunction(self) -> Filter:
-        operands = self._joined("or", self._conjunction)
-        return operands[0] if len(operands) == 1 else Or(operands)
+        return self._joined("or", self._conjunction, Or)
 
     def _conjunction(self) -> Filter:
-        operands = self._joined("and", self._negation)
-        return operands[0] if len(operands) == 1 else And(operands)
+        return self._joined("and", self._negation, And)
 
-    def _joined(self, word: str, rule: Callable[[], Filter]) -> tuple[Filter, ...]:
+    def _joined(self, word: str, rule: Callable[[], Filter], kind: type[And | Or]) -> Filter:
         operands = [rule()]
         while self._takes_word(word):
             operands.append(rule())
-        return tuple(operands)
+        return operands[0] if len(operands) == 1 else kind(tuple(operands))
 
     def _negation(self) -> Filter:
         if self._token.is_word("not") and not self._is_attribute():
@@ -314,21 +312,24 @@ class _Parser:
 
 
 def _read_integer(text: str) -> int:
-    if not text.isascii() or "_" in text or len(text) > _SHOWN:
-        raise ValueError(text)
-    value = int(text)
+    value = int(_digits(text))
     if abs(value) > MAX_INTEGER:
         raise OverflowError(text)
     return value
 
 
 def _read_number(text: str) -> float:
-    if not text.isascii() or "_" in text or len(text) > _SHOWN:
-        raise ValueError(text)
-    value = float(text)
+    value = float(_digits(text))
     if not math.isfinite(value):
         raise ValueError(text)
     return value
+
+
+def _digits(text: str) -> str:
+    """The text of a number, unless Python alone reads it as one."""
+    if not text.isascii() or "_" in text or len(text) > _SHOWN:
+        raise ValueError(text)
+    return text
 
 
 def _read_boolean(text: str) -> bool:
@@ -337,16 +338,12 @@ def _read_boolean(text: str) -> bool:
     return text.lower() == "true"
 
 
-def _read_datetime(text: str) -> datetime:
-    return utc(datetime.fromisoformat(text))
-
-
 _READERS: dict[Kind, Callable[[str], Value]] = {
     Kind.TEXT: str,
     Kind.INTEGER: _read_integer,
     Kind.NUMBER: _read_number,
     Kind.BOOLEAN: _read_boolean,
-    Kind.DATETIME: _read_datetime,
+    Kind.DATETIME: lambda text: utc(datetime.fromisoformat(text)),
 }
 _NOT_A = {
     Kind.TEXT: "",  # every text is one

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from strongback.app import Strongback
 from strongback.check import Use
+from strongback.config import Settings
 from strongback.exceptions import ConfigurationError
-from strongback.search.choice import build_engine
+from strongback.extra import require_extra
 from strongback.search.cli import group
+from strongback.search.engine import Engine
 from strongback.search.exceptions import SearchUnavailable
 from strongback.search.maintenance import maintenance_tasks
 from strongback.search.source import Search
@@ -30,6 +32,24 @@ def register(app: Strongback) -> Search:
     app.cli.add_command(group)
     app.before_start(lambda: _add_tasks(app, search))
     return search
+
+
+def build_engine(settings: Settings) -> Engine:
+    """Meilisearch where `MEILI_URL` names one, else tantivy in `APP_VAR_DIR`, not yet opened.
+
+    Raises:
+        ConfigurationError: The extra `search` is not installed, and Meilisearch not configured.
+    """
+    # Imported here: a process pays for the one that it uses.
+    if settings.meili_url is not None:
+        from strongback.search.meilisearch import MeilisearchEngine  # noqa: PLC0415  above
+
+        key = settings.meili_master_key.get_secret_value()
+        return MeilisearchEngine(settings.meili_url, key, prefix=settings.meili_prefix)
+    require_extra("search", "The embedded search")
+    from strongback.search.tantivy import TantivyEngine  # noqa: PLC0415  above
+
+    return TantivyEngine(settings.app_var_dir / "search")
 
 
 def _add_tasks(app: Strongback, search: Search) -> None:

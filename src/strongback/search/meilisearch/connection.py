@@ -90,9 +90,9 @@ class Connection:
 
     def ask(
         self,
-        role: Role,
         question: Callable[[Client], ResultT],
         timeout: int = ORDER_TIMEOUT,
+        role: Role = Role.WRITE,
     ) -> ResultT:
         """Ask something, with the key of a role.
 
@@ -131,7 +131,7 @@ class Connection:
                     return None
                 raise
 
-        return self.ask(Role.WRITE, ask, SEARCH_TIMEOUT)
+        return self.ask(ask, SEARCH_TIMEOUT)
 
     def finish(self, tasks: Iterable[TaskInfo], *, tolerated: str | None = None) -> None:
         """Wait until tasks are done.
@@ -173,7 +173,7 @@ class Connection:
     def _finish(self, number: int, deadline: float, tolerated: str | None) -> None:
         pause = FIRST_POLL
         while True:
-            task = self.ask(Role.WRITE, lambda client: client.get_task(number))
+            task = self.ask(lambda client: client.get_task(number))
             if task.status not in {"enqueued", "processing"}:
                 break
             if time.monotonic() + pause > deadline:

@@ -6,6 +6,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from meilisearch import Client
@@ -54,7 +55,7 @@ class Store:
         """Delete an index, and what Meilisearch knows of its tasks."""
         self._run(lambda client: client.delete_index(uid), "index_not_found")
         filters = {"indexUids": uid, "statuses": _FINISHED}
-        self._connection.ask(Role.WRITE, lambda client: client.delete_tasks(filters))
+        self._connection.ask(lambda client: client.delete_tasks(filters))
 
     def swap(self, uid: str, other: str) -> None:
         """Put one index in the other's place and the other way round, at once."""
@@ -63,7 +64,7 @@ class Store:
     def names(self, beginning: str) -> list[str]:
         """Return the names of the indexes that begin so."""
         options = {"limit": AT_ONCE}
-        found: Any = self._connection.ask(Role.WRITE, lambda c: c.get_raw_indexes(options))
+        found: Any = self._connection.ask(lambda c: c.get_raw_indexes(options))
         return [one["uid"] for one in found["results"] if one["uid"].startswith(beginning)]
 
     def count(self, uid: str) -> int | None:
@@ -73,7 +74,7 @@ class Store:
 
     def settings(self, uid: str) -> dict[str, Any]:
         """Return all settings."""
-        return self._connection.ask(Role.WRITE, lambda client: client.index(uid).get_settings())
+        return self._connection.ask(lambda client: client.index(uid).get_settings())
 
     def configure(self, uid: str, settings: Mapping[str, Any]) -> None:
         """Set some settings."""
@@ -83,14 +84,14 @@ class Store:
         """Have Meilisearch forget what was done for this index long ago."""
         before = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - KEPT_TASKS))
         filters = {"indexUids": uid, "statuses": _FINISHED, "beforeFinishedAt": before}
-        self._connection.ask(Role.WRITE, lambda client: client.delete_tasks(filters))
+        self._connection.ask(lambda client: client.delete_tasks(filters))
 
     # Documents
 
     def search(self, uid: str, text: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Search, with a key that may do nothing else."""
         return self._connection.ask(
-            Role.SEARCH, lambda client: client.index(uid).search(text, body), SEARCH_TIMEOUT
+            lambda client: client.index(uid).search(text, body), SEARCH_TIMEOUT, Role.SEARCH
         )
 
     def fetch(self, uid: str, fields: list[str]) -> Iterator[Stored]:
@@ -109,7 +110,8 @@ class Store:
         """Add documents, each in place of the one with its key, and wait until they are there."""
         waiting: deque[TaskInfo] = deque()
         for lines in batches(documents):
-            waiting.append(self._send(uid, lines))
+            add = partial(_add, uid=uid, lines=lines)
+            waiting.append(self._connection.ask(add, WRITE_TIMEOUT))
             if len(waiting) > IN_FLIGHT:
                 self._connection.finish([waiting.popleft()])
         self._connection.finish(waiting)
@@ -123,21 +125,16 @@ class Store:
     # Requests
 
     def _page(self, uid: str, body: dict[str, Any]) -> Any:  # noqa: ANN401  the client's own
-        return self._connection.ask(Role.WRITE, lambda c: c.index(uid).get_documents(body))
-
-    def _send(self, uid: str, lines: bytes) -> TaskInfo:
-        return self._connection.ask(
-            Role.WRITE,
-            lambda client: client.index(uid).add_documents_raw(lines, PRIMARY, _NDJSON),
-            WRITE_TIMEOUT,
-        )
+        return self._connection.ask(lambda c: c.index(uid).get_documents(body))
 
     def _drop(self, uid: str, keys: list[str]) -> TaskInfo:
         text = f"{PRIMARY} IN {json.dumps(keys)}"  # their alphabet needs no escapes
-        return self._connection.ask(
-            Role.WRITE, lambda client: client.index(uid).delete_documents(filter=text)
-        )
+        return self._connection.ask(lambda c: c.index(uid).delete_documents(filter=text))
 
     def _run(self, order: Order, tolerated: str | None = None) -> None:
         """Have a task done and wait for it."""
-        self._connection.finish([self._connection.ask(Role.WRITE, order)], tolerated=tolerated)
+        self._connection.finish([self._connection.ask(order)], tolerated=tolerated)
+
+
+def _add(client: Client, uid: str, lines: bytes) -> TaskInfo:
+    return client.index(uid).add_documents_raw(lines, PRIMARY, _NDJSON)

@@ -85,8 +85,11 @@ class Finder:
         self._builder = QueryBuilder(schema, index, within)
         self._pieces = split_query(query.text[:MAX_TEXT])[:MAX_WORDS]
         self._wide: dict[str, Word] = {}
-        condition = query.filter
-        self._condition = compile_filter(schema, condition) if condition else None
+        self._condition = compile_filter(schema, query.filter) if query.filter else None
+        self._offset = (query.page - 1) * query.page_size
+        self._end = self._offset + query.page_size
+        self._limit = max(self._end, WINDOW)
+        self._counted = [index[name] for name in query.facets]
 
     def run(self) -> Found:
         """Find."""
@@ -167,18 +170,6 @@ class Finder:
 
     # Orders
 
-    @property
-    def _offset(self) -> int:
-        return (self._query.page - 1) * self._query.page_size
-
-    @property
-    def _end(self) -> int:
-        return self._offset + self._query.page_size
-
-    @property
-    def _limit(self) -> int:
-        return max(self._end, WINDOW)
-
     def _ranked(self, stages: Sequence[Stage]) -> list[DocAddress]:
         *earlier, last = stages
         hits = last.hits
@@ -234,10 +225,6 @@ class Finder:
         return [fold(document[attribute.name] or "") or None for document in documents]
 
     # Facets
-
-    @property
-    def _counted(self) -> list[Attribute]:
-        return [self._index[name] for name in self._query.facets]
 
     def _facets(self, query: tantivy.Query) -> dict[str, dict[str, int]]:
         if not self._counted:

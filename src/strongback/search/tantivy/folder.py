@@ -90,6 +90,7 @@ class Generation:
     def __init__(self, path: Path, index: Index, *, is_new: bool = False) -> None:
         self.path = path
         self.schema = build_schema(index)
+        self._folder = path.parent
         self._declaration = index
         if is_new:
             path.mkdir()
@@ -134,10 +135,6 @@ class Generation:
     def size(self) -> int:
         """Bytes that it takes on disk."""
         return sum(file.stat().st_size for file in self.path.iterdir())
-
-    @property
-    def _folder(self) -> Path:
-        return self.path.parent
 
     @contextmanager
     def _writer(self, heap: int) -> Iterator[tantivy.IndexWriter]:

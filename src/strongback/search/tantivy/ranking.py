@@ -45,14 +45,11 @@ class QueryBuilder:
     def __init__(self, schema: Schema, index: Index, within: Attribute | None = None) -> None:
         self._schema = schema
         self._heaviest = within or index.searchable[0]
+        self._title = words_field(self._heaviest)
         places = (a for a in index.searchable if has_words_field(index, a))
         self._places = [within] if within else list(places)
         self._has_length = self._heaviest is index.searchable[0]
         self._field = words_field(within) if within else TEXT
-
-    @property
-    def _title(self) -> str:
-        return words_field(self._heaviest)
 
     def has_all(self, words: Sequence[Word]) -> Query:
         """Documents with every word, scored by BM25."""
