@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 from strongback.auth.principal import RECENT
-from strongback.exceptions import BadRequest, FieldError, Unauthorized
+from strongback.exceptions import BadRequest, Unauthorized
 
 CHALLENGE = 'Bearer realm="strongback"'
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -26,11 +26,7 @@ NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 class OAuthError(BadRequest):
     """A refused token request; the body also has the members of RFC 6749.
 
-    Args:
-        message: Explanation, in ASCII and without quotation marks.
-        params: Values for the placeholders of the message.
-        errors: Invalid fields, if any.
-        headers: Response headers, besides those against caching.
+    Its message is in ASCII and without quotation marks.
     """
 
     error_code = 11000
@@ -38,14 +34,10 @@ class OAuthError(BadRequest):
     """Name of the error in RFC 6749."""
 
     def __init__(
-        self,
-        message: str | None = None,
-        *,
-        params: dict[str, Any] | None = None,
-        errors: list[FieldError] | None = None,
-        headers: dict[str, str] | None = None,
+        self, message: str | None = None, **options: Any  # noqa: ANN401  those of `APIException`
     ) -> None:
-        super().__init__(message, params=params, errors=errors, headers=NO_STORE | (headers or {}))
+        super().__init__(message, **options)
+        self.headers = NO_STORE | self.headers
         self.extra = {"error": self.error, "error_description": str(self)}
 
 

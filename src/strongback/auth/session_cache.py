@@ -59,7 +59,10 @@ class StateCache:
         with self._lock:
             # A state that was read before an invalidation must not be stored after it.
             if generation == self._generation:
-                self._store(session_id, (expiry, state))
+                self._entries.pop(session_id, None)
+                if len(self._entries) >= SIZE:
+                    del self._entries[next(iter(self._entries))]  # the oldest one
+                self._entries[session_id] = (expiry, state)
         return state
 
     def forget(self, *session_ids: str) -> None:
@@ -70,9 +73,3 @@ class StateCache:
                 self._entries.clear()
             for session_id in session_ids:
                 self._entries.pop(session_id, None)
-
-    def _store(self, session_id: str, entry: tuple[float, SessionState | None]) -> None:
-        self._entries.pop(session_id, None)
-        if len(self._entries) >= SIZE:
-            del self._entries[next(iter(self._entries))]  # the oldest one
-        self._entries[session_id] = entry

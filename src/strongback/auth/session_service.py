@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from sqlalchemy import ColumnElement, exists, or_, select, update
+from sqlalchemy import ColumnElement, Select, exists, or_, select, update
 
 from strongback.auth.account import Account, Accounts
 from strongback.auth.refresh_token import Successors, hash_token, new_seed, new_token
@@ -34,6 +34,8 @@ from strongback.paging import Order, Window, read_page
 from strongback.schema import PageQuery
 
 log = get_logger(__name__)
+
+SelectT = TypeVar("SelectT", bound=Select[*tuple[Any, ...]])
 
 IDLE_LIFETIME = timedelta(days=30)
 """Time without a refresh after which a session ends."""
@@ -164,12 +166,8 @@ class SessionService:
 
     def scope_of(self, refresh_token: str) -> tuple[str, frozenset[str] | None] | None:
         """Client and scope of a refresh token; None if the token is unknown."""
-        query = (
-            select(AuthSession.client_id, AuthSession.scope)
-            .join(RefreshToken, RefreshToken.session_id == AuthSession.id)
-            .where(RefreshToken.token_hash == hash_token(refresh_token))
-        )
-        row = self.database.session.execute(query).first()
+        query = select(AuthSession.client_id, AuthSession.scope)
+        row = self.database.session.execute(_of_token(query, hash_token(refresh_token))).first()
         return (row[0], _as_set(row[1])) if row else None
 
     def rotate(self, refresh_token: str, device: Device) -> Grant | None:
@@ -240,12 +238,7 @@ class SessionService:
         self, token_hash: str, device: Device, now: datetime
     ) -> tuple[AuthSession, Account] | None:
         """Extend the session of a token; None if it has ended or its account is disabled."""
-        query = (
-            select(AuthSession)
-            .join(RefreshToken, RefreshToken.session_id == AuthSession.id)
-            .where(RefreshToken.token_hash == token_hash)
-            .with_for_update(of=AuthSession)
-        )
+        query = _of_token(select(AuthSession), token_hash).with_for_update(of=AuthSession)
         session = self.database.session.scalars(query).one()
         if session.revoked_at is not None or session.expires_at <= now:
             return None
@@ -326,12 +319,8 @@ class SessionService:
         Returns:
             Whether the token is a refresh token.
         """
-        query = (
-            select(AuthSession.id, AuthSession.client_id)
-            .join(RefreshToken, RefreshToken.session_id == AuthSession.id)
-            .where(RefreshToken.token_hash == hash_token(refresh_token))
-        )
-        row = self.database.session.execute(query).first()
+        query = select(AuthSession.id, AuthSession.client_id)
+        row = self.database.session.execute(_of_token(query, hash_token(refresh_token))).first()
         if row is not None and row[1] == client_id:
             self.revoke(row[0])
         return row is not None
@@ -383,6 +372,12 @@ class SessionService:
 
 def _is_good(now: datetime) -> ColumnElement[bool]:
     return AuthSession.revoked_at.is_(None) & (AuthSession.expires_at > now)
+
+
+def _of_token(query: SelectT, token_hash: str) -> SelectT:
+    """Limit a query of sessions to that of a refresh token."""
+    joined = query.join(RefreshToken, RefreshToken.session_id == AuthSession.id)
+    return joined.where(RefreshToken.token_hash == token_hash)
 
 
 def _as_set(scope: Any) -> frozenset[str] | None:  # noqa: ANN401  a JSON column

@@ -52,7 +52,10 @@ class Signer:
         self._signing = keys[0]
         # The header must equal one of ours, byte for byte. As it is never parsed, it can choose
         # neither algorithm nor type, and `jwk`, `jku` and `x5u` are never followed.
-        self._keys = {_header_of(item): item.key for item in keys}
+        self._keys = {
+            jwt.encode(item.header, {}, item.key, registry=_REGISTRY).partition(".")[0]: item.key
+            for item in keys
+        }
 
     def sign(self, claims: dict[str, Any]) -> str:
         """Return a token with the claims."""
@@ -93,7 +96,3 @@ def _key_id(secret: str, purpose: bytes) -> str:
 
 def _expand(secret: str, purpose: bytes, length: int) -> bytes:
     return HKDF(SHA256(), length, salt=None, info=purpose).derive(secret.encode())
-
-
-def _header_of(signing: _SigningKey) -> str:
-    return jwt.encode(signing.header, {}, signing.key, registry=_REGISTRY).partition(".")[0]
