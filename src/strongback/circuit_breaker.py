@@ -96,15 +96,12 @@ class CircuitBreaker:
         while not (self.opened_at is not None and self._stopped.wait(self._pause)):
             is_answered = self._answers()
             with self._lock:
-                if is_answered:
-                    self._close_circuit()
-                    self._thread = None
-                    return
-                self._open("a ping was not answered")
-
-    def _close_circuit(self) -> None:
-        self.failures = 0
-        if self.opened_at is not None:
-            seconds = round(time.monotonic() - self.opened_at, 1)
-            log.warning("circuit_closed", server=self._server, seconds=seconds)
-            self.opened_at = None
+                if not is_answered:
+                    self._open("a ping was not answered")
+                    continue
+                self.failures, self._thread = 0, None
+                if self.opened_at is not None:
+                    seconds = round(time.monotonic() - self.opened_at, 1)
+                    log.warning("circuit_closed", server=self._server, seconds=seconds)
+                    self.opened_at = None
+                return

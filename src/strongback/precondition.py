@@ -29,14 +29,11 @@ class Expected:
         Raises:
             PreconditionFailed: The resource has another state.
         """
-        if self.tags is None or any(_is_of(tag, revision) for tag in self.tags):
-            return
-        raise PreconditionFailed
+        if self.tags is not None and not any(
+            tag == revision or tag.startswith(f"{revision}-") for tag in self.tags
+        ):
+            raise PreconditionFailed
 
 
 ANY = Expected(None)
 """Any state."""
-
-
-def _is_of(tag: str, revision: str) -> bool:
-    return tag == revision or tag.startswith(f"{revision}-")

@@ -120,12 +120,10 @@ class CachedList(Generic[T]):
         return kept[0] != counted and not 0 <= time.time() - kept[1] < self._lag
 
     def _mark(self, sort: str, group: str) -> str:
-        mark: str = self._cache.read_key(self._marks, self._key(sort, group), _new_mark)
+        mark: str = self._cache.read_key(
+            self._marks, self._key(sort, group), lambda: secrets.token_hex(8)
+        )
         return mark
 
     def _key(self, sort: str, group: str) -> str:
         return f"{self._marks.prefix}{sort}:{group}"
-
-
-def _new_mark() -> str:
-    return secrets.token_hex(8)

@@ -195,8 +195,12 @@ class Loader:
         """Load values, and keep them wherever they have not been removed meanwhile."""
         counts, started = self._plan.counts, time.perf_counter()
         counts.loads += len(keys)
+        validate = self._plan.adapter.validator.validate_python
         try:
-            values = self._validated(keys, self._load(keys))
+            values = {
+                key: None if value is None else validate(value)
+                for key, value in zip(keys, self._load(keys), strict=True)
+            }
         except BaseException:
             counts.load_failures += len(keys)
             leases = {key: self._leases[key] for key in keys if key in self._leases}
@@ -208,13 +212,6 @@ class Loader:
             counts.load_seconds += cost
         self._keep(values, cost)
         self._flight.values.update(values)
-
-    def _validated(self, keys: list[str], loaded: Sequence[Any]) -> dict[str, Any]:
-        validate = self._plan.adapter.validator.validate_python
-        return {
-            key: None if value is None else validate(value)
-            for key, value in zip(keys, loaded, strict=True)
-        }
 
     def _keep(self, values: Mapping[str, Any], cost: float) -> None:
         """Fill the shared storage first: what it refuses is outdated, and not kept here either."""

@@ -116,12 +116,10 @@ class Plan:
         self.local = first if isinstance(first, LocalStorage) else None
         self.beyond = self.tiers[1:] if self.local is not None else self.tiers
         """The storages that are asked once the first, if it is local, has nothing."""
-        self.peek: Callable[[str], Entry | None] = (
-            self.local.peek if self.local is not None else _nothing
-        )
-        self.clock: Callable[[], float] = (
-            self.local.clock if self.local is not None else time.monotonic
-        )
+        self.peek: Callable[[str], Entry | None] = lambda _: None
+        self.clock: Callable[[], float] = time.monotonic
+        if self.local is not None:
+            self.peek, self.clock = self.local.peek, self.local.clock
 
     def _add(self, name: str, ttl: float, storages: Mapping[str, Storage]) -> None:
         storage = storages.get(name)
@@ -161,7 +159,3 @@ class Plan:
             return True
         spread = -math.log(1.0 - random.random())  # noqa: S311  chooses a reader
         return item.fresh < item.cost * self.early * spread
-
-
-def _nothing(_: str) -> None:
-    return None

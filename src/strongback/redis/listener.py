@@ -88,7 +88,8 @@ class RedisListener:
                     log.warning("redis_channel_cut", error=type(error).__name__)
             finally:
                 self.opened.clear()
-                _close(subscription)
+                with suppress(RedisError, OSError):
+                    subscription.close()
             self._closed.wait(RETRY)
 
     def _listen(self, subscription: Any) -> None:  # noqa: ANN401  redis-py's PubSub
@@ -114,8 +115,3 @@ class RedisListener:
         elif message["type"] == "subscribe" and message["data"] == len(self._channels):
             self._on_open()
             self.opened.set()
-
-
-def _close(subscription: Any) -> None:  # noqa: ANN401  redis-py's PubSub
-    with suppress(RedisError, OSError):
-        subscription.close()
