@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from strongback.cache import CacheMaintenance, Manager, RebuildRefused
-from strongback.cli.command import DatabaseGroup
+from strongback.cli.command import DatabaseGroup, progress
 from strongback.redis.error import RedisUnavailable
 from strongback.web.injection import inject
 
@@ -24,15 +22,10 @@ def warm() -> None:
         raise click.ClickException(message)
     for warmer in maintenance.warmers:
         loaded = 0
-        with click.progressbar(
-            length=warmer.count(),
-            label="Warming",
-            file=sys.stderr,
-            hidden=not sys.stderr.isatty(),
-        ) as bar:
+        with progress("Warming", warmer.count()) as count:
             for keys, values in warmer.warm():
                 loaded += values
-                bar.update(keys)
+                count(keys)
         click.echo(f"{warmer.name} {loaded}")
 
 

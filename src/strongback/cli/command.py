@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import click
@@ -68,6 +70,14 @@ def _checked(function: Callable[..., R]) -> Callable[..., R]:
 def command_line(*words: str) -> str:
     """Return how a command of the current application is typed."""
     return " ".join(("flask --app", current_app.import_name, *words))
+
+
+@contextmanager
+def progress(label: str, length: int) -> Iterator[Callable[[int], object]]:
+    """Show how many of a number of things are done, on a terminal alone; yields what counts on."""
+    hidden = not sys.stderr.isatty()
+    with click.progressbar(length=length, label=label, file=sys.stderr, hidden=hidden) as bar:
+        yield bar.update
 
 
 def require_schema() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
 import click
 
-from strongback.cli.command import DatabaseGroup, command_line
+from strongback.cli.command import DatabaseGroup, command_line, progress
 from strongback.outbox import MAX_COUNTED, MessageState, Outbox, OutboxMessage
 from strongback.schema import MAX_ID
 from strongback.web.injection import inject
@@ -104,9 +103,8 @@ class _Tally:
 @contextmanager
 def _tally(label: str, length: int) -> Iterator[_Tally]:
     """Count what is done in small transactions; after a Ctrl-C, say how much that was."""
-    hidden = not sys.stderr.isatty()
-    with click.progressbar(length=length, label=label, file=sys.stderr, hidden=hidden) as bar:
-        tally = _Tally(bar.update)
+    with progress(label, length) as count:
+        tally = _Tally(count)
         try:
             yield tally
         except KeyboardInterrupt:

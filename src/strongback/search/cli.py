@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 
-from strongback.cli.command import DatabaseGroup, command_line
+from strongback.cli.command import DatabaseGroup, command_line, progress
 from strongback.exceptions import StrongbackError
 from strongback.search.exceptions import SearchUnavailable
 from strongback.search.query import Status
@@ -48,13 +47,6 @@ def _chosen(names: tuple[str, ...]) -> tuple[str, ...]:
     return names or tuple(search.sources)
 
 
-@contextmanager
-def _progress(label: str, length: int) -> Iterator[Callable[[int], object]]:
-    hidden = not sys.stderr.isatty()
-    with click.progressbar(length=length, label=label, file=sys.stderr, hidden=hidden) as bar:
-        yield bar.update
-
-
 @group.command("reindex")
 @click.argument("names", metavar="[INDEX]...", nargs=-1)
 def reindex(names: tuple[str, ...]) -> None:
@@ -64,8 +56,8 @@ def reindex(names: tuple[str, ...]) -> None:
     the new one before the command ends.
     """
     for name in _chosen(names):
-        with _explained(), _progress(f"Indexing {name}", search.source(name).count()) as progress:
-            count = search.reindex(name, progress)
+        with _explained(), progress(f"Indexing {name}", search.source(name).count()) as count_on:
+            count = search.reindex(name, count_on)
         click.echo(f"{name}: {count} documents")
 
 
@@ -143,12 +135,12 @@ def check(*, names: tuple[str, ...], repair: bool) -> None:
 
 def _repair(name: str, difference: Difference | None) -> None:
     if difference is None:
-        with _progress(f"Indexing {name}", search.source(name).count()) as progress:
-            search.reindex(name, progress)
+        with progress(f"Indexing {name}", search.source(name).count()) as count_on:
+            search.reindex(name, count_on)
         click.echo(f"{name}: built anew")
     elif difference:
-        with _progress(f"Repairing {name}", len(difference)) as progress:
-            search.repair(name, progress)
+        with progress(f"Repairing {name}", len(difference)) as count_on:
+            search.repair(name, count_on)
         click.echo(f"{name}: repaired")
 
 
