@@ -127,26 +127,27 @@ def post_fork(server: Arbiter, _worker: Worker) -> None:
 def post_worker_init(worker: Worker) -> None:
     """Leave it to the master to stop a worker: a terminal sends Ctrl-C to both."""
     # This worker's, not the master's.
-    from strongback.server.serve import announce_stop, start_background  # noqa: PLC0415  see above
+    from strongback.server.serve import background_of  # noqa: PLC0415  see above
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     finish: Any = signal.getsignal(signal.SIGTERM)
+    background = background_of(worker.wsgi)
 
     def stop(number: int, frame: FrameType | None) -> None:
-        announce_stop(worker.wsgi)
+        background.begin_stop()
         finish(number, frame)
 
     signal.signal(signal.SIGTERM, stop)
     signal.siginterrupt(signal.SIGTERM, False)  # noqa: FBT003  as Gunicorn does
     try:
-        start_background(worker.wsgi)
+        background.start()
     except ConfigurationError as error:
         refuse(error)
 
 
 def worker_exit(_server: Arbiter, worker: Worker) -> None:
     """Finish the running tasks after the last response."""
-    from strongback.server.serve import stop_background  # noqa: PLC0415  as above
+    from strongback.server.serve import background_of  # noqa: PLC0415  as above
 
     # A worker that could not load the application has none.
-    stop_background(getattr(worker, "wsgi", None))
+    background_of(getattr(worker, "wsgi", None)).stop()

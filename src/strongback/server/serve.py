@@ -227,28 +227,10 @@ def keep_signals_over_forks() -> None:
     )
 
 
-def start_background(application: object) -> None:
-    """Start what runs beside the requests, in the process that serves them."""
-    if background := _background_of(application):
-        background.start()
-
-
-def announce_stop(application: object) -> None:
-    """Say that the process was told to stop, while requests are still in flight."""
-    if background := _background_of(application):
-        background.begin_stop()
-
-
-def stop_background(application: object) -> None:
-    """Stop it, after the last response."""
-    if background := _background_of(application):
-        background.stop()
-
-
-def _background_of(application: object) -> Background | None:
-    # A bare WSGI callable has none.
+def background_of(application: object) -> Background:
+    """What runs beside the requests in a process; nothing of a bare WSGI callable."""
     services: Services | None = getattr(application, "services", None)
-    return None if services is None else services.find(Background)
+    return (services and services.find(Background)) or Background()
 
 
 def _explain(error: Exception, host: str, port: int) -> str:
@@ -346,7 +328,7 @@ def _load_in_worker(refused: Event, application: str) -> WSGIApplication:
     module, _, factory = application.partition(":")
     try:
         made: WSGIApplication = getattr(import_module(module), factory)()
-        start_background(made)
+        background_of(made).start()
     except ConfigurationError as error:  # a person can mend it, and no other worker
         sys.stderr.write(f"Error: {error}\n")
         sys.stderr.flush()  # the main process ends this one with the others
@@ -357,7 +339,7 @@ def _load_in_worker(refused: Event, application: str) -> WSGIApplication:
         get_logger(__name__).exception("application_not_loaded", application=application)
         sys.exit(1)
     # Granian has no hook for a worker's end; multiprocessing, which makes its workers, has.
-    Finalize(None, stop_background, args=(made,), exitpriority=100)
+    Finalize(None, background_of(made).stop, exitpriority=100)
     return made
 
 

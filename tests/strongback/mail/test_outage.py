@@ -13,7 +13,7 @@ from strongback.database import utc_now
 from strongback.mail import MailService
 from strongback.migration.runner import upgrade
 from strongback.outbox import MessageState
-from strongback.server.serve import start_background, stop_background
+from strongback.server.serve import background_of
 from tests.support.cache import eventually
 from tests.support.smtp import SmtpServer
 
@@ -37,10 +37,10 @@ def test_other_tasks_go_on(settings: Settings) -> None:
         upgrade(app)
         for _ in range(5):
             write_mail(app)
-        start_background(app)
+        background_of(app).start()
         assert eventually(lambda: "mail:send" in messages(app, MessageState.RUNNING))
         app.database.transact(lambda _: app.outbox.emit(OUTDATED, {"keys": []}))
         assert eventually(lambda: set(messages(app)) == {"mail:send"})
         assert len(messages(app)) == 5
-    stop_background(app)
+    background_of(app).stop()
     app.close()

@@ -44,7 +44,7 @@ from app.main import create_app
 from strongback.cache import OUTDATED
 from strongback.migration.runner import upgrade
 from strongback.outbox import MessageState
-from strongback.server.serve import start_background, stop_background
+from strongback.server.serve import background_of
 from tests.support.worker import wait_until
 
 def pending():
@@ -53,11 +53,11 @@ def pending():
 
 app = create_app(Settings(_env_file=None, app_env="test", app_var_dir=sys.argv[1]))
 upgrade(app)
-start_background(app)
+background_of(app).start()
 app.database.transact(lambda _: app.outbox.emit(OUTDATED, {"keys": []}))
 assert pending() == 1
 wait_until(lambda: pending() == 0, "the end of the task")
-stop_background(app)
+background_of(app).stop()
 assert not {"celery", "kombu", "billiard"} & sys.modules.keys()
 """
 
