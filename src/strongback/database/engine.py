@@ -78,7 +78,9 @@ def build_engine(settings: Settings, limits: Limits) -> Engine:
     options = _pool_options(limits) | {"hide_parameters": True}
     if settings.is_sqlite:
         file = _prepare_file(url, settings.ROOT)
-        engine = create_engine(file, **options, **_sqlite_options())
+        # The pool passes connections between threads, one at a time.
+        options["connect_args"] = {"check_same_thread": False}
+        engine = create_engine(file, **options)
         path = file.database or ""
         if not path.startswith("file:"):
             event.listen(engine, "do_connect", lambda *_: make_private_file(Path(path)))
@@ -130,11 +132,6 @@ def _prepare_file(url: URL, root: Path) -> URL:
         )
         raise ConfigurationError(msg) from None
     return url.set(database=str(path))
-
-
-def _sqlite_options() -> dict[str, Any]:
-    # The pool passes connections between threads, one at a time.
-    return {"connect_args": {"check_same_thread": False}}
 
 
 def _configure_sqlite(engine: Engine, limits: Limits, synchronous: str) -> None:

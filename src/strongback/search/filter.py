@@ -250,7 +250,10 @@ class _Parser:
         token = self._token
         if not token.is_value:
             self._fail("Filter, character {position}: a value is expected here.")
-        self._count()
+        self._values_read += 1
+        if self._values_read > MAX_VALUES:
+            message = "Filter, character {position}: a filter asks for at most {limit} values."
+            self._fail(message, limit=MAX_VALUES)
         try:
             value = _READERS[attribute.kind](token.text)
         except (ValueError, OverflowError):
@@ -297,12 +300,6 @@ class _Parser:
         inner = rule()
         self._depth -= 1
         return inner
-
-    def _count(self) -> None:
-        self._values_read += 1
-        if self._values_read > MAX_VALUES:
-            message = "Filter, character {position}: a filter asks for at most {limit} values."
-            self._fail(message, limit=MAX_VALUES)
 
     def _fail(self, message: str, **params: object) -> NoReturn:
         raise BadFilter(message, self._text, self._token.offset, **params)

@@ -39,13 +39,7 @@ class TencentSender:
     def send(
         self, phone: str, params: Sequence[str], *, template: str | None = None, reference: str = ""
     ) -> Receipt:
-        """Send a message.
-
-        Raises:
-            SmsFailed: The provider is overloaded or unreachable.
-            SmsTimeout: The provider did not respond in time.
-            SmsRefused: The provider will not accept it.
-        """
+        """Send a message."""
         from tencentcloud.common.exception import (  # noqa: PLC0415  see the class
             TencentCloudSDKException,
         )

@@ -157,15 +157,7 @@ class TaskGroup:
 
         The function gets a `TaskContext` and keyword arguments, and returns its result as JSON. It
         opens its own transactions. After a crash it starts again, and may find a part of its work
-        done.
-
-        Args:
-            name: Name within the group.
-            queue: One of `QUEUES`.
-            max_attempts: Attempts before the job has failed.
-            backoff: Wait before the second attempt; doubles with each further one, up to ten
-                minutes.
-            time_limit: Time after which an attempt is stopped, and fails.
+        done. Its limits are those of `consumer`.
         """
         return self._declare(
             name,
@@ -188,12 +180,6 @@ class TaskGroup:
         """Declare a task that runs again and again.
 
         The function gets a `TaskContext`. The next turn makes up for one that fails or is lost.
-
-        Args:
-            name: Name within the group.
-            every: Period.
-            queue: One of `QUEUES`.
-            time_limit: Time after which it is stopped.
         """
         return self._declare(name, Kind.PERIODIC, every=every, queue=queue, time_limit=time_limit)
 
