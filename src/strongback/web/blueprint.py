@@ -65,8 +65,9 @@ class APIBlueprint(OpenAPIBlueprint):
         # flask-openapi uses `func.view`, if set, instead of its own wrapper, which builds JSON
         # schemas on every request and reads forms through json.loads.
         requirement = requirement_of(func)
-        if body := _description_of(func):  # else it is the docstring with <br/> for line ends
-            options["summary"] = options.get("summary") or _summary_of(func)
+        summary, _, body = (inspect.getdoc(func) or "").partition("\n")
+        if body := body.strip():  # else it is the docstring with <br/> for line ends
+            options["summary"] = options.get("summary") or summary
             options["description"] = options.get("description") or body
         if not requirement.is_public:
             options["security"] = [{SECURITY_SCHEME: [str(requirement.permission)]}]
@@ -86,14 +87,6 @@ class APIBlueprint(OpenAPIBlueprint):
         path = self.paths[parse_rule(rule, url_prefix=self.url_prefix)]
         operation = getattr(path, method.lower())
         operation.parameters = [*(operation.parameters or ()), PARAMETER]
-
-
-def _summary_of(view: View) -> str:
-    return (inspect.getdoc(view) or "").partition("\n")[0]
-
-
-def _description_of(view: View) -> str:
-    return (inspect.getdoc(view) or "").partition("\n")[2].strip()
 
 
 def _schemas_of(declared: Mapping[Any, Any], responses: dict[Any, Any]) -> set[type]:

@@ -11,11 +11,7 @@ from flask import Flask, current_app
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from strongback.exceptions import (
-    CATALOGUE,
-    APIException,
-    GatewayTimeout,
-)
+from strongback.exceptions import CATALOGUE, APIException, GatewayTimeout
 from strongback.log.setup import get_logger
 from strongback.web.json import dump
 from strongback.web.request import Request, Response, current_request
@@ -63,14 +59,10 @@ def init_errors(app: Flask) -> ErrorRegistry:
 
 def respond(error: Exception) -> Response | HTTPException:
     """Make the response to an exception, raised or returned."""
-    if isinstance(error, APIException):
-        return _respond_to_own(error)
     if isinstance(error, HTTPException):
         return _respond_to_http(error)
-    return _respond_to_other(error)
-
-
-def _respond_to_own(error: APIException) -> Response:
+    if not isinstance(error, APIException):
+        return _respond_to_other(error)
     if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("request_refused", error_code=error.error_code, reason=str(error))
     return render(error)

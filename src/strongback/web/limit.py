@@ -121,6 +121,12 @@ class Limit:
     backoff: Backoff | None = None
     """Replaces the rate if each failure lengthens the wait."""
 
+    def count(self, store: RateLimitStore, key: str) -> Quota:
+        """Count a request, if it is within the limit."""
+        if self.backoff is not None:
+            return store.attempt(key, self.backoff)
+        return store.hit(key, self.rate)
+
 
 @dataclass(slots=True)
 class Spending:
@@ -314,11 +320,11 @@ class Limiter:
         name = limit.key(request)
         if name is None:
             return []
-        network = client_address(request)
-        near = self._spend(limit, f"{name}\0{network}", request)
+        who = f"{name}\0{client_address(request)}"
+        near = self._spend(limit, who, request)
         far = replace(limit, scope="guess/all", backoff=FAR)
-        key = self._key(far, name)
-        if self._known(near.store, name, network):
+        key = self._digest(far.scope, name)
+        if near.store.remembers(self._digest("known", who)):
             return [near]
         quota = near.store.attempt(key, FAR)
         if not quota.is_granted:
@@ -350,11 +356,8 @@ class Limiter:
         except RedisUnavailable:
             raise ServiceUnavailable(headers={"Retry-After": RETRY_AFTER_OUTAGE}) from None
 
-    def _known(self, store: RateLimitStore, name: str, network: str) -> bool:
-        return store.remembers(self._digest("known", f"{name}\0{network}"))
-
     def _spend(self, limit: Limit, who: str, request: Request) -> Spending:
-        key = self._key(limit, who)
+        key = self._digest(limit.scope, who)
         store, quota = self._take(limit, key)
         spending = Spending(limit, key, store, quota)
         _announce(request, spending)
@@ -362,29 +365,20 @@ class Limiter:
             raise TooManyRequests(headers={"Retry-After": str(_whole(quota.reset))})
         return spending
 
-    def _key(self, limit: Limit, who: str) -> str:
-        return self._digest(limit.scope, who)
-
     def _digest(self, scope: str, who: str) -> str:
         text = f"{scope}\0{who}".encode("utf-8", "surrogatepass")
         return blake2b(text, key=self._secret, digest_size=16).hexdigest()
 
     def _take(self, limit: Limit, key: str) -> tuple[RateLimitStore, Quota]:
         if self._shared is None:
-            return self._process, _count(self._process, key, limit)
+            return self._process, limit.count(self._process, key)
         try:
-            return self._shared, _count(self._shared, key, limit)
+            return self._shared, limit.count(self._shared, key)
         except RedisUnavailable:
             count_limit_without_redis(limit.on_outage)
             if limit.on_outage == "closed":
                 raise ServiceUnavailable(headers={"Retry-After": RETRY_AFTER_OUTAGE}) from None
-            return self._process, _count(self._process, key, limit)
-
-
-def _count(store: RateLimitStore, key: str, limit: Limit) -> Quota:
-    if limit.backoff is not None:
-        return store.attempt(key, limit.backoff)
-    return store.hit(key, limit.rate)
+            return self._process, limit.count(self._process, key)
 
 
 def init_limits(app: Flask, settings: Settings, redis: RedisClient | None) -> None:

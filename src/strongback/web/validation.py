@@ -74,15 +74,11 @@ def read(request: Request, readers: Iterable[tuple[str, Reader]]) -> dict[str, B
             room = MAX_ERRORS - len(errors)
             errors.extend(_field_errors(error, location, request.locale, room))
     if errors:
-        raise _failed(errors, total)
+        failed = ValidationFailed(errors=errors)
+        if total > len(errors):
+            failed.extra["errors_total"] = total
+        raise failed
     return values
-
-
-def _failed(errors: list[FieldError], total: int) -> ValidationFailed:
-    failed = ValidationFailed(errors=errors)
-    if total > len(errors):
-        failed.extra["errors_total"] = total
-    return failed
 
 
 def _path_reader(model: Model) -> Reader:
@@ -176,27 +172,21 @@ def _not_json(reason: str) -> BadRequest:
 
 def _list_fields(model: Model) -> frozenset[str]:
     """Names, as sent, of fields with several values."""
-    return frozenset(
-        field.alias or name
-        for name, field in model.model_fields.items()
-        if any(_is_list(part) for part in (field.annotation, *get_args(field.annotation)))
-    )
+    return _fields(model, lambda kind: kind in {list, tuple, set, frozenset})
 
 
 def file_fields(model: Model) -> frozenset[str]:
     """Names, as sent, of fields with uploaded files."""
+    return _fields(model, lambda kind: isinstance(kind, type) and issubclass(kind, FileStorage))
+
+
+def _fields(model: Model, is_wanted: Callable[[object], bool]) -> frozenset[str]:
     return frozenset(
         field.alias or name
         for name, field in model.model_fields.items()
-        if any(
-            isinstance(part, type) and issubclass(part, FileStorage)
-            for part in (field.annotation, *get_args(field.annotation))
-        )
+        for part in (field.annotation, *get_args(field.annotation))
+        if is_wanted(get_origin(part) or part)
     )
-
-
-def _is_list(annotation: object) -> bool:
-    return (get_origin(annotation) or annotation) in {list, tuple, set, frozenset}
 
 
 def _flatten(values: MultiDict[str, Any], many: frozenset[str]) -> dict[str, Any]:
