@@ -67,15 +67,7 @@ class Checks:
         remedy: str = "",
         needs: str | None = None,
     ) -> None:
-        """Add a check.
-
-        Args:
-            name: Name in `/readyz`; no other check may have it.
-            ask: Raises if it cannot be used; returns figures, a sentence, or nothing.
-            use: What asks it.
-            title: Name in a sentence; left out where that is the same.
-            remedy: What to do when it fails, where the error does not say so.
-            needs: Another check, without which this one tells nothing.
+        """Add a check; see `Check` for its facts.
 
         Raises:
             ConfigurationError: Another check has this name.

@@ -92,10 +92,6 @@ class Uploads:
         They are committed before the caller's transaction, so that a large file holds no locks. A
         file whose job is never started is deleted after `KEPT`.
 
-        Args:
-            name: Name given by the sender.
-            file: The file, which is read in pieces.
-
         Raises:
             DatabaseMisuse: The caller's transaction has begun.
         """

@@ -35,11 +35,7 @@ class SessionState:
 
 
 class StateCache:
-    """States by session id, each valid for `TTL` from before it was read.
-
-    Args:
-        clock: Monotonic time in seconds.
-    """
+    """States by session id, each valid for `TTL` from before it was read."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

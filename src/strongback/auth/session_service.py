@@ -83,13 +83,9 @@ class SessionService:
     """Opens, refreshes, revokes and looks up sessions.
 
     Args:
-        database: Stores the sessions.
-        accounts: Looks up the accounts.
-        settings: Secrets, grace period of refresh tokens, and sessions per account.
         look_up: Returns an account by its id, at most `ACCOUNT_TTL` seconds old; called for
             requests, not when a session is opened. Default: `accounts.account`.
         outbox: Gets a message of each account whose sessions are revoked; None for nobody.
-        clock: Returns the current time.
     """
 
     def __init__(  # noqa: PLR0913  the last three have defaults

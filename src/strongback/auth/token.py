@@ -95,11 +95,7 @@ class AccessTokens:
         return self._signer.sign(claims)
 
     def verify(self, token: str, *, may_be_expired: bool = False) -> AccessToken:
-        """Verify a token.
-
-        Args:
-            token: The token.
-            may_be_expired: Accept an expired token, as for its revocation.
+        """Verify a token; one that has expired may pass, for its revocation.
 
         Raises:
             InvalidToken: The token is invalid.

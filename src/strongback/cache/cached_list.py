@@ -41,7 +41,6 @@ class CachedList(Generic[T]):
     `lag` at most, in all processes together.
 
     Args:
-        cache: Keeps the pages.
         prefix: Beginning of every key.
         kind: Type of a page.
         storages: As a node's.

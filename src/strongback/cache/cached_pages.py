@@ -50,8 +50,6 @@ class CachedPages(CachedList[CachedPage]):
     """Parts of a list as JSON.
 
     Args:
-        cache: Keeps the pages.
-        database: Stores the entries.
         prefix: Beginning of every key.
         kind: Schema of an entry.
         ttl: Lifetime of a page that no change makes outdated.

@@ -61,13 +61,7 @@ class _Rule(NamedTuple):
 
 
 class CacheInvalidator:
-    """Watches the writes of a database's sessions.
-
-    Args:
-        database: The database.
-        cache: Keeps the values.
-        outbox: Keeps what is to be removed, should the process die.
-    """
+    """Watches the writes of a database's sessions."""
 
     def __init__(self, database: Database, cache: Manager, outbox: Outbox) -> None:
         self._database = database

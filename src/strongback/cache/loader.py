@@ -29,10 +29,7 @@ class Loader:
     """Finds the values of some keys of one plan in its storages, or loads them.
 
     Args:
-        flights: All loads of this process.
         flight: The load of these keys; receives their values.
-        plan: The keys' plan.
-        load: Reads what no storage has.
         counts: Whether hits and misses are requests; a refresh is none.
     """
 

@@ -72,12 +72,6 @@ class FillRate:
 class Plan:
     """The storages, lifetimes and counts of one kind of value.
 
-    Args:
-        policy: Where and how long values are kept.
-        adapter: Adapter of the values.
-        storages: Registered storages, by name.
-        serializer: Turns values into bytes for storages outside the process.
-
     Raises:
         CacheMisuse: A storage is not registered, or two are shared ones.
     """

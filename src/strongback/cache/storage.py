@@ -89,14 +89,9 @@ class SharedStorage(Storage, Protocol):
     def acquire_all(
         self, keys: Sequence[str], codec: Codec, seconds: float
     ) -> list[Item | Lease | Busy | Missing]:
-        """Return what is kept under each key, or else the lease to fill it.
+        """Return what is kept under each key, or else a lease of some seconds to fill it.
 
         One key takes one round trip.
-
-        Args:
-            keys: One or more.
-            codec: Codec of their values.
-            seconds: Lifetime of a lease.
 
         Returns:
             For each key an item, a lease, `BUSY` while another process holds it, or `MISSING`

@@ -63,12 +63,7 @@ class BackupError(StrongbackError):
 
 
 class Backup:
-    """Writes and reads archives of one application's database and files.
-
-    Args:
-        settings: Where the database and the files are.
-        database: The database itself.
-    """
+    """Writes and reads archives of one application's database and files."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self.settings = settings

@@ -85,11 +85,8 @@ class LogConfig:
 def configure_logging(settings: Settings, added: LogConfig | None = None) -> None:
     """Send every logger's events to the streams that the settings name.
 
-    May be called again at any time, in a forked process too: the last call counts.
-
-    Args:
-        settings: Level, format and folder.
-        added: What the application adds; it stays.
+    May be called again at any time, in a forked process too: the last call counts, and what the
+    application adds stays.
 
     Raises:
         ConfigurationError: A file in `LOG_DIR` cannot be written.

@@ -33,12 +33,7 @@ _PURPOSE = b"strongback mail token 1"
 
 
 class OneTimeTokens:
-    """Issues and redeems tokens.
-
-    Args:
-        database: Stores the tokens as keyed hashes.
-        settings: The secrets.
-    """
+    """Issues and redeems tokens."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self.database = database

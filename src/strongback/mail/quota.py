@@ -17,12 +17,7 @@ _PURPOSE = b"strongback mail quota 1"
 
 
 class MailQuotas:
-    """Grants messages within the bound of an hour.
-
-    Args:
-        database: Stores the counts.
-        settings: The bound, and the secret for the hashes.
-    """
+    """Grants messages within the bound of an hour."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self.database = database

@@ -33,17 +33,7 @@ _PURPOSE = b"strongback mail id 1"
 
 
 class MailService:
-    """Writes messages and has them sent.
-
-    Args:
-        database: Stores what is to be sent.
-        outbox: Takes the messages.
-        mailer: Sends them.
-        templates: Write them.
-        tokens: Issues the tokens of their links.
-        unsubscriptions: Signs the links that end notifications.
-        settings: The settings `MAIL_*`, and `APP_URL`, with which links begin.
-    """
+    """Writes messages and has them sent."""
 
     def __init__(  # noqa: PLR0913  what a message is made of
         self,

@@ -36,7 +36,6 @@ class SmtpMailer:
     """Hands messages to an SMTP server.
 
     Args:
-        settings: The settings `MAIL_*`, and `APP_URL`, whose host is named in the greeting.
         pause: Seconds between two looks at a server that does not answer; nobody waits for it
             meanwhile.
     """

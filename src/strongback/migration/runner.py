@@ -55,13 +55,7 @@ RETRY = 0.1
 
 
 class Migrations(Alembic):
-    """Flask-Alembic, for one process at a time.
-
-    Args:
-        database: The database to migrate.
-        folder: Folder of the application's revisions.
-        wait: Seconds to wait for a server that is starting.
-    """
+    """Flask-Alembic, for one process at a time."""
 
     def __init__(self, database: Database, folder: Path, wait: float = 0) -> None:
         self.database = database

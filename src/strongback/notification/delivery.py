@@ -24,14 +24,7 @@ must not send those before it again."""
 
 
 class Delivery:
-    """Stores notifications, and hands those that are new to the other ways.
-
-    Args:
-        database: Stores the notifications.
-        outbox: Takes a message for each further way.
-        kinds: The kinds that there are.
-        preferences: Ways that each person has chosen.
-    """
+    """Stores notifications, and hands those that are new to the other ways."""
 
     def __init__(
         self, database: Database, outbox: Outbox, kinds: Kinds, preferences: Preferences

@@ -21,7 +21,6 @@ class Inbox:
     """The stored notifications of each account.
 
     Args:
-        database: Stores the notifications.
         kept: Time for which they are kept, read or not.
     """
 

@@ -21,10 +21,6 @@ class Preferences:
     """Stores who is reached by which way.
 
     Only what differs from the default is stored.
-
-    Args:
-        database: Stores the choices.
-        kinds: The kinds that there are.
     """
 
     def __init__(self, database: Database, kinds: Kinds) -> None:

@@ -24,11 +24,7 @@ DATA_LENGTH = 4096
 class Notifications:
     """Declares kinds of notifications, and sends them.
 
-        notifications.send(COMMENTED, f"comment:{comment.id}", to=[article.author], actor=author)
-
-    Args:
-        outbox: Delivers them after the commit.
-        kinds: The kinds that there are.
+    notifications.send(COMMENTED, f"comment:{comment.id}", to=[article.author], actor=author)
     """
 
     def __init__(self, outbox: Outbox, kinds: Kinds) -> None:

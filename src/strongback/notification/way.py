@@ -24,14 +24,7 @@ TEMPLATE = "notification"
 
 
 class RealtimeWay:
-    """Tells connected clients of new and of read notifications, with the number of the unread.
-
-    Args:
-        realtime: Publishes.
-        delivery: Looks up notifications.
-        inbox: Counts the unread ones.
-        translations: Translates the texts.
-    """
+    """Tells connected clients of new and of read notifications, with the number of the unread."""
 
     def __init__(
         self, realtime: Realtime, delivery: Delivery, inbox: Inbox, translations: Translations
@@ -76,14 +69,7 @@ class RealtimeWay:
 
 
 class MailWay:
-    """Mails notifications to the proven addresses of people.
-
-    Args:
-        mails: Writes and sends messages.
-        delivery: Looks up notifications.
-        notifications: Has the contacts.
-        translations: Translates the texts.
-    """
+    """Mails notifications to the proven addresses of people."""
 
     def __init__(
         self,
@@ -118,13 +104,7 @@ class MailWay:
 
 
 class SmsWay:
-    """Sends notifications to the verified telephone numbers of people.
-
-    Args:
-        notices: Sends text messages.
-        delivery: Looks up notifications.
-        notifications: Has the contacts.
-    """
+    """Sends notifications to the verified telephone numbers of people."""
 
     def __init__(
         self, notices: SmsNotices, delivery: Delivery, notifications: Notifications

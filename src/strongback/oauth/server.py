@@ -49,9 +49,6 @@ class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # the same
     """The token and the revocation endpoint, free of any framework.
 
     Args:
-        accounts: Looks up accounts.
-        sessions: Opens and refreshes sessions.
-        tokens: Issues access tokens.
         scopes: Permissions that a token can be limited to.
     """
 

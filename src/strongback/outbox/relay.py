@@ -60,12 +60,7 @@ class Publisher(Protocol):
 
 
 class Relay:
-    """Sends due messages, from `start` to `stop`.
-
-    Args:
-        outbox: Stores the messages.
-        publisher: Sends them to the broker.
-    """
+    """Sends due messages, from `start` to `stop`."""
 
     def __init__(self, outbox: Outbox, publisher: Publisher) -> None:
         self._outbox = outbox

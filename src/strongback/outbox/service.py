@@ -82,11 +82,7 @@ class OutboxStatus:
 
 
 class Outbox:
-    """Stores messages in the caller's transaction, and knows which are due.
-
-    Args:
-        database: Stores the messages and what they tell about.
-    """
+    """Stores messages in the caller's transaction, and knows which are due."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -99,10 +95,6 @@ class Outbox:
 
     def declare(self, owner: str, *topics: str) -> None:
         """Say which topics a part or slice emits, so that no other takes their names.
-
-        Args:
-            owner: The module that emits them.
-            topics: Their names.
 
         Raises:
             ConfigurationError: Another module emits one of this name.
@@ -120,13 +112,7 @@ class Outbox:
                 )
 
     def subscribe(self, topic: str, consumer: str, batch: int = 1) -> None:
-        """Send every further message of a topic to a consumer.
-
-        Args:
-            topic: Topic of the messages.
-            consumer: Name of the consumer.
-            batch: Most messages that it gets at once.
-        """
+        """Send every further message of a topic to a consumer, at most `batch` at once."""
         self._consumers.setdefault(topic, []).append(consumer)
         self._batches[consumer] = batch
 
@@ -205,12 +191,7 @@ class Outbox:
         return self.database.session.scalar(query.limit(1)) is not None
 
     def withdraw(self, topic: str, keys: Collection[str]) -> None:
-        """Delete messages that are not due yet, in the current transaction.
-
-        Args:
-            topic: Topic of the messages.
-            keys: Subjects of the messages.
-        """
+        """Delete messages of a topic by their keys, unless they are due; in the transaction."""
         query = delete(OutboxMessage).where(
             OutboxMessage.consumer.in_(self._consumers.get(topic, ())),
             OutboxMessage.key.in_(keys),
@@ -360,11 +341,7 @@ class Outbox:
         return self._replay(OutboxMessage.id.in_(ids))
 
     def replay_all(self, progress: Progress = lambda _: None) -> int:
-        """Try every dead message again, `BATCH` in each transaction; returns how many.
-
-        Args:
-            progress: Gets the number of further messages that are done.
-        """
+        """Try every dead message again, `BATCH` in each transaction; returns how many."""
         # No more than there are now: some may be dead again before the turn of the last one.
         total, most = 0, self.count(MessageState.DEAD)
         while total < most and (count := self._replay_batch(min(BATCH, most - total))):
@@ -393,12 +370,7 @@ class Outbox:
         return ids
 
     def purge(self, older_than: timedelta, progress: Progress = lambda _: None) -> int:
-        """Delete old dead messages; returns how many.
-
-        Args:
-            older_than: Least age.
-            progress: Gets the number of further messages that are deleted.
-        """
+        """Delete old dead messages; returns how many."""
         before = utc_now() - older_than
         dead = OutboxMessage.state == MessageState.DEAD
         old = dead & (OutboxMessage.created_at < before)

@@ -19,10 +19,6 @@ class BoundedStorage(Storage, MovingWindowSupport):
 
     Its own storage in memory never forgets a key, and a thread walks through all of them 100 times
     a second.
-
-    Args:
-        size: Maximum number of keys; the least recently used one is dropped.
-        clock: Monotonic time in seconds.
     """
 
     @property

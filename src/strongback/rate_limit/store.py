@@ -62,12 +62,7 @@ class Backoff:
         return Quota(is_granted=True, remaining=max(0, self.free - failures), reset=reset)
 
     def quota(self, failures: int, passed: float) -> Quota:
-        """State of a key.
-
-        Args:
-            failures: Number of failures.
-            passed: Seconds since the last one.
-        """
+        """State of a key, some seconds after the last of its failures."""
         if failures >= self.most:
             return Quota(is_granted=False, remaining=0, reset=self.longest)
         wait = self.wait(failures) - passed
@@ -75,11 +70,7 @@ class Backoff:
 
 
 class RateLimitStore(ABC):
-    """Stores the events of all keys.
-
-    Args:
-        storage: Keeps the events of the moving windows.
-    """
+    """Stores the events of all keys."""
 
     def __init__(self, storage: Storage) -> None:
         self._limiter = MovingWindowRateLimiter(storage)

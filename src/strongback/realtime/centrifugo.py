@@ -39,12 +39,7 @@ class CentrifugoRefused(StrongbackError):
 
 
 class CentrifugoBroker:
-    """Asks a Centrifugo.
-
-    Args:
-        url: Its address, such as `http://centrifugo:8000`.
-        key: Key of its API.
-    """
+    """Asks a Centrifugo."""
 
     def __init__(self, url: str, key: str) -> None:
         self._url = url

@@ -59,11 +59,7 @@ class Keeper(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """A connection of a client.
-
-    Args:
-        keeper: The server.
-    """
+    """A connection of a client."""
 
     __slots__ = (
         "_handshake_until",

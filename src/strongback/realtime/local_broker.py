@@ -64,12 +64,7 @@ class _Log:
 
 
 class LocalBroker:
-    """Keeps everything in memory.
-
-    Args:
-        registry: The declared channels.
-        clock: Seconds of a clock that only goes forward.
-    """
+    """Keeps everything in memory."""
 
     is_local = True
 

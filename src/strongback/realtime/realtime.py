@@ -40,14 +40,7 @@ MAX_MESSAGE = 96 * 1024
 
 
 class Realtime:
-    """Publishes, and tells who is there.
-
-    Args:
-        database: Has the transactions.
-        outbox: Stores what is emitted.
-        channels: The declared channels.
-        broker: Takes messages to the servers.
-    """
+    """Publishes, and tells who is there."""
 
     def __init__(
         self, database: Database, outbox: Outbox, channels: ChannelRegistry, broker: Broker

@@ -255,8 +255,6 @@ class Inbox:
     """Takes the broker's messages into the loop.
 
     Args:
-        loop: Of the server.
-        environment: Of the server.
         on_gap: Called in the loop when messages may have been missed.
     """
 

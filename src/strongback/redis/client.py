@@ -102,9 +102,6 @@ class RedisClient:
     def call(self, command: Callable[[Redis], ResultT]) -> ResultT:
         """Run commands of the redis-py client.
 
-        Args:
-            command: Takes the client.
-
         Raises:
             RedisUnavailable: Redis did not answer; raised at once where that is known already.
         """

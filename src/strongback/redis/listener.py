@@ -30,8 +30,6 @@ class RedisListener:
     """One subscription of this process.
 
     Args:
-        client: The Redis.
-        channels: Names of the channels.
         on_message: Called with each message, in the listener's thread.
         on_open: Called whenever listening begins, the first time too: earlier messages are missed.
         on_tick: Called after each message and at least once in `SILENCE` while it is open.

@@ -19,12 +19,7 @@ LEASE_SECONDS = 60.0
 
 
 def maintenance_tasks(search: Search, leases: Leases) -> TaskGroup:
-    """Return the tasks `search:<index>-build` and `search:<index>-check` of all indexes.
-
-    Args:
-        search: Has all indexes that are maintained.
-        leases: Let one process at a time build an index.
-    """
+    """Return the tasks `search:<index>-build` and `search:<index>-check` of all indexes."""
     group = TaskGroup("search")
     for name in search.sources:
         _Maintenance(search, leases, name).declare(group)

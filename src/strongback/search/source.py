@@ -81,12 +81,7 @@ class Need(StrEnum):
 
 
 class Search:
-    """An engine and everything that is searched by it.
-
-    Args:
-        engine: The engine that the settings name.
-        sources: Sources of its indexes.
-    """
+    """An engine and everything that is searched by it."""
 
     def __init__(self, engine: Engine, sources: Iterable[Source] = ()) -> None:
         self.engine = engine
@@ -147,11 +142,7 @@ class Search:
     def update(self, name: str, keys: Iterable[Key]) -> None:
         """Read documents again from the source, and delete those that are gone.
 
-        Idempotent, and correct whatever has happened since the keys were noted.
-
-        Args:
-            name: Name of the index.
-            keys: Keys of the documents; duplicates are allowed.
+        Idempotent, and correct whatever has happened since the keys were noted; they may repeat.
         """
         source = self.source(name)
         self.ensure(source.index)

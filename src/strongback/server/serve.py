@@ -53,11 +53,7 @@ METRICS_VARIABLE = "WEB_METRICS_DIR"
 
 
 def serve(settings: Settings, application: str) -> NoReturn:
-    """Become the server that `WEB_SERVER` names.
-
-    Args:
-        settings: Address, workers, threads, time-outs and folders.
-        application: `module:factory` of the WSGI application.
+    """Become the server that `WEB_SERVER` names, for the application `module:factory`.
 
     Raises:
         ConfigurationError: The server could not start; the message says what to change.

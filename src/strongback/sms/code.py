@@ -62,10 +62,7 @@ class SmsCodes:
     """Sends and verifies codes.
 
     Args:
-        database: Stores the codes as keyed hashes.
-        outbox: Takes the messages that have codes sent.
         sender: Sends the codes; None if none is configured.
-        settings: Secrets, limits, and supported countries.
     """
 
     def __init__(

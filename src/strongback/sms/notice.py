@@ -14,13 +14,7 @@ log = get_logger(__name__)
 
 
 class SmsNotices:
-    """Sends notices within the limits of a day.
-
-    Args:
-        sender: Sends them; None if none is configured.
-        quotas: The limits.
-        prefixes: Prefixes of supported telephone numbers.
-    """
+    """Sends notices within the limits of a day."""
 
     def __init__(self, sender: Sender | None, quotas: SmsQuotas, prefixes: tuple[str, ...]) -> None:
         self._sender = sender

@@ -25,12 +25,7 @@ EVERYBODY = "everybody"
 
 
 class SmsQuotas:
-    """Grants messages within the limits of a day (UTC).
-
-    Args:
-        database: Stores the counts.
-        settings: The limits, and the secret for the hashes.
-    """
+    """Grants messages within the limits of a day (UTC)."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self.database = database

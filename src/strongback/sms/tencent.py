@@ -26,9 +26,6 @@ class TencentSender:
     """Sends messages by the provider's SDK.
 
     The SDK takes 10 MB, and is imported with the first message.
-
-    Args:
-        settings: The settings `SMS_*`.
     """
 
     def __init__(self, settings: Settings) -> None:

@@ -33,13 +33,7 @@ class TaskCelery(Celery):
     """Set where tasks run in threads, which Celery's time limits do not reach."""
 
     def perform(self, name: str, request: Any, ids: list[int] | None) -> None:
-        """Run a task.
-
-        Args:
-            name: Name of the task.
-            request: Celery's request.
-            ids: Ids of its messages; None for a periodic task.
-        """
+        """Run a task, for messages of these ids; a periodic one has none."""
         is_redelivered = bool((request.delivery_info or {}).get("redelivered"))
         with self._within_limit(name):
             request_id = request.get("request_id")

@@ -18,9 +18,6 @@ def stop_between_ticks(sender: Service, **_: Any) -> None:
 
     Celery's own handler closes the scheduler at once. In the middle of a transaction the lease
     could not be given up, and no beat acted until it ran out.
-
-    Args:
-        sender: The service that Celery is about to start.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sender.stop())

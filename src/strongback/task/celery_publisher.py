@@ -26,7 +26,6 @@ class CeleryPublisher:
     """Publishes on a connection of its own. For one thread at a time.
 
     Args:
-        celery: Has the broker and the tasks.
         on_server: Called with the id of the broker's present run when it is another one.
     """
 
@@ -52,11 +51,7 @@ class CeleryPublisher:
                 self._send(producer, each.consumer, [list(each.ids)], headers=headers)
 
     def publish_periodic(self, name: str, expires: float) -> None:
-        """Send a periodic task.
-
-        Args:
-            name: Name of the task.
-            expires: Seconds after which it is too late to begin it.
+        """Send a periodic task, which is too late to begin after `expires` seconds.
 
         Raises:
             PublishFailed: The broker did not accept it.

@@ -91,11 +91,7 @@ class Declaration:
 
 
 class TaskGroup:
-    """The tasks of a slice or part, named `group:task`.
-
-    Args:
-        name: First part of the names.
-    """
+    """The tasks of a slice or part, named `group:task`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -195,11 +191,7 @@ class TaskGroup:
 
 
 class TaskRegistry:
-    """Every task of an application, by name.
-
-    Args:
-        outbox: Delivers messages to the tasks.
-    """
+    """Every task of an application, by name."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox

@@ -16,10 +16,6 @@ log = get_logger(__name__)
 class Dispatcher:
     """Sends tasks from this process and, where no broker is named, runs them in it.
 
-    Args:
-        runtime: Runs the tasks.
-        outbox: Stores the messages.
-
     Raises:
         ConfigurationError: A broker is named, and the extra `celery` is not installed.
     """

@@ -90,12 +90,7 @@ class _Queues:
 
 
 class EmbeddedWorker:
-    """Runs the messages that it is given as their publisher, and periodic tasks.
-
-    Args:
-        runtime: Runs the tasks.
-        outbox: Takes back the messages that no thread has begun at the stop.
-    """
+    """Runs the messages that it is given as their publisher, and periodic tasks."""
 
     def __init__(self, runtime: TaskRuntime, outbox: Outbox) -> None:
         self._runtime = runtime

@@ -28,10 +28,6 @@ class Heartbeat:
     """Reserves messages for work that runs outside of a transaction.
 
     Work inside of a transaction needs none: it holds the rows of its messages.
-
-    Args:
-        outbox: Stores the messages.
-        interval: Time between two heartbeats.
     """
 
     def __init__(self, outbox: Outbox, interval: timedelta = INTERVAL) -> None:
@@ -40,12 +36,7 @@ class Heartbeat:
 
     @contextmanager
     def during(self, ids: Collection[int], end: datetime) -> Iterator[None]:
-        """Reserve messages during the block.
-
-        Args:
-            ids: Ids of the messages.
-            end: Moment from which the block counts as lost, though it may still run.
-        """
+        """Reserve messages during the block, which counts as lost from `end` on."""
         ended = threading.Event()
         beats = threading.Thread(
             target=self._beat, args=(ids, end, ended), name="task-heartbeat", daemon=True

@@ -91,12 +91,7 @@ class TaskRecord(Base):
 
 
 class Jobs:
-    """Starts, watches and cancels jobs.
-
-    Args:
-        database: Stores their records.
-        outbox: Delivers them to a worker.
-    """
+    """Starts, watches and cancels jobs."""
 
     def __init__(self, database: Database, outbox: Outbox) -> None:
         self.database = database

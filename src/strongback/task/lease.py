@@ -40,22 +40,13 @@ class LeaseRow(Base):
 
 
 class Leases:
-    """Takes, renews and gives up leases.
-
-    Args:
-        database: Stores the leases.
-    """
+    """Takes, renews and gives up leases."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
 
     def take(self, name: str, holder: str, seconds: float) -> bool:
-        """Take a lease, or renew it; False while another holder has it.
-
-        Args:
-            name: Name of the lease.
-            holder: Holder; another one for each process.
-            seconds: Duration from now.
+        """Take or renew a lease, for some seconds from now; False while another holder has it.
 
         Raises:
             sqlalchemy.exc.SQLAlchemyError: The database failed; the state of the lease is unknown.
@@ -66,12 +57,7 @@ class Leases:
         )
 
     def hand_over(self, name: str, holder: str) -> bool:
-        """Note the present holder; True for the one caller that changes it.
-
-        Args:
-            name: Name of the lease.
-            holder: Present holder, such as the run of a server.
-        """
+        """Note the present holder; True for the one caller that changes it."""
         other = (LeaseRow.name == name) & (LeaseRow.holder != holder)
         values = {"holder": holder, "expires_at": _Moment(0)}
         query = update(LeaseRow).where(other).values(values)
@@ -87,12 +73,7 @@ class Leases:
         self.database.transact(lambda session: session.execute(query))
 
     def remaining(self, name: str, seconds: float) -> float:
-        """Seconds until a lease is free; 0 if it is.
-
-        Args:
-            name: Name of the lease.
-            seconds: Duration of the lease.
-        """
+        """Seconds until a lease that lasts `seconds` is free; 0 if it is."""
         query = select(LeaseRow.expires_at, _Moment(0)).where(LeaseRow.name == name)
         with self.database.scope():
             row = self.database.session.execute(query).one_or_none()

@@ -12,11 +12,7 @@ INTERVAL = 2.0
 
 
 class LivenessFile:
-    """A file whose age says whether a process works.
-
-    Args:
-        path: Path of the file; None for none.
-    """
+    """A file whose age says whether a process works; without a path there is none."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path

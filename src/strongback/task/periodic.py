@@ -35,7 +35,6 @@ class PeriodicScheduler:
     """Sends periodic tasks while it holds the lease.
 
     Args:
-        runtime: Has the tasks, and the leases.
         send: Called with the name of a task that is due, and the seconds after which it is too late
             to begin it. Raises `PublishFailed`.
     """

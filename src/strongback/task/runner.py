@@ -63,13 +63,7 @@ class _Handled(StrongbackError):
 
 
 class Runner:
-    """Runs tasks.
-
-    Args:
-        registry: Has the tasks.
-        outbox: Stores the messages.
-        jobs: Stores the records of jobs.
-    """
+    """Runs tasks."""
 
     def __init__(self, registry: TaskRegistry, outbox: Outbox, jobs: Jobs) -> None:
         self._registry = registry

@@ -55,12 +55,7 @@ def init_cors(app: Flask, origins: Sequence[str]) -> None:
 
 
 class CORS:
-    """Adds the headers to every response, and further ones to preflight responses.
-
-    Args:
-        wsgi_app: The wrapped application.
-        origins: Allowed origins.
-    """
+    """Adds the headers to every response, and further ones to preflight responses."""
 
     def __init__(self, wsgi_app: WSGIApp, origins: Sequence[str]) -> None:
         self._wsgi_app = wsgi_app

@@ -76,11 +76,7 @@ def _is_host(value: str) -> bool:
 
 
 class ChunkedBody:
-    """A chunked body whose errors are 400, whatever the server raises for them.
-
-    Args:
-        body: The server's `wsgi.input`.
-    """
+    """A chunked body whose errors are 400, whatever the server raises for them."""
 
     def __init__(self, body: IO[bytes]) -> None:
         self._body = body

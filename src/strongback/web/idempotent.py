@@ -84,12 +84,7 @@ def claim_of(request: Request) -> Claim | None:
 
 
 def respond_once(claim: Claim, act: Callable[[], Any]) -> Response:
-    """Call the view and record its response in its transaction, or repeat a recorded one.
-
-    Args:
-        claim: The key and its request.
-        act: Calls the view; returns anything that a view may return.
-    """
+    """Call the view and record its response in its transaction, or repeat a recorded one."""
     try:
         recorded = keys.run(claim, lambda: _record(act))
     except _Refused as refused:

@@ -98,12 +98,7 @@ def init_metrics(
     folder: Path | None,
     gauges: Callable[[], Iterable[Gauge]] = tuple,
 ) -> SharedMetrics | None:
-    """Serve `/metrics`.
-
-    Args:
-        app: The application.
-        folder: Folder that the workers share; None to serve the metrics of this process alone.
-        gauges: Looks up the gauges; none if that is not possible at the moment.
+    """Serve `/metrics`: of all workers that share a folder, or of this process alone.
 
     Returns:
         The background part that shares this worker's metrics, to be started with the process.

@@ -45,7 +45,6 @@ class SharedMetrics(Collector):
 
     Args:
         folder: Folder of the workers' files.
-        changed: Set after each count.
     """
 
     def __init__(self, folder: Path, changed: threading.Event) -> None:

@@ -40,10 +40,6 @@ def reader_of(location: str, model: Model) -> Reader:
     """Return the function that fills a model from one part of a request.
 
     Called once for each route, at registration.
-
-    Args:
-        location: `path`, `query`, `header`, `form` or `body`.
-        model: The declared model.
     """
     make = {
         "path": _path_reader,

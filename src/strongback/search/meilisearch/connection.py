@@ -73,7 +73,6 @@ class Connection:
     """One Meilisearch. Safe to share between threads.
 
     Args:
-        url: Address of the server.
         master_key: Makes the two keys, and does nothing else. Empty for a Meilisearch without
             protection, which needs none.
         prefix: Begins the names of the indexes that may be searched.
@@ -95,11 +94,6 @@ class Connection:
         role: Role = Role.WRITE,
     ) -> ResultT:
         """Ask something, with the key of a role.
-
-        Args:
-            role: Purpose of the key.
-            question: Is given a client.
-            timeout: Seconds for connecting and for each part of the answer.
 
         Raises:
             SearchUnavailable: Meilisearch does not answer, has no such index, or rejects the key.

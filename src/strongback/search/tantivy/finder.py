@@ -62,10 +62,6 @@ class Finder:
     """One search.
 
     Args:
-        searcher: One state of the index.
-        schema: Its schema.
-        index: Its declaration.
-        query: The query.
         within: The attribute that is suggested, to look at nothing else.
     """
 

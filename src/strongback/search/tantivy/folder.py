@@ -82,8 +82,6 @@ class Generation:
     """One built state of an index. Safe to share between threads.
 
     Args:
-        path: Its folder.
-        index: Its declaration, which it was built for.
         is_new: Whether to make it.
     """
 
@@ -152,10 +150,9 @@ class Generation:
 
 
 class IndexFolder:
-    """The folder of one index. Readers never wait; writers wait for one another.
+    """The folder of one index, made when it is missing.
 
-    Args:
-        path: Where; it is made when it is missing.
+    Readers never wait; writers wait for one another.
     """
 
     def __init__(self, path: Path) -> None:

@@ -37,8 +37,6 @@ class QueryBuilder:
     """Builds the queries of one search.
 
     Args:
-        schema: Schema of the index.
-        index: Its declaration.
         within: The attribute that is suggested, to look at nothing else.
     """
 

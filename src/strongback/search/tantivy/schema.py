@@ -119,11 +119,7 @@ def encode_value(attribute: Attribute, value: Any) -> Any:  # noqa: ANN401  of t
 
 
 class DocumentEncoder:
-    """Makes documents into tantivy's.
-
-    Args:
-        index: Declaration of the documents.
-    """
+    """Makes documents into tantivy's."""
 
     def __init__(self, index: Index) -> None:
         self._index = index

@@ -22,12 +22,7 @@ _MEASURED = 20_000  # words of one letter that are compared, the most frequent o
 
 
 class Vocabulary:
-    """The words of one state of an index; those of documents that are deleted may be among them.
-
-    Args:
-        searcher: The state.
-        schema: Of the index.
-    """
+    """The words of one state of an index; those of documents that are deleted may be among them."""
 
     def __init__(self, searcher: Searcher, schema: Schema) -> None:
         self._searcher = searcher
