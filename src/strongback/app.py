@@ -205,15 +205,7 @@ class Strongback(HTTPApp):
         key: Callable[[M], str],
         all_keys: Callable[[], Iterable[str]],
     ) -> None:
-        """Skip lookups of unknown keys by a Bloom filter in Redis, if Redis is configured.
-
-        Args:
-            name: Name of the filter.
-            node: Nodes that are skipped for unknown keys.
-            model: Model of the rows.
-            key: Returns the key of a row.
-            all_keys: Returns the keys of all rows.
-        """
+        """Skip lookups of unknown keys by a Bloom filter in Redis, if Redis is configured."""
         if self.redis is None:
             return
         known = caching.BloomFilter(self.redis, name, capacity=KNOWN_NAMES)

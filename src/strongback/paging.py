@@ -123,11 +123,7 @@ class Walk:
     use, since they may choose another and sort all of its rows."""
 
     def places(self, within: ColumnElement[bool] | None = None) -> Select[*tuple[Any, ...]]:
-        """The positions in their order, before `sift`.
-
-        Args:
-            within: A range. Default: the whole list.
-        """
+        """The positions in their order, before `sift`; of the whole list, or within a range."""
         key, tie = self.order.key.label("sort_key"), self.order.tie.label("tie")
         query = select(key, tie, *self.carried)
         if self.index is not None:
@@ -156,12 +152,7 @@ def read_page(
 ) -> Window[RowT]:
     """Read one part of a query whose filter and order are covered by an index.
 
-    Args:
-        session: The session.
-        query: The query, filtered but not ordered.
-        order: The order of the list.
-        wanted: Page number or cursor, and size.
-        index: Name of the index, if several begin with the same columns.
+    The query is not ordered. The index is named where several begin with the same columns.
 
     Raises:
         ValidationFailed: The cursor is invalid, or the page is too far.
@@ -173,13 +164,9 @@ def read_page(
 def walk_page(
     session: Session, query: Select[RowT], walks: Sequence[Walk], wanted: PageQuery
 ) -> Window[RowT]:
-    """Read one part of a list.
+    """Read one part of a list, by the shortest of its possible scans.
 
-    Args:
-        session: The session.
-        query: The model, and the conditions for all entries of the list.
-        walks: Possible scans of the list.
-        wanted: Page number or cursor, and size.
+    The query has the model, and the conditions for all entries of the list.
 
     Raises:
         ValidationFailed: The cursor is invalid, or the page is too far.

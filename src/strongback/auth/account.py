@@ -30,12 +30,7 @@ class Accounts(Protocol):
     """Looks up accounts."""
 
     def account(self, user_id: int, *, lock: bool = False) -> Account | None:
-        """The current state of an account.
-
-        Args:
-            user_id: Id of the account.
-            lock: Lock it until the end of the transaction.
-        """
+        """The current state of an account, which `lock` locks until the transaction ends."""
         ...
 
     def check_password(self, username: str, password: str) -> Account | None:

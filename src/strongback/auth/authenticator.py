@@ -29,12 +29,7 @@ class Authenticator:
 
 
 def principal_of(state: SessionState, scope: frozenset[str] | None) -> Principal:
-    """The principal of an active session, limited as its token is.
-
-    Args:
-        state: The session.
-        scope: Permissions that the token is limited to; None for all of the session's.
-    """
+    """The principal of an active session, limited to the scope of its token, if that has one."""
     allowed = permissions = state.permissions
     for limit in (state.scope, scope):
         if limit is not None:

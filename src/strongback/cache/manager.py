@@ -126,12 +126,9 @@ class Manager:
     # Reading
 
     def get(self, node: Node[T]) -> T | None:
-        """Return the node's value, from the first storage that has it or else loaded.
+        """Return the node's value, from the first storage that has it or else loaded, if any.
 
         Values of a local storage are shared by all who ask: treat them as read-only.
-
-        Returns:
-            The value; None if there is none.
 
         Raises:
             Exception: What the node's `load` raises, which is not cached.

@@ -82,15 +82,7 @@ def delete_in_batches(
 ) -> int:
     """Delete the rows that match a condition, each batch in a transaction of its own.
 
-    Args:
-        database: The database.
-        id_: Attribute of the model that identifies the rows.
-        condition: Condition of the rows.
-        batch: Rows per transaction; fewer if the rows are large.
-        progress: Called after each batch with the number of deleted rows.
-
-    Returns:
-        The number of deleted rows.
+    After each batch `progress` is called with the number of its rows; returns that of all.
     """
 
     def delete_some(session: Session) -> int:

@@ -120,9 +120,6 @@ def log_access(**fields: object) -> None:
 
     The fast path: no logger, no chain, and texts that were seen to be harmless are remembered.
     Its level follows `status`; what `bind_contextvars` bound is part of it.
-
-    Args:
-        fields: `method`, `route`, `path`, `status`, `duration_ms`, `user`, `bytes`, …
     """
     status = fields.get("status")
     level = _level_of_status(status) if isinstance(status, int) else "INFO"

@@ -72,12 +72,7 @@ class Kind:
     switched off."""
 
     def problems(self, locales: Sequence[str], translate: Translate) -> Iterator[str]:
-        """Yield what is wrong with the declaration.
-
-        Args:
-            locales: Languages of the application, English first.
-            translate: Translates a message into one of them.
-        """
+        """Yield what is wrong with the declaration."""
         if len(self.name) > KIND_LENGTH or not _NAME.fullmatch(self.name):
             yield f"its name is not like article:published, with at most {KIND_LENGTH} characters"
         templates = self.sms_templates or {}
@@ -90,12 +85,7 @@ class Kind:
             yield f"sms_templates names no approved template for {', '.join(lacking)}"
 
     def is_on(self, way: Way, choices: Mapping[Way, bool]) -> bool:
-        """Whether a person is reached by a way.
-
-        Args:
-            way: The way.
-            choices: What the person has switched on or off.
-        """
+        """Whether a person is reached by a way."""
         if self.is_security and way is not Way.SMS:
             return way in self.ways
         default = way is not Way.SMS and way not in self.off

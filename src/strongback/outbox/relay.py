@@ -87,10 +87,7 @@ class Relay:
         self._thread.join()
 
     def deliver(self) -> int:
-        """Send the messages that are due now.
-
-        Returns:
-            Number of messages that the broker accepted.
+        """Send the messages that are due now; returns how many the broker accepted.
 
         Raises:
             PublishFailed: The broker did not accept them; they stay due.

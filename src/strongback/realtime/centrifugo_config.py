@@ -15,13 +15,7 @@ CONNECTIONS_PER_USER = 20
 
 
 def centrifugo_configuration(settings: Settings, access: Access, endpoint: str) -> dict[str, Any]:
-    """Return the configuration of a Centrifugo that serves the declared channels.
-
-    Args:
-        settings: Origins, key of the API, Redis.
-        access: The channels, and the keys of tokens.
-        endpoint: Address at which it asks whether a client may subscribe.
-    """
+    """Return the configuration of a Centrifugo that serves the declared channels."""
     key = settings.centrifugo_api_key.get_secret_value()
     signing, *earlier = access.tokens.keys
     previous = {"hmac_previous_secret_key": earlier[0]} if earlier else {}

@@ -116,13 +116,7 @@ class Realtime:
     def history(
         self, channel: str, limit: int, since: Position | None = None, *, reverse: bool = False
     ) -> Stream:
-        """A part of a channel's history.
-
-        Args:
-            channel: Its name.
-            limit: Most publications; 0 asks for the end of the stream alone.
-            since: Begin after this position, with `reverse` before it.
-            reverse: The newest first.
+        """A part of a channel's history; see `Broker.history`.
 
         Raises:
             BrokerUnavailable: The broker does not answer.

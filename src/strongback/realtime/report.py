@@ -80,11 +80,7 @@ class Report:
         self._row: Row | None = None
 
     def start(self, snapshot: Callable[[], Snapshot]) -> None:
-        """Write rows from now on.
-
-        Args:
-            snapshot: Returns the server's numbers.
-        """
+        """Write rows of these numbers from now on."""
         self._snapshot = snapshot
         self._before = time.monotonic(), snapshot()
         self._thread.start()

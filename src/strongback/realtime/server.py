@@ -122,12 +122,7 @@ class RealtimeServer:
         asyncio.run_coroutine_threadsafe(self._adopt(sock, head), self.loop)
 
     def listen(self, host: str, port: int, *, is_shared: bool = False) -> int:
-        """Accept connections; return the port, which differs from a given 0.
-
-        Args:
-            host: Address to listen on.
-            port: Port to listen on.
-            is_shared: Whether other processes listen on it as well.
+        """Accept connections on a port, which other processes may share; return it.
 
         Raises:
             OSError: The address is in use.

@@ -61,13 +61,7 @@ class Output(Protocol):
 
 
 class Session:
-    """A connection that has been opened.
-
-    Args:
-        environment: What the sessions of a server share.
-        encoding: What it speaks.
-        output: Where its frames go.
-    """
+    """A connection that has been opened."""
 
     __slots__ = (
         "_burst",

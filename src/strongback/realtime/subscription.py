@@ -79,8 +79,6 @@ class Subscriptions:
     """The channels of a connection.
 
     Args:
-        environment: What the sessions of a server share.
-        subscriber: The connection.
         room: Returns the bytes that can be sent to it at the moment.
     """
 

@@ -22,10 +22,8 @@ class Engine(Protocol):
     def prepare(self, index: Index) -> list[str]:
         """Make the index if it is missing, and bring its settings up to the declaration.
 
-        Changes that need a rebuild are left to it (`Status.is_current`).
-
-        Returns:
-            The changes, in words; empty where there were none.
+        Changes that need a rebuild are left to it (`Status.is_current`). Returns those that were
+        made, in words.
         """
         ...
 
@@ -46,9 +44,7 @@ class Engine(Protocol):
 
         Until then searches find the old one, whole. If the batches raise, the old index stays. What
         is added or deleted meanwhile goes to the old one: `Search.reindex` repairs the new one.
-
-        Returns:
-            Number of documents in the new index.
+        Returns the number of documents.
         """
         ...
 

@@ -160,10 +160,9 @@ class Search:
             self._listeners[source.index.name]()
 
     def reindex(self, name: str, progress: Progress = lambda _: None) -> int:
-        """Build a new index; searches find the old one until it is complete.
+        """Build a new index, and return the number of its documents.
 
-        Returns:
-            Number of documents.
+        Searches find the old one until it is complete.
         """
         source = self.source(name)
         count = self.engine.rebuild(source.index, _reported(source.batches(BATCH), progress))
@@ -187,11 +186,7 @@ class Search:
         return Difference(tuple(missing), tuple(outdated), tuple(indexed))
 
     def repair(self, name: str, progress: Progress = lambda _: None) -> Difference:
-        """Repair the differences between an index and the database.
-
-        Returns:
-            The differences.
-        """
+        """Repair the differences between an index and the database, and return them."""
         difference = self.check(name)
         for start in range(0, len(difference), BATCH):
             keys = difference.keys[start : start + BATCH]

@@ -76,13 +76,7 @@ def _prepare(settings: Settings) -> None:
 def add_start_checks(
     checks: Checks, settings: Settings, address: Callable[[Settings], object] | None = None
 ) -> None:
-    """Add what a server needs to start.
-
-    Args:
-        checks: Where to.
-        settings: Address, folders, workers and pools.
-        address: Checks the address; `check_address` where it is left out.
-    """
+    """Add what a server needs to start."""
     folders = {"APP_VAR_DIR": settings.app_var_dir, "LOG_DIR": settings.log_dir}
     for variable, folder in folders.items():
         if folder is not None:

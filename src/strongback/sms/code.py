@@ -158,10 +158,6 @@ class SmsCodes:
 
         If repeated after a crash, the same code is sent again.
 
-        Args:
-            nonce: Nonce of the code.
-            reference: Reference for the provider's records.
-
         Raises:
             SmsFailed: The provider may accept it later; also for `SmsTimeout`.
             SmsRefused: The provider will not accept it.

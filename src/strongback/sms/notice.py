@@ -27,19 +27,7 @@ class SmsNotices:
         return self._sender is not None
 
     def send(self, phone: str, template: str, params: Sequence[str], reference: str = "") -> None:
-        """Send a notice, unless a limit is reached, which is logged.
-
-        Args:
-            phone: Telephone number (E.164).
-            template: Id of an approved template.
-            params: Values of the template's variables, in order.
-            reference: Reference for the provider's records.
-
-        Raises:
-            SmsFailed: The provider may accept it later.
-            SmsTimeout: It is unknown whether the provider has accepted it.
-            SmsRefused: The provider will not accept it.
-        """
+        """Send a notice as `Sender.send` does, unless a limit is reached, which is logged."""
         if self._sender is None or not phone.startswith(self._prefixes):
             return
         try:

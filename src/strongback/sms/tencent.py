@@ -23,10 +23,7 @@ MAX_REASON = 200
 
 
 class TencentSender:
-    """Sends messages by the provider's SDK.
-
-    The SDK takes 10 MB, and is imported with the first message.
-    """
+    """Sends messages by the provider's SDK: 10 MB, imported with the first message."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

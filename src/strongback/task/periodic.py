@@ -55,11 +55,7 @@ class PeriodicScheduler:
         }
 
     def tick(self) -> float:
-        """Send what is due.
-
-        Returns:
-            Seconds to wait before the next call.
-        """
+        """Send what is due; returns the seconds to wait before the next call."""
         try:
             if not self._hold():
                 self._liveness.touch()

@@ -41,12 +41,7 @@ _RESOURCE_POLICY = "cross-origin-resource-policy"
 
 
 def init_cors(app: Flask, origins: Sequence[str]) -> None:
-    """Let pages of these origins call the application.
-
-    Args:
-        app: The application.
-        origins: Allowed origins as browsers send them, or `*` for all.
-    """
+    """Let pages of these origins, as browsers send them, call the application; `*` is all."""
     if not origins:
         return
     cors = CORS(app.wsgi_app, origins)

@@ -98,12 +98,7 @@ def _respond_to_other(error: Exception) -> Response:
 
 
 def render(error: APIException, trace: list[str] | None = None) -> Response:
-    """Write an error as JSON, or as RFC 9457 if the client prefers that.
-
-    Args:
-        error: The error; its messages are translated.
-        trace: Lines of the traceback, to be shown in development.
-    """
+    """Write an error as JSON, or as RFC 9457 if the client prefers that."""
     request = current_request()
     facts = _facts(error, request) | ({"traceback": trace} if trace else {})
     if wants_problem(request):

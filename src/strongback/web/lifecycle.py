@@ -37,7 +37,6 @@ class RequestLifecycle:
     """Begins and finishes requests: the first hook before each of them and the last one after it.
 
     Args:
-        app: The application.
         settings: In production, browsers are told to use https only.
     """
 

@@ -382,13 +382,7 @@ class Limiter:
 
 
 def init_limits(app: Flask, settings: Settings, redis: RedisClient | None) -> None:
-    """Set up the counts for the limits of an application.
-
-    Args:
-        app: The application.
-        settings: Whether limits are on, and the secret.
-        redis: Redis that processes share; None to count in this process.
-    """
+    """Set up the counts of an application: in Redis where there is one, else in this process."""
     limiter = Limiter(settings.app_secret_key.get_secret_value(), redis)
     app.extensions["limiter"] = limiter if settings.web_rate_limits else None
 

@@ -100,8 +100,7 @@ def init_metrics(
 ) -> SharedMetrics | None:
     """Serve `/metrics`: of all workers that share a folder, or of this process alone.
 
-    Returns:
-        The background part that shares this worker's metrics, to be started with the process.
+    Returns what shares this worker's metrics, to be started with the process.
     """
     looked_up = CollectorRegistry()
     looked_up.register(_Gauges(gauges))

@@ -21,9 +21,7 @@ _PARAMETER = re.compile(r"<(?:([^<>:]*):)?[^<>]*>")
 def problems(app: HTTPApp, modules: Iterable[str]) -> Iterator[str]:
     """Yield what the application lacks, a line for each.
 
-    Args:
-        app: The application, with all parts and slices.
-        modules: Modules that inject services, beside those of routes and commands.
+    Services are injected by the modules of routes and commands, and by these.
 
     Raises:
         ConfigurationError: Two permissions have one value, or two routes one address.
