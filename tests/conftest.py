@@ -21,8 +21,9 @@ from tests.support.browser import browser
 from tests.support.front import nginx
 from tests.support.process import gate, is_long
 from tests.support.route import SharedRule
+from tests.support.static import compressed_static
 
-__all__ = ["browser", "is_long", "nginx"]
+__all__ = ["browser", "compressed_static", "is_long", "nginx"]
 
 
 def pytest_configure() -> None:

@@ -19,11 +19,11 @@ JSDOC = re.compile(r"/\*\*.*?\*/", re.DOTALL)
 
 
 @pytest.fixture
-def built(settings: Settings, tmp_path: Path) -> StaticFiles:
+def built(settings: Settings, tmp_path: Path, compressed_static: Path) -> StaticFiles:
     """The static files after a build."""
     target = tmp_path / "built"
     first = create_app(settings)
-    build(first.static_files.files(), target)
+    build(first.static_files.files(), target, built_before=compressed_static)
     first.close()
     app = create_app(settings.model_copy(update={"web_static_dir": target}))
     app.close()

@@ -38,13 +38,17 @@ HTML, STYLE_AND_THEME, READING = 9_000, 6_000, 15_000
 
 @pytest.fixture(scope="module")
 def check(
-    browser: Browser, loaded_settings: Settings, tmp_path_factory: pytest.TempPathFactory
+    browser: Browser,
+    loaded_settings: Settings,
+    tmp_path_factory: pytest.TempPathFactory,
+    compressed_static: Path,
 ) -> Iterator[PageCheck]:
     """The application with some guides to read, behind a browser."""
     folder = tmp_path_factory.mktemp("reading")
     settings = loaded_settings.model_copy(update={"app_var_dir": folder, "web_rate_limits": False})
     sources = create_app(settings)
-    build(sources.services[StaticFiles].files(), folder / "static")
+    files = sources.services[StaticFiles].files()
+    build(files, folder / "static", built_before=compressed_static)
     sources.close()
     app = create_app(settings.model_copy(update={"web_static_dir": folder / "static"}))
     fill(app, folder / "docs" / "guide")

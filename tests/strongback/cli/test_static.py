@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from click.testing import Result
 
 from strongback.app import Strongback
 from strongback.config import Settings
+from strongback.web.static_files import MANIFEST
 
 Run = Callable[..., Result]
 
@@ -37,6 +39,11 @@ def run(request: pytest.FixtureRequest, settings: Settings, target: Path) -> Ite
     app.close()
 
 
+def leave_compressed(folder: Path, target: Path) -> None:
+    """Leave the files of an earlier build, without its manifest."""
+    shutil.copytree(folder, target, ignore=shutil.ignore_patterns(MANIFEST))
+
+
 named = pytest.mark.parametrize("run", [True], ids=["named"], indirect=True)
 unnamed = pytest.mark.parametrize("run", [False], ids=["unnamed"], indirect=True)
 
@@ -48,12 +55,16 @@ def test_it_writes_to_the_folder_of_the_setting(run: Run, target: Path):
     assert "strongback/docs.js" in json.loads((target / "staticfiles.json").read_bytes())["paths"]
 
 
-def test_it_writes_to_the_folder_that_is_named(run: Run, tmp_path: Path):
+def test_it_writes_to_the_folder_that_is_named(run: Run, tmp_path: Path, compressed_static: Path):
+    leave_compressed(compressed_static, tmp_path / "other")
     assert run("--to", str(tmp_path / "other"), "--prune", "7d").exit_code == 0
     assert (tmp_path / "other" / "staticfiles.json").exists()
 
 
-def test_a_server_is_ready_when_its_files_are_built(settings: Settings, target: Path):
+def test_a_server_is_ready_when_its_files_are_built(
+    settings: Settings, target: Path, compressed_static: Path
+):
+    leave_compressed(compressed_static, target)
     app = Strongback(
         __name__, settings.model_copy(update={"web_static_dir": target}), title="Shop"
     ).checked()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -22,7 +23,10 @@ MAX_BYTES = 420_000
 
 @pytest.fixture(scope="module")
 def check(
-    browser: Browser, tmp_path_factory: pytest.TempPathFactory, hidden_environment: None
+    browser: Browser,
+    tmp_path_factory: pytest.TempPathFactory,
+    hidden_environment: None,
+    compressed_static: Path,
 ) -> Iterator[PageCheck]:
     """The whole application, with an account."""
     folder = tmp_path_factory.mktemp("docs")
@@ -36,7 +40,8 @@ def check(
         log_dir=folder / "log",
     )
     client = Client(settings)
-    build(client.app.static_files.files(), folder / "static")
+    files = client.app.static_files.files()
+    build(files, folder / "static", built_before=compressed_static)
     client.close()
     client = Client(settings)
     client.empty()

@@ -28,7 +28,10 @@ document.getElementById("sum").textContent = `${name} ${total} ${typeof Centrifu
 class Shop:
     """An application with modules, built, and what browsers have asked it for."""
 
-    def __init__(self, settings: Settings, folder: Path, browser: Browser) -> None:
+    def __init__(
+        self, settings: Settings, folder: Path, browser: Browser, compressed: Path
+    ) -> None:
+        self.compressed = compressed
         self.settings = settings.model_copy(update={"web_static_dir": folder / "built"})
         self.sources, self.built = folder / "static", folder / "built"
         (self.sources / "core").mkdir(parents=True)
@@ -64,12 +67,13 @@ class Shop:
         return counting
 
     def build(self) -> None:
-        build(self.app.static_files.files(), self.built)
+        files = self.app.static_files.files()
+        build(files, self.built, built_before=self.compressed)
 
 
 @pytest.fixture
-def shop(settings: Settings, tmp_path: Path, browser: Browser) -> Shop:
-    shop = Shop(settings, tmp_path, browser)
+def shop(settings: Settings, tmp_path: Path, browser: Browser, compressed_static: Path) -> Shop:
+    shop = Shop(settings, tmp_path, browser, compressed_static)
     shop.build()
     return shop
 
