@@ -180,6 +180,18 @@ class TestOthers:
             response = browser.post(SIGN_IN, Origin=origin, Sec_Fetch_Site="same-origin")
             assert response.status_code == 200
 
+    def test_an_international_name_is_an_own_one(self, ada: Client):
+        name = "https://xn--bcher-kva.example.org"
+        assert Browser(ada, name).post(SIGN_IN, Origin=name).status_code == 200
+
+    @pytest.mark.parametrize("value", ["x" * 8000, "a.b.c", ".remember", "é", '"', "a%00b"])
+    def test_a_cookie_that_is_none_of_ours_is_refused(self, ada: Client, value: str):
+        headers = HEADER | {"Cookie": f"{PLAIN}={value}"}
+        response = ada.open(TOKEN, "POST", data=REFRESH, headers=headers)
+        assert response.status_code == 400
+        assert response.get_json()["error"] in {"invalid_grant", "invalid_request"}
+        assert ada.open(REVOKE, "POST", data=SIGN_OUT, headers=headers).status_code == 200
+
     def test_without_the_header_no_cookie_is_set_or_read(self, browser: Browser):
         response = browser.client.post(TOKEN, data=SIGN_IN, base_url=HTTPS)
         assert "Set-Cookie" not in response.headers

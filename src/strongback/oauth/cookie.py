@@ -101,7 +101,8 @@ class TokenCookies:
             InvalidRequest: The request comes from a page of another origin, or over plain http in
                 production.
         """
-        _check_origin(request, {request.host_url.rstrip("/"), self._address})
+        # Not `host_url`, which writes international names in letters; an origin has them in ASCII.
+        _check_origin(request, {f"{request.scheme}://{request.host}", self._address})
         if self._needs_https and not request.is_secure:
             raise InvalidRequest(
                 "In production the cookie of a session needs https. If a proxy in front of the"
