@@ -86,7 +86,7 @@ class ArticleReading:
         @cache.cached(**options, prefix="article-around")
         def around(slug: str) -> list[tuple[str, str]]:
             with database.latest() as session:
-                return list(_around(session, slug, pages.locales))
+                return list(neighbours_of(session, slug, pages.locales))
 
         @cache.cached(**options, prefix="authors")
         def authors() -> list[tuple[str, int]]:
@@ -343,7 +343,7 @@ def _sitemap(session: Session, part: int) -> Iterator[tuple[str, str]]:
         yield slug, f"{utc(updated_at):%Y-%m-%d}"
 
 
-def _around(session: Session, slug: str, locales: Iterable[str]) -> Iterator[tuple[str, str]]:
+def neighbours_of(session: Session, slug: str, locales: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Older and newer neighbour in the same language, and versions in other languages."""
     columns = (Article.id, Article.slug, Article.language, Article.author, Article.published_at)
     row = session.execute(select(*columns).where(Article.slug == slug, is_published())).first()

@@ -11,6 +11,7 @@ from sqlalchemy import insert
 
 from app.article.model import Article, ArticleTag
 from app.article.node import ArticlePages
+from app.article.page_node import neighbours_of
 from app.article.schema import ArticleQuery
 from app.article.service import ArticleService
 from app.user.model import User
@@ -148,3 +149,19 @@ def test_with_several_filters_the_shortest_way_is_taken(articles, sort):
     assert not any(ways[1] in line for line in lines[len(counted) :]), lines
     for line in lines:
         assert not line.startswith(("SCAN article", "article ALL", "article_tag ALL")), lines
+
+
+def test_neighbours_of_a_page_are_read_from_the_index_of_their_language(articles):
+    session = articles.database.session
+    found: list[tuple[str, str]] = []
+    lines = plan.explain(
+        articles.database.engine,
+        lambda: found.extend(neighbours_of(session, "article-1501", ["en", "zh"])),
+    )
+    assert found == [("previous", "article-1503"), ("next", "article-1499")]
+    ways = [line for line in lines if "ix_article_language_published_at" in line]
+    assert len(ways) == 2, lines
+    for line in lines:
+        assert not line.startswith(("SCAN", "article ALL", "article index")), lines
+        assert "filesort" not in line, lines
+        assert "TEMP B-TREE" not in line, lines
