@@ -26,12 +26,13 @@ articles = inject(ArticleService)
 SYSTEM_AUTHOR = "importer"
 
 
-def import_path(
+def import_path(  # noqa: PLR0913  options of an import, most with defaults
     path: Path,
     *,
     author: str,
     language: str | None = None,
     encoding: Encoding | None = None,
+    has_folder_tags: bool = False,
     label: str = "Importing",
 ) -> Report:
     """Import the Markdown files of a folder or a zip, or one file, with a bar on a terminal.
@@ -39,7 +40,7 @@ def import_path(
     Raises:
         ArchiveRefused: It is a zip that is not to be unpacked.
     """
-    importer = Importer(articles, author=author, language=language)
+    importer = Importer(articles, author=author, language=language, has_folder_tags=has_folder_tags)
     with ExitStack() as stack:
         if path.suffix.lower() == ".zip" and path.is_file():
             documents = documents_in_zip(stack.enter_context(path.open("rb")), encoding)

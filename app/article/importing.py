@@ -88,22 +88,25 @@ class Importer:
         author: Username of the author.
         language: Language of files without one in their front matter. Default: from folder and
             file name.
+        has_folder_tags: Whether files without tags get the name of their folder as one.
         require_right: Called before each document; raises to stop the import.
         translate: Translates a reason.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  options of an import, most with defaults
         self,
         articles: ArticleService,
         *,
         author: str,
         language: str | None = None,
+        has_folder_tags: bool = False,
         require_right: Callable[[], object] = lambda: None,
         translate: Callable[[str], str] = str,
     ) -> None:
         self._articles = articles
         self._author = author
         self._language = language
+        self._has_folder_tags = has_folder_tags
         self._require_right = require_right
         self._translate = translate
         self._seen: dict[str, Document] = {}
@@ -172,10 +175,13 @@ class Importer:
             author=self._author,
             title=metadata.title,
             summary=metadata.summary or metadata.description,
-            tags=tuple(metadata.tags),
+            tags=tuple(metadata.tags) or self._folder_tags(named),
             published=False if named.is_draft else metadata.is_published(utc_now()),
             published_at=metadata.published_at() or _midnight(named),
         )
+
+    def _folder_tags(self, named: Named) -> tuple[str, ...]:
+        return named.words[-2:-1] if self._has_folder_tags else ()
 
     def _slug(self, document: Document, metadata: Metadata, named: Named, language: str) -> str:
         if metadata.slug is not None:

@@ -11,5 +11,5 @@ from strongback.search import Search
 
 def add_samples(app: Strongback, author: str) -> None:
     """Import and index docs/, as far as that is not done already."""
-    import_path(ROOT / "docs", author=author, label="Importing docs/")
+    import_path(ROOT / "docs", author=author, has_folder_tags=True, label="Importing docs/")
     app.services[Search].maintain(ARTICLE.name)

@@ -623,3 +623,14 @@ def test_asks_for_the_right_before_each_document(app, library):
 def test_every_reason_why_a_file_is_not_imported_has_a_translation():
     reasons = {*REMEDIES.values(), HIDDEN, INSTALLED, NO_TEXT, FAILED}
     assert set() == reasons - catalogue(ROOT / "app/article/translation", "zh").keys()
+
+
+def test_a_file_without_tags_may_get_the_name_of_its_folder(app, library, folder, write, stored):
+    library.ensure_user("ada")
+    write("guide/cache.zh.md")
+    write("tour.md")
+    write("guide/tagged.md", "---\ntags: [own]\n---\nText.\n")
+    importer = Importer(app.services[ArticleService], author="ada", has_folder_tags=True)
+    assert [*importer.run(documents_in_folder(folder))]
+    found = {slug: stored(slug).tags for slug in ("guide-cache-zh", "tour", "guide-tagged")}
+    assert found == {"guide-cache-zh": ["guide"], "tour": [], "guide-tagged": ["own"]}
