@@ -168,7 +168,7 @@ class Outbox:
         ]
         if session is None:
             # Also without a consumer: a caller outside of a transaction must get an error.
-            self.database.after_commit(self.notify if rows and not delay else _nothing)
+            self.database.after_commit(self.notify if rows and not delay else lambda: None)
             writer = self.database.session
         else:
             writer = session() if isinstance(session, scoped_session) else session
@@ -433,7 +433,3 @@ def _check(payload: dict[str, Any], key: str | None, limit: int) -> None:
         )
     if key is not None and len(key) > KEY_LENGTH:
         raise InvalidMessage(f"the key has {len(key)} characters, and {KEY_LENGTH} are allowed")
-
-
-def _nothing() -> None:
-    """Do nothing: no consumer listens to the topic, or none is due yet."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from strongback.realtime.handover import hand_over
 from strongback.realtime.local_broker import LocalBroker
 from strongback.realtime.realtime import DISCONNECT, PUBLISH, Realtime
 from strongback.realtime.realtime_task import realtime_tasks
-from strongback.realtime.report import KEY, Report, Store
+from strongback.realtime.report import Report
 from strongback.realtime.token import RealtimeTokens
 from strongback.realtime.view import api
 from strongback.task.declaration import TaskRegistry
@@ -88,36 +88,13 @@ def _has_own_port(settings: Settings) -> bool:
 
 
 def _add_server(app: Strongback, broker: ServerBroker, access: Access) -> None:
-    process = ServerProcess(app.settings, broker, access, _store(app))
+    process = ServerProcess(app.settings, broker, access, app.redis)
     app.provide(process, process.report)
     app.background.add(process)
     app.background.on_stop(process.drain)
     app.checks.add("realtime", process.report.figures, title="The realtime server")
     app.gauges.append(process.report.gauges)
     app.wsgi_app = hand_over(app.wsgi_app, process.adopt)  # type: ignore[method-assign,assignment]  # as Flask's docs wrap it
-
-
-def _store(app: Strongback) -> RedisStore | None:
-    return None if app.redis is None else RedisStore(app.redis)
-
-
-class RedisStore:
-    """Rows of the processes, in a hash of Redis."""
-
-    def __init__(self, redis: RedisClient) -> None:
-        self._redis = redis
-
-    def write(self, process: str, row: bytes | None) -> None:
-        """Write a row, or remove it."""
-        if row is None:
-            self._redis.execute("HDEL", KEY, process)
-        else:
-            self._redis.execute("HSET", KEY, process, row)
-
-    def read(self) -> Sequence[bytes]:
-        """Return all rows."""
-        found: Sequence[bytes] = self._redis.execute("HVALS", KEY)
-        return found
 
 
 class ServerProcess:
@@ -129,17 +106,17 @@ class ServerProcess:
         settings: Where it listens, and whom it lets in.
         broker: Where publications come from.
         access: Who may connect and subscribe.
-        store: Keeps the rows of all processes; None for this one alone.
+        redis: Keeps the rows of all processes; None for this one alone.
     """
 
     def __init__(
-        self, settings: Settings, broker: ServerBroker, access: Access, store: Store | None
+        self, settings: Settings, broker: ServerBroker, access: Access, redis: RedisClient | None
     ) -> None:
         self._settings = settings
         self._broker = broker
         self._access = access
         self._server: RealtimeServer | None = None
-        self.report = Report(store, LivenessFile(settings.task_liveness_file).touch)
+        self.report = Report(redis, LivenessFile(settings.task_liveness_file).touch)
 
     def start(self) -> None:
         """Start it in a process of the web server.

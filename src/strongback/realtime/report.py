@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Protocol
+from operator import attrgetter
+from typing import TYPE_CHECKING
 
 from strongback.exceptions import StrongbackError
 from strongback.log.setup import get_logger
@@ -19,6 +20,7 @@ from strongback.web.metrics import Gauge
 
 if TYPE_CHECKING:
     from strongback.realtime.server import Snapshot
+    from strongback.redis import RedisClient
 
 log = get_logger(__name__)
 
@@ -27,6 +29,7 @@ INTERVAL = 2.0
 STALE = 10.0
 """Seconds after which a row counts no more: its process has died."""
 KEY = "strongback:realtime:processes"
+"""Name of the hash with the rows of all processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +49,6 @@ class Row:
     """When it was written, in seconds since 1970."""
 
 
-class Store(Protocol):
-    """Keeps the rows of all processes."""
-
-    def write(self, process: str, row: bytes | None) -> None:
-        """Write a row, or remove it."""
-        ...
-
-    def read(self) -> Sequence[bytes]:
-        """Return all rows."""
-        ...
-
-
 class NotListening(StrongbackError):
     """The server hears nothing from the broker."""
 
@@ -66,13 +57,13 @@ class Report:
     """Writes this process's row, and reads those of all.
 
     Args:
-        store: Shared by all processes; None for this process alone.
+        redis: Keeps the rows of all processes; None for this process alone.
         alive: Called with each row, while the server hears its broker.
     """
 
-    def __init__(self, store: Store | None, alive: Callable[[], object]) -> None:
+    def __init__(self, redis: RedisClient | None, alive: Callable[[], object]) -> None:
         self._snapshot: Callable[[], Snapshot] | None = None
-        self._store = store
+        self._redis = redis
         self._alive = alive
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._write_on, name="realtime-report", daemon=True)
@@ -90,9 +81,9 @@ class Report:
         self._stopped.set()
         self._thread.join()
         self._snapshot = None
-        if self._store is not None and self._row is not None:
+        if self._redis is not None and self._row is not None:
             with suppress(RedisUnavailable):
-                self._store.write(self._row.process, None)
+                self._redis.execute("HDEL", KEY, self._row.process)
 
     def rows(self) -> list[Row]:
         """The rows of all processes, of this one alone where nothing is shared.
@@ -100,13 +91,14 @@ class Report:
         Raises:
             RedisUnavailable: The rows are in Redis, which does not answer.
         """
-        if self._store is None:
+        if self._redis is None:
             return [self._measure(self._snapshot())] if self._snapshot else []
-        found, now = [Row(**json.loads(each)) for each in self._store.read()], time.time()
+        written, now = self._redis.execute("HVALS", KEY), time.time()
+        found = [Row(**json.loads(each)) for each in written]
         for row in found:
             if now - row.at > STALE:
-                self._store.write(row.process, None)
-        return sorted((row for row in found if now - row.at <= STALE), key=_process)
+                self._redis.execute("HDEL", KEY, row.process)
+        return sorted((row for row in found if now - row.at <= STALE), key=attrgetter("process"))
 
     def figures(self) -> dict[str, float]:
         """What all processes do together, for `/readyz`.
@@ -136,10 +128,10 @@ class Report:
             self._before = time.monotonic(), counted
             if counted.is_listening:
                 self._alive()
-            if self._store is not None:
+            if self._redis is not None:
                 with suppress(RedisUnavailable):  # the next one will tell
                     row = json.dumps(asdict(self._row)).encode()
-                    self._store.write(self._row.process, row)
+                    self._redis.execute("HSET", KEY, self._row.process, row)
             self._stopped.wait(INTERVAL)
 
     def _measure(self, counted: Snapshot) -> Row:
@@ -176,7 +168,3 @@ def totals(rows: Sequence[Row]) -> dict[str, float]:
         "received_per_second": round(sum(row.received for row in rows), 1),
         "sent_per_second": round(sum(row.sent for row in rows), 1),
     }
-
-
-def _process(row: Row) -> str:
-    return row.process

@@ -8,8 +8,7 @@ import time
 
 import pytest
 
-from strongback.realtime.part import RedisStore
-from strongback.realtime.report import STALE, Report
+from strongback.realtime.report import KEY, STALE, Report
 from strongback.redis import RedisClient, connect
 from tests.support.nginx import run_server
 from tests.support.sdk import connected, living
@@ -65,21 +64,21 @@ def test_the_configuration_of_a_real_one_is_printed(settings):
 
 
 @pytest.fixture
-def store(redis_server):
+def redis(redis_server):
     client = RedisClient(connect(redis_server.url))
-    yield RedisStore(client)
+    yield client
     client.close()
 
 
-def test_on_redis_there_is_a_row_for_each_process(store):
-    report = Report(store, lambda: None)
+def test_on_redis_there_is_a_row_for_each_process(redis):
+    report = Report(redis, lambda: None)
     row = {"connections": 3, "channels": 2, "subscriptions": 4, "received": 1.5, "sent": 4.5}
     now = 4_000_000_000.0  # ahead of every clock
     for name, at in (("b:1", now), ("a:2", now), ("dead:3", time.time() - 2 * STALE)):
-        store.write(name, json.dumps({"process": name, "at": at, **row}).encode())
+        redis.execute("HSET", KEY, name, json.dumps({"process": name, "at": at, **row}))
 
     assert [each.process for each in report.rows()] == ["a:2", "b:1"]
     assert report.figures()["connections"] == 6
-    assert len(store.read()) == 2, "the row of a process that has died is removed"
-    store.write("a:2", None)
+    assert len(redis.execute("HVALS", KEY)) == 2, "the row of a process that has died is removed"
+    redis.execute("HDEL", KEY, "a:2")
     assert [each.process for each in report.rows()] == ["b:1"]
