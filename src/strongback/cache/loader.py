@@ -46,11 +46,7 @@ class Loader:
         """Keys whose value should be refreshed soon, behind the reader."""
 
     def find(self, keys: list[str]) -> None:
-        """Find or load the keys' values, keep them, and end the flight.
-
-        Raises:
-            Exception: What loading raises; it reaches the waiters too.
-        """
+        """Find or load the keys' values, keep them, and end the flight, also for those who wait."""
         plan, missing = self._plan, keys
         busy: list[str] = []
         try:
@@ -79,13 +75,7 @@ class Loader:
     def refresh(self, key: str, renewal: Renewal | None = None) -> None:
         """Load a value again, and end the flight.
 
-        Args:
-            key: The value's key.
-            renewal: Where given, the value is loaded only if it is due and no other process loads
-                it or has done so.
-
-        Raises:
-            Exception: What loading raises.
+        A renewal loads it only if it is due and no other process loads it or has done so.
         """
         try:
             if self._may_refresh(key, renewal):

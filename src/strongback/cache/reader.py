@@ -79,11 +79,7 @@ class Reader:
         return values
 
     def refresh(self, plan: Plan, key: str, load: Load) -> Any:  # noqa: ANN401  the node's type
-        """Load a value now, put it into every storage, and return it.
-
-        Raises:
-            Exception: What loading raises; then what was there stays.
-        """
+        """Load a value now, put it into every storage, and return it; see `Manager.refresh`."""
         flight = self._flights.replace(key)
         Loader(self._flights, flight, plan, load, counts=False).refresh(key)
         return flight.values[key]

@@ -93,11 +93,10 @@ class SmtpMailer:
 
     def _answers(self) -> bool:
         try:
-            self._reach()
+            with suppress(MailRefused):  # it is there
+                self._reach()
         except MailFailed:
             return False
-        except MailRefused:
-            return True
         return True
 
     @contextmanager
