@@ -31,6 +31,8 @@ MANIFEST = "staticfiles.json"
 """File of a built folder that maps names to hashed names, and to checksums (`integrity`)."""
 HASHED = re.compile(r"\.([0-9a-f]{12})(\.|$)")
 """The hash in the name of a built file."""
+_REFUSED = re.compile(r";\s*q=0(\.0*)?\s*(,|$)")
+"""A weight by which a client refuses an encoding."""
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
 
@@ -177,6 +179,8 @@ class StaticFiles:
             # WhiteNoise refuses a range of one byte, and ignores If-Range. A server may always send
             # the whole file (RFC 9110, 14.2).
             environ.pop("HTTP_RANGE", None)
+            if _REFUSED.search(environ.get("HTTP_ACCEPT_ENCODING", "")):
+                environ["HTTP_ACCEPT_ENCODING"] = ""  # it reads no weights
             try:
                 response: Iterable[bytes] = server(environ, start_response)
             except FileNotFoundError:  # pruned since the start

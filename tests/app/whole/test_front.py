@@ -342,7 +342,13 @@ class TestStaticFiles:
 
     @pytest.mark.parametrize(
         "accepted, encoding",
-        [("identity", None), ("gzip", "gzip"), ("gzip, br", "br"), ("br;q=1.0", "br")],
+        [
+            ("identity", None),
+            ("gzip", "gzip"),
+            ("gzip, br", "br"),
+            ("br;q=1.0", "br"),
+            ("br;q=0, gzip", "gzip"),
+        ],
     )
     def test_are_sent_as_the_client_takes_them_under_their_own_type(
         self, files, accepted, encoding

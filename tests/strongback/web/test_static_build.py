@@ -195,7 +195,10 @@ def test_a_built_file_is_kept_by_browsers_for_ever(client: Client):
     assert "Access-Control-Allow-Origin" not in headers
 
 
-@pytest.mark.parametrize("encodings, expected", [("gzip, br", "br"), ("gzip", "gzip"), ("", None)])
+@pytest.mark.parametrize(
+    "encodings, expected",
+    [("gzip, br", "br"), ("gzip", "gzip"), ("", None), ("br;q=0, *;q=0.1", None)],
+)
 def test_a_browser_gets_the_smallest_version_that_it_takes(
     client: Client, encodings: str, expected: str | None
 ):
