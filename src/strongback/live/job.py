@@ -25,11 +25,6 @@ class JobChannel:
     """Publishes what `GET /tasks/{id}` responds, after each change of a job is committed.
 
     Progress is published five times a second at most, each change of state at once.
-
-    Args:
-        jobs: Tells of changes.
-        realtime: Publishes.
-        clock: Seconds of a clock that only goes forward.
     """
 
     def __init__(

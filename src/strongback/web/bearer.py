@@ -9,7 +9,10 @@ from strongback.auth.token import InvalidToken
 from strongback.exceptions import Unauthorized
 from strongback.web.guard import Authenticate
 
-_REJECTED = f'{CHALLENGE}, error="invalid_token", error_description="{{reason}}"'
+_REJECTED = (
+    f'{CHALLENGE}, error="invalid_token",'
+    ' error_description="The access token is invalid or has expired."'
+)
 
 
 def bearer(authenticator: Authenticator) -> Authenticate:
@@ -23,14 +26,9 @@ def bearer(authenticator: Authenticator) -> Authenticate:
             return authenticator.principal_of(token.strip(" "))
         except InvalidToken as error:
             # The same message for every reason: a forger learns nothing from it.
-            raise _rejected() from error
+            raise Unauthorized(
+                "The access token is invalid or has expired.",
+                headers={"WWW-Authenticate": _REJECTED},
+            ) from error
 
     return authenticate
-
-
-def _rejected() -> Unauthorized:
-    challenge = _REJECTED.format(reason="The access token is invalid or has expired.")
-    return Unauthorized(
-        "The access token is invalid or has expired.",
-        headers={"WWW-Authenticate": challenge},
-    )
