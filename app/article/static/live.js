@@ -166,9 +166,11 @@ async function connect() {
   const channel = opened.newSubscription(`article:${number}`);
   channel.on("subscribed", ({ data, recovered }) => {
     if (data) hear(data);
-    if (!recovered) catchUp();
+    if (!recovered) catchUp().catch(() => {}); // a reload shows what is missing
   });
-  channel.on("publication", ({ data }) => hear(data));
+  channel.on("publication", ({ data }) => {
+    hear(data).catch(() => {});
+  });
   channel.subscribe();
   opened.connect();
   return opened;
