@@ -320,6 +320,22 @@ class TestTour:
             wait_until(lambda: client.get(task).json()["state"] == "succeeded", "the import", 120)
             assert client.get(task).json()["result"]["created"] == count
 
+    def test_a_large_file_is_taken_by_its_process_and_sent_by_nginx(self, stack):
+        """The spool and the volume of the files belong to those who have to use them."""
+        account = json.loads(stack.compose("exec", "-T", "web", "cat", "var/demo.json"))["author"]
+        login = {"grant_type": "password", "username": "author", "password": account["password"]}
+        content = b"tea\n" * (20 * MEGABYTE // 4)
+        with httpx.Client(base_url=f"http://127.0.0.1:{stack.port}", timeout=60) as client:
+            token = client.post("/api/v1/auth/token", data=login).json()["access_token"]
+            client.headers["Authorization"] = f"Bearer {token}"
+            files = {"file": ("tea.txt", content)}
+            made = client.post("/api/v1/files", data={"kind": "attachment"}, files=files)
+            assert made.status_code == 201, made.text
+            assert '"route":"/api/v1/files"' in stack.compose("logs", "upload")
+            sent = client.get(made.json()["url"])
+        assert sent.content == content
+        assert sent.headers["ETag"] == f'"{made.json()["id"]}"'
+
 
 def as_seen_from_outside(todo: list[Command]) -> Iterator[Command]:
     """The client's address is that of Docker's network, and there are several processes.
