@@ -112,6 +112,8 @@ def write(article: Article, fields: Fields, text: RenderedText | None) -> None:
     Raises:
         TextMoved: The fields have no text, and that of the article has changed.
     """
+    # Loading flushes what is changed, which would be a version of its own: so it comes first.
+    shown = list(article.images) if "body" in fields else []
     rendered = None if text is None else text.rendered
     if text is not None and text.body != fields.get("body", article.body):
         raise TextMoved
@@ -121,8 +123,7 @@ def write(article: Article, fields: Fields, text: RenderedText | None) -> None:
         article.language = fields["language"]
     if "body" in fields and rendered is not None:
         article.body, article.html = fields["body"], rendered.html
-        images = images_in(rendered.html)
-        if list(article.images) != images:
+        if shown != (images := images_in(rendered.html)):
             article.images = images
     _write_heading(article, fields, rendered)
     if "tags" in fields and sorted(article.tags) != sorted(fields["tags"]):
