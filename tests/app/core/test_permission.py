@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from app.core.permission import ROLES, Permission, Role, allowed
+from strongback.file.permission import FilePermission
 from strongback.live.permission import OperationPermission
 from strongback.notification.permission import NotificationPermission
 from strongback.realtime.permission import RealtimePermission
@@ -9,7 +10,14 @@ from strongback.task.permission import TaskPermission
 
 def test_a_role_allows_more_than_the_one_below():
     assert ROLES[Role.USER] <= ROLES[Role.AUTHOR] < ROLES[Role.ADMIN]
-    parts = (*NotificationPermission, *OperationPermission, *RealtimePermission, *TaskPermission)
+    framework = (
+        FilePermission,
+        NotificationPermission,
+        OperationPermission,
+        RealtimePermission,
+        TaskPermission,
+    )
+    parts = {each for permissions in framework for each in permissions}
     assert ROLES[Role.ADMIN] == {*Permission, *parts}
 
 
