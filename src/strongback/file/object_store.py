@@ -34,9 +34,10 @@ ResultT = TypeVar("ResultT")
 Backend = LocalStore | S3Store
 
 PIECE = 1 << 20
-"""Bytes per read: a slow client holds no connection to the store, and this much memory."""
+"""Bytes per read, and per part of a write to a folder: a slow client holds no connection to the
+store, and this much memory."""
 PART = 5 << 20
-"""Bytes per part of a large write: S3 takes no smaller ones."""
+"""Bytes per part of a large write to a bucket: S3 takes no smaller ones."""
 WRITES = 4
 """Writes at once, each of which holds two parts in memory."""
 UNUSABLE = "The store of the files is not usable"
@@ -57,7 +58,8 @@ class ObstoreStore:
     can_presign = False
     folder: Path | None = None
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, patience: float, part: int) -> None:
+        self._part = part
         self._patience = patience
         self._lock = threading.Lock()
         self._backend: Backend | None = None
@@ -102,7 +104,12 @@ class ObstoreStore:
             with self._asking() as backend:
                 attributes = self._attributes(headers)
                 obstore.put(
-                    backend, key, source, attributes=attributes, chunk_size=PART, max_concurrency=1
+                    backend,
+                    key,
+                    source,
+                    attributes=attributes,
+                    chunk_size=self._part,
+                    max_concurrency=1,
                 )
         finally:
             self._writes.release()
@@ -170,7 +177,7 @@ class FolderStore(ObstoreStore):
     """
 
     def __init__(self, folder: Path, patience: float) -> None:
-        super().__init__(patience)
+        super().__init__(patience, PIECE)
         self.folder = self._folder = folder
 
     def _open(self) -> Backend:
@@ -206,7 +213,7 @@ class BucketStore(ObstoreStore):
     can_presign = True
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings.file_store_timeout)
+        super().__init__(settings.file_store_timeout, PART)
         self._settings = settings
         self._breaker = CircuitBreaker("files", self._answers)
 
