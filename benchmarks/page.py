@@ -47,10 +47,13 @@ def command(*, quick: bool) -> None:
             subprocess.run([*flask, *arguments], cwd=ROOT, env=env, check=True, capture_output=True)
         env["WEB_STATIC_DIR"] = f"{name}/static"
         with server([*flask, "serve"], port, env) as pid:
-            found = measure(port, pid, *((5, 1000) if quick else (15, 2000)))
+            found = measure(port, pid, *((9, 500) if quick else (21, 2000)))
+    click.echo(f"{'requests per CPU second':<24} median     best")
     for case, rates in found.items():
-        click.echo(f"{case:<20} {median(rates):8,.0f} requests per CPU second")
-    ratio = median(found[PAGE]) / median(found[JSON])
+        click.echo(f"{case:<24} {median(rates):6,.0f} {max(rates):8,.0f}")
+    # Pairs of one round: what else the machine does meets both alike.
+    pairs = zip(found[PAGE], found[JSON], strict=True)
+    ratio = median(page / json for page, json in pairs)
     word = "reached" if ratio >= AIM else "MISSED"
     click.echo(f"page / JSON: {ratio:.2f}, the aim is {AIM}: {word}")
 
