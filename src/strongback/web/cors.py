@@ -30,8 +30,9 @@ ALLOWED_HEADERS = (
     " If-Unmodified-Since, X-Request-ID"
 )
 EXPOSED_HEADERS = (
-    "Allow, Content-Location, ETag, Idempotency-Replayed, Link, Location, RateLimit,"
-    " RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-ID"
+    "Allow, Content-Disposition, Content-Location, Content-Range, ETag,"
+    " Idempotency-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After,"
+    " WWW-Authenticate, X-Request-ID"
 )
 """Headers of responses that the guide documents, without those that any page may read (Fetch,
 4.5)."""

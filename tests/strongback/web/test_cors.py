@@ -102,6 +102,7 @@ class TestAllowedOrigin:
 READABLE = {"Cache-Control", "Content-Language", "Content-Length", "Content-Type", "Last-Modified"}
 """Headers that any page may read (Fetch, 4.5)."""
 NOT_FOR_SCRIPTS = {
+    "Sec-Fetch-Site",  # browsers set it themselves
     "Content-Encoding",
     "Content-Security-Policy",
     "Cross-Origin-Resource-Policy",
