@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -161,6 +162,7 @@ class TestKeys:
         known = make(count)
         known.rebuild([])
         source: list[str] = []
+        written = [0] * WRITERS
         done = threading.Event()
 
         def write(thread: int) -> int:
@@ -169,6 +171,7 @@ class TestKeys:
                 known.add(keys)  # before they are real
                 source.extend(keys)
                 known.add(keys)  # and after
+                written[thread] += len(keys)
             return 0
 
         def read() -> int:
@@ -187,6 +190,13 @@ class TestKeys:
         def rebuild() -> int:
             while not done.is_set():
                 known.rebuild(keys())
+                # No write lasts as long as two rebuilds: it could be denied for a moment.
+                begun = written[:]
+                while not done.is_set() and any(
+                    now == before < count // WRITERS
+                    for now, before in zip(written, begun, strict=True)
+                ):
+                    time.sleep(0.001)
             return 0
 
         with ThreadPoolExecutor(WRITERS + 3) as threads:
