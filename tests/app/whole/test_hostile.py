@@ -680,7 +680,7 @@ def test_no_request_over_a_socket_is_answered_500(server):
             continue
         status, headers, body = answer
         if b" /static/" in raw.partition(b"\r\n")[0]:
-            assert status < 500
+            assert status != 500
             continue  # WhiteNoise may have served it
         if "x-request-id" not in headers:
             assert status in {400, 405, 408, 413, 414, 417, 431, 501, 505}, (status, raw[:500])
