@@ -362,7 +362,7 @@ MARKER = Marker(frozenset({"a", "一", "b"}), frozenset({"a", "1"}), frozenset({
 PARSERS: dict[str, Case] = {
     # what authors write
     "Markdown": Case(render, 4_000),
-    "Markdown, blocks": Case(render, 4_000, MARKDOWN_BLOCKS, takes_common=False),
+    "Markdown, blocks": Case(render, 4_000, MARKDOWN_BLOCKS, takes_common=False, is_whole=True),
     "Markdown, inline": Case(render, 4_000, MARKDOWN_INLINE, takes_common=False),
     "Markdown, HTML": Case(render, 8_000, HTML, takes_common=False, is_whole=True),
     "Markdown, anchor": Case(
