@@ -61,11 +61,11 @@ class FileSender:
 
     def _content(self, request: Request, file: StoredFile, variant: str, tag: str) -> Response:
         size, key = file.sizes[variant], file.key(variant)
-        if self._has_accel and size >= ACCEL_FROM and not _has_preconditions(request):
-            return Response(b"", OK, {"X-Accel-Redirect": f"{ACCEL_PATH}{key}"})
         start, end, status = 0, size, OK
         if wanted := _range_of(request, size, tag, file):
             (start, end), status = wanted, PARTIAL
+        if self._has_accel and size >= ACCEL_FROM and _is_plain(request, wanted):
+            return Response(b"", OK, {"X-Accel-Redirect": f"{ACCEL_PATH}{key}"})
         is_read = request.method != "HEAD"
         body: Iterable[bytes] = self._store.read(key, start, end) if is_read else ()
         response = Response(body, status)
@@ -89,9 +89,11 @@ def _headers(file: StoredFile, tag: str) -> dict[str, str]:
     }
 
 
-def _has_preconditions(request: Request) -> bool:
-    # Nginx would compare them with tags of its own.
-    return "HTTP_IF_MATCH" in request.environ or "HTTP_IF_UNMODIFIED_SINCE" in request.environ
+def _is_plain(request: Request, wanted: tuple[int, int] | None) -> bool:
+    """Whether Nginx would respond as we do."""
+    # It would compare tags of its own, and refuse what is no range by a page.
+    named = request.environ.keys() & {"HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE"}
+    return not named and (wanted is not None or "HTTP_RANGE" not in request.environ)
 
 
 def _range_of(request: Request, size: int, tag: str, file: StoredFile) -> tuple[int, int] | None:
@@ -107,7 +109,9 @@ def _range_of(request: Request, size: int, tag: str, file: StoredFile) -> tuple[
     modified = file.created_at.replace(microsecond=0)
     if condition.etag not in (None, tag) or condition.date not in (None, modified):
         return None
-    found = wanted.range_for_length(size)
-    if found is None:
+    start, end = wanted.ranges[0]
+    if start < 0:  # the last bytes, of which there may be fewer
+        start = max(0, size + start)
+    if start >= size:
         raise RangeNotSatisfiable(headers={"Content-Range": f"bytes */{size}"})
-    return found[0], found[1]
+    return start, size if end is None else min(end, size)

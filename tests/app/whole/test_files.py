@@ -129,7 +129,15 @@ class TestNginx:
         tag = part.headers["ETag"]
         assert ada.content(file_id, Range="bytes=16-31", **{"If-Range": tag}).status_code == 206
         assert ada.content(file_id, Range="bytes=16-31", **{"If-Range": '"x"'}).status_code == 200
-        assert ada.content(file_id, Range=f"bytes={len(LARGE)}-").status_code == 416
+
+    def test_what_is_no_range_of_the_file_is_answered_by_the_application(self, ada, file_id):
+        refused = ada.content(file_id, Range=f"bytes={len(LARGE)}-")
+        assert (refused.status_code, refused.json()["error_code"]) == (416, 17007)
+        assert refused.headers["Content-Range"] == f"bytes */{len(LARGE)}"
+        for unknown in ("bytes=5-2", "bytes=x", "bytes=-0", "bytes=0-1,4-5"):
+            response = ada.content(file_id, Range=unknown)
+            assert (unknown, response.status_code) == (unknown, 200)
+            assert response.content == LARGE
 
     def test_conditions_are_those_of_the_application(self, ada, file_id):
         known = ada.content(file_id).headers

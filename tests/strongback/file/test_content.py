@@ -72,6 +72,7 @@ class TestRange:
             ("bytes=7-", (206, b"789"), "bytes 7-9/10"),
             ("bytes=-2", (206, b"89"), "bytes 8-9/10"),
             ("bytes=5-100", (206, b"56789"), "bytes 5-9/10"),
+            ("bytes=-100", (206, TEXT), "bytes 0-9/10"),
             ("bytes=0-1,4-5", (200, TEXT), None),
             ("lines=1-2", (200, TEXT), None),
             ("bytes=x", (200, TEXT), None),
