@@ -238,7 +238,9 @@ class TestStart:
 
     def test_nginx_serves_the_static_files_of_the_image(self, stack):
         page = httpx.get(f"http://127.0.0.1:{stack.port}/docs").text
-        for address in re.findall(r'"(/static/[^"]+)"', page):
+        addresses = re.findall(r'(?:href|src)="(/static/[^"#]+)', page)
+        assert len(addresses) > 3
+        for address in addresses:
             response = httpx.get(
                 f"http://127.0.0.1:{stack.port}{address}", headers={"Accept-Encoding": "br"}
             )
