@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from strongback.auth.principal import Principal
 from strongback.paging import Window
 from strongback.web.document import SECURITY_SCHEME, field_types, named_types
+from strongback.web.form import MAX_PARTS, MAX_TEXT
 from strongback.web.guard import Authenticate, Requirement, authorize, requirement_of
 from strongback.web.idempotent import PARAMETER, claim_of, is_idempotent, respond_once
 from strongback.web.limit import early_limits, spent_early
@@ -149,6 +150,7 @@ def with_files(view: View) -> View:
     def bound(**arguments: object) -> object:
         request = current_request()
         request.max_content_length = cast("Any", current_app).settings.web_max_upload
+        request.max_form_parts, request.max_form_memory_size = MAX_PARTS, MAX_TEXT
         try:
             return view(**arguments)
         finally:

@@ -17,6 +17,7 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from strongback.auth.principal import Principal
 from strongback.schema import Validators
+from strongback.web.form import FormParser
 from strongback.web.translation import translations
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 class Request(FlaskRequest):
     """A request with its id, start time, caller and language."""
+
+    form_data_parser_class = FormParser
 
     def __init__(
         self, environ: dict[str, Any], *args: Any, **kwargs: Any  # noqa: ANN401  Werkzeug's own

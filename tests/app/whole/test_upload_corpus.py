@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -254,4 +255,19 @@ def test_the_server_does_not_grow_with_what_it_is_sent(ada):
         for kind in ("article-image", "avatar"):
             ada.upload(content, kind=kind)
     ada.upload(image.as_bytes(image.drawing()) + bytes(30_000_000))
+    assert grown(ada.server.pid) - before < 100_000_000
+
+
+def test_the_server_does_not_grow_with_forms_of_many_parts_either(ada):
+    texts = [("text", (None, "x" * 120_000)) for _ in range(250)]
+    files = [("file", (f"{number}.png", bytes(499_000))) for number in range(62)]
+
+    def send(number: int) -> int:
+        url, form = f"{ada.server.url}/api/v1/files", (files, texts)[number % 2]
+        return httpx.post(url, files=form, headers=ada.token, timeout=TIMEOUT).status_code
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(ada.upload, [b""] * 64))  # every thread has its connection
+        before = grown(ada.server.pid)
+        assert set(pool.map(send, range(32))) == {413}
     assert grown(ada.server.pid) - before < 100_000_000

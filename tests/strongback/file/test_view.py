@@ -56,6 +56,27 @@ class TestUpload:
         assert rows(cabinet) == []
         assert cabinet.used("ada") == 0
 
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"hello",
+            b'--x\r\nContent-Disposition: form-data; name="kind"\r\n\r\nnote',
+            b'--x\r\nContent-Disposition: form-data; name="\xff"\r\n\r\nnote\r\n--x--\r\n',
+        ],
+        ids=["no form", "cut off", "not UTF-8"],
+    )
+    def test_says_of_a_broken_form_that_it_is_broken(self, cabinet, body):
+        form = {"data": body, "content_type": "multipart/form-data; boundary=x"}
+        response = cabinet.call("POST", "/files", **form)
+        assert (response.status_code, response.json["error_code"]) == (400, 10001)
+        assert "broken, incomplete" in response.json["message"]
+
+    def test_refuses_a_form_of_many_parts_or_of_long_texts(self, cabinet):
+        part = b'--x\r\nContent-Disposition: form-data; name="kind"\r\n\r\n'
+        for body in ((part + b"note\r\n") * 17, part + b"x" * 140_000):
+            form = {"data": body + b"\r\n--x--\r\n", "content_type": "multipart/form-data; boundary=x"}
+            assert cabinet.call("POST", "/files", **form).status_code == 413
+
     def test_a_scanner_may_refuse(self, cabinet):
         def refuse(path, kind):
             assert path.read_bytes() == b"virus"
