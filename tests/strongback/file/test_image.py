@@ -304,3 +304,11 @@ def test_the_largest_images_take_less_than_400_megabytes_and_none_in_the_server(
     child, server = (int(line) * 1024 for line in done.stdout.split())
     assert child < 420_000_000  # with the 20 MB that Python and Pillow take
     assert server < 10_000_000
+
+
+def test_an_image_that_takes_too_long_is_the_senders_to_mend(encode):
+    whole = image.as_bytes(image.drawing(4800, 4900), "JPEG", progressive=True)
+    last = whole.rindex(b"\xff\xda")
+    scans = whole[:last] + whole[last:-2] * 500 + b"\xff\xd9"
+    with pytest.raises(ImageTooComplex):
+        encode(scans, seconds=1)

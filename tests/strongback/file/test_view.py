@@ -74,7 +74,10 @@ class TestUpload:
     def test_refuses_a_form_of_many_parts_or_of_long_texts(self, cabinet):
         part = b'--x\r\nContent-Disposition: form-data; name="kind"\r\n\r\n'
         for body in ((part + b"note\r\n") * 17, part + b"x" * 140_000):
-            form = {"data": body + b"\r\n--x--\r\n", "content_type": "multipart/form-data; boundary=x"}
+            form = {
+                "data": body + b"\r\n--x--\r\n",
+                "content_type": "multipart/form-data; boundary=x",
+            }
             assert cabinet.call("POST", "/files", **form).status_code == 413
 
     def test_a_scanner_may_refuse(self, cabinet):
