@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Annotated, TypeVar
+from urllib.parse import quote
 
 from flask import redirect
 from pydantic import BaseModel, Field, ValidationError
@@ -98,13 +99,13 @@ def show_articles() -> Response:
 @pages.get("/tags/<path:tag>")
 def show_tag(tag: str) -> Response:
     """Show the articles with a tag."""
-    return _list(f"/tags/{tag}", tag=tag)
+    return _list(f"/tags/{quote(tag)}", tag=tag)
 
 
 @pages.get("/authors/<name>")
 def show_author(name: str) -> Response:
     """Show the articles of an author."""
-    return _list(f"/authors/{name}", author=name)
+    return _list(f"/authors/{quote(name)}", author=name)
 
 
 def _list(path: str, **filters: str) -> Response:

@@ -7,6 +7,7 @@ when the JSON does, at the next request, and no account has a part in it.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
@@ -41,6 +42,8 @@ SITEMAP_PART = 10_000
 """Ids in one file of the sitemap, which may have 50,000 addresses."""
 DEFAULT_LANGUAGE = "en"
 ENGLISH = PageLanguage(DEFAULT_LANGUAGE, is_chosen=False)
+_NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML has no way to write (XML 1.0, section 2.2)."""
 PREVIOUS, NEXT, VERSION = "previous", "next", "version"
 
 
@@ -202,7 +205,9 @@ class ArticleReading:
     # Lists
 
     def list(self, wanted: ArticleQuery, language: PageLanguage, path: str) -> PackedPage | None:
-        """A page of the list of published articles; None if it would be empty, but for the start.
+        """A page of the list of published articles; None if there is nothing of the kind.
+
+        A language without articles is a page all the same: each page leads to all languages.
 
         Args:
             wanted: Filter, order and page.
@@ -210,7 +215,7 @@ class ArticleReading:
             path: Path of the page: all articles, those of a tag, or those of an author.
         """
         found = self._articles.list(wanted)
-        if (not found.total and path != "/") or wanted.page > max(1, _last_page(found)):
+        if wanted.page > max(1, _last_page(found)) or not (found.total or self._is_known(wanted)):
             return None
         tags = self._articles.counted_tags(TOP_TAGS) if path == "/" else []
         strip = self._pages.strip(language.locale) if path == "/" else ""
@@ -219,6 +224,13 @@ class ArticleReading:
             repr((path, language, asked, tags, strip)).encode() + found.body,
             lambda: self._write_list(wanted, language, path, found, tags_of_all=tags, strip=strip),
         )
+
+    def _is_known(self, wanted: ArticleQuery) -> bool:
+        """Whether the tag or the author has articles in any language."""
+        if not wanted.tag and not wanted.author:
+            return True
+        anywhere = wanted.model_copy(update={"language": None, "page": 1})
+        return wanted.language is not None and bool(self._articles.list(anywhere).total)
 
     def _write_list(
         self,
@@ -295,13 +307,16 @@ class ArticleReading:
         query = wanted.model_dump(exclude_defaults=True)
         return self._packed.get(
             repr(("/feed.xml", language, query)).encode() + found.body,
-            lambda: self._pages.write(
-                "article/feed.xml",
-                language,
-                path="/feed.xml",
-                alternates={},
-                articles=json.loads(found.body)["items"],
-                query=query,
+            lambda: _NOT_IN_XML.sub(
+                "\N{REPLACEMENT CHARACTER}",
+                self._pages.write(
+                    "article/feed.xml",
+                    language,
+                    path="/feed.xml",
+                    alternates={},
+                    articles=json.loads(found.body)["items"],
+                    query=query,
+                ),
             ),
         )
 

@@ -22,7 +22,8 @@ function element(selector) {
 function destination() {
   const given = new URLSearchParams(location.search).get("next") ?? "/";
   const address = URL.canParse(given, location.origin) ? new URL(given, location.origin) : null;
-  return address?.origin === location.origin ? address.href : "/";
+  // Not by `origin` alone, which a `blob:` address shares.
+  return address?.href.startsWith(`${location.origin}/`) ? address.href : "/";
 }
 
 /** @param {unknown} error */

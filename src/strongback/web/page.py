@@ -24,7 +24,7 @@ from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, cast
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from flask import Blueprint, current_app
 from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined, pass_context
@@ -319,8 +319,10 @@ def _alternates(request: Request, language: PageLanguage) -> dict[str, str]:
     if request.method not in {"GET", "HEAD"}:
         return {}
     kept = {name: value for name, value in request.args.items() if name != LANGUAGE}
+    # Browsers read `/\evil.example` as an address of another server.
+    path = quote(request.path)
     return {
-        locale: address_of(request.path, {**kept, LANGUAGE: locale})
+        locale: address_of(path, {**kept, LANGUAGE: locale})
         for locale in translations().locales
         if locale != language.locale
     }

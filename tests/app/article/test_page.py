@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import html
 import re
 from datetime import timedelta
 from typing import Any
@@ -256,6 +257,32 @@ class TestForPrograms:
         address = read(api, "/favicon.ico").headers["Location"]
         with read(api, address) as icon:
             assert icon.mimetype == "image/svg+xml"
+
+
+def test_a_page_of_a_tag_leads_to_itself_whatever_signs_the_tag_has(api: API):
+    api.article(tags=["c#", "a%2fb", "x?y=1&z"])
+    for tag in ("c%23", "a%252fb", "x%3Fy%3D1%26z"):
+        page = read(api, f"/tags/{tag}?language=en").text
+        assert f'/tags/{tag}?language=en">' in page  # canonical
+        addresses = re.findall(r'href="(?:http://[^/"]*)?(/tags[^"]*)"', page)
+        assert addresses
+        assert {read(api, html.unescape(each)).status_code for each in addresses} == {200}
+
+
+def test_a_language_without_articles_is_an_empty_page_of_what_others_have(api: API):
+    api.article(tags=["leaves"])
+    for path in ("/tags/leaves", "/authors/ada"):
+        page = read(api, f"{path}?language=zh")
+        assert (page.status_code, page.headers["Content-Language"]) == (200, "zh")
+    for path in ("/tags/none?language=zh", "/authors/nobody?language=zh", "/tags/none"):
+        assert read(api, path).status_code == 404
+
+
+def test_a_feed_is_xml_whatever_is_asked_and_written(api: API):
+    api.article(title="Tea\ufffe\uffff", summary="Leaves\ufffe", tags=["leaves"])
+    for query in ("", "?tag=%01", "?author=%EF%BF%BF", "?tag=%ED%A0%80"):
+        feed = ET.fromstring(read(api, f"/feed.xml{query}").data)  # noqa: S314  our own
+        assert feed.tag == f"{ATOM}feed"
 
 
 def test_a_page_names_the_public_address_whatever_the_host(api: API):

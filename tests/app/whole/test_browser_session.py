@@ -163,6 +163,7 @@ class TestSignIn:
                 "docs?a=1%26b=2": "/docs?a=1&b=2",
                 "https://evil.example.org/": "",
                 "//evil.example.org/": "",
+                f"blob:{site.address}/x": "",
                 "/%5Cevil.example.org": "",
                 "%5C%5Cevil.example.org": "",
                 "%09//evil.example.org": "",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import run_wsgi_app
 
 from app.core.config import ROOT
 from strongback.config import Settings
@@ -113,6 +114,20 @@ def test_an_address_without_a_route_is_a_page_for_browsers_alone(
     response = client.get(path, headers={"Accept": accept})
     assert response.status_code == 404
     assert response.mimetype == kind
+
+
+@pytest.mark.parametrize("path", ["//evil.example/x", "///evil.example", "/\\evil.example"])
+def test_no_page_leads_to_another_server_by_its_own_path(client: FlaskClient, path: str):
+    environ = client.application.test_request_context("/").request.environ
+    # A test client would read its host from such a path.
+    body, status, _ = run_wsgi_app(
+        client.application, environ | {"PATH_INFO": path, "HTTP_ACCEPT": "text/html"}
+    )
+    page = b"".join(body).decode()
+    assert status.startswith("404")
+    addresses = re.findall(r'href="([^"]*evil[^"]*)"', page)
+    assert addresses
+    assert all(re.match(r"/(?![/\\])", each) for each in addresses)
 
 
 def test_two_folders_of_templates_cannot_have_one_name(bare: HTTPApp, tmp_path: Path):
