@@ -218,7 +218,7 @@ class ArticleReading:
         if wanted.page > max(1, _last_page(found)) or not (found.total or self._is_known(wanted)):
             return None
         tags = self._articles.counted_tags(TOP_TAGS) if path == "/" else []
-        strip = self._pages.strip(language.locale) if path == "/" else ""
+        strip = self._pages.strip(language.locale, path) if path == "/" else ""
         asked = wanted.model_dump_json(exclude_defaults=True)
         return self._packed.get(
             repr((path, language, asked, tags, strip)).encode() + found.body,

@@ -69,10 +69,10 @@ def init_page(app: Strongback, accounts: Path) -> None:
     app.translations.add(HERE / "translation")
     app.pages.add("demo", HERE / "template")
     app.pages.modules.append("demo/demo.js")
-    app.pages.strip = lambda locale: app.pages.write(
+    app.pages.strip = lambda locale, path: app.pages.write(
         "demo/strip.html",
         PageLanguage(locale, is_chosen=False),
-        path="",
+        path=path,
         alternates={},
         parts=[*_running(app.settings)],
         roles=[role for role in Role if role in _read(accounts)],

@@ -106,11 +106,16 @@ class TestSignIn:
 
 class TestStrip:
     def test_development_shows_what_runs_and_what_swaps_it(self, development: Client):
-        page = development.app.test_client().get("/sign-in").text
+        page = development.app.test_client().get("/").text
         assert "It runs." in page
         for variable in ("MYSQL_HOST", "REDIS_URL", "MEILI_URL", "MAIL_URL"):
             assert variable in page
         assert 'data-demo="/demo/admin"' in page
+
+    def test_the_sign_in_page_shows_its_buttons_alone(self, development: Client):
+        page = development.app.test_client().get("/sign-in").text
+        assert 'data-demo="/demo/admin"' in page
+        assert "MYSQL_HOST" not in page
 
     @pytest.mark.parametrize(
         "changes",
@@ -126,7 +131,8 @@ class TestStrip:
         client.empty()
         ensure_accounts(client.app.services[UserService], settings.app_var_dir / "demo.json")
         web = client.app.test_client()
-        assert "It runs." not in web.get("/sign-in", base_url="https://localhost").text
+        for path in ("/", "/sign-in"):
+            assert "development only" not in web.get(path, base_url="https://localhost").text
         for base in (HERE, "https://localhost"):
             assert click(web, base=base).status_code == 404
         client.close()

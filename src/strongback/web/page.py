@@ -121,8 +121,9 @@ class Pages:
         """Address of the OAuth endpoints, for the modules of pages."""
         self.connect: list[str] = []
         """Sources beside the application itself that modules may connect to."""
-        self.strip: Callable[[str], str] = lambda _: ""
-        """Writes, in a language, the HTML that development shows on top of the start page."""
+        self.strip: Callable[[str, str], str] = lambda _, __: ""
+        """Writes, in a language and for a path, the HTML that development shows on the start page
+        and the sign-in page."""
         self.modules: list[str] = []
         """Modules that all pages load when they are there, such as `shop/basket.js`."""
         self.add("strongback", FOLDER)
