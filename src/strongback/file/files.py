@@ -6,7 +6,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import IO
@@ -368,9 +368,10 @@ class Files:
         for public_id in abandoned:
             count += self._discard(public_id)
         for folder in self.uploads.glob("*/"):
-            if folder.stat().st_mtime < before.timestamp():
-                shutil.rmtree(folder, ignore_errors=True)
-                count += 1
+            with suppress(FileNotFoundError):  # an upload ends meanwhile
+                if folder.stat().st_mtime < before.timestamp():
+                    shutil.rmtree(folder, ignore_errors=True)
+                    count += 1
         return count + self.store.sweep(before)
 
     def _require_no_transaction(self) -> None:

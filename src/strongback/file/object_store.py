@@ -6,10 +6,10 @@ So a store is opened at its first use, and a child of a process that has used on
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
@@ -40,6 +40,8 @@ PART = 5 << 20
 """Bytes per part of a large write to a bucket: S3 takes no smaller ones."""
 WRITES = 4
 """Writes at once, each of which holds two parts in memory."""
+ATTEMPTS = 3
+"""Writes to a folder: another thread may just remove the folder above, which was empty."""
 UNUSABLE = "The store of the files is not usable"
 PROBE = "probe"
 """Key of no object, which is asked for to see that the store answers."""
@@ -87,7 +89,7 @@ class ObstoreStore:
                 self._backend = self._open()
             return self._backend
 
-    @contextmanager
+    @contextlib.contextmanager
     def _asking(self) -> Iterator[Backend]:
         try:
             yield self.backend
@@ -101,18 +103,23 @@ class ObstoreStore:
         if not self._writes.acquire(timeout=self._patience):
             raise StoreError(f"{WRITES} other writes have not ended within {self._patience:g} s")
         try:
-            with self._asking() as backend:
-                attributes = self._attributes(headers)
-                obstore.put(
-                    backend,
-                    key,
-                    source,
-                    attributes=attributes,
-                    chunk_size=self._part,
-                    max_concurrency=1,
-                )
+            self._put(key, source, headers)
+        except ObjectMissing as error:  # of a write, what is missing is the store itself
+            raise StoreError(str(error)) from error
         finally:
             self._writes.release()
+
+    def _put(self, key: str, source: Path, headers: Headers) -> None:
+        with self._asking() as backend:
+            attributes = self._attributes(headers)
+            obstore.put(
+                backend,
+                key,
+                source,
+                attributes=attributes,
+                chunk_size=self._part,
+                max_concurrency=1,
+            )
 
     def _attributes(self, headers: Headers) -> dict[str, str] | None:  # noqa: ARG002  of a bucket
         return None
@@ -183,6 +190,12 @@ class FolderStore(ObstoreStore):
     def _open(self) -> Backend:
         return LocalStore(self._folder, automatic_cleanup=True, mkdir=True)
 
+    def _put(self, key: str, source: Path, headers: Headers) -> None:
+        for _ in range(ATTEMPTS - 1):
+            with contextlib.suppress(StoreError):
+                return super()._put(key, source, headers)
+        return super()._put(key, source, headers)
+
     def check(self) -> str:
         """Check that the folder can be written; without obstore, so that a parent may ask too."""
         try:
@@ -196,10 +209,12 @@ class FolderStore(ObstoreStore):
     def sweep(self, before: datetime) -> int:
         """Remove the halves `name#1` of writes that were killed, which obstore does not list."""
         count = 0
-        for path in self._folder.rglob("*#*"):
-            if path.is_file() and path.stat().st_mtime < before.timestamp():
-                path.unlink(missing_ok=True)
-                count += 1
+        for folder, _, names in os.walk(self._folder):  # unlike rglob, it lets folders go away
+            for path in (Path(folder, name) for name in names if "#" in name):
+                with contextlib.suppress(FileNotFoundError):  # it was whole, or is gone
+                    if path.stat().st_mtime < before.timestamp():
+                        path.unlink()
+                        count += 1
         return count
 
 
@@ -236,7 +251,7 @@ class BucketStore(ObstoreStore):
             retry_config={"max_retries": 1, "retry_timeout": seconds},
         )
 
-    @contextmanager
+    @contextlib.contextmanager
     def _asking(self) -> Iterator[Backend]:
         if self._breaker.is_open:
             raise StoreError("the store is known not to answer")

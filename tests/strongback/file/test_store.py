@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -145,6 +146,38 @@ class TestFolder:
         assert not half.exists()
         assert read(store, 0, 5) == b"whole"
 
+    def test_writes_deletes_and_sweeps_in_one_folder_at_once(self, settings, source):
+        store = open_store(settings)
+        source.write_bytes(b"x")
+        stop = threading.Event()
+        errors: list[Exception] = []
+
+        def churn(number: int) -> None:
+            key = f"private/ab/{number}/original"
+            for _ in range(200):
+                try:
+                    store.write(key, source, HEADERS)
+                    store.delete([key])
+                except StoreError as error:
+                    errors.append(error)
+
+        def sweep() -> None:
+            while not stop.is_set():
+                try:
+                    store.sweep(datetime.now(UTC) - timedelta(hours=1))
+                except OSError as error:
+                    errors.append(error)
+
+        threads = [threading.Thread(target=churn, args=(number,)) for number in range(3)]
+        sweeping = threading.Thread(target=sweep)
+        for thread in (*threads, sweeping):
+            thread.start()
+        for thread in threads:
+            thread.join()
+        stop.set()
+        sweeping.join()
+        assert errors == []
+
     def test_leaves_no_empty_folders(self, settings, folder, source):
         store = open_store(settings)
         write(store, source, b"x")
@@ -190,4 +223,12 @@ class TestBucket:
         store = open_store(settings.model_copy(update=changes))
         with pytest.raises(StoreError):
             store.check()
+        store.close()
+
+    def test_a_write_to_a_bucket_that_is_not_there_is_an_outage(self, settings, bucket, source):
+        changes = bucket.settings | {"file_store_url": f"http://{bucket.host}/nowhere"}
+        store = open_store(settings.model_copy(update=changes))
+        with pytest.raises(StoreError) as raised:
+            write(store, source, b"x")
+        assert not isinstance(raised.value, ObjectMissing)
         store.close()
