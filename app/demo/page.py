@@ -25,7 +25,14 @@ from strongback.web.page import PageLanguage
 from strongback.web.request import Request, current_request
 
 HERE = Path(__file__).parent
-PROXY_HEADERS = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
+PROXY_HEADERS = (
+    "Forwarded",
+    "Via",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Real-IP",
+)
 
 users = inject(UserService)
 

@@ -80,6 +80,7 @@ class TestSignIn:
             {"X-Token-Transport": ""},
             {"X-Token-Transport": "body"},
             {"X-Forwarded-For": "127.0.0.1"},
+            {"X-Forwarded-Proto": "https"},
             {"Forwarded": "for=127.0.0.1"},
             {"Via": "1.1 proxy"},
             {"Origin": "http://evil.example.org"},
