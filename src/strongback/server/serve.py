@@ -32,6 +32,7 @@ from strongback.config import Settings, WebServer, load_settings
 from strongback.exceptions import ConfigurationError
 from strongback.log.setup import configure_logging, get_logger
 from strongback.services import Services
+from strongback.web.static_files import read_manifest
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Event
@@ -82,6 +83,9 @@ def add_start_checks(
         if folder is not None:
             ask = partial(check_folder, folder, variable)
             checks.add(variable.lower(), ask, use=Use.START)
+    if settings.web_static_dir is not None:  # without it no page could be shown, not even an error
+        manifest = partial(read_manifest, settings.web_static_dir)
+        checks.add("web_static_dir", manifest, use=Use.START)
     checks.add("address", partial(address or check_address, settings), use=Use.START)
 
 

@@ -216,22 +216,27 @@ class StaticFiles:
 
     @cached_property
     def _manifest(self) -> dict[str, dict[str, str]]:
-        return _read(self.built) if self.built else {"paths": {}, "integrity": {}}
+        return read_manifest(self.built) if self.built else {"paths": {}, "integrity": {}}
 
     def _forget_map(self) -> None:
         for name in ("import_map", "import_map_hash"):
             self.__dict__.pop(name, None)
 
 
-def _read(built: Path) -> dict[str, dict[str, str]]:
+def read_manifest(built: Path) -> dict[str, dict[str, str]]:
+    """Read what a built folder has.
+
+    Raises:
+        ConfigurationError: It has no manifest.
+    """
     try:
-        found: dict[str, dict[str, str]] = json.loads((built / MANIFEST).read_bytes())
-    except (OSError, ValueError) as error:
+        found = json.loads((built / MANIFEST).read_bytes())
+        return {part: dict(found[part]) for part in ("paths", "integrity")}
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise ConfigurationError(
             f"WEB_STATIC_DIR: {built} has no {MANIFEST} that can be read ({error}); build the"
             " static files: flask static build"
         ) from error
-    return found
 
 
 def checksum(content: bytes, algorithm: str) -> str:

@@ -582,6 +582,18 @@ def test_a_folder_that_cannot_be_made_is_named_with_its_variable(
         check_start(changed)
 
 
+@pytest.mark.parametrize(
+    "manifest", [None, "", "[]", '{"paths": {}}', '{"paths": 1, "integrity": {}}']
+)
+def test_static_files_that_were_not_built_are_refused(
+    manifest: str | None, startable: Settings, tmp_path: Path
+) -> None:
+    if manifest is not None:
+        (tmp_path / "staticfiles.json").write_text(manifest)
+    with pytest.raises(ConfigurationError, match=r"WEB_STATIC_DIR: .* flask static build"):
+        check_start(startable.model_copy(update={"web_static_dir": tmp_path}))
+
+
 def test_the_metrics_folder_is_emptied_for_its_port_alone(startable: Settings) -> None:
     folder = Path(metrics_environment(startable)[METRICS_VARIABLE])
     neighbour = folder.parent / "1" / "counter_1.db"
