@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.article import cli, event, page, search_view, task, view
+from app.article import cli, event, image_task, page, search_view, task, view
 from app.article.archive import ArchiveImports
 from app.article.image import IMAGE, ArticleImages
 from app.article.index import ArticleSearch, ArticleSource
@@ -58,7 +58,7 @@ def register(app: Strongback, users: Accounts) -> ArticleService:
     if files := services.find(Files):
         files.declare(IMAGE)
         app.provide(ArticleImages(database, files))
-        services[TaskRegistry].add(task.image_group)
+        services[TaskRegistry].add(image_task.group)
     for api in (view.api, view.tags_api, search_view.api):
         app.register_api(api)
     app.cli.add_command(cli.group)

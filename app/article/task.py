@@ -8,7 +8,6 @@ from typing import Any
 from app.article.archive import ArchiveImports
 from app.article.event import CHANGED, LIKED, REMOVED
 from app.article.exceptions import ArchiveRefused
-from app.article.image import ArticleImages
 from app.article.index import ARTICLE
 from app.article.removal import ArticleRemoval
 from app.article.service import ArticleService
@@ -22,13 +21,11 @@ from strongback.upload import UploadGone
 from strongback.web import inject
 
 group = TaskGroup("article")
-image_group = TaskGroup("article-image")
 articles = inject(ArticleService)
 views = inject(ViewCounter)
 tags = inject(TagCounts)
 removal = inject(ArticleRemoval)
 imports = inject(ArchiveImports)
-images = inject(ArticleImages)
 search = inject(Search)
 
 INDEX_ATTEMPTS = 300
@@ -83,10 +80,3 @@ def index_articles(_: TaskContext, payloads: list[dict[str, Any]]) -> None:
 def remove_article(_: TaskContext, *, article_id: int) -> None:
     """Delete what belongs to an article that is gone, in many short transactions."""
     removal.finish(article_id)
-
-
-@image_group.periodic("clean", every=timedelta(hours=1))
-def clean_images(_: TaskContext) -> None:
-    """Delete images that no article shows."""
-    while images.clean():
-        pass

@@ -166,7 +166,7 @@ def test_an_empty_revision_of_no_branch_is_refused(todo):
 
 def test_a_table_without_a_model_goes_by_the_branch_that_is_named_only(todo):
     todo.execute("CREATE TABLE stray (id INTEGER)")
-    todo.execute("CREATE TABLE sb_file (id INTEGER)")
+    todo.execute("CREATE TABLE sb_absent_part (id INTEGER)")
     todo.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
     with todo.migrations() as migrations:
         assert not migrations.needs_revision()
