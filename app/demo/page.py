@@ -127,6 +127,8 @@ def _running(settings: Settings) -> Iterator[Running]:
     yield Running(
         "Search", "Meilisearch" if has_engine else "an index in var", "MEILI_URL", not has_engine
     )
+    is_on_disk = settings.file_store_url is None
+    yield Running("Files", "in var" if is_on_disk else "a bucket", "FILE_STORE_URL", is_on_disk)
     if settings.centrifugo_url:
         yield Running("Live messages", "Centrifugo", "CENTRIFUGO_URL", is_embedded=False)
     else:

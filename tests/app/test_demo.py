@@ -107,9 +107,10 @@ class TestSignIn:
 
 class TestStrip:
     def test_development_shows_what_runs_and_what_swaps_it(self, development: Client):
-        page = development.app.test_client().get("/").text
+        assert development.app.pages.strip is not None
+        page = development.app.pages.strip("en", "/")
         assert "It runs." in page
-        for variable in ("MYSQL_HOST", "REDIS_URL", "MEILI_URL", "MAIL_URL"):
+        for variable in ("MYSQL_HOST", "REDIS_URL", "MEILI_URL", "FILE_STORE_URL", "MAIL_URL"):
             assert variable in page
         assert 'data-demo="/demo/admin"' in page
 

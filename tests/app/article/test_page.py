@@ -15,8 +15,10 @@ from werkzeug.test import TestResponse
 
 from app.article.model import Article
 from app.article.view_count import ViewCounter
+from strongback.config import Environment
 from strongback.database import utc_now
 from tests.support.api import API
+from tests.support.sign_in import Client
 
 ANY = {"If-Match": "*"}
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -145,6 +147,12 @@ class TestADraft:
 
 
 class TestTheList:
+    def test_begins_in_development_with_what_runs(self, settings):
+        client = Client(settings.model_copy(update={"app_env": Environment.DEVELOPMENT}))
+        client.empty()
+        assert "It runs." in client.app.test_client().get("/").text
+        client.close()
+
     def test_follows_a_change_at_the_next_request(self, api: API):
         api.article()
         assert "Tea" in read(api, "/").text
