@@ -9,8 +9,8 @@ import pytest
 
 from app.core.config import Settings
 from app.main import create_app
+from strongback.static_manifest import MANIFEST
 from strongback.web.static_build import build
-from strongback.web.static_files import MANIFEST
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ from strongback.config import Settings, WebServer, load_settings
 from strongback.exceptions import ConfigurationError
 from strongback.log.setup import configure_logging, get_logger
 from strongback.services import Services
-from strongback.web.static_files import read_manifest
+from strongback.static_manifest import read_manifest
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Event

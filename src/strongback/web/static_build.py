@@ -19,7 +19,8 @@ from tempfile import TemporaryDirectory
 
 from whitenoise.compress import Compressor
 
-from strongback.web.static_files import HASHED, MANIFEST, checksum
+from strongback.static_manifest import MANIFEST
+from strongback.web.static_files import HASHED, checksum
 
 HASH_LENGTH = 12
 WORKPLACE = ".build-"

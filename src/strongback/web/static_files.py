@@ -24,11 +24,10 @@ from whitenoise import WhiteNoise
 
 from strongback.collision import Names
 from strongback.exceptions import ConfigurationError
+from strongback.static_manifest import read_manifest
 
 ADDRESS = "/static/"
 """Address of all static files."""
-MANIFEST = "staticfiles.json"
-"""File of a built folder that maps names to hashed names, and to checksums (`integrity`)."""
 HASHED = re.compile(r"\.([0-9a-f]{12})(\.|$)")
 """The hash in the name of a built file."""
 _REFUSED = re.compile(r";\s*q=0(\.0*)?\s*(,|$)")
@@ -221,22 +220,6 @@ class StaticFiles:
     def _forget_map(self) -> None:
         for name in ("import_map", "import_map_hash"):
             self.__dict__.pop(name, None)
-
-
-def read_manifest(built: Path) -> dict[str, dict[str, str]]:
-    """Read what a built folder has.
-
-    Raises:
-        ConfigurationError: It has no manifest.
-    """
-    try:
-        found = json.loads((built / MANIFEST).read_bytes())
-        return {part: dict(found[part]) for part in ("paths", "integrity")}
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise ConfigurationError(
-            f"WEB_STATIC_DIR: {built} has no {MANIFEST} that can be read ({error}); build the"
-            " static files: flask static build"
-        ) from error
 
 
 def checksum(content: bytes, algorithm: str) -> str:

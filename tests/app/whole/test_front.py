@@ -218,7 +218,9 @@ class TestHeaders:
         names = [name for name, _ in httpx.get(front.address + path).headers.multi_items()]
         expected = {"x-content-type-options", "x-frame-options", "referrer-policy", "x-request-id"}
         assert expected <= set(names)
-        assert sorted(set(names)) == sorted(names)
+        # A list of names, to which Nginx adds a line of its own (RFC 9110, 5.3).
+        once = [name for name in names if name != "vary"]
+        assert sorted(set(once)) == sorted(once)
 
     def test_the_server_says_neither_its_version_nor_who_is_behind_it(self, front):
         assert httpx.get(f"{front.address}/livez").headers["server"] == "nginx"

@@ -12,7 +12,7 @@ from click.testing import Result
 
 from strongback.app import Strongback
 from strongback.config import Settings
-from strongback.web.static_files import MANIFEST
+from strongback.static_manifest import MANIFEST
 
 Run = Callable[..., Result]
 
