@@ -47,7 +47,9 @@ def ports(request: pytest.FixtureRequest) -> Iterator[list[int]]:
 
 
 @pytest.mark.parametrize(
-    "ports", ["local", pytest.param("redis_server", id="redis")], indirect=True
+    "ports",
+    ["local", pytest.param("redis_server", id="redis", marks=pytest.mark.long_only)],
+    indirect=True,
 )
 def test_the_official_suite_passes(starts_processes, ports, sources, tmp_path) -> None:
     turn = cycle(ports)  # the clients of a test meet on different servers

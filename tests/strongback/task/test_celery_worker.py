@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from strongback.testing.redis import RedisServer
+from tests.support.process import long_only
 from tests.support.worker import WorkerHarness, wait_until
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -28,7 +29,7 @@ def test_a_task_that_kills_its_process_is_given_up_after_its_tries(workers: Work
 
 
 @ON_SQLITE
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.parametrize("pool", ["prefork", *long_only("threads")])
 @pytest.mark.parametrize(
     "refuse, accept",
     [
