@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from app.article.model import (
     BODY_LENGTH,
@@ -49,6 +50,14 @@ def _fold(value: Any) -> Any:  # noqa: ANN401  whatever came
     return _one_line(_unify(value).lower()) if isinstance(value, str) else value
 
 
+def _refuse_folders(tag: str) -> str:
+    """A tag is the end of its page's address, where dots are folders (RFC 3986, section 5.2.4)."""
+    if {"", ".", ".."} & set(tag.split("/")):
+        message = "Write more than one or two dots before, between and after slashes"
+        raise PydanticCustomError("tag_of_folders", message)
+    return tag
+
+
 def _distinct(values: list[str]) -> list[str]:
     return sorted(set(values))
 
@@ -69,7 +78,13 @@ Title = Annotated[
 ]
 Summary = Annotated[str, Field(max_length=SUMMARY_LENGTH), PRINTED, BeforeValidator(_one_line)]
 Body = Annotated[str, Field(min_length=1, max_length=BODY_LENGTH, pattern=r"\S")]
-Tag = Annotated[str, Field(min_length=1, max_length=TAG_LENGTH), SEEN, BeforeValidator(_fold)]
+Tag = Annotated[
+    str,
+    Field(min_length=1, max_length=TAG_LENGTH),
+    SEEN,
+    AfterValidator(_refuse_folders),
+    BeforeValidator(_fold),
+]
 Tags = Annotated[list[Tag], Field(max_length=TAG_COUNT), AfterValidator(_distinct)]
 Language = Annotated[
     str, Field(pattern=LANGUAGE_PATTERN, max_length=LANGUAGE_LENGTH, examples=["en", "zh"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote
 
 import pytest
@@ -46,6 +47,19 @@ def test_a_slug_in_compatibility_forms_is_stored_in_plain_letters(api):
     assert create(api, slug="ｆｏｏ-ﬁ").json["slug"] == "foo-fi"
     metadata = read_metadata(split_front_matter("---\nslug: ｆｏｏ-ﬁ\n---\nx")[0])
     assert metadata.slug == "foo-fi"
+
+
+class TestTag:
+    @pytest.mark.parametrize("tag", [".", "..", "/", "a/", "/a", "a//b", "a/../b", "．．"])
+    def test_has_no_parts_that_are_folders_in_an_address(self, api, tag):
+        assert problem(create(api, tags=[tag])) == (422, "tag_of_folders")
+
+    @pytest.mark.parametrize("tag", [".net", "c/c++", "...", "a/..b", "50%", "a?b#c"])
+    def test_has_a_page(self, api, tag):
+        api.article(tags=[tag])
+        browser = api.app.test_client()
+        links = re.findall(r'href="(/tags/[^"]+)"', browser.get("/tags").text)
+        assert [browser.get(link).status_code for link in links] == [200]
 
 
 class TestTitle:
