@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from strongback.file.object_store import PIECE
+from strongback.file.object_store import PIECE, ObjectMissing
 
 TEXT = b"0123456789"
 
@@ -132,3 +132,16 @@ class TestConditions:
         key = f"public/{paper['id'][:2]}/{paper['id']}/original"
         cabinet.files.store.delete([key])
         assert get(cabinet, paper).status_code == 404
+
+
+def test_a_download_ends_early_if_its_file_is_deleted_meanwhile(cabinet):
+    """With fewer bytes than its Content-Length, so that the client knows."""
+    file = cabinet.upload(bytes(range(32, 127)) * (3 * PIECE // 95), kind="paper").json
+    response = cabinet.client.get(f"/api/files/{file['id']}/content", buffered=False)
+    pieces = response.iter_encoded()
+    assert len(next(pieces)) == PIECE
+    assert cabinet.call("DELETE", f"/files/{file['id']}").status_code == 204
+    cabinet.work()
+    with pytest.raises(ObjectMissing):
+        list(pieces)
+    response.close()
