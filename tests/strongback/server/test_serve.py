@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from strongback.server.serve import (
     warn_without_proxy,
 )
 from strongback.testing.port import free_port
+from tests.support.process import long_only
 from tests.web_fixture import Logs, logs
 
 __all__ = ["logs"]
@@ -153,13 +155,39 @@ def running(server: Server, **variables: str) -> Iterator[Server]:
         server.process.wait(DEADLINE)
 
 
+@contextlib.contextmanager
+def two_workers(name: str, folder: Path) -> Iterator[Server]:
+    with running(Server(name, folder), WEB_WORKERS="2") as server:
+        wait_until(lambda: server.count_workers() == 2, "the start of both workers")
+        yield server
+
+
+@pytest.fixture(scope="module")
+def shared(
+    starts_processes: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Server]]:
+    """One server of each name for all tests that leave it running."""
+    with contextlib.ExitStack() as stack:
+        yield cache(
+            lambda name: stack.enter_context(two_workers(name, tmp_path_factory.mktemp(name)))
+        )
+
+
 @pytest.fixture(params=SERVERS)
-def server(
-    starts_processes: None, request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[Server]:
-    """Each server in turn, with two workers."""
-    with running(Server(request.param, tmp_path), WEB_WORKERS="2") as started:
-        wait_until(lambda: started.count_workers() == 2, "the start of both workers")
+def server(shared: Callable[[str], Server], request: pytest.FixtureRequest) -> Server:
+    """Each server in turn."""
+    return shared(request.param)
+
+
+@pytest.fixture
+def gunicorn(shared: Callable[[str], Server]) -> Server:
+    return shared("gunicorn")
+
+
+@pytest.fixture
+def own_gunicorn(starts_processes: None, tmp_path: Path) -> Iterator[Server]:
+    """For a test that ends it."""
+    with two_workers("gunicorn", tmp_path) as started:
         yield started
 
 
@@ -196,26 +224,6 @@ def test_each_line_of_a_server_is_one_event_of_ours(server: Server) -> None:
     assert any("listening at: http://127.0.0.1" in event["event"].lower() for event in events)
 
 
-@pytest.mark.parametrize(
-    "number, kill",
-    [(signal.SIGTERM, os.kill), (signal.SIGINT, os.kill), (signal.SIGINT, os.killpg)],
-)
-def test_a_stop_lets_the_request_in_flight_finish(
-    server: Server, number: signal.Signals, kill: Callable[[int, int], None]
-) -> None:
-    """A supervisor signals the server, a terminal's Ctrl-C every process of it."""
-    answers: list[int] = []
-    thread = threading.Thread(target=lambda: answers.append(server.get("/slow")[0]))
-    thread.start()
-    wait_until(server.slow_started.exists, "the slow request")
-    assert server.process is not None
-    kill(server.process.pid, number)
-    thread.join()
-    assert answers == [200]
-    assert server.process.wait(DEADLINE) == 0
-    assert "Traceback" not in server.log
-
-
 def test_a_second_server_says_that_the_port_is_taken(server: Server, tmp_path: Path) -> None:
     other_folder = tmp_path / "other"
     other_folder.mkdir()
@@ -239,7 +247,34 @@ def test_an_application_that_cannot_be_loaded_ends_the_server_with_an_event(
 
 
 @pytest.mark.parametrize("name", SERVERS)
-@pytest.mark.parametrize("attempt", range(3))
+@pytest.mark.parametrize(
+    "number, kill",
+    [
+        (signal.SIGTERM, os.kill),
+        (signal.SIGINT, os.killpg),
+        *long_only((signal.SIGINT, os.kill)),  # less than the one before
+    ],
+)
+@pytest.mark.usefixtures("starts_processes")
+def test_a_stop_lets_the_request_in_flight_finish(
+    name: str, number: signal.Signals, kill: Callable[[int, int], None], tmp_path: Path
+) -> None:
+    """A supervisor signals the server, a terminal's Ctrl-C every process of it."""
+    answers: list[int] = []
+    with two_workers(name, tmp_path) as server:
+        thread = threading.Thread(target=lambda: answers.append(server.get("/slow")[0]))
+        thread.start()
+        wait_until(server.slow_started.exists, "the slow request")
+        assert server.process is not None
+        kill(server.process.pid, number)
+        thread.join()
+        assert answers == [200]
+        assert server.process.wait(DEADLINE) == 0
+    assert "Traceback" not in server.log
+
+
+@pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.parametrize("attempt", [0, *long_only(1, 2)])
 @pytest.mark.usefixtures("starts_processes")
 def test_a_stop_while_workers_start_ends_the_server(
     name: str, attempt: int, tmp_path: Path
@@ -252,12 +287,6 @@ def test_a_stop_while_workers_start_ends_the_server(
 
 
 # Gunicorn
-
-
-@pytest.fixture
-def gunicorn(starts_processes: None, tmp_path: Path) -> Iterator[Server]:
-    with running(Server("gunicorn", tmp_path), WEB_WORKERS="2") as started:
-        yield started
 
 
 @pytest.mark.usefixtures("starts_processes")
@@ -305,17 +334,17 @@ def test_a_reload_drops_no_request(gunicorn: Server) -> None:
     wait_until(is_replaced, "new workers alone")
 
 
-def test_a_new_master_takes_the_place_of_the_old_one(gunicorn: Server) -> None:
+def test_a_new_master_takes_the_place_of_the_old_one(own_gunicorn: Server) -> None:
     """SIGUSR2, then SIGTERM to the old one: how Gunicorn itself is brought up to date."""
-    assert gunicorn.process is not None
-    os.kill(gunicorn.process.pid, signal.SIGUSR2)
-    wait_until(lambda: gunicorn.count_workers() == 4, "the start of the new workers")
-    gunicorn.process.terminate()
-    gunicorn.process.wait(DEADLINE)
-    parents = {parent_of(gunicorn.get("/")[1]["pid"]) for _ in range(50)}
+    assert own_gunicorn.process is not None
+    os.kill(own_gunicorn.process.pid, signal.SIGUSR2)
+    wait_until(lambda: own_gunicorn.count_workers() == 4, "the start of the new workers")
+    own_gunicorn.process.terminate()
+    own_gunicorn.process.wait(DEADLINE)
+    parents = {parent_of(own_gunicorn.get("/")[1]["pid"]) for _ in range(50)}
     try:
         assert len(parents) == 1
-        assert gunicorn.process.pid not in parents
+        assert own_gunicorn.process.pid not in parents
     finally:
         for parent in parents:
             os.kill(parent, signal.SIGTERM)
@@ -428,10 +457,12 @@ def stalled(server: Server, data: bytes, count: int) -> Iterator[list[socket.soc
 
 
 @pytest.mark.parametrize("data", [b"", b"G", START_OF_HEAD, START_OF_HEAD + b"x" * 8000])
-@pytest.mark.usefixtures("starts_processes")
-def test_heads_that_never_end_keep_nobody_waiting_on_granian(tmp_path: Path, data: bytes) -> None:
+def test_heads_that_never_end_keep_nobody_waiting_on_granian(
+    shared: Callable[[str], Server], data: bytes
+) -> None:
     """More of them than there are threads, and a few bytes more now and then."""
-    with running(Server("granian", tmp_path)) as server, stalled(server, data, 40) as clients:
+    server = shared("granian")
+    with stalled(server, data, 40) as clients:
         for _ in range(5):
             assert server.get("/")[0] == 200
             for client in clients:
@@ -439,25 +470,23 @@ def test_heads_that_never_end_keep_nobody_waiting_on_granian(tmp_path: Path, dat
         assert server.get("/")[0] == 200
 
 
-def test_heads_that_say_nothing_more_are_let_go(gunicorn: Server) -> None:
-    """As many as there are threads: each holds one for as long as it may be silent."""
-    with stalled(gunicorn, START_OF_HEAD, 8):
+def test_a_client_that_stalls_is_let_go(gunicorn: Server) -> None:
+    """Whether it is in the head or in the body that it says nothing more.
+
+    As many as there are threads: each holds one for as long as it may be silent.
+    """
+    body = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"
+    with stalled(gunicorn, START_OF_HEAD, 4) as heads, stalled(gunicorn, body, 4) as bodies:
         started = time.monotonic()
         assert gunicorn.get("/")[0] == 200
         assert time.monotonic() - started < DEADLINE / 2
-    assert "Traceback" not in gunicorn.log
-
-
-def test_a_client_that_stalls_is_let_go(gunicorn: Server) -> None:
-    """Whether it is in the head or in the body that it says nothing more."""
-    body = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"
-    with stalled(gunicorn, START_OF_HEAD, 1) as heads, stalled(gunicorn, body, 8) as bodies:
         for client in [*heads, *bodies]:
             with contextlib.suppress(ConnectionResetError):  # what it has sent was not all read
                 while client.recv(65536):
                     pass
     assert gunicorn.get("/")[0] == 200
     assert "Socket error" not in gunicorn.log
+    assert "Traceback" not in gunicorn.log
 
 
 def test_a_head_that_comes_in_pieces_is_answered(gunicorn: Server) -> None:
@@ -482,11 +511,8 @@ def test_requests_in_one_piece_are_all_answered(gunicorn: Server) -> None:
     assert answer.count(b"HTTP/1.1 200 ") == 3
 
 
-@pytest.mark.usefixtures("starts_processes")
-@pytest.mark.parametrize("name", SERVERS)
-def test_a_head_of_too_many_lines_is_431(tmp_path: Path, name: str) -> None:
-    with running(Server(name, tmp_path)) as server:
-        answer = talk(server, START_OF_HEAD + b"\r\nX-More: 1" * 4000 + b"\r\n\r\n")
+def test_a_head_of_too_many_lines_is_431(server: Server) -> None:
+    answer = talk(server, START_OF_HEAD + b"\r\nX-More: 1" * 4000 + b"\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 431 ")
 
 
