@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, cast
 
 from limits import RateLimitItem
 from limits.storage import RedisStorage
+from limits.strategies import MovingWindowRateLimiter
 
 from strongback.rate_limit.store import Backoff, Quota, RateLimitStore
 from strongback.redis.client import RedisClient
@@ -52,12 +54,23 @@ class RedisRateLimitStore(RateLimitStore):
         self._client = RedisClient.of(client)
         pool = self._client.server.connection_pool
         self._storage = RedisStorage("redis://", connection_pool=pool, key_prefix=PREFIX)
-        super().__init__(self._storage)
+        self._limiter = MovingWindowRateLimiter(self._storage)
 
     def hit(self, key: str, rate: RateLimitItem) -> Quota:
         """Count one event if the rate allows it; a refused one is not counted."""
-        count = super().hit
-        return self._client.call(lambda _: count(key, rate))
+        return self._client.call(lambda _: self._hit(key, rate))
+
+    def _hit(self, key: str, rate: RateLimitItem) -> Quota:
+        is_granted, seconds = self._limiter.hit(rate, key), rate.get_expiry()
+        stats, now = self._limiter.get_window_stats(rate, key), time.time()
+        if not is_granted and stats.reset_time > now + 2 * seconds:
+            # A clock was set back: its events lie further ahead than the window is long.
+            self._limiter.clear(rate, key)
+            is_granted = self._limiter.hit(rate, key)
+            stats = self._limiter.get_window_stats(rate, key)
+        # The scripts in Redis round times to tenths of a millisecond.
+        reset = min(max(0.0, stats.reset_time - now), seconds)
+        return Quota(is_granted, max(0, stats.remaining), reset)
 
     def give_back(self, key: str, rate: RateLimitItem | None = None) -> None:
         """Remove the last event of the key."""

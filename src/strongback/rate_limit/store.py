@@ -1,15 +1,12 @@
-"""The contract of every store of rate limits; the windows are those of the library limits."""
+"""The contract of every store of rate limits."""
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import limits
 from limits import RateLimitItem
-from limits.storage import Storage
-from limits.strategies import MovingWindowRateLimiter
 
 
 def parse_rate(text: str) -> RateLimitItem:
@@ -72,25 +69,9 @@ class Backoff:
 class RateLimitStore(ABC):
     """Stores the events of all keys."""
 
-    def __init__(self, storage: Storage) -> None:
-        self._limiter = MovingWindowRateLimiter(storage)
-
-    def _now(self) -> float:
-        """Return the seconds of the storage's clock."""
-        return time.time()
-
+    @abstractmethod
     def hit(self, key: str, rate: RateLimitItem) -> Quota:
         """Count one event if the rate allows it; a refused one is not counted."""
-        is_granted, seconds = self._limiter.hit(rate, key), rate.get_expiry()
-        stats, now = self._limiter.get_window_stats(rate, key), self._now()
-        if not is_granted and stats.reset_time > now + 2 * seconds:
-            # A clock was set back: its events lie further ahead than the window is long.
-            self._limiter.clear(rate, key)
-            is_granted = self._limiter.hit(rate, key)
-            stats = self._limiter.get_window_stats(rate, key)
-        # The scripts in Redis round times to tenths of a millisecond.
-        reset = min(max(0.0, stats.reset_time - now), seconds)
-        return Quota(is_granted, max(0, stats.remaining), reset)
 
     @abstractmethod
     def give_back(self, key: str, rate: RateLimitItem | None = None) -> None:
