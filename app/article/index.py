@@ -53,7 +53,6 @@ ARTICLE = Index(
         Attribute("version", Kind.INTEGER),
     ),
     suggests="title",
-    language="language",
     version="version",
     ranking=("-published_at",),
     # Both ways, since each is declared for the other.

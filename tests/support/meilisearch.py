@@ -90,7 +90,6 @@ class Meilisearch:
         self.indexes: dict[str, StoredIndex] = {}
         self.keys: dict[str, dict[str, Any]] = {}
         self.tasks: list[dict[str, Any]] = []
-        self.forgotten: set[int] = set()
         """Tasks that were deleted."""
         self.hits: list[dict[str, Any]] | None = None
         """What a search finds; without it, everything that the index holds, in its order."""
@@ -359,8 +358,8 @@ class Meilisearch:
     def _shows(self, request: Recorded, task: dict[str, Any]) -> bool:
         """A key for some indexes sees tasks of one index only, so no swap (queue/tasks.rs)."""
         key = self._key_of(request)
-        if task["uid"] in self.forgotten or key is None or "*" in key["indexes"]:
-            return task["uid"] not in self.forgotten
+        if key is None or "*" in key["indexes"]:
+            return True
         return task["indexUid"] is not None and _is_covered(task["indexUid"], key["indexes"])
 
     # Tasks
@@ -477,20 +476,6 @@ class Meilisearch:
             for task in self.tasks:
                 if task["status"] in FINISHED:
                     task["indexUid"] = other.get(task["indexUid"], task["indexUid"])
-
-    def _run_task_deletion(self, _parts: Any, parameters: dict[str, str], _body: Any) -> None:
-        if not parameters:
-            text = "Query parameters to filter the tasks to delete are missing."
-            raise Refusal("missing_task_filters", text)
-        names, statuses = (parameters[name].split(",") for name in ("indexUids", "statuses"))
-        before = parameters.get("beforeFinishedAt", "9")
-        self.forgotten |= {
-            task["uid"]
-            for task in self.tasks
-            if task["indexUid"] in names
-            and task["status"] in statuses
-            and task["finishedAt"] < before
-        }
 
 
 def _read_filter(index: StoredIndex, text: str, code: str) -> Test:

@@ -363,7 +363,6 @@ ROUTES = (
     Route("POST", "/swap-indexes", "indexes.swap", body=SWAP, task="indexSwap"),
     Route("GET", "/tasks", "tasks.get", ("limit", "from", "reverse", *TASK_FILTERS)),
     Route("GET", "/tasks/{task}", "tasks.get"),
-    Route("DELETE", "/tasks", "tasks.delete", TASK_FILTERS, task="taskDeletion"),
     Route("POST", "/tasks/cancel", "tasks.cancel", TASK_FILTERS, task="taskCancelation"),
 )  # fmt: skip
 """Specific paths stand before those with a part that would take them in."""

@@ -117,8 +117,6 @@ class Index:
     """All attributes."""
     suggests: str | None = None
     """The attribute whose texts are suggested while somebody types, such as a title."""
-    language: str | None = None
-    """The attribute that says which language (BCP 47) a document is in."""
     version: str | None = None
     """The attribute that changes whenever the document does; `flask search check` compares it."""
     ranking: tuple[str, ...] = ()
@@ -199,7 +197,7 @@ class Index:
         problems = [f"{n!r} is not a name" for n in (self.name, *names) if not NAME.fullmatch(n)]
         problems += [f"{name} is declared twice" for name in known if names.count(name) > 1]
         problems += [f"the alias {name} is taken" for name in aliases if name in known]
-        used = [self.key, self.suggests, self.language, self.version]
+        used = [self.key, self.suggests, self.version]
         used += [order.attribute for order in self.tie_breakers]
         problems += [f"{name} is not an attribute" for name in used if name and name not in known]
         sortable = {attribute.name for attribute in self.sortable}

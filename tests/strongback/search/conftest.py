@@ -34,7 +34,6 @@ BOOK = Index(
         Attribute("version", Kind.INTEGER),
     ),
     suggests="title",
-    language="language",
     version="version",
     ranking=("-published_at",),
     synonyms={"db": ("database", "数据库")},

@@ -64,7 +64,7 @@ class Role(StrEnum):
 
 ACTIONS = {
     Role.SEARCH: ["search"],
-    Role.WRITE: ["documents.*", "indexes.*", "settings.*", "stats.get", "tasks.*"],
+    Role.WRITE: ["documents.*", "indexes.*", "settings.*", "stats.get", "tasks.get"],
 }
 """Actions that the key of a role allows."""
 

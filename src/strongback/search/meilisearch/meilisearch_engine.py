@@ -79,7 +79,6 @@ class MeilisearchEngine:
         if changes := self._differences(index, uid):
             self._store.configure(uid, changes)
             done += [f"set {name}" for name in changes]
-        self._store.forget_tasks(uid)
         return done
 
     def status(self, index: Index) -> Status:
@@ -124,7 +123,6 @@ class MeilisearchEngine:
             self._replace(index, successor)
         finally:
             self._store.discard(successor)
-        self._store.forget_tasks(uid)
         return self._store.count(uid) or 0
 
     def _replace(self, index: Index, successor: str) -> None:

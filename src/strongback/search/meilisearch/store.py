@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -24,9 +23,6 @@ AT_ONCE = 1_000
 """Documents that one request fetches or deletes."""
 IN_FLIGHT = 8
 """Batches that Meilisearch may have taken on and not done."""
-KEPT_TASKS = 24 * 3600
-"""Seconds for which Meilisearch keeps tasks that are done: it holds a million at most."""
-_FINISHED = "succeeded,failed,canceled"
 _NDJSON = "application/x-ndjson"
 
 Order = Callable[[Client], TaskInfo]
@@ -52,10 +48,8 @@ class Store:
         self._run(lambda client: client.create_index(uid, options), "index_already_exists")
 
     def discard(self, uid: str) -> None:
-        """Delete an index, and what Meilisearch knows of its tasks."""
+        """Delete an index, unless another process has."""
         self._run(lambda client: client.delete_index(uid), "index_not_found")
-        filters = {"indexUids": uid, "statuses": _FINISHED}
-        self._connection.ask(lambda client: client.delete_tasks(filters))
 
     def swap(self, uid: str, other: str) -> None:
         """Put one index in the other's place and the other way round, at once."""
@@ -79,12 +73,6 @@ class Store:
     def configure(self, uid: str, settings: Mapping[str, Any]) -> None:
         """Set some settings."""
         self._run(lambda client: client.index(uid).update_settings(dict(settings)))
-
-    def forget_tasks(self, uid: str) -> None:
-        """Have Meilisearch forget what was done for this index long ago."""
-        before = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - KEPT_TASKS))
-        filters = {"indexUids": uid, "statuses": _FINISHED, "beforeFinishedAt": before}
-        self._connection.ask(lambda client: client.delete_tasks(filters))
 
     # Documents
 

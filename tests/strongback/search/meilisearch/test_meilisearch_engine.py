@@ -96,16 +96,6 @@ class TestPreparing:
         *_, creation = (task for task in server.tasks if task["type"] == "indexCreation")
         assert creation["error"]["code"] == "index_already_exists"
 
-    def test_memory_of_old_tasks_is_deleted(
-        self, engine: MeilisearchEngine, server: Meilisearch
-    ) -> None:
-        engine.prepare(ARTICLE)
-
-        (deletion,) = server.asked("DELETE", "/tasks")
-        assert deletion.parameters["statuses"] == "succeeded,failed,canceled"
-        assert deletion.parameters["indexUids"] == "article"
-        assert deletion.parameters["beforeFinishedAt"] < time.strftime("%Y-%m-%dT%H:%M:%SZ")
-
     def test_a_prefix_begins_the_name_of_everything(self, server: Meilisearch) -> None:
         engine = MeilisearchEngine(server.url, MASTER_KEY, prefix="blog_")
         engine.prepare(ARTICLE)
@@ -430,16 +420,6 @@ class TestRebuilding:
         assert prepared.rebuild(ARTICLE, [[article(2, title="new")], [article(3)]]) == 2
         assert titles(server) == {"2": "new", "3": "Title 3"}
         assert set(server.indexes) == {"article"}
-
-    def test_the_replaced_ones_tasks_are_forgotten(
-        self, prepared: MeilisearchEngine, server: Meilisearch
-    ) -> None:
-        prepared.add(ARTICLE, [article(1)])
-        prepared.rebuild(ARTICLE, [[article(1)]])
-        server.settle()
-
-        kept = {task["indexUid"] for task in server.tasks if task["uid"] not in server.forgotten}
-        assert kept == {"article", None}
 
     def test_it_works_without_an_old_one(
         self, engine: MeilisearchEngine, server: Meilisearch
