@@ -7,8 +7,6 @@ import hashlib
 import os
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -21,8 +19,10 @@ import httpx
 import pytest
 from sqlalchemy import update
 
-from app.core.config import ROOT, load_settings
+from app.core.config import load_settings
+from app.core.permission import Role
 from app.main import create_app
+from app.user.service import UserService
 from strongback.database import utc_now
 from strongback.file import Files, StoredFile
 from strongback.file.content import ACCEL_FROM, POLICY
@@ -64,10 +64,9 @@ class Person:
 
 
 def create_ada(folder: Path) -> None:
-    flask = [sys.executable, "-m", "flask", "--app", "app.main"]
-    command = [*flask, "user", "create", "ada", "--role", "user", "--password", PASSWORD]
-    environment = os.environ | {"APP_ENV": "test", "APP_VAR_DIR": str(folder)}
-    subprocess.run(command, env=environment, cwd=ROOT, check=True)
+    app = create_app(load_settings(app_env="test", app_var_dir=folder))
+    with contextlib.closing(app), app.database.scope():
+        app.services[UserService].create("ada", PASSWORD, [Role.USER])
 
 
 @pytest.fixture(scope="module")
