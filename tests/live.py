@@ -71,7 +71,7 @@ def serving(
         "LOG_FORMAT": "json",
         **variables,
     }
-    _migrate(folder, variables)
+    migrate(folder, variables)
     with server.log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "strongback.server.serve", application],
@@ -90,7 +90,8 @@ def serving(
         process.wait(DEADLINE)
 
 
-def _migrate(folder: Path, variables: dict[str, str]) -> None:
+def migrate(folder: Path, variables: dict[str, str]) -> None:
+    """Make the tables in the folder's database, or in the one that the variables name."""
     database = folder / "app.db"
     address = {
         name.lower(): value
