@@ -31,6 +31,7 @@ START_TIMEOUT = 60
 SHELL_TIMEOUT = 240
 SHOWN_ADDRESS = "127.0.0.1:8000"
 FLASK = ".venv/bin/flask"
+SERVE = ("-m", "strongback.server.serve", "app.main:create_app")
 MODULES = (
     "app.main",
     "apiflask",  # a plugin of the command `flask`, as Alembic's is
@@ -184,7 +185,7 @@ class Checkout:
     def served(self) -> Iterator[None]:
         """Run the server with the samples of `make run`, and stop it by its own id."""
         shutil.copytree(_samples(), self.folder / "var", dirs_exist_ok=True)
-        with self.running("-m", "strongback.server.serve", "app.main:create_app"):
+        with self.running(*SERVE):
             yield
 
     @contextmanager
@@ -237,9 +238,15 @@ class Checkout:
             assert status == "0", report
 
     def run_python(self, code: str) -> None:
-        """Run a page's Python in a process of its own and see that it succeeds."""
+        """Run a page's Python in a process of its own and see that it succeeds.
+
+        A part that is shown alone must not find that the application has been imported.
+        """
+        python = self.python if "from app." in code else [sys.executable]
+        strict = "import warnings\nwarnings.simplefilter('error')\n"
+        (self.folder / "page.py").write_text(strict + code)
         done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", code],
+            [*python, "page.py"],
             cwd=self.folder,
             env=self.environment,
             capture_output=True,
