@@ -11,14 +11,17 @@ import sys
 import time
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
-from app.core.config import ROOT
+from app.core.config import ROOT, load_settings
+from app.core.permission import Role
+from app.main import create_app
+from app.user.service import UserService
 from strongback.task.liveness import INTERVAL
 from strongback.testing.mariadb import run_mariadb
 from strongback.testing.port import free_port
@@ -76,7 +79,8 @@ def test_without_a_broker_it_says_what_to_set(tmp_path):
     assert len(output.splitlines()) == 1
 
 
-@pytest.mark.parametrize("name", ["beat", *long_only("worker")])
+# `tests/strongback/task/test_celery_entry.py` asks for these lines without starting a process.
+@pytest.mark.parametrize("name", long_only("worker", "beat"))
 def test_a_wrong_setting_is_one_line(name, tmp_path):
     with script(name, tmp_path, REDIS_URL="redis://127.0.0.1:1/0", WEB_THREADS="many") as process:
         output, _ = process.communicate(timeout=60)
@@ -85,6 +89,7 @@ def test_a_wrong_setting_is_one_line(name, tmp_path):
     assert len(output.splitlines()) == 1
 
 
+@pytest.mark.long_only
 def test_flower_refuses_to_start_without_a_password(tmp_path):
     with script(
         "flower", tmp_path, REDIS_URL="redis://127.0.0.1:1/0", FLOWER_PASSWORD=""
@@ -136,6 +141,7 @@ def production(name: str, folder: Path, *, is_in_address: bool) -> Iterator[Prod
             "TASK_LIVENESS_FILE": str(alive),
             "FLOWER_PASSWORD": PASSWORD,
             "FLOWER_PORT": str(port),
+            "WORKER_CONCURRENCY": "1",
         }
         migrate(folder, {})
         with script(name, folder, **variables) as process:
@@ -208,12 +214,12 @@ def test_server_and_worker_share_a_database_that_takes_tls_alone_by_any_password
                 "MYSQL_SSL_CA": str(certificate.authority),
             }
         patience = {f"DATABASE_{name}TIMEOUT": "30" for name in ("", "QUERY_", "READ_")}
-        variables = login | patience | {"REDIS_URL": redis_server.url}
+        variables = login | patience | {"REDIS_URL": redis_server.url, "WORKER_CONCURRENCY": "1"}
         with serving(tmp_path, **variables) as server, script("worker", tmp_path, **variables):
-            flask = [sys.executable, "-m", "flask", "--app", "app.main"]
-            command = [*flask, "user", "create", "ada", "--role", "author", "--password", PASSWORD]
-            environment = os.environ | {"APP_ENV": "test", "APP_VAR_DIR": str(tmp_path)}
-            subprocess.run(command, env=environment | variables, cwd=ROOT, check=True)
+            account = {name.lower(): value for name, value in login.items()}
+            app = create_app(load_settings(app_env="test", app_var_dir=tmp_path, **account))
+            with closing(app), app.database.scope():
+                app.services[UserService].create("ada", PASSWORD, [Role.AUTHOR])
             with httpx.Client(base_url=f"{server.url}/api/v1", timeout=30) as client:
                 form = {"grant_type": "password", "username": "ada", "password": PASSWORD}
                 token = client.post("/auth/token", data=form).json()["access_token"]

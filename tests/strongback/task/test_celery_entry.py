@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from strongback.app import Strongback
 from strongback.config import Settings, load_settings
 from strongback.task.celery_entry import make_celery
 
-LOGIN = {"redis_url": "redis://127.0.0.1:1/0", "flower_password": "sesame-opens-the-cave"}
+VALID = {"redis_url": "redis://127.0.0.1:1/0", "flower_password": "sesame-opens-the-cave"}
 
 
 def never_built(_: Settings) -> Strongback:
@@ -18,20 +19,22 @@ def never_built(_: Settings) -> Strongback:
 
 
 @pytest.mark.parametrize(
-    "setting, value",
+    "command, setting, value",
     [
-        ("flower_password", ""),
-        ("flower_password", "half,half-of-a-long-password"),
-        ("flower_password", "密码-of-sufficient-length"),
-        ("flower_user", "a:b"),
-        ("flower_user", "a,b"),
-        ("flower_user", "管理员"),
+        ("worker", "web_threads", "many"),
+        ("beat", "web_threads", "many"),
+        ("flower", "flower_password", ""),
+        ("flower", "flower_password", "half,half-of-a-long-password"),
+        ("flower", "flower_password", "密码-of-sufficient-length"),
+        ("flower", "flower_user", "a:b"),
+        ("flower", "flower_user", "a,b"),
+        ("flower", "flower_user", "管理员"),
     ],
 )
-def test_flower_refuses_a_login_that_it_cannot_check(
-    setting: str, value: str, monkeypatch: pytest.MonkeyPatch
+def test_what_cannot_work_is_refused_in_one_line(
+    command: str, setting: str, value: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(sys, "argv", ["celery", "flower"])
-    values = LOGIN | {setting: value}
-    with pytest.raises(SystemExit, match=f"^{setting.upper()}: "):
+    monkeypatch.setattr(sys, "argv", ["celery", command])
+    values: dict[str, Any] = VALID | {setting: value}
+    with pytest.raises(SystemExit, match=rf"\A{setting.upper()}: .*\Z"):
         make_celery(lambda: load_settings(Settings, _env_file=None, **values), never_built)
