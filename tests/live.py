@@ -16,11 +16,14 @@ from functools import cache
 from pathlib import Path
 
 from app.core.config import ROOT, load_settings
+from app.core.permission import Role
 from app.main import create_app
+from app.user.service import UserService
 from strongback.migration.runner import upgrade
 from strongback.testing.port import free_port
 
 DEADLINE = 60
+PASSWORD = "correct horse battery staple"
 REFERENCE = "app.main:create_app"
 NO_SOCKETS = {"CENTRIFUGO_URL": "http://127.0.0.1:9", "CENTRIFUGO_API_KEY": "unused"}
 """Settings of several processes without Redis: their WebSockets are somebody else's."""
@@ -90,6 +93,13 @@ def serving(
         process.wait(DEADLINE)
 
 
+def create_user(folder: Path, name: str, role: Role) -> None:
+    """Make an account as `flask user create` does, in the database of a folder."""
+    app = create_app(load_settings(app_env="test", app_var_dir=folder))
+    with closing(app), app.database.scope():
+        app.services[UserService].create(name, PASSWORD, [role])
+
+
 def migrate(folder: Path, variables: dict[str, str]) -> None:
     """Make the tables in the folder's database, or in the one that the variables name."""
     database = folder / "app.db"
@@ -106,8 +116,8 @@ def migrate(folder: Path, variables: dict[str, str]) -> None:
 
 def _upgrade(folder: Path, **settings: str) -> None:
     app = create_app(load_settings(app_env="test", app_var_dir=folder, **settings))
-    upgrade(app)
-    app.close()
+    with closing(app):
+        upgrade(app)
 
 
 @cache
