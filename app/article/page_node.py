@@ -215,8 +215,7 @@ class ArticleReading:
             path: Path of the page: all articles, those of a tag, or those of an author.
         """
         found = self._articles.list(wanted)
-        is_known = found.window.total or self._is_known(wanted)
-        if wanted.page > max(1, _last_page(found)) or not is_known:
+        if wanted.page > max(1, _last_page(found)) or not (found.total or self._is_known(wanted)):
             return None
         tags = self._articles.counted_tags(TOP_TAGS) if path == "/" else []
         strip = self._pages.strip(language.locale, path) if path == "/" else ""
@@ -231,7 +230,7 @@ class ArticleReading:
         if not wanted.tag and not wanted.author:
             return True
         anywhere = wanted.model_copy(update={"language": None, "page": 1})
-        return wanted.language is not None and bool(self._articles.list(anywhere).window.total)
+        return wanted.language is not None and bool(self._articles.list(anywhere).total)
 
     def _write_list(
         self,
@@ -257,7 +256,7 @@ class ArticleReading:
             query=query,
             page=wanted.page,
             last=_last_page(found),
-            total=found.window.total,
+            total=found.total,
             avatars=self.avatars,
             **values,
         )
@@ -343,7 +342,7 @@ class ArticleReading:
 
 
 def _last_page(found: CachedPage) -> int:
-    return -(-(found.window.total or 0) // found.window.page_size)
+    return -(-(found.total or 0) // found.page_size)
 
 
 def _address(slug: str) -> str:

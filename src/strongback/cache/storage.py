@@ -10,17 +10,16 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar, runtime_c
 T = TypeVar("T")
 
 
-class _Answer(Enum):
+class _Missing(Enum):
     MISSING = "missing"
-    BUSY = "busy"
+
+    def __repr__(self) -> str:
+        return "MISSING"
 
 
-MISSING: Final = _Answer.MISSING
+MISSING: Final = _Missing.MISSING
 """Not in the storage. A value that is cached as absent is there, and is `None`."""
-Missing = Literal[_Answer.MISSING]
-BUSY: Final = _Answer.BUSY
-"""Another process holds the lease."""
-Busy = Literal[_Answer.BUSY]
+Missing = Literal[_Missing.MISSING]
 
 
 class Item(NamedTuple):
@@ -48,6 +47,15 @@ class Lease(NamedTuple):
     """The right to fill one key, until it is removed or the lease runs out."""
 
     token: bytes
+
+
+class Busy(Enum):
+    """Another process holds the lease."""
+
+    BUSY = "busy"
+
+
+BUSY: Final = Busy.BUSY
 
 
 class Storage(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gettext import NullTranslations, translation
+from gettext import GNUTranslations
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,19 +22,19 @@ class Translations:
     """
 
     def __init__(self, *folders: Path) -> None:
-        self._catalogues: dict[str, NullTranslations] = {}
+        self._catalogues: dict[str, GNUTranslations] = {}
         for folder in folders:
             self.add(folder)
 
     def add(self, folder: Path) -> None:
         """Add the catalogues in a folder, as a part or slice does when it is registered."""
         for path in sorted(folder.glob("*/LC_MESSAGES/messages.mo")):
-            locale = path.parts[-3]
-            catalogue = translation(path.stem, folder, [locale])  # reads each file once
-            if known := self._catalogues.get(locale):
+            with path.open("rb") as file:
+                catalogue = GNUTranslations(file)
+            if known := self._catalogues.get(path.parts[-3]):
                 known.add_fallback(catalogue)
             else:
-                self._catalogues[locale] = catalogue
+                self._catalogues[path.parts[-3]] = catalogue
 
     @property
     def locales(self) -> list[str]:

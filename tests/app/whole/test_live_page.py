@@ -12,17 +12,18 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from app.core.config import ROOT
 from tests.live import serving
-from tests.support.page_check import PageCheck
+from tests.support.page_check import PageCheck, View, in_views
+from tests.support.sdk import Person
 
 ARTICLE = "/articles/guide-views"
 
 
 @pytest.fixture(scope="module")
 def check(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageCheck]:
-    """The application as `make run` starts it."""
+    """The application as `make run` starts it, with one page more."""
     folder = tmp_path_factory.mktemp("live")
     variables = {"APP_ENV": "development"}
-    with serving(folder, **variables) as server:
+    with serving(folder, application="tests.support.browser_app:create_app", **variables) as server:
         command = [sys.executable, "-m", "flask", "--app", "app.main", "demo"]
         environment = os.environ | variables | {"APP_VAR_DIR": str(folder)}
         subprocess.run(command, env=environment, cwd=ROOT, check=True, capture_output=True)
@@ -115,7 +116,8 @@ def test_a_comment_whose_response_was_lost_is_written_once(contexts: list[Browse
     expect(page.get_by_text("Said once.")).to_have_count(1)
 
 
-def test_the_page_of_somebody_who_is_signed_in_is_sound_in_every_view(check: PageCheck):
+@in_views
+def test_the_page_of_somebody_who_is_signed_in_is_sound(check: PageCheck, view: View):
     def prepare(page: Page) -> None:
         if page.locator("#account").inner_text() != "user":
             page.evaluate(
@@ -123,7 +125,7 @@ def test_the_page_of_somebody_who_is_signed_in_is_sound_in_every_view(check: Pag
             )
         expect(page.locator("#comment-body")).to_be_visible()
 
-    check.everywhere(ARTICLE, name="article-signed-in", prepare=prepare)
+    check.examine(ARTICLE, view, name="article-signed-in", prepare=prepare)
 
 
 def test_a_stranger_reads_the_same_page_and_opens_no_connection(check: PageCheck):
@@ -132,6 +134,21 @@ def test_a_stranger_reads_the_same_page_and_opens_no_connection(check: PageCheck
         expect(page.get_by_label("Your comment")).not_to_be_visible()
     own = [url for url in check.report.requests if not url.endswith("/avatar")]
     assert [url for url in own if "/api/" in url or "centrifuge" in url] == []
+
+
+def test_the_sdk_connects_under_the_strictest_policy(check: PageCheck):
+    """The vendored file needs nothing that `connect-src 'self'` and Trusted Types forbid."""
+    carol = Person(check.address, "carol")
+    connection = carol.connection()
+    with check.browser.new_page(base_url=check.address) as page:
+        page.goto("/probe")
+        page.evaluate(
+            "([url, token]) => start(url, token)", [connection["url"], connection["token"]]
+        )
+        expect(page).to_have_title("connected")
+        page.request.get(f"/probe/{carol.id}/7")
+        expect(page).to_have_title("7")
+        assert page.evaluate("violations") == []
 
 
 def test_the_api_page_sends_requests_in_the_name_of_the_account(

@@ -13,7 +13,7 @@ from strongback.exceptions import NotFound
 from strongback.web import Response
 from strongback.web.http_app import HTTPApp
 from strongback.web.page import PageBlueprint, render
-from tests.support.page_check import PageCheck, View, serve
+from tests.support.page_check import PageCheck, View, in_views, serve
 
 TEMPLATE = """{% extends "strongback/layout.html" %}
 {% block content %}<h1>Shop</h1><p>Tea and <a href="/shop">more</a>.</p>{% endblock %}"""
@@ -49,12 +49,14 @@ def check(settings: Settings, browser: Browser, folder: Path) -> Iterator[PageCh
         yield PageCheck(browser, address)
 
 
-def test_the_frame_is_sound_in_every_view(check: PageCheck):
-    check.everywhere("/shop", name="frame")
+@in_views
+def test_the_frame_is_sound(check: PageCheck, view: View):
+    check.examine("/shop", view, name="frame")
 
 
-def test_an_error_is_sound_in_every_view(check: PageCheck):
-    check.everywhere("/gone", name="frame-error", status=404)
+@in_views
+def test_an_error_is_sound(check: PageCheck, view: View):
+    check.examine("/gone", view, name="frame-error", status=404)
 
 
 def test_the_chosen_theme_stays_and_is_there_before_anything_is_drawn(check: PageCheck):
