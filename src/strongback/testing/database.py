@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from sqlalchemy import MetaData, create_engine, inspect, text
+from sqlalchemy import Connection, MetaData, Table, create_engine, inspect, text
 
 from strongback.database import Base, Database
 
@@ -25,12 +25,24 @@ def empty(database: Database, metadata: MetaData = Base.metadata) -> None:
         _write_tables(Path(engine.url.database or ""), metadata)
         return
     there = set(inspect(engine).get_table_names())
-    metadata.create_all(engine, [t for t in metadata.sorted_tables if t.name not in there])
+    if missing := [table for table in metadata.sorted_tables if table.name not in there]:
+        metadata.create_all(engine, missing)
     with engine.begin() as connection:
-        connection.execute(text("DROP TABLE IF EXISTS sb_version"))  # not by migrations
-        for table in reversed(metadata.sorted_tables):
-            if table.name in there:
-                connection.execute(table.delete())
+        if "sb_version" in there:
+            connection.execute(text("DROP TABLE sb_version"))  # not by migrations
+        for table in _filled(connection, [t for t in metadata.sorted_tables if t.name in there]):
+            connection.execute(table.delete())
+
+
+def _filled(connection: Connection, tables: list[Table]) -> list[Table]:
+    """Return those that have a row, the one that refers to others first.
+
+    All are asked at once: to empty each of them takes twenty times as long.
+    """
+    quoted = enumerate(map(connection.dialect.identifier_preparer.format_table, tables))
+    parts = [f"SELECT {i} WHERE EXISTS (SELECT * FROM {name})" for i, name in quoted]  # noqa: S608
+    found = connection.exec_driver_sql(" UNION ALL ".join(parts)).scalars() if parts else ()
+    return [tables[i] for i in sorted(found, reverse=True)]
 
 
 def _write_tables(file: Path, metadata: MetaData) -> None:
