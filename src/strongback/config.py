@@ -56,13 +56,7 @@ ANY_ORIGIN = "*"
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 _PREFIX = re.compile(r"\+[1-9][0-9]{0,6}")
 _LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1)(:|$)")
-SMS_ACCOUNT = (
-    "sms_secret_id",
-    "sms_secret_key",
-    "sms_app_id",
-    "sms_sign_name",
-    "sms_template_id",
-)
+SMS_ACCOUNT = ("sms_secret_id", "sms_secret_key", "sms_app_id", "sms_sign_name", "sms_template_id")
 """The settings of Tencent Cloud SMS, all of them or none."""
 WELL_KNOWN_SECRETS = frozenset(
     {DEVELOPMENT_SECRET, "changeme", "secret", "password", "root", "admin", "strongback"}

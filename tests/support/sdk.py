@@ -21,7 +21,6 @@ from app.core.permission import Role
 from app.main import create_app
 from app.user.service import UserService
 from strongback.app import Strongback
-from strongback.auth.authenticator import Authenticator
 from strongback.auth.principal import Principal
 from strongback.config import WebServer
 from strongback.realtime import Channels, Realtime
@@ -65,8 +64,8 @@ class Live:
 
     def principal(self, headers: dict[str, str]) -> Principal:
         """Who sends requests with these headers."""
-        authenticator = self.app.services[Authenticator]
-        return authenticator.principal_of(headers["Authorization"].removeprefix("Bearer "))
+        principal: Principal = self.app.extensions["authenticate"](headers["Authorization"])
+        return principal
 
     def emit(self, channel: str, data: Any) -> None:
         """Emit in a transaction of its own."""

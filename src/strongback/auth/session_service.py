@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import Enum, auto
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Select, exists, or_, select, update
 
 from strongback.auth.account import Account, Accounts
+from strongback.auth.principal import Principal
 from strongback.auth.refresh_token import Successors, hash_token, new_seed, new_token
 from strongback.auth.session_cache import SessionState, StateCache
 from strongback.auth.session_model import (
@@ -50,13 +50,6 @@ MAX_ANNOUNCED = 200
 DEVICE_MEMORY = timedelta(days=90)
 """Time for which sessions that have ended are kept, to recognize the device that signs in again."""
 BY_USE = Order(AuthSession.last_used_at, AuthSession.id)
-
-
-class _Outcome(Enum):
-    SPENT = auto()
-
-
-_SPENT = _Outcome.SPENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,18 +171,15 @@ class SessionService:
             None if the token is unknown or used, or the session has ended.
         """
         # Two transactions: the session must end although the request fails.
-        outcome = self._exchange(refresh_token, device)
-        if outcome is not _SPENT:
-            return outcome
-        if session_id := self._owner(hash_token(refresh_token)):
+        grant, is_spent = self._exchange(refresh_token, device)
+        if is_spent and (session_id := self._owner(hash_token(refresh_token))):
             log.warning("refresh_token_reused", session=session_id)
             self.revoke(session_id)
-        return None
+        return grant
 
     @transactional
-    def _exchange(
-        self, refresh_token: str, device: Device
-    ) -> Grant | Literal[_Outcome.SPENT] | None:
+    def _exchange(self, refresh_token: str, device: Device) -> tuple[Grant | None, bool]:
+        """The grant, if any, and whether the token has been used up before."""
         now, seed, token_hash = self._clock(), new_seed(), hash_token(refresh_token)
         consume = (
             update(RefreshToken)
@@ -203,15 +193,15 @@ class SessionService:
             else self._unused_successor(refresh_token, now)
         )
         if successor is None:
-            return _SPENT
+            return None, True
         found = self._renew(token_hash, device, now)
         if found is None:
-            return None
+            return None, False
         session, account = found
         if is_first:
-            return self._grant(session, account, successor)
+            return self._grant(session, account, successor), False
         log.info("refresh_token_repeated", session=session.id)
-        return _grant_of(session, account, successor)
+        return _grant_of(session, account, successor), False
 
     def _unused_successor(self, refresh_token: str, now: datetime) -> str | None:
         """The successor of a used token, if it is recent and unused."""
@@ -328,9 +318,31 @@ class SessionService:
         query = select(AuthSession.address).where(AuthSession.user_id == user_id).distinct()
         return self.database.session.scalars(query).all()
 
-    def state(self, session_id: str) -> SessionState | None:
-        """State of a session, at most a second old; None if it or its account is not active."""
-        return self.cache.get(session_id, self._load)
+    def principal(
+        self, user_id: int, session_id: str, scope: frozenset[str] | None
+    ) -> Principal | None:
+        """The principal of an account's session, at most a second old; None if either has ended.
+
+        Args:
+            user_id: Id of the account.
+            session_id: Id of the session.
+            scope: Permissions that the token is limited to, beside those of the session.
+        """
+        state = self.cache.get(session_id, self._load)
+        if state is None or state.user_id != user_id:
+            return None
+        permissions = state.permissions
+        for limit in (state.scope, scope):
+            if limit is not None:
+                permissions = frozenset(item for item in permissions if item in limit)
+        return Principal(
+            user_id=user_id,
+            username=state.username,
+            permissions=permissions,
+            withheld=state.permissions - permissions,
+            session_id=session_id,
+            signed_in_at=state.signed_in_at,
+        )
 
     def forget(self) -> None:
         """Reload all states after the commit of the current transaction."""

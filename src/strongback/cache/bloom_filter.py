@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_128_intdigest
 
-from strongback.cache.error import CacheMisuse, RebuildRefused, require_count
+from strongback.cache.error import RebuildRefused, require_count
 from strongback.cache.storage import batched
 from strongback.log.setup import get_logger
 from strongback.redis.client import RedisClient
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 ERROR_RATE = 0.01
+"""Part of unknown keys that a filter takes for known, when full."""
+HASHES = 7
+"""Bits that a key sets, which fits this rate."""
 GRACE = 5.0
 """Seconds for which a shared filter is not believed once Redis was away: another process may owe
 it keys."""
@@ -55,11 +58,10 @@ class BloomFilter:
         name: Tells it from other filters.
         capacity: Keys that it is made for; with more it errs more often. Part of its name in Redis,
             so that a change starts a new filter.
-        error_rate: Part of unknown keys that it takes for known, when full; the same goes for it.
         clock: Seconds that never go back.
 
     Raises:
-        CacheMisuse: An argument is out of range.
+        CacheMisuse: The capacity is no positive number.
     """
 
     def __init__(
@@ -68,16 +70,12 @@ class BloomFilter:
         name: str,
         *,
         capacity: int,
-        error_rate: float = ERROR_RATE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         require_count("capacity", capacity)
-        if not 0 < error_rate < 1:
-            raise CacheMisuse(f"error_rate is {error_rate!r}; give a part of one, such as 0.01")
         self.name, self.capacity = name, capacity
-        self.bits = math.ceil(-capacity * math.log(error_rate) / math.log(2) ** 2)
-        self.hashes = max(1, round(self.bits / capacity * math.log(2)))
-        base = f"bloom:{{{name}:{self.bits}:{self.hashes}}}"
+        self.bits = math.ceil(-capacity * math.log(ERROR_RATE) / math.log(2) ** 2)
+        base = f"bloom:{{{name}:{self.bits}:{HASHES}}}"
         names = [base, *(f"{base}:{part}" for part in ("next", "recent", "part", "lock"))]
         self._key, self._next, self._recent, self._part, self._turn = map(str.encode, names)
         self._client = RedisClient.of(client)
@@ -120,8 +118,7 @@ class BloomFilter:
             return [True] * len(keys)
         if not bits[0] or self._owed or self._clock() < self._distrust_until:
             return [True] * len(keys)
-        size = self.hashes
-        return [all(bits[at : at + size]) for at in range(1, len(bits), size)]
+        return [all(bits[at : at + HASHES]) for at in range(1, len(bits), HASHES)]
 
     def rebuild(self, keys: Iterable[str]) -> int:
         """Know exactly these keys, and those that are added meanwhile; return their number.
@@ -175,7 +172,7 @@ class BloomFilter:
         # Two halves of one hash stand for as many as are needed (Kirsch and Mitzenmacher, 2006).
         digest = xxh3_128_intdigest(key.encode("utf-8", "surrogatepass"))
         first, step = digest >> 64, digest & 0xFFFFFFFFFFFFFFFF | 1
-        return [(first + number * step) % self.bits for number in range(self.hashes)]
+        return [(first + number * step) % self.bits for number in range(HASHES)]
 
     def _note_absence(self) -> None:
         self._distrust_until = self._clock() + GRACE

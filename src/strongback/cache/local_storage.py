@@ -79,9 +79,9 @@ class LocalStorage:
         """Forget all keys."""
         self.engine.clear()
 
-    def count(self) -> int | None:
+    def count(self) -> int:
         """Count the keys, those included that have ended and are not swept yet."""
-        return len(self)
+        return len(self.engine)
 
     def sweep(self) -> int:
         """Drop entries that may no longer be served; return their number.
@@ -104,9 +104,6 @@ class LocalStorage:
     def reset_after_fork(self) -> None:
         """Forget the parent's threads, and its values: their removals are not heard."""
         self.engine.reset()
-
-    def __len__(self) -> int:
-        return len(self.engine)
 
     @staticmethod
     def _item(entry: Entry | None, now: float) -> Item | Missing:

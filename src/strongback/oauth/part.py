@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from strongback.app import Strongback
 from strongback.auth.account import Account, Accounts
-from strongback.auth.authenticator import Authenticator
 from strongback.auth.session_service import SESSION_ENDED, SessionService
 from strongback.auth.token import AccessTokens
 from strongback.notification.sender import Notifications
@@ -46,9 +45,8 @@ def register(  # noqa: PLR0913  the last three have defaults
     server = OAuthServer(accounts, sessions, tokens, app.permissions)
     app.before_start(lambda: tell_of_new_devices(sessions, app.services.find(Notifications)))
     app.before_start(lambda: _add_sms_code(server, app.services.find(SmsCodes)))
-    authenticator = Authenticator(tokens, sessions)
-    app.provide(sessions, server, authenticator, TokenCookies(settings))
-    init_oauth(app, authenticator, f"{url_prefix}/auth")
+    app.provide(sessions, server, TokenCookies(settings))
+    init_oauth(app, server, f"{url_prefix}/auth")
     if sign_in is not None:
         init_page(app, sign_in, f"{url_prefix}/auth", forgotten)
     app.cli.add_command(group)

@@ -11,7 +11,6 @@ from pydantic import ConfigDict, Field
 
 from strongback.app import Strongback
 from strongback.auth.account import Account
-from strongback.auth.authenticator import Authenticator
 from strongback.auth.exceptions import NO_STORE, InvalidClient, InvalidGrant, InvalidRequest
 from strongback.auth.session_service import Device
 from strongback.exceptions import UnsupportedMediaType, ValidationFailed
@@ -216,10 +215,10 @@ def read_oauth_metadata() -> dict[str, Any]:
     }
 
 
-def init_oauth(app: Strongback, authenticator: Authenticator, url_prefix: str) -> None:
+def init_oauth(app: Strongback, server: OAuthServer, url_prefix: str) -> None:
     """Serve the endpoints below a prefix, and authenticate the callers of all other routes."""
-    app.extensions["authenticate"] = bearer(authenticator)
-    app.services[OAuthServer].signed_in = lambda account: welcome(account.username)
+    app.extensions["authenticate"] = bearer(server.tokens, server.sessions)
+    server.signed_in = lambda account: welcome(account.username)
     app.register_api(api, url_prefix=url_prefix)
     app.register_api(well_known)
 

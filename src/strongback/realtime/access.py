@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from strongback.auth.authenticator import principal_of
 from strongback.auth.principal import Principal
 from strongback.auth.session_service import SessionService
 from strongback.auth.token import InvalidToken
@@ -89,8 +88,5 @@ class Access:
         self, user_id: int, session_id: str, scope: frozenset[str] | None
     ) -> Principal | None:
         """Return the principal of an active session; None if it has ended, or may not connect."""
-        state = self.sessions().state(session_id)
-        if state is None or state.user_id != user_id:
-            return None
-        principal = principal_of(state, scope)
-        return principal if principal.may(RealtimePermission.CONNECT) else None
+        principal = self.sessions().principal(user_id, session_id, scope)
+        return principal if principal and principal.may(RealtimePermission.CONNECT) else None

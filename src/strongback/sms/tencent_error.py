@@ -29,19 +29,12 @@ class Cause(StrEnum):
 
 
 CAUSES: dict[str, Cause] = {
-    # Families: what is true of a code that is not listed below.
-    "AuthFailure": Cause.SETUP,
-    "FailedOperation": Cause.SETUP,
+    # Families, for codes that are not listed below; in others a person has to act.
     "InternalError": Cause.BUSY,
-    "InvalidParameter": Cause.SETUP,
-    "InvalidParameterValue": Cause.SETUP,
     "LimitExceeded": Cause.LIMIT,
-    "MissingParameter": Cause.SETUP,
     "RequestLimitExceeded": Cause.BUSY,
     "ResourceInsufficient": Cause.BUSY,
     "ResourceUnavailable": Cause.BUSY,
-    "UnauthorizedOperation": Cause.SETUP,
-    "UnsupportedOperation": Cause.SETUP,
     # The number.
     "FailedOperation.PhoneNumberInBlacklist": Cause.NUMBER,
     "FailedOperation.PhoneNumberParseFail": Cause.NUMBER,

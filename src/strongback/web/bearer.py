@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from strongback.auth.authenticator import Authenticator
 from strongback.auth.exceptions import CHALLENGE
 from strongback.auth.principal import Principal
-from strongback.auth.token import InvalidToken
+from strongback.auth.session_service import SessionService
+from strongback.auth.token import AccessTokens, InvalidToken
 from strongback.exceptions import Unauthorized
 from strongback.web.guard import Authenticate
 
@@ -15,7 +15,7 @@ _REJECTED = (
 )
 
 
-def bearer(authenticator: Authenticator) -> Authenticate:
+def bearer(tokens: AccessTokens, sessions: SessionService) -> Authenticate:
     """Return the function that authenticates an Authorization header."""
 
     def authenticate(header: str) -> Principal:
@@ -23,12 +23,16 @@ def bearer(authenticator: Authenticator) -> Authenticate:
         if scheme.lower() != "bearer":
             raise Unauthorized(headers={"WWW-Authenticate": CHALLENGE})
         try:
-            return authenticator.principal_of(token.strip(" "))
-        except InvalidToken as error:
+            access = tokens.verify(token.strip(" "))
+            principal = sessions.principal(access.user_id, access.session_id, access.scope)
+        except InvalidToken:
+            principal = None
+        if principal is None:
             # The same message for every reason: a forger learns nothing from it.
             raise Unauthorized(
                 "The access token is invalid or has expired.",
                 headers={"WWW-Authenticate": _REJECTED},
-            ) from error
+            )
+        return principal
 
     return authenticate

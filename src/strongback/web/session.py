@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from flask import Flask
 from flask import Request as FlaskRequest
-from flask import Response as FlaskResponse
 from flask.sessions import NullSession, SessionInterface, SessionMixin
 
 
@@ -18,6 +17,3 @@ class NoSession(SessionInterface):
     ) -> SessionMixin:
         """The read-only session."""
         return self._null
-
-    def save_session(self, app: Flask, session: SessionMixin, response: FlaskResponse) -> None:
-        """Do nothing."""

@@ -38,7 +38,6 @@ from app.article.zip_source import documents_in_zip
 from app.user.model import normalize_username
 from app.user.schema import Email
 from strongback import paging
-from strongback.auth.authenticator import Authenticator
 from strongback.auth.token import AccessTokens
 from strongback.database import utc_now
 from strongback.database.database_error import hide_values
@@ -350,13 +349,11 @@ def database_error(text: str) -> None:
 
 
 class NoSessions:
-    def state(self, session_id: str) -> None:
+    def principal(self, *_: object) -> None:
         return None
 
 
-authenticate = bearer(
-    Authenticator(AccessTokens("i", "a", ["s" * 32]), NoSessions())  # type: ignore[arg-type]  # a fake
-)
+authenticate = bearer(AccessTokens("i", "a", ["s" * 32]), NoSessions())  # type: ignore[arg-type]  # a fake
 MARKER = Marker(frozenset({"a", "一", "b"}), frozenset({"a", "1"}), frozenset({"一"}))
 
 PARSERS: dict[str, Case] = {

@@ -146,7 +146,7 @@ class TestKeys:
         self, make: Make, source: Source, local_cache: Manager, count: int
     ) -> None:
         node = word_node(source, "local")
-        known = make(count, error_rate=0.01)
+        known = make(count)
         known.rebuild(f"key-{number}" for number in range(count))
         local_cache.filter(node, known)
 
@@ -209,11 +209,6 @@ class TestKeys:
             assert sum(each.result() for each in others) == 0
         assert len(source) == count
         assert has(known, *source)
-
-    @pytest.mark.parametrize("options", [{"error_rate": 0}, {"error_rate": 1}, {"error_rate": -1}])
-    def test_an_error_rate_is_a_part_of_one(self, make: Make, options: dict[str, float]) -> None:
-        with pytest.raises(CacheMisuse, match="error_rate"):
-            make(100, **options)
 
     @pytest.mark.parametrize("capacity", [0, -1, 1.5, None])
     def test_a_capacity_is_a_number_of_keys(self, make: Make, capacity: object) -> None:

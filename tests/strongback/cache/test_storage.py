@@ -307,7 +307,7 @@ class TestLocalStorage:
 
         storage.set_all({str(number): item("x") for number in range(1000)})
 
-        assert len(storage) <= 100
+        assert storage.count() <= 100
 
     def test_hands_out_the_very_object(self) -> None:
         storage, value = LocalStorage(10), ["tea"]
