@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from collections.abc import Sequence
+from functools import cache
 
 from PIL import Image, ImageCms, ImageDraw
 from PIL.PngImagePlugin import PngInfo
@@ -54,6 +55,7 @@ def swapped_profile() -> bytes:
     return data.replace(b"rXYZ", b"----").replace(b"gXYZ", b"rXYZ").replace(b"----", b"gXYZ")
 
 
+@cache
 def text_bomb() -> bytes:
     """A PNG whose comment unpacks to a hundred megabytes."""
     packer, png, zeros = zlib.compressobj(9), as_bytes(drawing()), bytes(1 << 20)
