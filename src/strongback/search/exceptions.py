@@ -9,8 +9,6 @@ ValidationFailed
 
 from __future__ import annotations
 
-from typing import Any
-
 from strongback.exceptions import ConfigurationError, ServiceUnavailable, ValidationFailed
 
 RETRY_AFTER = "5"
@@ -27,7 +25,6 @@ class SearchUnavailable(ServiceUnavailable):
 
     Args:
         message: Text for clients, if they can do anything about it.
-        params: Values for its placeholders.
         is_damage: Whether the stored index cannot be read any more, so that waiting does not help.
         reason: Cause and remedy, for operators; not shown to clients.
     """
@@ -36,14 +33,9 @@ class SearchUnavailable(ServiceUnavailable):
     message = "The search is temporarily unavailable."
 
     def __init__(
-        self,
-        message: str | None = None,
-        *,
-        params: dict[str, Any] | None = None,
-        is_damage: bool = False,
-        reason: str = "",
+        self, message: str | None = None, *, is_damage: bool = False, reason: str = ""
     ) -> None:
-        super().__init__(message, params=params, headers={"Retry-After": RETRY_AFTER})
+        super().__init__(message, headers={"Retry-After": RETRY_AFTER})
         self.is_damage = is_damage
         self.reason = reason
 

@@ -16,7 +16,6 @@ _PATTERN = re.compile(
     )""",
     re.VERBOSE | re.DOTALL,
 )
-_SPACE = re.compile(r"\s*")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -66,10 +65,8 @@ def read_tokens(text: str) -> list[Token]:
         kind = TokenKind(str(match.lastgroup))
         tokens.append(Token(kind, _plain(kind, match[kind.value]), match.start(kind.value)))
         offset = match.end()
-    space = _SPACE.match(text, offset)
-    end = space.end() if space else offset
-    if end < len(text):
-        raise BadFilter(_explain(text[end]), text, end)
+    if rest := text[offset:].lstrip():
+        raise BadFilter(_explain(rest[0]), text, len(text) - len(rest))
     return [*tokens, Token(TokenKind.END, "", len(text))]
 
 

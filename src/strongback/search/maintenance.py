@@ -22,7 +22,7 @@ def maintenance_tasks(search: Search, leases: Leases) -> TaskGroup:
     """Return the tasks `search:<index>-build` and `search:<index>-check` of all indexes."""
     group = TaskGroup("search")
     for name in search.sources:
-        _Maintenance(search, leases, name).declare(group)
+        _declare(group, search, leases, name)
     return group
 
 
@@ -31,37 +31,31 @@ def lease_of(index: str) -> str:
     return f"search:{index}"
 
 
-class _Maintenance:
-    def __init__(self, search: Search, leases: Leases, index: str) -> None:
-        self._search = search
-        self._leases = leases
-        self._index = index
-
-    def declare(self, group: TaskGroup) -> None:
-        for name, do, every in (("build", self._build, SOON), ("check", self._check, HOURLY)):
-            group.periodic(f"{self._index}-{name}", every=every, time_limit=LIMIT)(do)
-
-    def _build(self, _: TaskContext) -> None:
+def _declare(group: TaskGroup, search: Search, leases: Leases, index: str) -> None:
+    @group.periodic(f"{index}-build", every=SOON, time_limit=LIMIT)
+    def build(_: TaskContext) -> None:
         """Build the index if it is missing: at a start, after a change of it, after its loss."""
-        need = self._search.need(self._index)
+        need = search.need(index)
         if need is Need.BUILD:
-            self._alone(lambda progress: self._search.reindex(self._index, progress))
+            _alone(leases, index, lambda progress: search.reindex(index, progress))
         elif need is Need.SETTINGS:
-            self._alone(lambda _: self._search.send_settings(self._index))
+            _alone(leases, index, lambda _: search.send_settings(index))
 
-    def _check(self, _: TaskContext) -> None:
+    @group.periodic(f"{index}-check", every=HOURLY, time_limit=LIMIT)
+    def check(_: TaskContext) -> None:
         """Repair what differs from the database, and build the index where it must be."""
-        self._alone(lambda _: self._search.maintain(self._index))
+        _alone(leases, index, lambda _: search.maintain(index))
 
-    def _alone(self, do: Callable[[Progress], object]) -> None:
-        """Do it unless another process is at it: of two builds at once one is in vain."""
-        lease, holder = lease_of(self._index), uuid.uuid4().hex
 
-        def keep(_: int = 0) -> bool:
-            return self._leases.take(lease, holder, LEASE_SECONDS)
+def _alone(leases: Leases, index: str, do: Callable[[Progress], object]) -> None:
+    """Do it unless another process is at it: of two builds at once one is in vain."""
+    lease, holder = lease_of(index), uuid.uuid4().hex
 
-        if keep():
-            try:
-                do(keep)
-            finally:
-                self._leases.give_up(lease, holder)
+    def keep(_: int = 0) -> bool:
+        return leases.take(lease, holder, LEASE_SECONDS)
+
+    if keep():
+        try:
+            do(keep)
+        finally:
+            leases.give_up(lease, holder)

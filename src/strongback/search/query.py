@@ -9,7 +9,6 @@ from typing import Any
 from strongback.search.exceptions import BadSort, SearchMisuse
 from strongback.search.filter import Filter
 from strongback.search.index import Index, Key, Order
-from strongback.search.separator import has_words
 
 MAX_TEXT = 512
 """Characters of a query that are looked at."""
@@ -26,8 +25,8 @@ class Query:
     """A search.
 
     An empty text finds every document, and one that has neither letters nor digits, such as `???`,
-    finds none. The last word may be unfinished unless a space
-    follows it, so that people see results while they type.
+    finds none. The last word may be unfinished unless a space follows it, so that people see
+    results while they type.
     """
 
     text: str = ""
@@ -46,12 +45,6 @@ class Query:
     """Characters of a longer text that are shown around the words found."""
     facets: tuple[str, ...] = ()
     """Attributes whose values are counted over everything that was found."""
-
-    @property
-    def finds_nothing(self) -> bool:
-        """Whether something was typed, and nothing of it could be looked for."""
-        text = self.text[:MAX_TEXT]
-        return bool(text.strip()) and not has_words(text)
 
 
 @dataclass(frozen=True, slots=True)

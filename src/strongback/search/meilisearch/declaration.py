@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from strongback.search.index import Index
@@ -16,18 +16,15 @@ MAX_TOTAL = 1_000_000
 """Up to here totals are exact and pages can be turned; Meilisearch's default is 1,000."""
 SEARCH_CUTOFF_MS = 700
 """Milliseconds after which Meilisearch answers with what it has found."""
+LOCALES = ["cmn", "eng"]
+"""Languages of the texts (ISO 639-3). Without them a Chinese text with one Japanese letter would be
+cut into words as Japanese."""
 # Settings whose lists have no order: Meilisearch gives some of them back sorted.
 _SETS = frozenset({"filterableAttributes", "sortableAttributes", "stopWords", "separatorTokens"})
 
 
-def settings_of(index: Index, locales: Sequence[str]) -> dict[str, Any]:
-    """Return Meilisearch's settings for a declaration: those that it determines, no others.
-
-    Args:
-        index: The declaration.
-        locales: Languages of the texts, as codes of ISO 639-3. Without them a Chinese
-            text with one Japanese letter would be cut into words as Japanese.
-    """
+def settings_of(index: Index) -> dict[str, Any]:
+    """Return Meilisearch's settings for a declaration: those that it determines, no others."""
     ties = [
         f"{order.attribute}:{'desc' if order.descending else 'asc'}" for order in index.tie_breakers
     ]
@@ -42,7 +39,7 @@ def settings_of(index: Index, locales: Sequence[str]) -> dict[str, Any]:
         "typoTolerance": {"enabled": True, "minWordSizeForTypos": {"oneTypo": 5, "twoTypos": 9}},
         "pagination": {"maxTotalHits": MAX_TOTAL},
         "faceting": {"maxValuesPerFacet": MAX_FACET_VALUES, "sortFacetValuesBy": {"*": "count"}},
-        "localizedAttributes": [{"attributePatterns": ["*"], "locales": list(locales)}],
+        "localizedAttributes": [{"attributePatterns": ["*"], "locales": LOCALES}],
         "searchCutoffMs": SEARCH_CUTOFF_MS,
     }
 

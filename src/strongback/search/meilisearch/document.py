@@ -19,12 +19,7 @@ from typing import Any
 
 from strongback.search.index import Document, Index, Key
 from strongback.search.separator import UNSPACED
-from strongback.search.value import (
-    check_document,
-    decode_value,
-    to_microseconds,
-    values_of,
-)
+from strongback.search.value import check_document, decode_value, to_microseconds, values_of
 
 PRIMARY = "_key"
 FORM = "_form"
@@ -63,10 +58,7 @@ def encode(index: Index, document: Document) -> dict[str, Any]:
         SearchMisuse: It is not what the index declares.
     """
     check_document(index, document)
-    encoded: dict[str, Any] = {
-        PRIMARY: primary_key(document[index.key]),
-        FORM: fingerprint(index),
-    }
+    encoded: dict[str, Any] = {PRIMARY: primary_key(document[index.key]), FORM: fingerprint(index)}
     for attribute in index.attributes:
         if document.get(attribute.name) is not None:
             values = [encode_value(value) for value in values_of(document, attribute)]

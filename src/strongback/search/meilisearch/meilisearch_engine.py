@@ -12,13 +12,7 @@ from strongback.search.exceptions import SearchUnavailable
 from strongback.search.index import Document, Index, Key
 from strongback.search.meilisearch.connection import Connection, MeilisearchRefused
 from strongback.search.meilisearch.declaration import differences, settings_of
-from strongback.search.meilisearch.document import (
-    FORM,
-    encode,
-    fingerprint,
-    phrases,
-    primary_key,
-)
+from strongback.search.meilisearch.document import FORM, encode, fingerprint, phrases, primary_key
 from strongback.search.meilisearch.request import (
     read_result,
     read_suggestions,
@@ -34,7 +28,6 @@ log = get_logger(__name__)
 
 NEW = "__new_"
 """Stands between an index's name and a number in the name of its successor."""
-LOCALES = ("cmn", "eng")
 TASK_TIMEOUT = 120.0
 """Seconds; a large batch takes some on a busy server."""
 ENOUGH = 5
@@ -49,7 +42,6 @@ class MeilisearchEngine:
         master_key: Makes two keys, one to search the indexes of this prefix and one to write, and
             does nothing else. Empty for a Meilisearch without protection.
         prefix: Begins the name of every index, where several applications share a Meilisearch.
-        locales: Languages that the texts may be in, as codes of ISO 639-3.
         task_timeout: Seconds in which Meilisearch has to do what it is given to do.
     """
 
@@ -61,13 +53,11 @@ class MeilisearchEngine:
         master_key: str,
         *,
         prefix: str = "",
-        locales: Sequence[str] = LOCALES,
         task_timeout: float = TASK_TIMEOUT,
     ) -> None:
         self._connection = Connection(url, master_key, prefix, task_timeout)
         self._store = Store(self._connection)
         self._prefix = prefix
-        self._locales = tuple(locales)
 
     def prepare(self, index: Index) -> list[str]:
         """Make the index if it is missing, and send the settings that differ."""
@@ -118,7 +108,7 @@ class MeilisearchEngine:
         successor = f"{uid}{NEW}{secrets.token_hex(4)}"
         self._store.make(successor)
         try:
-            self._store.configure(successor, settings_of(index, self._locales))
+            self._store.configure(successor, settings_of(index))
             self._store.write(successor, (encode(index, d) for batch in batches for d in batch))
             self._replace(index, successor)
         finally:
@@ -136,7 +126,9 @@ class MeilisearchEngine:
         """Find documents."""
         started = time.perf_counter()
         text, body = search_body(index, query)
-        if query.finds_nothing:  # Meilisearch would take it for a search for everything
+        if query.text.strip() and not has_words(
+            text
+        ):  # Meilisearch would take it for a search for everything
             answer: dict[str, Any] = {"hits": [], "totalHits": 0}
         else:
             answer = self._ask(index, text, body, phrases(text), is_patient=not query.sort)
@@ -204,7 +196,7 @@ class MeilisearchEngine:
         return uid
 
     def _differences(self, index: Index, uid: str) -> dict[str, Any]:
-        return differences(settings_of(index, self._locales), self._store.settings(uid))
+        return differences(settings_of(index), self._store.settings(uid))
 
 
 def _total(answer: Mapping[str, Any]) -> int:

@@ -11,12 +11,7 @@ from typing import Any
 from meilisearch import Client
 from meilisearch.models.task import TaskInfo
 
-from strongback.search.meilisearch.connection import (
-    SEARCH_TIMEOUT,
-    WRITE_TIMEOUT,
-    Connection,
-    Role,
-)
+from strongback.search.meilisearch.connection import SEARCH_TIMEOUT, WRITE_TIMEOUT, Connection, Role
 from strongback.search.meilisearch.document import PRIMARY, batches
 
 AT_ONCE = 1_000

@@ -57,14 +57,13 @@ def _has_value_field(attribute: Attribute) -> bool:
     return attribute.filterable or attribute.facet or attribute.sortable
 
 
-def _fields_of(index: Index, attribute: Attribute) -> tuple[bool, bool]:
-    return has_words_field(index, attribute), _has_value_field(attribute)
-
-
 def structure_of(index: Index) -> str:
     """Tell apart what an index on disk may have been built for, by some letters and digits."""
     attributes = [
-        (a.name, a.kind, a.multi_valued, a.weight > 0, a.facet, _fields_of(index, a))
+        (
+            *(a.name, a.kind, a.multi_valued, a.weight > 0, a.facet),
+            (has_words_field(index, a), _has_value_field(a)),
+        )
         for a in index.attributes
     ]
     names = [index.key, index.version, index.searchable[0].name]
@@ -152,11 +151,7 @@ class DocumentEncoder:
         return tantivy.Document.from_dict(fields, self._schema)
 
     def _add_words(
-        self,
-        fields: dict[str, list[Any]],
-        attribute: Attribute,
-        values: list[str],
-        more: list[str],
+        self, fields: dict[str, list[Any]], attribute: Attribute, values: list[str], more: list[str]
     ) -> None:
         """Add an attribute's words; those of the dictionary stand behind all that were written."""
         own: list[str] = []

@@ -10,7 +10,7 @@ from strongback.search.meilisearch.document import fingerprint
 from tests.strongback.search.meilisearch.conftest import ARTICLE
 from tests.support.meilisearch_api import DEFAULT_SETTINGS, SETTINGS, nullable, record
 
-WANTED = settings_of(ARTICLE, ["cmn", "eng"])
+WANTED = settings_of(ARTICLE)
 
 
 def test_every_setting_is_one_of_the_published_api() -> None:
