@@ -14,7 +14,7 @@ from celery import Celery, Task
 from kombu import Exchange, Queue
 
 from strongback.task.deadline import Deadlines, SoftTimeLimitExceeded
-from strongback.task.declaration import QUEUES, Declaration, Kind
+from strongback.task.declaration import QUEUES, Declaration
 from strongback.task.runner import GRACE
 from strongback.task.runtime import TaskRuntime, visibility_timeout
 
@@ -133,12 +133,8 @@ def _register(celery: TaskCelery, declaration: Declaration) -> None:
         "shared": False,
         "lazy": False,
     }
-    name = declaration.name
 
-    def run(task: Task[..., None], ids: list[int]) -> None:
-        celery.perform(name, task.request, ids)
+    def run(task: Task[..., None], ids: list[int] | None = None) -> None:
+        celery.perform(declaration.name, task.request, ids)
 
-    def run_periodic(task: Task[..., None]) -> None:
-        celery.perform(name, task.request, None)
-
-    celery.task(**options)(run_periodic if declaration.kind is Kind.PERIODIC else run)
+    celery.task(**options)(run)

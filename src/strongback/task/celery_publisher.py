@@ -30,9 +30,7 @@ class CeleryPublisher:
     """
 
     def __init__(
-        self,
-        celery: TaskCelery,
-        on_server: Callable[[str], object] | None = None,
+        self, celery: TaskCelery, on_server: Callable[[str], object] | None = None
     ) -> None:
         self._celery = celery
         self._on_server = on_server

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, TypeVar, cast
+from typing import Any, TypedDict, TypeVar, Unpack, cast
 
 from strongback.exceptions import ConfigurationError
 from strongback.outbox import Outbox
@@ -36,6 +36,20 @@ MAX_BACKOFF = timedelta(minutes=10)
 
 class InvalidDeclaration(ConfigurationError):
     """A task that could not run as it is declared."""
+
+
+class TaskLimits(TypedDict, total=False):
+    """Limits of a consumer or job; `Declaration` explains each."""
+
+    queue: str
+    time_limit: timedelta
+    max_attempts: int
+    backoff: timedelta
+    max_backoff: timedelta
+
+
+JOB_LIMITS: TaskLimits = {"max_attempts": 3, "time_limit": timedelta(minutes=10)}
+"""Limits of a job that names no others."""
 
 
 class Kind(StrEnum):
@@ -58,6 +72,7 @@ class Declaration:
     kind: Kind
     function: Callable[..., Any]
     queue: str = "default"
+    """One of `QUEUES`."""
     time_limit: timedelta = TIME_LIMIT
     """Time after which an attempt is stopped, and fails."""
     max_attempts: int = MAX_ATTEMPTS
@@ -97,18 +112,14 @@ class TaskGroup:
         self.name = name
         self.declarations: list[Declaration] = []
 
-    def consumer(  # noqa: PLR0913  all but the first two are limits that have a default
+    def consumer(
         self,
         name: str,
         *,
         on: str,
-        queue: str = "default",
-        max_attempts: int = MAX_ATTEMPTS,
-        backoff: timedelta = BACKOFF,
-        max_backoff: timedelta = MAX_BACKOFF,
-        time_limit: timedelta = TIME_LIMIT,
         transactional: bool = True,
         batch: int | None = None,
+        **limits: Unpack[TaskLimits],
     ) -> Callable[[FunctionT], FunctionT]:
         """Declare a task for each message of a topic.
 
@@ -118,60 +129,32 @@ class TaskGroup:
         Args:
             name: Name within the group.
             on: Topic, such as `article:published`.
-            queue: One of `QUEUES`.
-            max_attempts: Attempts before the message is dead.
-            backoff: Wait before the second attempt; doubles with each further one.
-            max_backoff: Longest wait between two attempts.
-            time_limit: Time after which an attempt is stopped, and fails.
             transactional: False to run it outside of a transaction, because its effect is: a
                 request to another server. Its effect may then happen twice.
             batch: Most payloads at once, given as a list; needs `transactional=False`.
+            **limits: Other limits than those of `Declaration`.
         """
         return self._declare(
             name,
             Kind.CONSUMER,
             topic=on,
-            queue=queue,
-            max_attempts=max_attempts,
-            backoff=backoff,
-            max_backoff=max_backoff,
-            time_limit=time_limit,
             transactional=transactional,
             batch=batch,
+            **limits,
         )
 
-    def job(
-        self,
-        name: str,
-        *,
-        queue: str = "default",
-        max_attempts: int = 3,
-        backoff: timedelta = BACKOFF,
-        time_limit: timedelta = timedelta(minutes=10),
-    ) -> Callable[[FunctionT], FunctionT]:
+    def job(self, name: str, **limits: Unpack[TaskLimits]) -> Callable[[FunctionT], FunctionT]:
         """Declare long work that `Jobs.start` starts, and that is watched at `/tasks/{id}`.
 
         The function gets a `TaskContext` and keyword arguments, and returns its result as JSON. It
         opens its own transactions. After a crash it starts again, and may find a part of its work
-        done. Its limits are those of `consumer`.
+        done. Its limits are those of `consumer`, but for `JOB_LIMITS`.
         """
-        return self._declare(
-            name,
-            Kind.JOB,
-            topic=f"{self.name}:{name}",
-            queue=queue,
-            max_attempts=max_attempts,
-            backoff=backoff,
-            time_limit=time_limit,
-        )
+        topic = f"{self.name}:{name}"
+        return self._declare(name, Kind.JOB, topic=topic, **(JOB_LIMITS | limits))
 
     def periodic(
-        self,
-        name: str,
-        *,
-        every: timedelta,
-        queue: str = "low",
-        time_limit: timedelta = TIME_LIMIT,
+        self, name: str, *, every: timedelta, queue: str = "low", time_limit: timedelta = TIME_LIMIT
     ) -> Callable[[FunctionT], FunctionT]:
         """Declare a task that runs again and again.
 

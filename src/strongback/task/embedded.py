@@ -76,13 +76,11 @@ class _Queues:
         return call
 
     def done(self, queue: str) -> None:
-        """Make room for the next call."""
         with self._changed:
             self._room += queue in OUTSIDE
             self._changed.notify()
 
     def close(self) -> list[_Call]:
-        """Take back what waits."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()

@@ -78,21 +78,10 @@ class JobOut(Schema):
 def job_out(record: TaskRecord, locale: str) -> JobOut:
     """Return a task as its owner sees it, in a language."""
     error = record.error
-    return JobOut.model_validate(
-        {
-            "error": error and error | {"message": translate(error["message"], locale)},
-            "progress": {
-                "done": record.done,
-                "total": record.total,
-                "message": record.message,
-            },
-            **{
-                name: getattr(record, name)
-                for name in JobOut.model_fields
-                if name not in ("progress", "error")
-            },
-        }
-    )
+    values = {name: getattr(record, name, None) for name in JobOut.model_fields}
+    values["error"] = error and error | {"message": translate(error["message"], locale)}
+    values["progress"] = JobProgress(done=record.done, total=record.total, message=record.message)
+    return JobOut.model_validate(values)
 
 
 @api.get("/<id>", responses={200: JobOut})
