@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -51,8 +52,7 @@ def check_capacity(settings: Settings) -> None:
 
 def _ask(settings: Settings) -> tuple[int, int]:
     """Return the number of allowed connections, and of other ones."""
-    limits = Limits.of(settings)
-    engine = build_engine(settings, Limits(limits.connect, limits.lock, limits.statement))
+    engine = build_engine(settings, replace(Limits.of(settings), pool_size=0))
     with engine.connect() as connection:
         server, user = connection.execute(
             text("SELECT @@max_connections, @@max_user_connections")

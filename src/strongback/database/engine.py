@@ -50,10 +50,11 @@ class Limits:
     """For one statement; `None` for migrations."""
     pool_size: int = 0
     """Size of the pool; 0 opens a connection for each use."""
-    foreign_keys: bool = True
-    """Whether SQLite checks foreign keys; off during migrations, which rebuild tables."""
-    writes: bool = False
-    """Whether every transaction writes."""
+
+    @property
+    def is_migrating(self) -> bool:
+        """Whether tables are rebuilt: every transaction writes, and foreign keys do not hold."""
+        return self.statement is None
 
     @classmethod
     def of(cls, settings: Settings) -> Limits:
@@ -143,7 +144,7 @@ def _configure_sqlite(engine: Engine, limits: Limits, synchronous: str) -> None:
         cursor.execute(f"PRAGMA busy_timeout = {int(limits.lock * 1000)}")
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute(f"PRAGMA synchronous = {synchronous}")
-        cursor.execute(f"PRAGMA foreign_keys = {int(limits.foreign_keys)}")
+        cursor.execute(f"PRAGMA foreign_keys = {int(not limits.is_migrating)}")
         cursor.execute("PRAGMA case_sensitive_like = ON")  # as utf8mb4_bin
         cursor.close()
 
@@ -151,7 +152,7 @@ def _configure_sqlite(engine: Engine, limits: Limits, synchronous: str) -> None:
     def start(connection: Connection) -> None:
         # A writer takes the lock at once: a reader that turns writer halfway fails without
         # waiting as soon as anybody else has written in between.
-        if limits.writes or connection.get_execution_options().get(WRITES):
+        if limits.is_migrating or connection.get_execution_options().get(WRITES):
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:  # straight to the driver: it cannot fail, and every read pays for it
             connection.connection.cursor().execute("BEGIN")

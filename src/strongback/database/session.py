@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 from weakref import ref
 
@@ -80,8 +80,7 @@ class Database:
         self._scope: ContextVar[_Scope | None] = ContextVar("database_scope", default=None)
         self.engine = build_engine(settings, Limits.of(settings))
         self._ping_engine = build_engine(
-            settings,
-            Limits(connect=PING_TIMEOUT, lock=1, statement=PING_TIMEOUT - 1, pool_size=1),
+            settings, Limits(connect=PING_TIMEOUT, lock=1, statement=PING_TIMEOUT - 1, pool_size=1)
         )
         self._breaker = self._new_breaker()
         self._write_lock = self._new_write_lock()
@@ -422,7 +421,7 @@ class Database:
         """
         lock = patience if self._settings.is_sqlite else self._settings.database_timeout
         limits = Limits(connect=self._settings.database_timeout, lock=lock, statement=None)
-        return build_engine(self._settings, replace(limits, foreign_keys=False, writes=True))
+        return build_engine(self._settings, limits)
 
     def close(self) -> None:
         """Close idle connections, and end the thread that pings. A later use opens new ones."""

@@ -164,12 +164,7 @@ class Migrations(Alembic):
     def pending(self) -> list[str]:
         """Return the revisions that the database lacks, the next one first."""
         with self.database.latest() as session:
-            applied = applied_revisions(session.connection())
-        return self.lacking(applied)
-
-    def lacking(self, applied: Iterable[str]) -> list[str]:
-        """Return the pending revisions, the next one first."""
-        known, ahead = self._tell_apart(applied)
+            known, ahead = self._tell_apart(applied_revisions(session.connection()))
         revisions = self.script_directory.iterate_revisions(
             "heads", self._without_needed(known), implicit_base=True
         )

@@ -11,13 +11,7 @@ once. A consumer notes in the inbox, in its own transaction, that a message has 
 
 from strongback.outbox.model import InboxEntry, MessageState, OutboxMessage
 from strongback.outbox.relay import Batch, Publisher, PublishFailed, Relay
-from strongback.outbox.service import (
-    MAX_COUNTED,
-    Claimed,
-    InvalidMessage,
-    Outbox,
-    OutboxStatus,
-)
+from strongback.outbox.service import MAX_COUNTED, Claimed, InvalidMessage, Outbox, OutboxStatus
 
 __all__ = [
     "MAX_COUNTED",
