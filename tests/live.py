@@ -15,10 +15,15 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from app.core.config import ROOT
+from app.core.config import ROOT, load_settings
+from app.core.permission import Role
+from app.main import create_app
+from app.user.service import UserService
+from strongback.migration.runner import upgrade
 from strongback.testing.port import free_port
 
 DEADLINE = 60
+PASSWORD = "correct horse battery staple"
 REFERENCE = "app.main:create_app"
 NO_SOCKETS = {"CENTRIFUGO_URL": "http://127.0.0.1:9", "CENTRIFUGO_API_KEY": "unused"}
 """Settings of several processes without Redis: their WebSockets are somebody else's."""
@@ -69,7 +74,7 @@ def serving(
         "LOG_FORMAT": "json",
         **variables,
     }
-    _migrate(folder, environment)
+    migrate(folder, variables)
     with server.log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "strongback.server.serve", application],
@@ -88,25 +93,40 @@ def serving(
         process.wait(DEADLINE)
 
 
-def _migrate(folder: Path, environment: dict[str, str]) -> None:
+def create_user(folder: Path, name: str, role: Role) -> None:
+    """Make an account as `flask user create` does, in the database of a folder."""
+    app = create_app(load_settings(app_env="test", app_var_dir=folder))
+    with closing(app), app.database.scope():
+        app.services[UserService].create(name, PASSWORD, [role])
+
+
+def migrate(folder: Path, variables: dict[str, str]) -> None:
+    """Make the tables in the folder's database, or in the one that the variables name."""
     database = folder / "app.db"
-    if {"DATABASE_URL", "MYSQL_HOST"} & environment.keys() or database.exists():
-        _upgrade(environment)
-    else:
+    address = {
+        name.lower(): value
+        for name, value in variables.items()
+        if name.startswith(("DATABASE_", "MYSQL_"))
+    }
+    if address:
+        _upgrade(folder, **address)
+    elif not database.exists():
         database.write_bytes(_migrated())
 
 
-def _upgrade(environment: dict[str, str]) -> None:
-    command = [sys.executable, "-m", "flask", "--app", "app.main", "db", "upgrade"]
-    subprocess.run(command, env=environment, cwd=ROOT, check=True)
+def _upgrade(folder: Path, **settings: str) -> None:
+    app = create_app(load_settings(app_env="test", app_var_dir=folder, **settings))
+    with closing(app):
+        upgrade(app)
 
 
 @cache
 def _migrated() -> bytes:
     """A SQLite file with all tables, made once for all servers of a test process."""
-    with tempfile.TemporaryDirectory() as folder:
-        _upgrade(os.environ | {"APP_VAR_DIR": folder})
-        with closing(sqlite3.connect(Path(folder) / "app.db")) as database:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _upgrade(folder)
+        with closing(sqlite3.connect(folder / "app.db")) as database:
             return database.serialize()
 
 

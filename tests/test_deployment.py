@@ -34,16 +34,29 @@ RECOVERY = 20
 READ, WRITE = Ask("/"), Ask("/", "POST", b"x" * 1000)
 
 
-@pytest.fixture
-def pair(tmp_path: Path) -> Iterator[list[Server]]:
+@contextlib.contextmanager
+def two_servers(folder: Path) -> Iterator[list[Server]]:
     """Two servers of two workers each, as two containers are."""
     with contextlib.ExitStack() as stack:
         servers = []
         for name in ("a", "b"):
-            (tmp_path / name).mkdir()
-            server = Server("gunicorn", tmp_path / name)
+            (folder / name).mkdir()
+            server = Server("gunicorn", folder / name)
             servers.append(stack.enter_context(start(server)))
         yield servers
+
+
+@pytest.fixture(scope="module")
+def pair(nginx: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Server]]:
+    """Two servers for all tests that leave them running."""
+    with two_servers(tmp_path_factory.mktemp("pair")) as servers:
+        yield servers
+
+
+@pytest.fixture
+def rate(is_long: bool) -> float | None:
+    """The long form asks as fast as answers come, and keeps the machine busy with nothing else."""
+    return None if is_long else 200
 
 
 def start(server: Server, **variables: str) -> contextlib.AbstractContextManager[Server]:
@@ -55,18 +68,20 @@ def workers_started(server: Server) -> int:
 
 
 class TestReload:
-    def test_hup_five_times_fails_no_request(self, pair):
+    def test_hup_again_and_again_fails_no_request(self, pair, rate, is_long):
         with (
             run_front([server.port for server in pair]) as front,
-            under_load(front.port, [READ, WRITE], clients=CLIENTS) as load,
+            under_load(front.port, [READ, WRITE], clients=CLIENTS, rate=rate) as load,
         ):
-            for number in range(5):
+            for _ in range(5 if is_long else 2):
+                counts = [workers_started(server) + 2 for server in pair]
                 for server in pair:
                     assert server.process is not None
                     server.process.send_signal(signal.SIGHUP)
                 wait_until(
-                    lambda count=2 * (number + 2): all(  # type: ignore[misc]  # a default binds it
-                        workers_started(server) >= count for server in pair
+                    lambda counts=counts: all(  # type: ignore[misc]  # a default binds it
+                        workers_started(server) >= count
+                        for server, count in zip(pair, counts, strict=True)
                     ),
                     "the new workers' start",
                 )
@@ -85,13 +100,14 @@ class TestReload:
 
 
 class TestRollingRestart:
-    def test_stopping_one_after_the_other_fails_one_request_in_10_000_at_most(self, pair):
+    def test_stopping_one_after_the_other_fails_one_request_in_10_000_at_most(self, tmp_path, rate):
         """Each gets SIGTERM, as from `docker stop`, and is started anew; one request takes 8 s."""
         in_flight: list[Answer] = []
         with (
+            two_servers(tmp_path) as pair,
             contextlib.ExitStack() as restarted,
             run_front([server.port for server in pair]) as front,
-            under_load(front.port, [READ, WRITE], clients=CLIENTS) as load,
+            under_load(front.port, [READ, WRITE], clients=CLIENTS, rate=rate) as load,
         ):
             client = Client(front.port)
             slow = threading.Thread(target=lambda: in_flight.append(client.send(Ask("/slow"))))

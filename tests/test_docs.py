@@ -14,6 +14,7 @@ import pytest
 
 from app.core.config import ROOT
 from tests.support.example import (
+    SERVE,
     SHOWN_ADDRESS,
     Checkout,
     Command,
@@ -224,7 +225,7 @@ class TestResource:
             apply(block, copy)
         before, after = split(commands(RESOURCE))
         checkout.run(before)
-        with checkout.running("-m", "flask", "--app", "app.main", "serve"):
+        with checkout.running(*SERVE):
             checkout.run(after)
         options = ["-q", "-p", "no:cacheprovider"]
         tested = run([sys.executable, "-m", "pytest", *options, "tests/bookmark"], checkout)
@@ -237,10 +238,8 @@ class TestResource:
 
 
 def copy_application(folder: Path) -> None:
-    ignored = shutil.ignore_patterns("__pycache__")
-    for part in ("app", "src", "migrations"):
-        shutil.copytree(ROOT / part, folder / part, ignore=ignored)
-    shutil.copytree(ROOT / "tests" / "support", folder / "tests" / "support", ignore=ignored)
+    for part in ("app", "src", "migrations", "tests/support"):
+        shutil.copytree(ROOT / part, folder / part)  # with what has been compiled
     for file in ("pyproject.toml", "tests/conftest.py"):
         shutil.copy(ROOT / file, folder / file)
 

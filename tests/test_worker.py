@@ -11,18 +11,22 @@ import sys
 import time
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
-from app.core.config import ROOT
+from app.core.config import ROOT, load_settings
+from app.core.permission import Role
+from app.main import create_app
+from app.user.service import UserService
 from strongback.task.liveness import INTERVAL
 from strongback.testing.mariadb import run_mariadb
 from strongback.testing.port import free_port
 from strongback.testing.redis import RedisServer, run_redis
-from tests.live import serving
+from tests.live import migrate, serving
 from tests.support.certificate import make_certificate
 from tests.support.process import long_only
 from tests.support.worker import wait_until
@@ -75,7 +79,8 @@ def test_without_a_broker_it_says_what_to_set(tmp_path):
     assert len(output.splitlines()) == 1
 
 
-@pytest.mark.parametrize("name", ["worker", "beat"])
+# `tests/strongback/task/test_celery_entry.py` asks for these lines without starting a process.
+@pytest.mark.parametrize("name", long_only("worker", "beat"))
 def test_a_wrong_setting_is_one_line(name, tmp_path):
     with script(name, tmp_path, REDIS_URL="redis://127.0.0.1:1/0", WEB_THREADS="many") as process:
         output, _ = process.communicate(timeout=60)
@@ -84,6 +89,7 @@ def test_a_wrong_setting_is_one_line(name, tmp_path):
     assert len(output.splitlines()) == 1
 
 
+@pytest.mark.long_only
 def test_flower_refuses_to_start_without_a_password(tmp_path):
     with script(
         "flower", tmp_path, REDIS_URL="redis://127.0.0.1:1/0", FLOWER_PASSWORD=""
@@ -93,98 +99,86 @@ def test_flower_refuses_to_start_without_a_password(tmp_path):
     assert output.startswith("FLOWER_PASSWORD: ")
 
 
-@pytest.mark.parametrize(
-    "variable, value",
-    [
-        ("FLOWER_PASSWORD", "half,half-of-a-long-password"),
-        ("FLOWER_PASSWORD", "密码-of-sufficient-length"),
-        ("FLOWER_USER", "a:b"),
-        ("FLOWER_USER", "a,b"),
-        ("FLOWER_USER", "管理员"),
-    ],
-)
-def test_flower_refuses_a_login_that_it_cannot_check(variable, value, tmp_path):
-    login = {"FLOWER_PASSWORD": PASSWORD} | {variable: value}
-    with script("flower", tmp_path, REDIS_URL="redis://127.0.0.1:1/0", **login) as process:
-        output, _ = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert output.startswith(f"{variable}: ")
-
-
-def test_flower_answers_those_who_know_the_password(redis_server: RedisServer, tmp_path):
-    pytest.importorskip("flower", reason="Flower is not installed: its pages were not tested")
-    port = free_port()
-    variables = {
-        "REDIS_URL": redis_server.url,
-        "FLOWER_PASSWORD": PASSWORD,
-        "FLOWER_PORT": str(port),
-    }
-    with script("flower", tmp_path, **variables) as process:
-        wait_until(lambda: status(port, "/") is not None, "Flower's start", 60)
-        for path in ("/", "/workers", "/broker", "/tasks"):
-            assert status(port, path) == 401
-            assert status(port, path, "admin:wrong") == 401
-        assert status(port, "/api/workers") == 401
-        assert status(port, "/", f"admin:{PASSWORD}") == 200
-        # An argument would show to everybody who lists the processes.
-        assert PASSWORD.encode() not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
-
-
 def touched(file: Path) -> float:
     """When the file was touched last; 0 where there is none."""
     return file.stat().st_mtime if file.exists() else 0.0
-
-
-@pytest.mark.parametrize("name", ["worker", "beat"])
-def test_a_process_that_can_work_shows_it(name, redis_server: RedisServer, tmp_path):
-    file = tmp_path / "alive"
-    variables = {"APP_ENV": "test", "APP_VAR_DIR": str(tmp_path)}
-    flask = [sys.executable, "-m", "flask", "--app", "app.main", "db", "upgrade"]
-    subprocess.run(flask, env=os.environ | variables, cwd=ROOT, check=True)
-    with script(name, tmp_path, REDIS_URL=redis_server.url, TASK_LIVENESS_FILE=str(file)):
-        wait_until(lambda: touched(file) > 0, "the first sign of life", 60)
-        first = touched(file)
-        wait_until(lambda: touched(file) > first, "another one")
-        assert is_alive(file)
 
 
 ODD = "p%40@:/#?& '\"\\[汉"
 """A password that would mean something else in an address or a file of settings."""
 
 
-@pytest.mark.usefixtures("starts_redis")
-@pytest.mark.parametrize(
-    "name, is_in_address",
-    [
-        *(("worker", True), ("beat", False), ("flower", True)),
-        *long_only(("worker", False), ("beat", True), ("flower", False)),
-    ],
-)
-def test_in_production_a_process_signs_in_to_redis_by_any_password(name, is_in_address, tmp_path):
-    """And with the key that it needs: beat and Flower with none."""
-    file, port = tmp_path / "alive", free_port()
-    with run_redis(tmp_path, password=ODD) as redis:
+@dataclass
+class Production:
+    """A script with its Redis and a database in a folder."""
+
+    process: subprocess.Popen[str]
+    redis: RedisServer
+    alive: Path
+    """The file that is touched as a sign of life."""
+    flower: int
+    """Flower's port."""
+
+    def show_life(self) -> None:
+        """Wait for two signs of life."""
+        wait_until(lambda: touched(self.alive) > 0, "the first sign of life")
+        first = touched(self.alive)
+        wait_until(lambda: touched(self.alive) > first, "another one")
+        assert is_alive(self.alive)
+
+
+@contextmanager
+def production(name: str, folder: Path, *, is_in_address: bool) -> Iterator[Production]:
+    """Run a script in production, with the key that it needs: beat and Flower with none."""
+    with run_redis(folder, password=ODD) as redis:
         login = {"REDIS_URL": redis.url}
         if not is_in_address:
             login = {"REDIS_URL": f"redis://127.0.0.1:{redis.port}/0", "REDIS_PASSWORD": ODD}
+        alive, port = folder / "alive", free_port()
         variables = login | {
             "APP_ENV": "production",
-            "APP_VAR_DIR": str(tmp_path),
-            "APP_SECRET_KEY": secrets.token_urlsafe(48),
-            "TASK_LIVENESS_FILE": str(file),
+            "APP_SECRET_KEY": secrets.token_urlsafe(48) if name == "worker" else "",
+            "TASK_LIVENESS_FILE": str(alive),
             "FLOWER_PASSWORD": PASSWORD,
             "FLOWER_PORT": str(port),
+            "WORKER_CONCURRENCY": "1",
         }
-        flask = [sys.executable, "-m", "flask", "--app", "app.main", "db", "upgrade"]
-        subprocess.run(flask, env=os.environ | variables, cwd=ROOT, check=True)
-        if name != "worker":
-            variables["APP_SECRET_KEY"] = ""
-        with script(name, tmp_path, **variables):
-            if name == "flower":
-                wait_until(lambda: status(port, "/") is not None, "Flower's start")
-                assert status(port, "/broker", f"admin:{PASSWORD}") == 200
-            else:
-                wait_until(lambda: touched(file) > 0, "the first sign of life")
+        migrate(folder, {})
+        with script(name, folder, **variables) as process:
+            yield Production(process, redis, alive, port)
+
+
+@pytest.mark.usefixtures("starts_redis")
+class TestProductionSignsInToRedisByAnyPassword:
+    """And shows that it works."""
+
+    @pytest.mark.parametrize("is_in_address", [True, *long_only(False)])
+    def test_worker_does_until_its_broker_is_gone(self, is_in_address, tmp_path):
+        with production("worker", tmp_path, is_in_address=is_in_address) as worker:
+            worker.show_life()
+            worker.redis.kill()
+            wait_until(lambda: time.time() - touched(worker.alive) > 3 * INTERVAL, "a silence")
+
+    @pytest.mark.parametrize("is_in_address", [False, *long_only(True)])
+    def test_beat(self, is_in_address, tmp_path):
+        with production("beat", tmp_path, is_in_address=is_in_address) as beat:
+            beat.show_life()
+
+    @pytest.mark.parametrize("is_in_address", [True, *long_only(False)])
+    def test_flower_for_those_who_know_its_password(self, is_in_address, tmp_path):
+        pytest.importorskip("flower", reason="Flower is not installed: its pages were not tested")
+        with production("flower", tmp_path, is_in_address=is_in_address) as flower:
+            port = flower.flower
+            wait_until(lambda: status(port, "/") is not None, "Flower's start")
+            for path in ("/", "/workers", "/broker", "/tasks"):
+                assert status(port, path) == 401
+                assert status(port, path, "admin:wrong") == 401
+            assert status(port, "/api/workers") == 401
+            assert status(port, "/", f"admin:{PASSWORD}") == 200
+            assert status(port, "/broker", f"admin:{PASSWORD}") == 200
+            # An argument would show to everybody who lists the processes.
+            command_line = Path(f"/proc/{flower.process.pid}/cmdline").read_bytes()
+            assert PASSWORD.encode() not in command_line
 
 
 @pytest.mark.parametrize("is_in_address", [False, *long_only(True)])
@@ -220,12 +214,12 @@ def test_server_and_worker_share_a_database_that_takes_tls_alone_by_any_password
                 "MYSQL_SSL_CA": str(certificate.authority),
             }
         patience = {f"DATABASE_{name}TIMEOUT": "30" for name in ("", "QUERY_", "READ_")}
-        variables = login | patience | {"REDIS_URL": redis_server.url}
+        variables = login | patience | {"REDIS_URL": redis_server.url, "WORKER_CONCURRENCY": "1"}
         with serving(tmp_path, **variables) as server, script("worker", tmp_path, **variables):
-            flask = [sys.executable, "-m", "flask", "--app", "app.main"]
-            command = [*flask, "user", "create", "ada", "--role", "author", "--password", PASSWORD]
-            environment = os.environ | {"APP_ENV": "test", "APP_VAR_DIR": str(tmp_path)}
-            subprocess.run(command, env=environment | variables, cwd=ROOT, check=True)
+            account = {name.lower(): value for name, value in login.items()}
+            app = create_app(load_settings(app_env="test", app_var_dir=tmp_path, **account))
+            with closing(app), app.database.scope():
+                app.services[UserService].create("ada", PASSWORD, [Role.AUTHOR])
             with httpx.Client(base_url=f"{server.url}/api/v1", timeout=30) as client:
                 form = {"grant_type": "password", "username": "ada", "password": PASSWORD}
                 token = client.post("/auth/token", data=form).json()["access_token"]
@@ -236,14 +230,6 @@ def test_server_and_worker_share_a_database_that_takes_tls_alone_by_any_password
                     lambda: client.get("/search", params={"q": "oolong"}).json()["total"] == 1,
                     "the index's knowing of the article",
                 )
-
-
-def test_a_worker_without_its_broker_shows_no_life(redis_server: RedisServer, tmp_path):
-    file = tmp_path / "alive"
-    with script("worker", tmp_path, REDIS_URL=redis_server.url, TASK_LIVENESS_FILE=str(file)):
-        wait_until(lambda: touched(file) > 0, "the first sign of life", 60)
-        redis_server.kill()
-        wait_until(lambda: time.time() - touched(file) > 3 * INTERVAL, "a silence")
 
 
 def test_a_sign_of_life_that_is_old_or_missing_counts_as_none(tmp_path):

@@ -215,7 +215,8 @@ class ArticleReading:
             path: Path of the page: all articles, those of a tag, or those of an author.
         """
         found = self._articles.list(wanted)
-        if wanted.page > max(1, _last_page(found)) or not (found.total or self._is_known(wanted)):
+        is_known = found.window.total or self._is_known(wanted)
+        if wanted.page > max(1, _last_page(found)) or not is_known:
             return None
         tags = self._articles.counted_tags(TOP_TAGS) if path == "/" else []
         strip = self._pages.strip(language.locale, path) if path == "/" else ""
@@ -230,7 +231,7 @@ class ArticleReading:
         if not wanted.tag and not wanted.author:
             return True
         anywhere = wanted.model_copy(update={"language": None, "page": 1})
-        return wanted.language is not None and bool(self._articles.list(anywhere).total)
+        return wanted.language is not None and bool(self._articles.list(anywhere).window.total)
 
     def _write_list(
         self,
@@ -256,7 +257,7 @@ class ArticleReading:
             query=query,
             page=wanted.page,
             last=_last_page(found),
-            total=found.total,
+            total=found.window.total,
             avatars=self.avatars,
             **values,
         )
@@ -342,7 +343,7 @@ class ArticleReading:
 
 
 def _last_page(found: CachedPage) -> int:
-    return -(-(found.total or 0) // found.page_size)
+    return -(-(found.window.total or 0) // found.window.page_size)
 
 
 def _address(slug: str) -> str:

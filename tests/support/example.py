@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -24,10 +25,23 @@ from pathlib import Path
 
 from app.core.config import ROOT
 from strongback.testing.port import free_port
+from tests.support import forked
 
 START_TIMEOUT = 60
 SHELL_TIMEOUT = 240
 SHOWN_ADDRESS = "127.0.0.1:8000"
+FLASK = ".venv/bin/flask"
+SERVE = ("-m", "strongback.server.serve", "app.main:create_app")
+MODULES = (
+    "app.main",
+    "apiflask",  # a plugin of the command `flask`, as Alembic's is
+    "rjieba",
+    "strongback.file.object_store",
+    "strongback.realtime.server",
+    "strongback.search.tantivy",
+    "strongback.server.gunicorn_worker",
+)
+"""What a command or a server imports, some of it not before it is needed."""
 _FENCE = re.compile(
     r"^(?P<run><!-- run -->\n)?```(?P<language>\w+)(?: title=\"(?P<title>[^\"]+)\")?\n"
     r"(?P<text>.*?)^```$",
@@ -140,6 +154,11 @@ class Checkout:
         (self.folder / "var" / ".curlrc").write_text("silent\nshow-error\n")
 
     @property
+    def python(self) -> list[str]:
+        """What runs Python with the application's code."""
+        return forked.command(self.source, *MODULES)
+
+    @property
     def address(self) -> str:
         """What stands in for the address that the pages show."""
         return f"127.0.0.1:{self.port}"
@@ -166,13 +185,13 @@ class Checkout:
     def served(self) -> Iterator[None]:
         """Run the server with the samples of `make run`, and stop it by its own id."""
         shutil.copytree(_samples(), self.folder / "var", dirs_exist_ok=True)
-        with self.running("-m", "strongback.server.serve", "app.main:create_app"):
+        with self.running(*SERVE):
             yield
 
     @contextmanager
     def running(self, *arguments: str) -> Iterator[None]:
         """Run a server by Python with arguments, and stop it by its own id."""
-        command = [sys.executable, *arguments]
+        command = [*self.python, *arguments]
         log = self.folder / "var" / "server.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -206,7 +225,9 @@ class Checkout:
             f'{command.text}\nprintf "\\n{_ENDED}%d\\n" "$?"'
             for command in todo
         )  # fmt: skip
-        output = self._shell(f"exec 2>&1\n{script}".replace(SHOWN_ADDRESS, self.address))
+        script = script.replace(SHOWN_ADDRESS, self.address)
+        script = script.replace(f"{FLASK} ", f"{shlex.join(self.python)} {FLASK} ")
+        output = self._shell(f"exec 2>&1\n{script}")
         text = output.replace("\r", "").replace(self.address, SHOWN_ADDRESS)
         results = re.findall(rf"(.*?)\n{_ENDED}(\d+)\n", text, re.DOTALL)
         assert len(todo) == len(results), text
@@ -217,9 +238,15 @@ class Checkout:
             assert status == "0", report
 
     def run_python(self, code: str) -> None:
-        """Run a page's Python in a process of its own and see that it succeeds."""
+        """Run a page's Python in a process of its own and see that it succeeds.
+
+        A part that is shown alone must not find that the application has been imported.
+        """
+        python = self.python if "from app." in code else [sys.executable]
+        strict = "import warnings\nwarnings.simplefilter('error')\n"
+        (self.folder / "page.py").write_text(strict + code)
         done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", code],
+            [*python, "page.py"],
             cwd=self.folder,
             env=self.environment,
             capture_output=True,
@@ -231,7 +258,7 @@ class Checkout:
 
     def flask(self, *arguments: str) -> None:
         """Run a command of the application."""
-        command = [sys.executable, "-m", "flask", "--app", "app.main", *arguments]
+        command = [*self.python, FLASK, "--app", "app.main", *arguments]
         environment = self.environment
         subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, check=True)
 

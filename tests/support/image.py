@@ -32,9 +32,13 @@ def as_bytes(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
 
 def animation(form: str, frames: int = 5, size: tuple[int, int] = (30, 20)) -> bytes:
     """An image that moves; every frame has another colour."""
-    images = [Image.new("RGB", size, (50 * n % 255, 99, 200)) for n in range(frames)]
-    for number, image in enumerate(images):
-        image.putpixel((number % size[0], number // size[0]), (255, 0, 0))
+    colours = [*((50 * n % 255, 99, 200) for n in range(frames)), (255, 0, 0)]
+    images = []
+    for number in range(frames):
+        image = Image.new("P", size, number)  # GIF would look for a palette in every frame
+        image.putpalette([part for colour in colours for part in colour])
+        image.putpixel((number % size[0], number // size[0]), frames)
+        images.append(image if form == "GIF" else image.convert("RGB"))
     first, *others = images
     return as_bytes(first, form, save_all=True, append_images=others, duration=80, loop=0)
 

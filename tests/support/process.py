@@ -1,11 +1,14 @@
-"""That no test starts a process unless it says so."""
+"""That no test starts a process unless it says so, and processes that start fast."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import runpy
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +37,23 @@ def long_only(*values: object) -> list[Any]:
         pytest.param(*(each if isinstance(each, tuple) else (each,)), marks=pytest.mark.long_only)
         for each in values
     ]
+
+
+forked = multiprocessing.get_context("forkserver")
+"""Makes processes that have imported the application: a fork of a server that did so once."""
+forked.set_forkserver_preload(["app.main", "celery.bin.celery", "strongback.task.celery_worker"])
+
+
+def run_module(arguments: Sequence[str], environment: dict[str, str], log: Path) -> None:
+    """Be `python -m …` in a session of its own, which writes to a file; for `forked.Process`."""
+    os.setsid()
+    with log.open("wb") as output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = list(arguments)
+    runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
 
 
 class Gate:

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Row, delete, func, select
 
-from app.core.config import ROOT
 from strongback.config import Environment, Settings
 from strongback.database import Database
 from strongback.outbox import Outbox, OutboxMessage
 from strongback.task.dispatcher import Dispatcher
 from tests.support import task_app
+from tests.support.process import forked, run_module
 
 DEADLINE = 60
 
@@ -31,7 +29,7 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = DEADLI
     while not condition():
         waited = time.monotonic() - start
         assert waited < seconds, f"{what} did not happen within {seconds} s"
-        time.sleep(0.02)
+        time.sleep(0.05)
     return time.monotonic() - start
 
 
@@ -39,18 +37,19 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = DEADLI
 class Worker:
     """A process that runs tasks, in a group of its own."""
 
-    process: subprocess.Popen[bytes]
+    process: BaseProcess
     log: Path
 
     def kill(self) -> None:
-        """End it at once, its children too."""
+        """End it at once."""
         self.process.kill()
-        self.process.wait()
+        self.process.join()
 
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Ask it to end; returns its status."""
-        self.process.send_signal(number)
-        return self.process.wait(DEADLINE)
+    def stop(self) -> int | None:
+        """Ask it to end by a SIGTERM; returns its status."""
+        self.process.terminate()
+        self.process.join(DEADLINE)
+        return self.process.exitcode
 
     @property
     def text(self) -> str:
@@ -128,15 +127,10 @@ class WorkerHarness:
         """Start `python -m …`."""
         self.started += 1
         log = self.folder / f"worker-{self.started}.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", *arguments],
-                cwd=ROOT,
-                env=os.environ | self.environment() | variables,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+        log.touch()
+        environment = os.environ | self.environment() | variables
+        process = forked.Process(target=run_module, args=(arguments, environment, log))
+        process.start()
         return Worker(process, log)
 
     @contextmanager
@@ -146,7 +140,7 @@ class WorkerHarness:
         try:
             yield worker
         finally:
-            if worker.process.poll() is None:
+            if worker.process.is_alive():
                 worker.kill()
 
     @contextmanager
@@ -184,6 +178,4 @@ class WorkerHarness:
             "TASK_VISIBILITY_TIMEOUT": str(self.settings.task_visibility_timeout or ""),
             "TASK_STOP_TIMEOUT": str(self.settings.task_stop_timeout),
             "LOG_FORMAT": "json",
-            # CPython 3.12 warns of a fork beside threads; the worker's parent has none of its own.
-            "PYTHONWARNINGS": "default",
         }

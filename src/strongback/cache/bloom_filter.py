@@ -21,7 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xxhash import xxh3_128_intdigest
 
@@ -33,7 +33,6 @@ from strongback.redis.error import RedisUnavailable
 
 if TYPE_CHECKING:
     from redis import Redis
-    from redis.commands.core import Script
 
 log = get_logger(__name__)
 
@@ -95,9 +94,9 @@ class BloomFilter:
         with self._owed_lock:
             wanted = [*wanted, *self._owed]
             try:
-                self._run(
-                    self._add_script, [self._key, self._recent, self._next], self._bits(wanted)
-                )
+                names = [self._key, self._recent, self._next]
+                bits = sorted({position for key in wanted for position in self._positions(key)})
+                self._client.run_script(self._add_script, names, bits)
                 self._owed.clear()
             except RedisUnavailable:
                 self._owed.update(wanted)
@@ -135,7 +134,8 @@ class BloomFilter:
         """
         token = secrets.token_hex(8)
         names = [self._turn, self._next, self._recent]
-        if not self._run(self._begin_script, names, [token, REBUILD_LIMIT, self.bits]):
+        begun = (token, REBUILD_LIMIT, self.bits)
+        if not self._client.run_script(self._begin_script, names, begun):
             raise RebuildRefused(f"the filter {self.name!r} is being rebuilt; try again later")
         bitmap, count = bytearray(self.bits // 8 + 1), 0
         try:
@@ -148,7 +148,7 @@ class BloomFilter:
             self._finish(token, bitmap)
         except BaseException:
             with suppress(RedisUnavailable):  # then it runs out by itself
-                self._run(self._give_up_script, [self._turn], [token])
+                self._client.run_script(self._give_up_script, [self._turn], [token])
             raise
         if count > self.capacity:
             log.warning("bloom_filter_full", filter=self.name, keys=count, capacity=self.capacity)
@@ -156,17 +156,10 @@ class BloomFilter:
 
     def _finish(self, token: str, bitmap: bytearray) -> None:
         names = [self._turn, self._next, self._part, self._key]
-        if not self._run(self._finish_script, names, [token, bytes(bitmap), self.bits]):
+        built = (token, bytes(bitmap), self.bits)
+        if not self._client.run_script(self._finish_script, names, built):
             message = "Redis has lost what was built, or it took too long; rebuild it again"
             raise RebuildRefused(f"the filter {self.name!r}: {message}")
-
-    def _run(
-        self, script: Script, names: list[bytes], arguments: list[Any]
-    ) -> Any:  # noqa: ANN401  redis-py
-        return self._client.run_script(script, names, arguments)
-
-    def _bits(self, keys: Iterable[str]) -> list[int]:
-        return sorted({position for key in keys for position in self._positions(key)})
 
     def _positions(self, key: str) -> list[int]:
         # Two halves of one hash stand for as many as are needed (Kirsch and Mitzenmacher, 2006).

@@ -9,7 +9,7 @@ invalidator.invalidate_list(Comment, pages, lambda comment: [str(comment.article
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,20 +30,10 @@ class CachedPage:
 
     body: bytes
     """The JSON."""
-    page_size: int
-    page: int | None
-    total: int | None
-    next_cursor: str | None
-    total_is_bounded: bool
+    window: Window[Any]
+    """Position of the part, without items."""
     until: datetime | None
     """Moment at which the list changes by itself, and this is no longer a part of it."""
-
-    @property
-    def window(self) -> Window[Any]:
-        """Position of the part, without items."""
-        return Window(
-            (), self.page_size, self.page, self.total, self.next_cursor, self.total_is_bounded
-        )
 
 
 class CachedPages(CachedList[CachedPage]):
@@ -67,7 +57,7 @@ class CachedPages(CachedList[CachedPage]):
         *,
         ttl: timedelta = Node.ttl,
     ) -> None:
-        super().__init__(cache, prefix, CachedPage, ttl=ttl)
+        super().__init__(cache, prefix, CachedPage, ttl=ttl, version=2)
         self._database = database
         self._adapter = TypeAdapter[Page[Any]](Page[kind])  # type: ignore[valid-type]  # known at run time
 
@@ -95,15 +85,7 @@ class CachedPages(CachedList[CachedPage]):
                 # First the end: what comes out meanwhile is in the part, or ends it at once.
                 end, window = until(session), read(session)
                 body = self._adapter.dump_json(self._adapter.validate_python(window))
-            return CachedPage(
-                body,
-                window.page_size,
-                window.page,
-                window.total,
-                window.next_cursor,
-                window.total_is_bounded,
-                end,
-            )
+            return CachedPage(body, replace(window, items=()), end)
 
         page = self.get(group, wanted, load)
         if page.until is not None and page.until <= utc_now():

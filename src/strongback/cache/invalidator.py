@@ -18,8 +18,9 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import inspect
 from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction
@@ -38,6 +39,10 @@ M = TypeVar("M", bound=DeclarativeBase)
 Outdated = Node[Any] | str
 """A value to remove: a node, or a key of a list."""
 
+_OutdatedBy = Callable[[Any, frozenset[str] | None], Iterable[Outdated]]
+"""Returns the values that a row makes outdated, by its changed columns; None for a new or deleted
+row."""
+
 OUTDATED = "cache:outdated"
 """Topic of the keys that a transaction has made outdated."""
 REPAIR_AFTER = timedelta(seconds=3)
@@ -53,13 +58,6 @@ PART = 12_000
 _INFO = "cache_outdated"
 
 
-class _Rule(NamedTuple):
-    model: type[DeclarativeBase]
-    outdated: Callable[[Any, frozenset[str] | None], Iterable[Outdated]]
-    """Returns the values that a row makes outdated, by its changed columns; None for a new or
-    deleted row."""
-
-
 class CacheInvalidator:
     """Watches the writes of a database's sessions."""
 
@@ -67,7 +65,7 @@ class CacheInvalidator:
         self._database = database
         self._cache = cache
         self._outbox = outbox
-        self._rules: list[_Rule] = []
+        self._rules: list[tuple[type[DeclarativeBase], _OutdatedBy]] = []
         self._filters: list[tuple[type[DeclarativeBase], BloomFilter, Callable[[Any], str]]] = []
         self._removed: deque[tuple[float, str]] = deque(maxlen=MOST_REMOVED)
         database.listen("after_flush", self._note_flush)
@@ -84,7 +82,7 @@ class CacheInvalidator:
             outdated: Returns the nodes that show a row. For a changed row it is called twice: with
                 the row as it is, and as it was, so that a renamed one is removed by both names.
         """
-        self._rules.append(_Rule(model, lambda row, _: outdated(row)))
+        self._rules.append((model, lambda row, _: outdated(row)))
 
     def invalidate_list(
         self,
@@ -111,7 +109,7 @@ class CacheInvalidator:
                 return lists.changed_keys(*names)
             return lists.counted_keys(*names) if names else []
 
-        self._rules.append(_Rule(model, outdated))
+        self._rules.append((model, outdated))
 
     def filter(
         self, kind: type[Node[Any]], model: type[M], known: BloomFilter, key: Callable[[M], str]
@@ -172,9 +170,9 @@ class CacheInvalidator:
     def _note_row(
         self, row: object, columns: frozenset[str] | None, *, former: bool = False
     ) -> None:
-        for rule in self._rules:
-            if isinstance(row, rule.model):
-                self.remove(*rule.outdated(_Before(row) if former else row, columns))
+        for model, outdated in self._rules:
+            if isinstance(row, model):
+                self.remove(*outdated(_Before(row) if former else row, columns))
 
     def _settle(self, session: Session) -> None:
         """Before the commit, when all is flushed: write down the keys to remove after it."""
@@ -198,13 +196,11 @@ class CacheInvalidator:
 
     def _take_removed(self) -> Iterator[str]:
         now = time.monotonic()
-        while self._removed:
-            try:
+        with suppress(IndexError):  # it is empty: other threads take from it too
+            while True:
                 end, name = self._removed.popleft()
-            except IndexError:  # another thread has taken it
-                return
-            if now < end:
-                yield name
+                if now < end:
+                    yield name
 
     # After it
 

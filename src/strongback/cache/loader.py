@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from strongback.cache.plan import FillRate, Plan, Tier
+from strongback.cache.plan import FillRate, Plan, SharedTier, Tier
 from strongback.cache.single_flight import Flight, SingleFlight
 from strongback.cache.storage import BUSY, MISSING, Item, Lease, SharedStorage
 
@@ -51,13 +51,16 @@ class Loader:
         busy: list[str] = []
         try:
             for tier in plan.beyond:
-                if tier.shared is None:
+                if not isinstance(tier, SharedTier):
                     answers: Sequence[object] = tier.storage.get_all(missing, plan.codec)
                 elif plan.fills is None:
-                    answers = tier.shared.acquire_all(missing, plan.codec, plan.lease)
+                    answers = tier.storage.acquire_all(missing, plan.codec, plan.lease)
                 else:
-                    answers = self._acquire_some(tier.shared, plan.fills, missing)
+                    answers = self._acquire_some(tier.storage, plan.fills, missing)
+                sought = len(missing) + len(busy)
                 missing = self._take(tier, missing, answers, busy)
+                if self._counts:
+                    plan.counts.hits[tier.depth] += sought - len(missing) - len(busy)
                 if not missing:
                     break
             if self._counts:
@@ -109,8 +112,7 @@ class Loader:
         """Take a storage's items; return the keys that are missing, add those that others load."""
         plan, values = self._plan, self._flight.values
         missing: list[str] = []
-        held = len(busy)
-        most_early = plan.most_early if tier.shared is not None else -1.0
+        most_early = plan.most_early if tier is plan.shared else -1.0
         for key, answer in zip(keys, answers, strict=True):
             if type(answer) is Item:
                 values[key], fresh, _, cost, _ = answer
@@ -123,8 +125,6 @@ class Loader:
                 missing.append(key)
                 if type(answer) is Lease:
                     self._leases[key] = answer
-        if self._counts:
-            plan.counts.hits[tier.depth] += len(keys) - len(missing) - len(busy) + held
         if tier.above:
             self._copy_up(tier, dict(zip(keys, answers, strict=True)))
         return missing
@@ -147,21 +147,18 @@ class Loader:
 
     def _await(self, key: str) -> None:
         """Wait for another process, or load in its place."""
-        plan, tier = self._plan, self._plan.shared_tier
+        plan, tier = self._plan, self._plan.shared
         assert tier is not None  # noqa: S101  only a shared storage says BUSY
-        assert plan.shared is not None  # noqa: S101  the same
         plan.counts.waiters += 1
-        answer = plan.shared.wait(key, plan.codec, plan.lease)
-        self._counts, counts = False, self._counts
-        missing = self._take(tier, [key], [answer], [])
-        self._counts = counts
-        if missing:
+        answer = tier.storage.wait(key, plan.codec, plan.lease)
+        if missing := self._take(tier, [key], [answer], []):
             self._load_all(missing)
 
     def _may_refresh(self, key: str, renewal: Renewal | None) -> bool:
-        plan, tier, shared = self._plan, self._plan.shared_tier, self._plan.shared
-        if tier is None or shared is None:
+        plan, tier = self._plan, self._plan.shared
+        if tier is None:
             return True
+        shared = tier.storage
         (answer,) = shared.acquire_all([key], plan.codec, plan.lease)
         if renewal is None and answer is BUSY:  # replace what the other is about to put there
             shared.remove([key])
@@ -192,7 +189,7 @@ class Loader:
             counts.load_failures += len(keys)
             leases = {key: self._leases[key] for key in keys if key in self._leases}
             if leases and self._plan.shared is not None:
-                self._plan.shared.release(leases)
+                self._plan.shared.storage.release(leases)
             raise
         finally:
             cost = time.perf_counter() - started
@@ -202,15 +199,15 @@ class Loader:
 
     def _keep(self, values: Mapping[str, Any], cost: float) -> None:
         """Fill the shared storage first: what it refuses is outdated, and not kept here either."""
-        plan, tier, shared = self._plan, self._plan.shared_tier, self._plan.shared
+        plan, tier = self._plan, self._plan.shared
         kept = list(values)
-        if tier is not None and shared is not None and self._leases:
+        if tier is not None and self._leases:
             leased = {
                 key: (self._leases[key], plan.item(tier, value, cost))
                 for key, value in values.items()
                 if key in self._leases
             }
-            filled = shared.fill_all(leased, plan.codec)
+            filled = tier.storage.fill_all(leased, plan.codec)
             kept = [key for key in kept if key in filled or key not in leased]
         if plan.private:
             self._flights.store(

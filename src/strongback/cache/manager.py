@@ -193,7 +193,7 @@ class Manager:
             value = plan.adapter.validate_python(value)
         flight = self._flights.replace(key)
         try:
-            if (tier := plan.shared_tier) is not None:
+            if (tier := plan.shared) is not None:
                 tier.storage.set_all({key: plan.item(tier, value, 0)}, plan.codec)
             elif self._shared is not None:
                 self._shared.announce([key])

@@ -36,12 +36,17 @@ class Tier:
     name: str
     storage: Storage
     ttl: float
-    shared: SharedStorage | None
-    """The same storage, if it is one that processes share."""
     depth: int
     """Its place in the order in which the storages are asked."""
     above: tuple[Tier, ...]
     """Storages of this process that are asked before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedTier(Tier):
+    """One that processes share."""
+
+    storage: SharedStorage
 
 
 class FillRate:
@@ -91,12 +96,11 @@ class Plan:
         self.tiers: list[Tier] = []
         for name, ttl in policy.lifetimes():
             self._add(name, ttl, storages)
-        shared = [tier for tier in self.tiers if tier.shared is not None]
+        shared = [tier for tier in self.tiers if isinstance(tier, SharedTier)]
         if len(shared) > 1:
             raise CacheMisuse(f"{self.owner}: names two shared storages; one hands out the leases")
-        self.shared_tier = shared[0] if shared else None
-        self.shared = self.shared_tier.shared if self.shared_tier is not None else None
-        self.private = [tier for tier in self.tiers if tier.shared is None]
+        self.shared = shared[0] if shared else None
+        self.private = [tier for tier in self.tiers if tier is not self.shared]
         self.absent_ttl = policy.absent_ttl.total_seconds()
         self.stale = policy.stale.total_seconds()
         self.lease = policy.lease.total_seconds()
@@ -121,9 +125,11 @@ class Plan:
             known = ", ".join(sorted(storages)) or "none"
             message = f"no storage is registered as {name!r} (there are: {known})"
             raise CacheMisuse(f"{self.owner}: {message}; call register_storage first")
-        shared = storage if isinstance(storage, SharedStorage) else None
-        above = tuple(tier for tier in self.tiers if tier.shared is None)
-        self.tiers.append(Tier(name, storage, ttl, shared, len(self.tiers), above))
+        above = tuple(tier for tier in self.tiers if not isinstance(tier, SharedTier))
+        if isinstance(storage, SharedStorage):
+            self.tiers.append(SharedTier(name, storage, ttl, len(self.tiers), above))
+        else:
+            self.tiers.append(Tier(name, storage, ttl, len(self.tiers), above))
 
     def item(self, tier: Tier, value: object, cost: float) -> Item:
         """Return a value that was just loaded, with its lifetime in this storage."""
@@ -131,7 +137,7 @@ class Plan:
         ttl = min(tier.ttl, self.absent_ttl) if is_absent else tier.ttl
         fresh = ttl * (1 - self.jitter * random.random())  # noqa: S311  spreads ends
         kept = fresh if is_absent else fresh + self.stale
-        return Item(value, fresh, kept, cost if tier.shared is not None else cost * self.early)
+        return Item(value, fresh, kept, cost if tier is self.shared else cost * self.early)
 
     def copy(self, tier: Tier, item: Item) -> Item:
         """Return a value from a storage further down, with its lifetime in this one."""

@@ -72,7 +72,7 @@ class Reader:
         """
         assert plan.shared is not None  # noqa: S101  there is no other
         values, most_early = {}, plan.most_early
-        for key, item in zip(keys, plan.shared.get_all(keys, plan.codec), strict=True):
+        for key, item in zip(keys, plan.shared.storage.get_all(keys, plan.codec), strict=True):
             if item is not MISSING and item.fresh > item.cost * most_early:
                 values[key] = item.value
         plan.counts.hits[0] += len(values)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from strongback.cache import redis_record as record
 from strongback.cache.error import require_text
-from strongback.cache.storage import MISSING, Busy, Codec, Item, Lease, Missing, batched
+from strongback.cache.storage import BUSY, MISSING, Busy, Codec, Item, Lease, Missing, batched
 from strongback.fork import reset_in_children
 from strongback.log.setup import get_logger
 from strongback.redis.client import RedisClient
@@ -87,7 +87,8 @@ class RedisStorage:
 
     def get_all(self, keys: Sequence[str], codec: Codec) -> list[Item | Missing]:
         """Return what is kept under each key, in one round trip."""
-        answers = self._mget(self._names(keys))
+        names = self._names(keys)
+        answers = self._ask(lambda: self._client.execute("MGET", *names))
         if answers is MISSING:
             return [MISSING] * len(keys)
         return cast(
@@ -113,7 +114,7 @@ class RedisStorage:
                 return [MISSING]
             return record.read_all([answer], codec, token, self._note_unreadable)
         names = self._names(keys)
-        answers = self._mget(names)
+        answers = self._ask(lambda: self._client.execute("MGET", *names))
         if answers is MISSING:
             return [MISSING] * len(keys)
         absent = [place for place, data in enumerate(answers) if data is None]
@@ -143,7 +144,7 @@ class RedisStorage:
                 if answer is MISSING:
                     return MISSING
                 found = record.read_all([answer], codec, token, self._note_unreadable)[0]
-                if not isinstance(found, Busy):
+                if found is not BUSY:
                     return found
                 word.wait(POLL)
         finally:
@@ -356,9 +357,6 @@ class RedisStorage:
 
     def _message(self, kind: bytes, key: str) -> bytes:
         return kind + self._origin + key.encode("utf-8", "surrogatepass")
-
-    def _mget(self, names: list[bytes]) -> Any:  # noqa: ANN401  as redis-py
-        return self._ask(lambda: self._client.execute("MGET", *names))
 
     def _name(self, key: str) -> bytes:
         return self._prefix + key.encode("utf-8", "surrogatepass")

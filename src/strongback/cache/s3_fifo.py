@@ -64,7 +64,8 @@ class S3Fifo:
     def __init__(self, size: int, room: int | None = None) -> None:
         self._size = size
         self._room = sys.maxsize if room is None else room
-        self._used = 0
+        self.used = 0
+        """Bytes of all entries, as they count them."""
         self._entries: dict[str, Entry] = {}
         self.get = self._entries.get
         """Returns the entry under a key, or None: the dictionary's own method, and so the fastest.
@@ -77,19 +78,14 @@ class S3Fifo:
     def __len__(self) -> int:
         return len(self._entries)
 
-    @property
-    def used(self) -> int:
-        """Bytes of all entries, as they count them."""
-        return self._used
-
     def set(self, entry: Entry) -> None:
         """Keep an entry, and evict others where there is no room."""
         held = self._entries.setdefault(entry.key, entry)
         if held is not entry:
-            self._used += entry.size - held.size
+            self.used += entry.size - held.size
             held.become(entry)
         else:
-            self._used += entry.size
+            self.used += entry.size
             is_back = self._ghosts.pop(hash(entry.key), self) is None
             (self._main if is_back else self._small).append(entry)
         # One thread makes room while the others go on.
@@ -103,7 +99,7 @@ class S3Fifo:
         """Forget this key."""
         if (entry := self._entries.pop(key, None)) is None:
             return
-        self._used -= entry.size
+        self.used -= entry.size
         # Its place in a queue stays, until such places are too many.
         if len(self._small) + len(self._main) > 2 * len(self._entries) + 64:
             with self._lock:
@@ -115,13 +111,13 @@ class S3Fifo:
 
     def recount(self) -> None:
         """Add up the bytes again: threads that replaced one entry at once may have miscounted."""
-        self._used = sum(entry.size for entry in self.entries())
+        self.used = sum(entry.size for entry in self.entries())
 
     def clear(self) -> None:
         """Forget all keys."""
         with self._lock:
             self._entries.clear()
-            self._used = 0
+            self.used = 0
             self._small.clear()
             self._main.clear()
             self._ghosts.clear()
@@ -133,7 +129,7 @@ class S3Fifo:
 
     @property
     def _is_over(self) -> bool:
-        return len(self._entries) > self._size or self._used > self._room
+        return len(self._entries) > self._size or self.used > self._room
 
     def _make_room(self) -> None:
         while self._is_over and (self._small or self._main):
@@ -146,7 +142,7 @@ class S3Fifo:
                 self._main.append(entry)
                 continue
             if self._entries.pop(entry.key, None) is not None:
-                self._used -= entry.size
+                self.used -= entry.size
             if is_new:
                 self._remember(entry.key)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from datetime import timedelta
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Any, Protocol
 
@@ -31,6 +32,21 @@ def adapter_of(kind: Any) -> TypeAdapter[Any]:  # noqa: ANN401  any type express
     Raises:
         pydantic.PydanticSchemaGenerationError: pydantic does not know the type.
     """
+    try:
+        hash(kind)
+    except TypeError:  # annotated with something that has none
+        return _new_adapter(kind)
+    return _adapter(kind, repr(kind))
+
+
+@lru_cache(maxsize=1024)
+def _adapter(kind: Any, _written: str) -> TypeAdapter[Any]:  # noqa: ANN401  any type expression
+    # Making one takes milliseconds, and a node asks when it is declared and when it is registered.
+    # `int | str` equals `str | int`, and is tried in another order.
+    return _new_adapter(kind)
+
+
+def _new_adapter(kind: Any) -> TypeAdapter[Any]:  # noqa: ANN401  any type expression
     try:
         return TypeAdapter(kind, config=_EXACT)
     except PydanticUserError as error:

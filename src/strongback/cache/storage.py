@@ -10,16 +10,17 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar, runtime_c
 T = TypeVar("T")
 
 
-class _Missing(Enum):
+class _Answer(Enum):
     MISSING = "missing"
-
-    def __repr__(self) -> str:
-        return "MISSING"
+    BUSY = "busy"
 
 
-MISSING: Final = _Missing.MISSING
+MISSING: Final = _Answer.MISSING
 """Not in the storage. A value that is cached as absent is there, and is `None`."""
-Missing = Literal[_Missing.MISSING]
+Missing = Literal[_Answer.MISSING]
+BUSY: Final = _Answer.BUSY
+"""Another process holds the lease."""
+Busy = Literal[_Answer.BUSY]
 
 
 class Item(NamedTuple):
@@ -47,15 +48,6 @@ class Lease(NamedTuple):
     """The right to fill one key, until it is removed or the lease runs out."""
 
     token: bytes
-
-
-class Busy(Enum):
-    """Another process holds the lease."""
-
-    BUSY = "busy"
-
-
-BUSY: Final = Busy.BUSY
 
 
 class Storage(Protocol):

@@ -277,7 +277,6 @@ def _run_gunicorn(settings: Settings, application: str) -> None:
     """Go on as the `gunicorn` command, without starting Python a second time."""
     from gunicorn.app.wsgiapp import run  # noqa: PLC0415  Granian's processes do not need it
 
-    _prepare(settings)
     sys.argv = _command(settings, application)
     run()
 
@@ -354,6 +353,7 @@ def _main(arguments: list[str]) -> None:
         sys.exit("Usage: python -m strongback.server.serve MODULE:FACTORY")
     try:
         settings = load_settings(Settings)
+        _prepare(settings)
         if settings.web_server is WebServer.GUNICORN:
             _run_gunicorn(settings, *arguments)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gettext import GNUTranslations
+from gettext import NullTranslations, translation
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,19 +22,19 @@ class Translations:
     """
 
     def __init__(self, *folders: Path) -> None:
-        self._catalogues: dict[str, GNUTranslations] = {}
+        self._catalogues: dict[str, NullTranslations] = {}
         for folder in folders:
             self.add(folder)
 
     def add(self, folder: Path) -> None:
         """Add the catalogues in a folder, as a part or slice does when it is registered."""
         for path in sorted(folder.glob("*/LC_MESSAGES/messages.mo")):
-            with path.open("rb") as file:
-                catalogue = GNUTranslations(file)
-            if known := self._catalogues.get(path.parts[-3]):
+            locale = path.parts[-3]
+            catalogue = translation(path.stem, folder, [locale])  # reads each file once
+            if known := self._catalogues.get(locale):
                 known.add_fallback(catalogue)
             else:
-                self._catalogues[path.parts[-3]] = catalogue
+                self._catalogues[locale] = catalogue
 
     @property
     def locales(self) -> list[str]:

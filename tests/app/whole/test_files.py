@@ -7,8 +7,6 @@ import hashlib
 import os
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -21,17 +19,17 @@ import httpx
 import pytest
 from sqlalchemy import update
 
-from app.core.config import ROOT, load_settings
+from app.core.config import load_settings
+from app.core.permission import Role
 from app.main import create_app
 from strongback.database import utc_now
 from strongback.file import Files, StoredFile
 from strongback.file.content import ACCEL_FROM, POLICY
 from strongback.file.files import ABANDONED
-from tests.live import LiveServer, serving
+from tests.live import PASSWORD, LiveServer, create_user, serving
 from tests.support.front import run_front
 from tests.support.work import work
 
-PASSWORD = "correct horse battery staple"
 TIMEOUT = 60
 LARGE = b"".join(b"%015d\n" % number for number in range(ACCEL_FROM // 8))
 MEGABYTE = 1 << 20
@@ -63,13 +61,6 @@ class Person:
         return httpx.get(url, headers=self.token | headers, timeout=TIMEOUT)
 
 
-def create_ada(folder: Path) -> None:
-    flask = [sys.executable, "-m", "flask", "--app", "app.main"]
-    command = [*flask, "user", "create", "ada", "--role", "user", "--password", PASSWORD]
-    environment = os.environ | {"APP_ENV": "test", "APP_VAR_DIR": str(folder)}
-    subprocess.run(command, env=environment, cwd=ROOT, check=True)
-
-
 @pytest.fixture(scope="module")
 def server(nginx: None) -> Iterator[LiveServer]:
     """The application, whose store is a folder that Nginx may read."""
@@ -80,7 +71,7 @@ def server(nginx: None) -> Iterator[LiveServer]:
         (folder / "store").mkdir()
         (folder / "var" / "files").symlink_to(folder / "store")
         with serving(folder / "var", WEB_PROXIES="1", FILE_ACCEL="true") as server:
-            create_ada(folder / "var")
+            create_user(folder / "var", "ada", Role.USER)
             yield server
 
 
@@ -179,7 +170,7 @@ class TestKilled:
         kept: dict[str, str] = {}
         contents = [bytes([65 + number]) * (4 * MEGABYTE) for number in range(6)]
         with serving(tmp_path) as server:
-            create_ada(tmp_path)
+            create_user(tmp_path, "ada", Role.USER)
             ada = Person(f"{server.url}/api/v1")
             ada.sign_in()
 

@@ -4,46 +4,48 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
-from app.core.config import ROOT
+from app.core.config import ROOT, load_settings
+from app.main import create_app
+from strongback.app import Strongback
+from strongback.auth.session_service import SessionService
+from strongback.realtime import Realtime
 from strongback.testing.port import free_port
 from tests.live import serving
 from tests.support.front import run_front
+from tests.support.process import long_only
 from tests.support.sdk import Person, Watcher, connected
 from tests.support.thread import run_async
 
 DEADLINE = 60
 
 
-def command(code: str, folder: Path, **variables: str) -> None:
-    """Run code in a process of its own, as a command of the application is."""
-    environment = os.environ | {"APP_ENV": "test", "APP_VAR_DIR": str(folder)} | variables
-    prelude = "from app.main import create_app\napp = create_app()\n"
-    subprocess.run([sys.executable, "-c", prelude + code], env=environment, cwd=ROOT, check=True)
+@contextmanager
+def application(folder: Path, **settings: str) -> Iterator[Strongback]:
+    """The application once more, beside the servers' processes, as a command is."""
+    app = create_app(load_settings(app_env="test", app_var_dir=folder, **settings))
+    with closing(app), app.database.scope():
+        yield app
 
 
-EMIT = """
-from strongback.realtime import Realtime
-live = app.services[Realtime]
-with app.database.scope():
-    app.database.transact(lambda _: live.emit(live.personal({user}), "{text}"))
-app.close()
-"""
-REVOKE = """
-from strongback.auth.session_service import SessionService
-with app.database.scope():
-    app.services[SessionService].revoke_all({user})
-app.close()
-"""
+def emit(folder: Path, user: int, text: str, **settings: str) -> None:
+    with application(folder, **settings) as app:
+        live = app.services[Realtime]
+        app.database.transact(lambda _: live.emit(live.personal(user), text))
+
+
+def revoke(folder: Path, user: int) -> None:
+    with application(folder) as app:
+        app.services[SessionService].revoke_all(user)
 
 
 WORKER = ("celery", "-A", "app.worker", "worker", "--pool", "threads", "--concurrency", "4")
@@ -74,11 +76,8 @@ def own_process(folder: Path, port: int, **variables: str) -> Iterator[subproces
 
 
 def _listens(port: int) -> bool:
-    try:
-        httpx.get(f"http://127.0.0.1:{port}/")
-    except httpx.TransportError:
-        return False
-    return True
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.mark.parametrize("server", ["gunicorn", "granian"])
@@ -96,9 +95,9 @@ def test_the_web_server_serves_clients_by_itself(server, tmp_path):
 
         async def scenario() -> None:
             async with connected(connection) as (_, watcher):
-                await asyncio.to_thread(command, EMIT.format(user=carol.id, text="hello"), tmp_path)
+                await asyncio.to_thread(emit, tmp_path, carol.id, "hello")
                 await watcher.published("hello")
-                await asyncio.to_thread(command, REVOKE.format(user=carol.id), tmp_path)
+                await asyncio.to_thread(revoke, tmp_path, carol.id)
                 assert (await watcher.next("disconnected")).code == 3503
             carol.sign_in()
             async with connected(carol.connection()) as (_, watcher):
@@ -138,20 +137,20 @@ def test_processes_of_their_own_serve_clients_on_redis(nginx, tmp_path, redis_se
             for port in (through.port, ports[1])
         ]
 
-        async def emit(text: str) -> None:
-            code = EMIT.format(user=carol.id, text=text)
-            await asyncio.to_thread(command, code, tmp_path, **shared)
-
         async def scenario() -> None:
             async with (
                 connected(connections[0]) as (_, one),
                 connected(connections[1]) as (_, two),
             ):
-                await emit("hello")
+                await asyncio.to_thread(
+                    emit, tmp_path, carol.id, "hello", redis_url=redis_server.url
+                )
                 for watcher in (one, two):
                     await watcher.published("hello")
                 redis_server.kill()
-                await emit("waits")
+                await asyncio.to_thread(
+                    emit, tmp_path, carol.id, "waits", redis_url=redis_server.url
+                )
                 redis_server.start()
                 for watcher in (one, two):
                     await published_or_told(watcher, "waits")
@@ -163,7 +162,8 @@ def test_processes_of_their_own_serve_clients_on_redis(nginx, tmp_path, redis_se
         run_async(scenario())
 
 
-@pytest.mark.parametrize("server", ["gunicorn", "granian"])
+# That either server ends with one line, whatever is refused, is asked in `test_serve`.
+@pytest.mark.parametrize("server", ["gunicorn", *long_only("granian")])
 @pytest.mark.usefixtures("starts_processes")
 def test_several_workers_without_redis_are_refused_at_start(server, tmp_path):
     variables = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,6 +15,7 @@ from sqlalchemy import func, select
 from app.core.config import Settings
 from app.core.permission import Role
 from strongback.auth.session_model import AuthSession, RefreshToken
+from tests.support.process import forked
 from tests.support.sign_in import PASSWORD, Client, client
 
 __all__ = ["client"]
@@ -58,15 +58,12 @@ class Worker:
 @contextmanager
 def workers(settings: Settings, count: int) -> Iterator[list[Worker]]:
     """Processes that serve the application on one database."""
-    # Forked from a server that has imported everything once: eight imports take long.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.support.sign_in"])
-    together = context.Barrier(count)
+    together = forked.Barrier(count)
     with ExitStack() as stack:
         found = []
         for _ in range(count):
-            mine, its = context.Pipe()
-            process = context.Process(target=serve, args=(settings, its, together), daemon=True)
+            mine, its = forked.Pipe()
+            process = forked.Process(target=serve, args=(settings, its, together), daemon=True)
             process.start()
             stack.callback(process.join, 10)
             stack.callback(mine.send, None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import pytest
@@ -72,6 +72,21 @@ def test_values_survive(serializer: Serializer, kind: Any, value: object) -> Non
 
     assert back == value
     assert type(back) is type(value)
+
+
+def test_an_adapter_is_made_once_for_a_type() -> None:
+    assert adapter_of(list[Cup]) is adapter_of(list[Cup])
+
+
+def test_a_type_that_has_no_hash_has_an_adapter() -> None:
+    assert adapter_of(Annotated[int, Field(gt=1)]).validate_python(2) == 2
+    assert adapter_of(Annotated[int, ["no hash"]]).validate_python(2) == 2
+
+
+def test_equal_types_keep_their_own_order() -> None:
+    number, text = adapter_of(int | str), adapter_of(str | int)
+    choices = [adapter.core_schema["choices"][0]["type"] for adapter in (number, text)]
+    assert choices == ["int", "str"]
 
 
 def test_the_compact_one_is_smaller() -> None:

@@ -67,7 +67,7 @@ def test_the_head_is_the_clients():
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def port(starts_processes) -> Iterator[int]:
     """Gunicorn as it is installed, with the worker that it brings."""
     port = free_port()

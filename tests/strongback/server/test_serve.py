@@ -67,7 +67,8 @@ def create():
         return [body]
     return application
 """
-START = """
+START = ["-m", "strongback.server.serve", "served:create"]
+SERVE = """
 import sys
 from app.core.config import load_settings
 from strongback.exceptions import ConfigurationError
@@ -99,7 +100,7 @@ class Server:
     def slow_started(self) -> Path:
         return self.folder / "slow"
 
-    def start(self, **variables: str) -> subprocess.Popen[bytes]:
+    def start(self, *command: str, **variables: str) -> subprocess.Popen[bytes]:
         (self.folder / "served.py").write_text(APPLICATION)
         environment = os.environ | {
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(self.folder)]),
@@ -108,10 +109,11 @@ class Server:
             "SLOW_STARTED": str(self.slow_started),
             "WEB_PORT": str(self.port),
             "WEB_SERVER": self.name,
+            "WEB_THREADS": "4",
         }
         with (self.folder / "log").open("wb") as log:
             return subprocess.Popen(
-                [sys.executable, "-c", START],
+                [sys.executable, *(command or START)],
                 env=environment | variables,
                 stdout=log,
                 stderr=log,
@@ -144,8 +146,8 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(server: Server, **variables: str) -> Iterator[Server]:
-    server.process = server.start(**variables)
+def running(server: Server, *command: str, **variables: str) -> Iterator[Server]:
+    server.process = server.start(*command, **variables)
     try:
         wait_until(server.answers, "the first answer")
         yield server
@@ -156,8 +158,8 @@ def running(server: Server, **variables: str) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def two_workers(name: str, folder: Path) -> Iterator[Server]:
-    with running(Server(name, folder), WEB_WORKERS="2") as server:
+def two_workers(name: str, folder: Path, *command: str) -> Iterator[Server]:
+    with running(Server(name, folder), *command, WEB_WORKERS="2") as server:
         wait_until(lambda: server.count_workers() == 2, "the start of both workers")
         yield server
 
@@ -166,11 +168,14 @@ def two_workers(name: str, folder: Path) -> Iterator[Server]:
 def shared(
     starts_processes: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], Server]]:
-    """One server of each name for all tests that leave it running."""
+    """One server of each name, started by `serve`, for all tests that leave it running."""
     with contextlib.ExitStack() as stack:
-        yield cache(
-            lambda name: stack.enter_context(two_workers(name, tmp_path_factory.mktemp(name)))
-        )
+
+        def start(name: str) -> Server:
+            folder = tmp_path_factory.mktemp(name)
+            return stack.enter_context(two_workers(name, folder, "-c", SERVE))
+
+        yield cache(start)
 
 
 @pytest.fixture(params=SERVERS)
@@ -228,7 +233,7 @@ def test_a_second_server_says_that_the_port_is_taken(server: Server, tmp_path: P
     other_folder = tmp_path / "other"
     other_folder.mkdir()
     second = Server(server.name, other_folder, server.port)
-    assert second.start().wait(DEADLINE) == 1
+    assert second.start("-c", SERVE).wait(DEADLINE) == 1
     assert f"WEB_PORT={server.port + 10}" in second.log
     assert len(second.log.splitlines()) == 1
     assert server.get("/")[0] == 200

@@ -7,7 +7,6 @@ import time
 import pytest
 import redis
 
-from strongback.testing.redis import RedisServer
 from tests.support.process import long_only
 from tests.support.worker import WorkerHarness, wait_until
 
@@ -28,8 +27,7 @@ def test_a_task_that_kills_its_process_is_given_up_after_its_tries(workers: Work
     assert workers.numbers("note") == [1]
 
 
-@ON_SQLITE
-@pytest.mark.parametrize("pool", ["prefork", *long_only("threads")])
+@pytest.mark.parametrize("served", ["prefork", *long_only("threads")], indirect=True)
 @pytest.mark.parametrize(
     "refuse, accept",
     [
@@ -42,20 +40,23 @@ def test_a_task_that_kills_its_process_is_given_up_after_its_tries(workers: Work
     ids=["read-only", "without-replicas", "full", "without-rights"],
 )
 def test_a_worker_outlasts_a_broker_that_refuses_for_a_while(
-    workers: WorkerHarness, redis_server: RedisServer, pool, refuse, accept
+    served: WorkerHarness, refuse: str, accept: str
 ):
     """Idle as well as with a task at its end, whose message it cannot acknowledge."""
-    workers.start()
-    with workers.worker("-P", pool) as celery, redis.Redis.from_url(redis_server.url) as server:
-        workers.emit("begun", number=1, seconds=1)
-        wait_until(lambda: workers.numbers("begin") == [1], "the task's beginning")
+    worker, broker = served.served_by, served.settings.celery_broker_url
+    assert worker is not None
+    assert broker is not None
+    served.forget()
+    with redis.Redis.from_url(broker) as server:
+        served.emit("begun", number=1, seconds=1)
+        wait_until(lambda: served.numbers("begin") == [1], "the task's beginning")
         server.execute_command(refuse)
         try:
-            wait_until(lambda: workers.numbers("end") == [1], "the task's end")
-            workers.emit("noted", number=2)
+            wait_until(lambda: served.numbers("end") == [1], "the task's end")
+            served.emit("noted", number=2)
             time.sleep(4)
-            assert celery.process.poll() is None, celery.text
+            assert worker.process.is_alive(), worker.text
         finally:
             server.execute_command(accept)
-        wait_until(lambda: workers.numbers("note") == [2], "the task that waited")
-        assert "Unrecoverable" not in celery.text
+        wait_until(lambda: served.numbers("note") == [2], "the task that waited")
+        assert "Unrecoverable" not in worker.text

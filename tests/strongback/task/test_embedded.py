@@ -126,7 +126,7 @@ def test_a_task_that_kills_the_server_is_given_up_after_its_tries(embedded):
     embedded.emit("noted", number=1)
     for _ in range(3):
         with embedded.worker() as worker:
-            worker.process.wait(DEADLINE)
+            worker.process.join(DEADLINE)
     with embedded.worker():
         embedded.wait_until_given_up()
     (message,) = embedded.messages()
