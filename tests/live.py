@@ -5,22 +5,22 @@ from __future__ import annotations
 import http.client
 import os
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from app.core.config import ROOT, load_settings
+from app.core.config import load_settings
 from app.core.permission import Role
 from app.main import create_app
 from app.user.service import UserService
 from strongback.migration.runner import upgrade
 from strongback.testing.port import free_port
+from tests.support.process import forked, run_module
 
 DEADLINE = 60
 PASSWORD = "correct horse battery staple"
@@ -75,22 +75,17 @@ def serving(
         **variables,
     }
     migrate(folder, variables)
-    with server.log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "strongback.server.serve", application],
-            env=environment,
-            cwd=ROOT,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
+    arguments = ["strongback.server.serve", application]
+    process = forked.Process(target=run_module, args=(arguments, environment, server.log))
+    process.start()
+    assert process.pid is not None
     server = replace(server, pid=process.pid)
     try:
         _wait(server, process)
         yield server
     finally:
         process.terminate()
-        process.wait(DEADLINE)
+        process.join(DEADLINE)
 
 
 def create_user(folder: Path, name: str, role: Role) -> None:
@@ -130,9 +125,9 @@ def _migrated() -> bytes:
             return database.serialize()
 
 
-def _wait(server: LiveServer, process: subprocess.Popen[bytes]) -> None:
+def _wait(server: LiveServer, process: BaseProcess) -> None:
     deadline = time.monotonic() + DEADLINE
     while server.status("/readyz") != 200:
-        assert process.poll() is None, server.log.read_text()
+        assert process.is_alive(), server.log.read_text()
         assert time.monotonic() < deadline, server.log.read_text()
         time.sleep(0.05)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 
-from app.core.config import ROOT, load_settings
+from app.core.config import load_settings
 from app.main import create_app
 from strongback.app import Strongback
 from strongback.auth.session_service import SessionService
@@ -22,7 +21,7 @@ from strongback.realtime import Realtime
 from strongback.testing.port import free_port
 from tests.live import serving
 from tests.support.front import run_front
-from tests.support.process import long_only
+from tests.support.process import forked, long_only, run_module
 from tests.support.sdk import Person, Watcher, connected
 from tests.support.thread import run_async
 
@@ -52,24 +51,26 @@ WORKER = ("celery", "-A", "app.worker", "worker", "--pool", "threads", "--concur
 
 
 @contextmanager
-def running(folder: Path, *arguments: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+def running(folder: Path, *arguments: str, **variables: str) -> Iterator[BaseProcess]:
     """Run `python -m …` until the block ends."""
     environment = os.environ | {"APP_ENV": "test", "APP_VAR_DIR": str(folder)} | variables
-    process = subprocess.Popen([sys.executable, "-m", *arguments], env=environment, cwd=ROOT)
+    log = folder / f"{arguments[0]}-{variables.get('WS_PORT')}.log"
+    process = forked.Process(target=run_module, args=(arguments, environment, log))
+    process.start()
     try:
         yield process
     finally:
         process.terminate()
-        process.wait(DEADLINE)
+        process.join(DEADLINE)
 
 
 @contextmanager
-def own_process(folder: Path, port: int, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+def own_process(folder: Path, port: int, **variables: str) -> Iterator[BaseProcess]:
     """Run `python -m app.realtime`, and wait until it listens."""
     with running(folder, "app.realtime", WS_PORT=str(port), **variables) as process:
         deadline = time.monotonic() + DEADLINE
         while not _listens(port):
-            assert process.poll() is None
+            assert process.is_alive()
             assert time.monotonic() < deadline
             time.sleep(0.05)
         yield process
@@ -156,8 +157,9 @@ def test_processes_of_their_own_serve_clients_on_redis(nginx, tmp_path, redis_se
                     await published_or_told(watcher, "waits")
                 first.terminate()
                 assert (await one.next("connecting")).code == 3001
-                assert await asyncio.to_thread(first.wait, DEADLINE) == 0
-            assert second.poll() is None
+                await asyncio.to_thread(first.join, DEADLINE)
+                assert first.exitcode == 0
+            assert second.is_alive()
 
         run_async(scenario())
 
@@ -173,16 +175,13 @@ def test_several_workers_without_redis_are_refused_at_start(server, tmp_path):
         "WEB_WORKERS": "2",
         "WEB_SERVER": server,
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "strongback.server.serve", "app.main:create_app"],
-        cwd=ROOT,
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode != 0
-    assert "set REDIS_URL or CENTRIFUGO_URL, or WEB_WORKERS=1" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stderr.count("Error: ") == 1
+    log = tmp_path / "server.log"
+    arguments = ["strongback.server.serve", "app.main:create_app"]
+    process = forked.Process(target=run_module, args=(arguments, os.environ | variables, log))
+    process.start()
+    process.join(120)
+    assert process.exitcode
+    said = log.read_text()
+    assert "set REDIS_URL or CENTRIFUGO_URL, or WEB_WORKERS=1" in said
+    assert "Traceback" not in said
+    assert said.count("Error: ") == 1
