@@ -63,8 +63,12 @@ class Marker:
     def _places(self, text: str) -> list[tuple[int, int]]:
         """Where something is found, from the left; of what overlaps, the first and longest."""
         folded = _fold_each(text)
-        places = [place for word in self.words for place in _whole(folded, word)]
-        places += [place for start in self.beginnings for place in _begun(folded, start)]
+        places = [
+            (start, end)
+            for part in self.words | self.beginnings
+            for start, end in _words(folded, part)
+            if part in self.beginnings or end == start + len(part)
+        ]
         places += [(i, i + len(run)) for run in self.runs for i in _finds(folded, run)]
         apart: list[tuple[int, int]] = []
         for start, end in sorted(places, key=lambda place: (place[0], -place[1])):
@@ -110,21 +114,11 @@ def _finds(text: str, part: str) -> Iterator[int]:
         start = text.find(part, start + len(part))
 
 
-def _whole(text: str, word: str) -> Iterator[tuple[int, int]]:
-    for start in _finds(text, word):
-        end = start + len(word)
-        if _starts_word(text, start) and not _LETTER.match(text, end):
-            yield start, end
-
-
-def _begun(text: str, beginning: str) -> Iterator[tuple[int, int]]:
+def _words(text: str, beginning: str) -> Iterator[tuple[int, int]]:
     for start in _finds(text, beginning):
-        if _starts_word(text, start) and (rest := _LETTERS.match(text, start + len(beginning))):
+        is_first = start == 0 or not _LETTER.match(text, start - 1)
+        if is_first and (rest := _LETTERS.match(text, start + len(beginning))):
             yield start, rest.end()
-
-
-def _starts_word(text: str, start: int) -> bool:
-    return start == 0 or not _LETTER.match(text, start - 1)
 
 
 def _whole_words(text: str, start: int, end: int) -> tuple[int, int]:
