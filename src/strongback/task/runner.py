@@ -11,7 +11,6 @@ import time
 import traceback
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -36,18 +35,6 @@ GRACE = timedelta(seconds=2)
 MAX_ERROR = 20_000
 """Characters of a traceback that are kept."""
 WORKER_LOST = "The process that ran this task died, or its time ran out, at every attempt."
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A message at the beginning of an attempt."""
-
-    id: int
-    payload: dict[str, Any]
-    attempt: int
-    request_id: str | None
-    job_id: str | None
-    key: str | None
 
 
 class WorkerLost(StrongbackError):
@@ -116,17 +103,21 @@ class Runner:
     @transactional
     def _begin(
         self, task: Declaration, ids: Sequence[int], *, is_redelivered: bool
-    ) -> list[Delivery]:
-        """Count the attempt before it begins, so that a task that kills its process ends too."""
+    ) -> list[OutboxMessage]:
+        """Count the attempt before it begins, so that a task that kills its process ends too.
+
+        The messages are no longer the session's: they stay as they are at this moment.
+        """
+        session = self.database.session
         query = select(OutboxMessage).where(
             OutboxMessage.id.in_(ids), OutboxMessage.consumer == task.name
         )
-        found = self.database.session.scalars(query.order_by(OutboxMessage.id).with_for_update())
+        found = session.scalars(query.order_by(OutboxMessage.id).with_for_update()).all()
         taken = [each for each in found if self._take(task, each, is_redelivered=is_redelivered)]
-        return [
-            Delivery(each.id, each.payload, each.attempts, each.request_id, each.job_id, each.key)
-            for each in taken
-        ]
+        session.flush()
+        for message in taken:
+            session.expunge(message)
+        return taken
 
     def _take(self, task: Declaration, message: OutboxMessage, *, is_redelivered: bool) -> bool:
         is_lost = message.state == MessageState.RUNNING and is_redelivered
@@ -146,7 +137,7 @@ class Runner:
 
     # The attempt
 
-    def _attempt(self, task: Declaration, deliveries: list[Delivery]) -> None:
+    def _attempt(self, task: Declaration, deliveries: list[OutboxMessage]) -> None:
         first, started = deliveries[0], time.perf_counter()
         with bound_contextvars(request_id=first.request_id, task=task.name):
             try:
@@ -161,12 +152,12 @@ class Runner:
                     "task_done",
                     message_id=first.id,
                     messages=len(deliveries),
-                    attempt=first.attempt,
+                    attempt=first.attempts,
                     duration_ms=_since(started),
                 )
 
     def _reserved(
-        self, task: Declaration, deliveries: list[Delivery]
+        self, task: Declaration, deliveries: list[OutboxMessage]
     ) -> AbstractContextManager[None]:
         """Reserve the messages during the attempt."""
         if task.transactional:
@@ -174,21 +165,23 @@ class Runner:
         end = utc_now() + task.time_limit + GRACE
         return self._heartbeat.during([each.id for each in deliveries], end)
 
-    def _perform(self, task: Declaration, deliveries: list[Delivery]) -> None:
+    def _perform(self, task: Declaration, deliveries: list[OutboxMessage]) -> None:
         first = deliveries[0]
         if task.batch is not None:
-            context = TaskContext(task.name, first.attempt, request_id=first.request_id)
+            context = TaskContext(task.name, first.attempts, request_id=first.request_id)
             task.function(context, [each.payload for each in deliveries])
             self._settle(task, deliveries)
             return
-        facts = (first.attempt, first.id, first.request_id, first.job_id)
+        facts = (first.attempts, first.id, first.request_id, first.job_id)
         context = TaskContext(task.name, *facts, self._jobs)
         if task.transactional:
             self._perform_in_transaction(task, first, context)
         else:
             self._perform_alone(task, first, context)
 
-    def _perform_alone(self, task: Declaration, delivery: Delivery, context: TaskContext) -> None:
+    def _perform_alone(
+        self, task: Declaration, delivery: OutboxMessage, context: TaskContext
+    ) -> None:
         try:
             result = task.function(context, **delivery.payload)
         except TaskCancelled:
@@ -197,7 +190,7 @@ class Runner:
 
     @transactional
     def _perform_in_transaction(
-        self, task: Declaration, delivery: Delivery, context: TaskContext
+        self, task: Declaration, delivery: OutboxMessage, context: TaskContext
     ) -> None:
         # The inbox first: another delivery waits for the end of this one, and does nothing.
         self._settle(task, [delivery])
@@ -207,7 +200,7 @@ class Runner:
 
     @transactional
     def _settle(
-        self, task: Declaration, deliveries: Sequence[Delivery], result: object = None
+        self, task: Declaration, deliveries: Sequence[OutboxMessage], result: object = None
     ) -> None:
         session, ids = self.database.session, [each.id for each in deliveries]
         entries = [{"message_id": each, "consumer": task.name} for each in ids]
@@ -223,7 +216,9 @@ class Runner:
             self._jobs.end(job_id, JobState.SUCCEEDED, result=result)
 
     @transactional
-    def _fail(self, task: Declaration, deliveries: Sequence[Delivery], error: Exception) -> None:
+    def _fail(
+        self, task: Declaration, deliveries: Sequence[OutboxMessage], error: Exception
+    ) -> None:
         ids = [each.id for each in deliveries]
         query = select(OutboxMessage).where(OutboxMessage.id.in_(ids)).with_for_update()
         for message in self.database.session.scalars(query):
