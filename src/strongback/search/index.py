@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from strongback.search.exceptions import SearchMisuse
@@ -127,11 +128,7 @@ class Index:
     """Words that a query may contain without looking for them, in any language."""
 
     def __post_init__(self) -> None:
-        by_name = {attribute.name: attribute for attribute in self.attributes}
-        object.__setattr__(self, "_by_name", by_name)
-        aliases = {a.alias: a for a in self.attributes if a.alias}
-        object.__setattr__(self, "_by_label", aliases | by_name)
-        for problem in self._problems(aliases):
+        for problem in self._problems():
             raise SearchMisuse(f"index {self.name}: {problem}")
 
     def __getitem__(self, name: str) -> Attribute:
@@ -140,15 +137,13 @@ class Index:
         Raises:
             SearchMisuse: There is none.
         """
-        found: Attribute | None = self._by_name.get(name)  # type: ignore[attr-defined]  # set above
-        if found is None:
+        if name not in self._by_name:
             raise SearchMisuse(f"index {self.name} has no attribute {name}")
-        return found
+        return self._by_name[name]
 
     def find(self, label: str) -> Attribute | None:
         """The attribute that a client means, by name or alias."""
-        found: Attribute | None = self._by_label.get(label)  # type: ignore[attr-defined]  # as above
-        return found
+        return self._aliases.get(label) or self._by_name.get(label)
 
     def show(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """The part of a document that results show; an absent value is None."""
@@ -191,12 +186,20 @@ class Index:
         """`ranking`, read."""
         return tuple(Order.parse(item) for item in self.ranking)
 
-    def _problems(self, aliases: Mapping[str, Attribute]) -> list[str]:
+    @cached_property
+    def _by_name(self) -> dict[str, Attribute]:
+        return {attribute.name: attribute for attribute in self.attributes}
+
+    @cached_property
+    def _aliases(self) -> dict[str, Attribute]:
+        return {a.alias: a for a in self.attributes if a.alias}
+
+    def _problems(self) -> list[str]:
         names = [attribute.name for attribute in self.attributes]
         known = set(names)
         problems = [f"{n!r} is not a name" for n in (self.name, *names) if not NAME.fullmatch(n)]
         problems += [f"{name} is declared twice" for name in known if names.count(name) > 1]
-        problems += [f"the alias {name} is taken" for name in aliases if name in known]
+        problems += [f"the alias {name} is taken" for name in self._aliases if name in known]
         used = [self.key, self.suggests, self.version]
         used += [order.attribute for order in self.tie_breakers]
         problems += [f"{name} is not an attribute" for name in used if name and name not in known]
