@@ -58,14 +58,11 @@ class _Queues:
         """Wait for the next call and its queue, and call `done` after it; None once closed."""
         with self._changed:
             while not self._is_closed:
-                if (name := self._next()) is not None:
-                    return name, self._take(name)
+                for name in self._waiting:
+                    if self._room or name not in OUTSIDE:
+                        return name, self._take(name)
                 self._changed.wait()
             return None
-
-    def _next(self) -> str | None:
-        ready = (name for name in self._waiting if self._room or name not in OUTSIDE)
-        return next(ready, None)
 
     def _take(self, name: str) -> _Call:
         self._room -= name in OUTSIDE
