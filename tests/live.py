@@ -20,7 +20,7 @@ from app.main import create_app
 from app.user.service import UserService
 from strongback.migration.runner import upgrade
 from strongback.testing.port import free_port
-from tests.support.process import forked, run_module
+from tests.support.process import start_module
 
 DEADLINE = 60
 PASSWORD = "correct horse battery staple"
@@ -76,8 +76,7 @@ def serving(
     }
     migrate(folder, variables)
     arguments = ["strongback.server.serve", application]
-    process = forked.Process(target=run_module, args=(arguments, environment, server.log))
-    process.start()
+    process = start_module(arguments, environment, server.log)
     assert process.pid is not None
     server = replace(server, pid=process.pid)
     try:
@@ -86,6 +85,7 @@ def serving(
     finally:
         process.terminate()
         process.join(DEADLINE)
+        assert process.exitcode is not None, f"it still runs: {server.log.read_text()}"
 
 
 def create_user(folder: Path, name: str, role: Role) -> None:

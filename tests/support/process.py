@@ -6,8 +6,10 @@ import multiprocessing
 import os
 import runpy
 import sys
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +43,27 @@ def long_only(*values: object) -> list[Any]:
 
 forked = multiprocessing.get_context("forkserver")
 """Makes processes that have imported the application: a fork of a server that did so once."""
-forked.set_forkserver_preload(["app.main", "celery.bin.celery", "strongback.task.celery_worker"])
+forked.set_forkserver_preload(
+    [
+        "app.main",
+        "celery.bin.celery",
+        "strongback.server.gunicorn_worker",
+        "strongback.task.celery_worker",
+    ]
+)
 
 
-def run_module(arguments: Sequence[str], environment: dict[str, str], log: Path) -> None:
-    """Be `python -m …` in a session of its own, which writes to a file; for `forked.Process`."""
+def start_module(
+    arguments: Sequence[str], environment: Mapping[str, str], log: Path
+) -> BaseProcess:
+    """Start `python -m …` in a session of its own, which writes to a file."""
+    log.touch()
+    process = forked.Process(target=_run_module, args=(arguments, dict(environment), log))
+    process.start()
+    return process
+
+
+def _run_module(arguments: Sequence[str], environment: dict[str, str], log: Path) -> None:
     os.setsid()
     with log.open("wb") as output:
         os.dup2(output.fileno(), 1)
@@ -53,6 +71,8 @@ def run_module(arguments: Sequence[str], environment: dict[str, str], log: Path)
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = list(arguments)
+    # It warns of a module that has been imported already, which is what this is for.
+    warnings.filterwarnings("ignore", module="runpy", category=RuntimeWarning)
     runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
 
 

@@ -18,7 +18,7 @@ from strongback.database import Database
 from strongback.outbox import Outbox, OutboxMessage
 from strongback.task.dispatcher import Dispatcher
 from tests.support import task_app
-from tests.support.process import forked, run_module
+from tests.support.process import start_module
 
 DEADLINE = 60
 
@@ -45,10 +45,15 @@ class Worker:
         self.process.kill()
         self.process.join()
 
-    def stop(self) -> int | None:
+    def stop(self) -> int:
         """Ask it to end by a SIGTERM; returns its status."""
         self.process.terminate()
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for its end; returns its status."""
         self.process.join(DEADLINE)
+        assert self.process.exitcode is not None, f"it still runs: {self.text}"
         return self.process.exitcode
 
     @property
@@ -127,11 +132,8 @@ class WorkerHarness:
         """Start `python -m …`."""
         self.started += 1
         log = self.folder / f"worker-{self.started}.log"
-        log.touch()
         environment = os.environ | self.environment() | variables
-        process = forked.Process(target=run_module, args=(arguments, environment, log))
-        process.start()
-        return Worker(process, log)
+        return Worker(start_module(arguments, environment, log), log)
 
     @contextmanager
     def running(self, *arguments: str, **variables: str) -> Iterator[Worker]:

@@ -21,7 +21,7 @@ from strongback.realtime import Realtime
 from strongback.testing.port import free_port
 from tests.live import serving
 from tests.support.front import run_front
-from tests.support.process import forked, long_only, run_module
+from tests.support.process import long_only, start_module
 from tests.support.sdk import Person, Watcher, connected
 from tests.support.thread import run_async
 
@@ -55,13 +55,13 @@ def running(folder: Path, *arguments: str, **variables: str) -> Iterator[BasePro
     """Run `python -m …` until the block ends."""
     environment = os.environ | {"APP_ENV": "test", "APP_VAR_DIR": str(folder)} | variables
     log = folder / f"{arguments[0]}-{variables.get('WS_PORT')}.log"
-    process = forked.Process(target=run_module, args=(arguments, environment, log))
-    process.start()
+    process = start_module(arguments, environment, log)
     try:
         yield process
     finally:
         process.terminate()
         process.join(DEADLINE)
+        assert process.exitcode is not None, f"it still runs: {log.read_text()}"
 
 
 @contextmanager
@@ -177,8 +177,7 @@ def test_several_workers_without_redis_are_refused_at_start(server, tmp_path):
     }
     log = tmp_path / "server.log"
     arguments = ["strongback.server.serve", "app.main:create_app"]
-    process = forked.Process(target=run_module, args=(arguments, os.environ | variables, log))
-    process.start()
+    process = start_module(arguments, os.environ | variables, log)
     process.join(120)
     assert process.exitcode
     said = log.read_text()

@@ -14,7 +14,7 @@ from strongback.task.lease import Leases
 from strongback.task.periodic import LEASE_SECONDS
 from tests.live import NO_SOCKETS, serving
 from tests.support import task_app
-from tests.support.worker import DEADLINE, wait_until
+from tests.support.worker import wait_until
 
 pytestmark = pytest.mark.speaks_sql
 
@@ -126,7 +126,7 @@ def test_a_task_that_kills_the_server_is_given_up_after_its_tries(embedded):
     embedded.emit("noted", number=1)
     for _ in range(3):
         with embedded.worker() as worker:
-            worker.process.join(DEADLINE)
+            worker.wait()
     with embedded.worker():
         embedded.wait_until_given_up()
     (message,) = embedded.messages()
