@@ -30,31 +30,16 @@ _FAMILY = {4: 10001, 5: 10000}
 _BY_STATUS = {cls.code: cls for cls in reversed(CATALOGUE.values())}
 
 
-class ErrorRegistry:
-    """Maps exceptions of libraries to errors of the API."""
+def init_errors(app: Flask) -> dict[type[Exception], Converter]:
+    """Respond to every exception of the application.
 
-    def __init__(self) -> None:
-        self._converters: dict[type[Exception], Converter] = {
-            TimeoutError: lambda _: GatewayTimeout()
-        }
-
-    def register(self, kind: type[Exception], converter: Converter) -> None:
-        """Convert exceptions of this type and its subclasses; the nearest type wins."""
-        self._converters[kind] = converter
-
-    def convert(self, error: Exception) -> APIException | None:
-        """The error to respond with, or None if the exception is a defect."""
-        for kind in type(error).__mro__:
-            if converter := self._converters.get(kind):
-                return converter(error)
-        return None
-
-
-def init_errors(app: Flask) -> ErrorRegistry:
-    """Respond to every exception of the application, to those of libraries by the registry."""
-    app.extensions["errors"] = registry = ErrorRegistry()
+    Returns:
+        Converters of exceptions of libraries, by type, to be added to; the nearest type wins.
+    """
+    converters: dict[type[Exception], Converter] = {TimeoutError: lambda _: GatewayTimeout()}
+    app.extensions["errors"] = converters
     app.register_error_handler(Exception, respond)
-    return registry
+    return converters
 
 
 def respond(error: Exception) -> Response | HTTPException:
@@ -86,8 +71,7 @@ def _respond_to_http(error: HTTPException) -> Response | HTTPException:
 
 def _respond_to_other(error: Exception) -> Response:
     """Log an unexpected exception with its traceback, and tell the client nothing about it."""
-    registry: ErrorRegistry = current_app.extensions["errors"]
-    if known := registry.convert(error):
+    if known := _convert(error):
         # The driver's own message: SQLAlchemy adds the statement to it.
         reason = str(getattr(error, "orig", None) or error)
         kind, response = type(error).__name__, type(known).__name__
@@ -95,6 +79,12 @@ def _respond_to_other(error: Exception) -> Response:
         return render(known)
     log.error("unhandled_exception", exc_info=error)
     return render(APIException(), traceback.format_exception(error) if current_app.debug else None)
+
+
+def _convert(error: Exception) -> APIException | None:
+    converters: dict[type, Converter] = current_app.extensions["errors"]
+    found = next(filter(None, map(converters.get, type(error).__mro__)), None)
+    return found(error) if found else None
 
 
 def render(error: APIException, trace: list[str] | None = None) -> Response:

@@ -149,7 +149,7 @@ class HTTPApp(OpenAPI):
 
     def register_error_source(self, kind: type[Exception], converter: Converter) -> None:
         """Respond to exceptions of a library by errors of the API."""
-        self.errors.register(kind, converter)
+        self.errors[kind] = converter
 
     def make_response(self, rv: Any) -> Response:  # noqa: ANN401  whatever a view returned
         """Turn the return value of a view into a response.
