@@ -19,6 +19,7 @@ from tests.support import centrifugo, meilisearch_server
 from tests.support.api import API
 from tests.support.browser import browser
 from tests.support.front import nginx
+from tests.support.log import reset_log
 from tests.support.process import gate, is_long
 from tests.support.route import SharedRule
 from tests.support.static import compressed_static
@@ -29,6 +30,7 @@ __all__ = ["browser", "compressed_static", "is_long", "nginx"]
 def pytest_configure() -> None:
     gate.watch()
     Flask.url_rule_class = SharedRule
+    reset_log()
 
 
 def pytest_report_header() -> list[str]:

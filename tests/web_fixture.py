@@ -28,6 +28,7 @@ from strongback.database import Base, Database
 from strongback.log.setup import configure_logging
 from strongback.testing import empty
 from strongback.web.http_app import HTTPApp
+from tests.support.log import reset_log
 
 LIMIT = re.compile(
     r"SET STATEMENT max_statement_time=[0-9.]+ FOR |/\*\+ MAX_EXECUTION_TIME\(\d+\) \*/"
@@ -72,7 +73,7 @@ def logs(settings: Settings) -> Iterator[Logs]:
     sys.excepthook, threading.excepthook = hooks
     logging.captureWarnings(capture=False)
     structlog.contextvars.clear_contextvars()
-    structlog.reset_defaults()
+    reset_log()
 
 
 @pytest.fixture
@@ -82,10 +83,9 @@ def bare(settings: Settings, logs: Logs) -> HTTPApp:
 
 
 @pytest.fixture
-def app(settings: Settings, database: Database, logs: Logs) -> Iterator[HTTPApp]:
+def app(settings: Settings, database: Database, database_url: str, logs: Logs) -> Iterator[HTTPApp]:
     """The whole application, once on each back end, its tables empty."""
-    address = database.engine.url.render_as_string(hide_password=False)
-    yield from _running(settings, address, logs)
+    yield from _running(settings, database_url, logs)
 
 
 @pytest.fixture

@@ -14,8 +14,11 @@ from strongback.testing.redis import RedisServer
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_four_processes_load_once_and_read_their_writes(redis_server: RedisServer) -> None:
-    command = [sys.executable, "-m", "tests.support.cache_worker", redis_server.url, "3"]
+def test_four_processes_load_once_and_read_their_writes(
+    redis_server: RedisServer, is_long: bool
+) -> None:
+    seconds = "3" if is_long else "1"
+    command = [sys.executable, "-m", "tests.support.cache_worker", redis_server.url, seconds]
     workers = [
         subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(4)
     ]

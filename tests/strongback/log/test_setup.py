@@ -24,6 +24,7 @@ from strongback.exceptions import ConfigurationError
 from strongback.log import setup as log_config
 from strongback.log.mask import escape_controls, mask_fields, mask_text
 from strongback.log.setup import LogConfig, configure_logging, get_logger, log_access
+from tests.support.log import reset_log
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 CONTROLS = [
@@ -55,7 +56,7 @@ def _restored_logging() -> Iterator[None]:
     sys.excepthook, threading.excepthook = hooks
     logging.captureWarnings(capture=False)
     structlog.contextvars.clear_contextvars()
-    structlog.reset_defaults()
+    reset_log()
 
 
 class Streams:

@@ -139,7 +139,8 @@ def test_rebuilding_a_table_keeps_the_rows_that_refer_to_it(app, bare):
 @pytest.mark.usefixtures("starts_processes")
 def test_two_processes_upgrade_once(app, bare, settings, database_url, folder):
     settings = settings.model_copy(update={"database_url": database_url})
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])  # imported once for all
     arguments = (settings, folder, context.Barrier(2))
     processes = [context.Process(target=_upgrade_in_process, args=arguments) for _ in range(2)]
     for process in processes:
