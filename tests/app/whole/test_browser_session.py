@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,14 +12,18 @@ from typing import Any
 import pytest
 from flask import request
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from sqlalchemy import update
 
 from app.core.config import Settings
 from app.demo import ensure_accounts
+from app.user.model import User
 from app.user.service import UserService
 from strongback.config import Environment, load_settings
 from strongback.log.setup import configure_logging
 from tests.support.page_check import PageCheck, View, in_views, serve
 from tests.support.sign_in import PASSWORD, TOKEN, Client
+from tests.support.sms import PHONE, another
+from tests.support.work import work
 
 COOKIE = "strongback"
 CALL = "import('session').then((it) => it.request('/api/v1/users/me')).then((it) => it.status)"
@@ -38,10 +43,14 @@ class Site:
         self.check = PageCheck(browser, address)
         self._number = 0
 
-    def account(self) -> str:
+    def account(self, **values: object) -> str:
         """Make an account of which no other test knows; returns its name."""
         self._number += 1
-        return self.client.account(f"ada{self._number}").username
+        username = self.client.account(f"ada{self._number}").username
+        if values:
+            query = update(User).where(User.username == username).values(values)
+            self.client.database.transact(lambda session: session.execute(query))
+        return username
 
     @contextmanager
     def signed_in(self) -> Iterator[tuple[BrowserContext, Page]]:
@@ -188,6 +197,26 @@ class TestSignIn:
         with site.check.page("/sign-in", javascript=False) as page:
             expect(page.get_by_text("Signing in needs JavaScript")).to_be_visible()
             expect(page.get_by_role("button", name="Sign in")).to_be_disabled()
+
+    def test_a_code_by_text_message_signs_in(self, site: Site, capsys: pytest.CaptureFixture[str]):
+        name = site.account(proven_phone=PHONE)
+        with site.browser.new_page(base_url=site.address) as page:
+            page.goto("/sign-in")
+            page.get_by_text("Sign in by text message").click()
+            page.get_by_label("Telephone number").fill(PHONE)
+            page.get_by_role("button", name="Send a code").click()
+            field = page.get_by_label("Code from the message")
+            expect(field).to_be_focused()
+            work(site.client.app)
+            [code] = re.findall(r"^SMS to .*: (\d{6})$", capsys.readouterr().out, re.MULTILINE)
+            field.fill(another(code))
+            field.press("Enter")
+            expect(page.get_by_role("alert")).to_contain_text("wrong")
+            expect(page.get_by_role("alert")).to_be_focused()
+            field.fill(code)
+            field.press("Enter")
+            page.wait_for_url(f"{site.address}/")
+            expect(page.locator("#account")).to_have_text(name)
 
     def test_in_chinese(self, site: Site):
         with site.browser.new_page(base_url=site.address, locale="zh") as page:
