@@ -69,7 +69,7 @@ def register(app: Strongback, users: Accounts) -> ArticleService:
 def _register_pages(app: Strongback, articles: ArticlePages) -> None:
     folder = Path(__file__).parent
     app.pages.add("article", folder / "template")
-    app.static_files.add("article", folder / "static")
+    app.static_files.add("article", folder / "static", entries=["live.js"])
     app.pages.link("/", "Articles")
     app.pages.link("/tags", "Tags")
     app.pages.link("/authors", "Authors")

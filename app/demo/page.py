@@ -72,7 +72,7 @@ def init_page(app: Strongback, accounts: Path) -> None:
             raise NotFound from error
 
     app.add_url_rule("/demo/<role>", view_func=sign_in_as, methods=["POST"])
-    app.static_files.add("demo", HERE / "static")
+    app.static_files.add("demo", HERE / "static", entries=["demo.js"])
     app.translations.add(HERE / "translation")
     app.pages.add("demo", HERE / "template")
     app.pages.modules.append("demo/demo.js")

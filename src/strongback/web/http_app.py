@@ -33,6 +33,7 @@ from strongback.web.static_files import StaticFiles
 from strongback.web.translation import FOLDER, Translations
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
+ENTRIES = ("account.js", "docs.js", "sign-in.js", "theme.js")
 """Static files of the framework."""
 _HEADERS = (Headers, dict, list, tuple)
 _SCALARS = (str, int, float, bool, bytes)
@@ -99,7 +100,7 @@ class HTTPApp(OpenAPI):
 
     def _serve_static_files(self) -> None:
         self.static_files = StaticFiles(self.settings.web_static_dir)
-        self.static_files.add("strongback", STATIC)
+        self.static_files.add("strongback", STATIC, entries=ENTRIES)
         self.static_files.name("centrifuge", "strongback/vendor/centrifuge.js")
         self.provide(self.static_files)
         self.add_template_global(self.static_files.url, "static")

@@ -176,6 +176,7 @@ class Pages:
             base=self.address,
             site=self._title,
             static=self.static_files.url,
+            module=self.static_files.script,
             link=address_of,
             to=_address,
         )

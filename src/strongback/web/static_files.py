@@ -20,6 +20,7 @@ from urllib.parse import quote
 from wsgiref.headers import Headers
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+from markupsafe import Markup
 from whitenoise import WhiteNoise
 
 from strongback.collision import Names
@@ -52,20 +53,25 @@ class StaticFiles:
         self.built = built
         self._folders: dict[str, Path] = {}
         self._plain: set[str] = set()
+        self._entries: set[str] = set()
         self._bare: dict[str, str] = {}
         self._names, self._bare_names = Names("static folder"), Names("module name")
         self._server: WhiteNoise | None = None
 
-    def add(self, name: str, folder: Path, *, has_modules: bool = True) -> None:
+    def add(
+        self, name: str, folder: Path, *, has_modules: bool = True, entries: Iterable[str] = ()
+    ) -> None:
         """Serve the files of a folder at `/static/<name>/`.
 
         Args:
             name: Name of the slice or part that the files belong to.
             folder: Folder of the files; a name that begins with a dot is left out.
             has_modules: Whether its JavaScript is modules, which the import map lists.
+            entries: Scripts that pages load and no module imports, by their paths in the folder:
+                the import map, which each page carries, leaves them out.
 
         Raises:
-            ConfigurationError: The name is taken or invalid, or there is no such folder.
+            ConfigurationError: The name is taken or invalid, or there is no such folder or entry.
         """
         if not _NAME.fullmatch(name):
             raise ConfigurationError(
@@ -77,6 +83,7 @@ class StaticFiles:
         self._folders[name] = folder
         if not has_modules:
             self._plain.add(name)
+        self._entries |= {self._checked(f"{name}/{entry}") for entry in entries}
         if self._server is not None and self.built is None:
             self._server.add_files(folder, ADDRESS + name)
         self._forget_map()
@@ -118,6 +125,17 @@ class StaticFiles:
         """The checksum of a built file for an attribute `integrity`; empty in development."""
         return self._manifest["integrity"].get(file, "") if self.built else ""
 
+    def script(self, file: str) -> Markup:
+        """The element that loads a module, with the checksum that the import map does not have.
+
+        Raises:
+            ConfigurationError: There is no such file, or it has not been built.
+        """
+        checksum = self.integrity(file) if file in self._entries else ""
+        attribute = Markup(' integrity="{}"').format(checksum) if checksum else ""
+        element = Markup('<script type="module" src="{}"{}></script>')
+        return element.format(self.url(file), attribute)
+
     def check(self) -> str:
         """Check that the files are built, if they are to be.
 
@@ -134,8 +152,9 @@ class StaticFiles:
     def import_map(self) -> str:
         """The import map as JSON, for `<script type="importmap">`.
 
-        It has the bare names, and of a built folder also each module's own address and checksum: no
-        file has to be rewritten for its imports to find what has another name now.
+        It has the bare names, and of a built folder also the own address and checksum of each
+        module that others may import: no file has to be rewritten for its imports to find what has
+        another name now.
 
         Raises:
             ConfigurationError: A file that has a bare name is missing.
@@ -191,7 +210,8 @@ class StaticFiles:
     def _modules(self) -> Iterator[str]:
         for file in self._manifest["paths"]:
             folder = file.partition("/")[0]
-            if file.endswith((".js", ".mjs")) and folder in self._folders.keys() - self._plain:
+            is_module = folder in self._folders.keys() - self._plain and file not in self._entries
+            if is_module and file.endswith((".js", ".mjs")):
                 yield file
 
     def _checked(self, file: str) -> str:

@@ -54,7 +54,7 @@ class Shop:
         app.register_blueprint(pages)
         app.pages.add("shop", self.folder)
         app.pages.modules.append("shop/basket.js")
-        app.static_files.add("shop", self.sources)
+        app.static_files.add("shop", self.sources, entries=["basket.js"])
         app.static_files.name("name", "shop/name.js")
         app.wsgi_app = self._counting(app.wsgi_app)  # type: ignore[method-assign,assignment]  # as Flask's docs wrap it
         return app
@@ -65,6 +65,11 @@ class Shop:
             return application(environ, start_response)
 
         return counting
+
+    def tamper_with(self, name: str) -> None:
+        """Write other code into a built module."""
+        for path in (self.built / "shop").glob(f"{name}.*.js"):
+            path.write_text("document.title = 'taken over'; export const total = 666;")
 
     def build(self) -> None:
         files = self.app.static_files.files()
@@ -114,8 +119,7 @@ def test_a_changed_file_is_seen_at_the_next_visit(shop: Shop, browser: Browser):
 
 
 def test_a_module_that_was_tampered_with_is_not_run(shop: Shop, page: Page):
-    for path in (shop.built / "shop" / "core").glob("total.*.js"):
-        path.write_text("document.title = 'taken over'; export const total = 666;")
+    shop.tamper_with("core/total")
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
     page.goto("/shop")
@@ -123,3 +127,10 @@ def test_a_module_that_was_tampered_with_is_not_run(shop: Shop, page: Page):
     assert any("integrity" in each for each in complaints)
     assert page.title() == "Shop"
     expect(page.locator("#sum")).to_have_text("")
+
+
+def test_an_entry_that_was_tampered_with_is_not_run(shop: Shop, page: Page):
+    shop.tamper_with("basket")
+    page.goto("/shop")
+    assert [path for path in shop.asked if path.startswith("/static/shop/basket.")]
+    assert page.title() == "Shop"

@@ -180,6 +180,25 @@ def test_the_import_map_leaves_out_scripts_that_are_no_modules(shop: Path, built
     assert files.import_map == '{"imports":{}}'
 
 
+def test_an_entry_has_its_checksum_in_its_element_and_is_not_in_the_import_map(
+    shop: Path, built: Path
+):
+    files = StaticFiles(built)
+    files.add("shop", shop, entries=["basket.js"])
+    checksum = b64encode(hashlib.sha384((shop / "basket.js").read_bytes()).digest()).decode()
+    basket, total = files.url("shop/basket.js"), files.url("shop/core/total.js")
+    assert files.script("shop/basket.js") == (
+        f'<script type="module" src="{basket}" integrity="sha384-{checksum}"></script>'
+    )
+    assert files.script("shop/core/total.js") == f'<script type="module" src="{total}"></script>'
+    assert [*json.loads(files.import_map)["integrity"]] == [total]
+
+
+def test_an_entry_that_is_not_there_is_an_error(shop: Path):
+    with pytest.raises(ConfigurationError, match=r"there is no start\.js in"):
+        StaticFiles().add("shop", shop, entries=["start.js"])
+
+
 def test_the_import_map_is_allowed_by_its_hash(shop: Path, built: Path):
     files = files_of(shop, built)
     digest = b64encode(hashlib.sha256(files.import_map.encode()).digest()).decode()
