@@ -39,11 +39,6 @@ KEPT = 4
 of a `GET`, and redis-py's client another fifth."""
 
 
-def no_retry() -> Retry:
-    """Return a policy for redis-py that gives up at the first failure."""
-    return Retry(NoBackoff(), 0)
-
-
 def connect(url: str, *, connections: int = 16, timeout: float | None = None) -> Redis:
     """Return a redis-py client as Strongback needs it.
 
@@ -62,7 +57,7 @@ def connect(url: str, *, connections: int = 16, timeout: float | None = None) ->
         timeout=seconds,
         socket_timeout=seconds,
         socket_connect_timeout=seconds,
-        retry=no_retry(),
+        retry=Retry(NoBackoff(), 0),
     )
     return Redis.from_pool(pool)
 
