@@ -18,6 +18,7 @@ from strongback.background import Background
 from strongback.config import Environment
 from strongback.database import Base
 from tests.support.api import API
+from tests.support.process import start_module
 from tests.support.worker import DEADLINE, wait_until
 
 ARTICLES = 10
@@ -123,21 +124,14 @@ def _worker(settings: Settings) -> Iterator[None]:
     """A worker that runs what the outbox hands it."""
     settings.app_var_dir.mkdir(parents=True, exist_ok=True)
     log = settings.app_var_dir / "worker.log"
-    command = [sys.executable, "-m", "celery", "-A", "app.worker", "worker"]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, "--pool", "threads", "--concurrency", "2"],
-            cwd=ROOT,
-            env=environment(settings),
-            stdout=output,
-            stderr=output,
-        )
+    arguments = ["celery", "-A", "app.worker", "worker", "--pool", "threads", "--concurrency", "2"]
+    process = start_module(arguments, environment(settings), log)
     try:
         wait_until(lambda: "ready." in log.read_text(), "the worker's start")
         yield
     finally:
         process.kill()
-        process.wait()
+        process.join()
 
 
 @contextmanager

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import os
 import threading
 import time
 from collections import Counter
@@ -15,7 +14,6 @@ from sqlalchemy import event, func, select, update
 
 from app.article.model import Article
 from app.comment.model import Comment
-from app.core.config import ROOT
 from strongback.database import utc_now
 from strongback.exceptions import Conflict
 from strongback.idempotency import (
@@ -29,9 +27,8 @@ from strongback.migration.runner import upgrade
 from strongback.web.idempotent import claim_of
 from strongback.web.request import current_request
 from tests.support.api import API
+from tests.support.process import start_module
 from tests.support.thread import run_together
-
-pytestmark = pytest.mark.speaks_sql
 
 PARALLEL = 20
 
@@ -58,6 +55,7 @@ def age(api: API, **time: float) -> None:
     api.database.transact(lambda session: session.execute(update(IdempotencyKey).values(values)))
 
 
+@pytest.mark.speaks_sql
 class TestReplay:
     def test_repeats_status_body_and_headers(self, api):
         first, second = write(api), write(api)
@@ -131,6 +129,7 @@ class TestMisuse:
         assert response.status_code == 400
         assert count(api, Article) == 0
 
+    @pytest.mark.speaks_sql
     def test_longest_key_is_taken(self, api):
         assert write(api, "x" * 255).status_code == 201
 
@@ -138,6 +137,7 @@ class TestMisuse:
         assert api.call("GET", "/articles", headers={"Idempotency-Key": ""}).status_code == 200
 
 
+@pytest.mark.speaks_sql
 class TestRefusal:
     def test_is_not_remembered(self, api):
         assert comment(api, "k").status_code == 404
@@ -168,6 +168,7 @@ class TestRefusal:
         assert count(api, IdempotencyKey) == 0
 
 
+@pytest.mark.speaks_sql
 class TestConcurrency:
     def test_twenty_with_one_key_have_one_effect_and_one_body(self, api):
         for key in map(str, range(3)):
@@ -236,6 +237,7 @@ class TestConcurrency:
 
 
 # Not on SQLite, whose writers queue before they can see a key.
+@pytest.mark.speaks_sql
 @pytest.mark.parametrize(
     "database_url", [pytest.param("mariadb_server", id="mariadb")], indirect=True
 )
@@ -274,6 +276,7 @@ class TestLockTimeOut:
         assert count(api, IdempotencyKey) == 1
 
 
+@pytest.mark.speaks_sql
 class TestAge:
     def test_key_is_kept_for_24_hours(self, api):
         write(api)
@@ -348,16 +351,17 @@ def test_document_names_the_header(api):
     } <= takes
 
 
+@pytest.mark.speaks_sql
 @pytest.mark.usefixtures("starts_processes")
 def test_crash_at_any_point_leaves_no_second_effect(api, database_url, tmp_path):
     """A process is killed after each statement, before and after the commit."""
     api.article()
-    command = [sys.executable, "-m", "tests.app.whole.crash_write", database_url, str(tmp_path)]
-    run = subprocess.run(
-        command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=240
-    )
-    assert run.returncode == 0, run.stderr
-    reports = [json.loads(line) for line in run.stdout.splitlines()]
+    arguments = ["tests.app.whole.crash_write", database_url, str(tmp_path)]
+    output = tmp_path / "output"
+    process = start_module(arguments, os.environ, output)
+    process.join(240)
+    assert process.exitcode == 0, output.read_text()
+    reports = [json.loads(line) for line in output.read_text().splitlines()]
     assert len(reports) >= 6
     for report in reports:
         is_committed = report["point"] == "after the commit"

@@ -13,8 +13,6 @@ from tests.support.api import API
 from tests.support.nginx import run_nginx, run_server
 from tests.support.thread import run_together
 
-pytestmark = pytest.mark.speaks_sql
-
 WRITERS = 50
 
 
@@ -51,12 +49,14 @@ def test_tags_are_compared_without_prefix_and_quotes(header, tags):
 
 
 class TestWrite:
+    @pytest.mark.speaks_sql
     def test_without_if_match_is_428(self, api):
         api.article()
         response = change(api, None)
         assert (response.status_code, response.json["error_code"]) == (428, 10013)
         assert api.call("DELETE", "/articles/tea", by="ada").status_code == 428
 
+    @pytest.mark.speaks_sql
     def test_with_a_stale_tag_is_412(self, api):
         tag = api.article()["etag"]
         assert change(api, tag).status_code == 200
@@ -73,6 +73,7 @@ class TestWrite:
         api.article()
         assert change(api, header).status_code == 412
 
+    @pytest.mark.speaks_sql
     def test_like_in_between_does_not_disturb_the_editor(self, api):
         tag = api.article()["etag"]
         api.call("PUT", "/articles/tea/like", by="eve")
@@ -99,6 +100,7 @@ class TestWrite:
         )
         assert (header["name"], header["required"]) == ("If-Match", True)
 
+    @pytest.mark.speaks_sql
     @pytest.mark.parametrize("titles", [["Coffee"] * WRITERS, list(map(str, range(WRITERS)))])
     def test_one_of_fifty_succeeds(self, api, titles):
         tag = api.article()["etag"]
@@ -108,6 +110,7 @@ class TestWrite:
         assert api.call("GET", "/articles/tea").json == winner.json
         assert winner.json["version"] == 2
 
+    @pytest.mark.speaks_sql
     def test_one_of_fifty_succeeds_through_nginx_that_compresses(self, api, nginx, tmp_path):
         api.article(body="Leaves. " * 200)
         headers = {"Authorization": "Bearer ada"}
