@@ -49,7 +49,8 @@ unnamed = pytest.mark.parametrize("run", [False], ids=["unnamed"], indirect=True
 
 
 @named
-def test_it_writes_to_the_folder_of_the_setting(run: Run, target: Path):
+def test_it_writes_to_the_folder_of_the_setting(run: Run, target: Path, compressed_static: Path):
+    leave_compressed(compressed_static, target)
     result = run()
     assert (result.exit_code, result.output.split()[1:3]) == (0, ["static", "files"])
     assert "strongback/docs.js" in json.loads((target / "staticfiles.json").read_bytes())["paths"]
