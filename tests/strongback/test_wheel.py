@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import distribution, version
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import httpx
@@ -209,10 +210,16 @@ def _closure(wheel: Path, extras: set[str]) -> set[str]:
 
 
 def _copy(name: str, packages: Path) -> None:
+    """Copy a distribution, with what has been compiled of it."""
     for file in distribution(name).files or []:
         if ".." not in file.parts and "__pycache__" not in file.parts:
-            (packages / file.parent).mkdir(parents=True, exist_ok=True)
-            shutil.copy(str(file.locate()), packages / file)
+            source, target = Path(str(file.locate())), packages / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target)
+            if file.suffix == ".py" and (compiled := Path(cache_from_source(source))).exists():
+                compiled_target = Path(cache_from_source(target))
+                compiled_target.parent.mkdir(exist_ok=True)
+                shutil.copy2(compiled, compiled_target)
 
 
 FORKS = """
