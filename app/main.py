@@ -23,6 +23,7 @@ from strongback import notification as notifications
 from strongback.app import Strongback
 
 TITLE = "Strongback"
+VERSION = version("strongback")
 
 
 def create_app(settings: Settings | None = None) -> Strongback:
@@ -39,7 +40,7 @@ def create_app(settings: Settings | None = None) -> Strongback:
         __name__,
         settings,
         title=TITLE,
-        version=version("strongback"),
+        version=VERSION,
         roles=ROLES,
         logging=LOGGING,
     )

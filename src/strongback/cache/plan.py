@@ -126,7 +126,8 @@ class Plan:
             message = f"no storage is registered as {name!r} (there are: {known})"
             raise CacheMisuse(f"{self.owner}: {message}; call register_storage first")
         above = tuple(tier for tier in self.tiers if not isinstance(tier, SharedTier))
-        if isinstance(storage, SharedStorage):
+        # A look at each method of a protocol is slow: what is most often there is asked for first.
+        if not isinstance(storage, LocalStorage) and isinstance(storage, SharedStorage):
             self.tiers.append(SharedTier(name, storage, ttl, len(self.tiers), above))
         else:
             self.tiers.append(Tier(name, storage, ttl, len(self.tiers), above))
