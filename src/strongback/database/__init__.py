@@ -39,6 +39,7 @@ from strongback.database.statement import (
     count_within,
     delete_in_batches,
     insert_if_absent,
+    lock_row,
 )
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "is_duplicate",
     "is_retryable",
     "is_transient",
+    "lock_row",
     "transactional",
     "utc_now",
 ]

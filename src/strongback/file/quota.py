@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import case, select, update
 
-from strongback.database import Database, changed_rows, insert_if_absent, transactional
+from strongback.database import Database, changed_rows, lock_row, transactional
 from strongback.file.exceptions import QuotaExceeded
 from strongback.file.file_model import FileUsage
 
@@ -35,11 +35,11 @@ class FileQuota:
         """
         mine = (FileUsage.owner == owner) & (FileUsage.bytes + size <= self.limit)
         take = update(FileUsage).where(mine).values(bytes=FileUsage.bytes + size)
-        first = insert_if_absent(FileUsage).values(owner=owner, bytes=0)
         session = self.database.session
         if changed_rows(session, take):
             return
-        if changed_rows(session, first) and changed_rows(session, take):
+        lock_row(session, FileUsage.bytes, {FileUsage.owner: owner})
+        if changed_rows(session, take):
             return
         raise QuotaExceeded(params={"limit": f"{self.limit:,}"})
 
