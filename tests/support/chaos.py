@@ -121,14 +121,19 @@ def lose_broker(
     pause: float = 0.2,
 ) -> Outage:
     """Take the broker away while four threads write, and see how long it takes to catch up."""
-    with workers.worker(concurrency=2), writing(workers, pause, threads=4) as writer:
+
+    def has_caught_up() -> bool:
+        assert worker.process.is_alive(), f"the worker has ended: {worker.text}"
+        return len(workers.effects("note")) >= due
+
+    with workers.worker(concurrency=2) as worker, writing(workers, pause, threads=4) as writer:
         time.sleep(1)
         with away():
             time.sleep(seconds)
         returned = time.monotonic()
         # Those that were written while it was away, and all the others up to now.
         due = len(writer.written)
-        wait_until(lambda: len(workers.effects("note")) >= due, "catching up", DRAIN)
+        wait_until(has_caught_up, "catching up", DRAIN)
         writer.stop()
         wait_until(lambda: workers.pending() == 0, "the end of the tasks", DRAIN)
         drained = time.monotonic() - returned
