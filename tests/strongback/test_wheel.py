@@ -445,18 +445,26 @@ def test_tasks_run_without_an_extra(interpreter, tmp_path):
 # Applications
 
 
+MIGRATE = """
+import sys
+from flask.cli import cli
+
+for command in ["upgrade"], ["revision", "Create tables"], ["upgrade"]:
+    cli.main(["--app", sys.argv[1], "db", *command], standalone_mode=False)
+"""
+
+
 @contextmanager
 def serving(python: Path, folder: Path, name: str, code: str) -> Iterator[tuple[str, Path]]:
     """Migrate and serve an application; yields its address and the file with its log."""
     factory, port, log = f"{name}:create_app", free_port(), folder / "log"
     (folder / f"{name}.py").write_text(code)
     variables = {"PATH": os.defpath, "WEB_PORT": str(port), "LOG_FORMAT": "json"}
-    for command in (["upgrade"], ["revision", "Create tables"], ["upgrade"]):
-        flask = [str(python), "-m", "flask", "--app", factory, "db", *command]
-        done = subprocess.run(
-            flask, cwd=folder, env=variables, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    migrate = [str(python), "-c", MIGRATE, factory]
+    done = subprocess.run(
+        migrate, cwd=folder, env=variables, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
     with log.open("w") as stream:
         server = subprocess.Popen(
             [python, "-m", "strongback.server.serve", factory],
