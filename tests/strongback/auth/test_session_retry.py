@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 
 from strongback.auth.refresh_token import Successors, hash_token, new_seed
 from strongback.database import utc_now
+from tests.support.process import long_only
 from tests.support.sign_in import Client, client, sqlite_client
 
 __all__ = ["client", "sqlite_client"]
@@ -158,6 +159,8 @@ def ada_client(client: Client) -> Client:
     return client
 
 
+# The rule is the same on MariaDB, whose locks `TestRetry` and test_session_processes meet.
+@pytest.mark.parametrize("database_url", ["sqlite", *long_only("mariadb_server")], indirect=True)
 @settings(
     max_examples=40,
     deadline=None,
