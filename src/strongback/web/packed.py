@@ -29,8 +29,8 @@ TTL = timedelta(minutes=30)
 FILLS = 20
 """New pages a second that each process adds to Redis: strangers choose what they ask for."""
 GZIP_LEVEL = 6
-BROTLI_QUALITY = 5
-"""As many bytes as by the best one but for a tenth, in a hundredth of the time."""
+BROTLI_QUALITY = 7
+"""An eighth more bytes than by the best one, in a twentieth of the time: 1.2 ms for a long page."""
 MAX_HEADER = 200
 """Characters of an `Accept-Encoding` header that is looked at."""
 HTML = "text/html; charset=utf-8"
