@@ -113,6 +113,42 @@ def test_without_javascript_people_read_search_and_turn_pages(check: PageCheck):
         expect(page).to_have_url(re.compile(r"/\?language=zh$"))
 
 
+@pytest.mark.parametrize(
+    "locale, copy, copied", [("en", "Copy", "Copied"), ("zh", "复制", "已复制")]
+)
+def test_a_key_copies_a_code_block_and_says_so(
+    check: PageCheck, locale: str, copy: str, copied: str
+):
+    clipboard = ["clipboard-read", "clipboard-write"]
+    path = PAGES["article"][locale]
+    with check.page(path, View(locale=locale), permissions=clipboard) as page:
+        blocks = page.locator(".text pre")
+        expect(page.get_by_role("button", name=copy)).to_have_count(blocks.count())
+        blocks.first.focus()
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("status").first).to_have_text(copied)
+        assert page.evaluate("navigator.clipboard.readText()") == blocks.first.text_content()
+
+
+def test_a_code_block_that_may_not_be_copied_is_selected(check: PageCheck):
+    with check.page("/articles/guide-errors") as page:
+        selected = page.get_by_role("button", name="Copy").first.evaluate("""async (button) => {
+              navigator.clipboard.writeText = () => Promise.reject(new Error("forbidden"));
+              button.click();
+              await new Promise(setTimeout);
+              return getSelection().toString();
+            }""")
+        assert selected.strip() == page.locator(".text pre").first.inner_text().strip()
+        expect(page.get_by_role("status").first).to_have_text("")
+
+
+def test_without_javascript_nothing_offers_to_copy(check: PageCheck):
+    with check.page("/articles/guide-errors", javascript=False) as page:
+        expect(page.locator(".text pre").first).to_be_visible()
+        expect(page.get_by_role("button", name="Copy")).to_have_count(0)
+
+
 def test_a_comment_is_shown_as_it_was_written(check: PageCheck):
     with check.page("/articles/guide-errors") as page:
         said = page.locator(".said").first
