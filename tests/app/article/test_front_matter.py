@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import time
-from contextlib import suppress
-
 import pytest
 
 from app.article.front_matter import MAX_BYTES, split_front_matter
@@ -201,39 +198,3 @@ class TestRefusal:
     )
     def test_of_what_is_nested_too_deeply(self, text):
         assert "nested too deeply" in reason(text)
-
-
-def _seconds(text: str) -> float:
-    """The least time of a few: what the machine does besides only adds to it."""
-    times = []
-    for _ in range(5):
-        start = time.process_time()
-        with suppress(Refusal):
-            split_front_matter(text)
-        times.append(time.process_time() - start)
-    return min(times)
-
-
-@pytest.mark.parametrize(
-    "shape",
-    [
-        lambda size: "---\ntitle: T\n" + "a: b\n" * (size // 5) + "---\n",
-        lambda size: "---\ntitle: " + "[" * (size // 2) + "\n---\n",
-        lambda size: '---\ntitle: "' + "\\n" * (size // 2) + '"\n---\n',
-        lambda size: "---\n" + "? " * (size // 2) + "\n---\n",
-        lambda size: "+++\n" + "a." * (size // 2) + "a = 1\n+++\n",
-        lambda size: "+++\na = [" + "1," * (size // 2) + "]\n+++\n",
-        lambda size: '{"a": [' + "1," * (size // 2) + "1]}\n",
-        lambda size: "\n" * (size * 32),
-        lambda size: " " * (size * 32),
-        lambda size: "\r\n" * (size * 16),
-        lambda size: "title: a\n" * (size // 9),
-        lambda size: "a: b\n" * (size * 8),
-        lambda size: "a-" * (size * 16),
-        lambda size: "---\n" + "-" * (size * 32),
-        lambda size: "---\n" + "--- x\n" * (size * 8),
-        lambda size: "---\ntitle: T\n" + "\t" * size + "\n---\n",
-    ],
-)
-def test_a_block_of_twice_the_size_takes_about_twice_the_time(shape):
-    assert _seconds(shape(MAX_BYTES - 64)) <= 2.5 * _seconds(shape((MAX_BYTES - 64) // 2)) + 0.005

@@ -27,6 +27,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import EnvironBuilder
 
+from app.article.front_matter import MAX_BYTES as FRONT_MATTER_BYTES
 from app.article.front_matter import split_front_matter
 from app.article.index import ARTICLE
 from app.article.markdown import render
@@ -266,6 +267,28 @@ HTML: tuple[str | Shape, ...] = (
     between("<a", " b=c", "<"),
     between("<a", " ", "<"),
 )
+FRONT_MATTER: tuple[str | Shape, ...] = (
+    lambda size: "---\ntitle: T\n" + "a: b\n" * (size // 5) + "---\n",
+    lambda size: "---\ntitle: " + "[" * (size // 2) + "\n---\n",
+    lambda size: '---\ntitle: "' + "\\n" * (size // 2) + '"\n---\n',
+    lambda size: "---\n" + "? " * (size // 2) + "\n---\n",
+    lambda size: "---\ntitle: T\n" + "\t" * size + "\n---\n",
+    lambda size: "+++\n" + "a." * (size // 2) + "a = 1\n+++\n",
+    lambda size: "+++\na = [" + "1," * (size // 2) + "]\n+++\n",
+    lambda size: '{"a": [' + "1," * (size // 2) + "1]}\n",
+    lambda size: "title: a\n" * (size // 9),
+)
+NO_FRONT_MATTER: tuple[str | Shape, ...] = (
+    *(
+        "\n",
+        " ",
+        "\r\n",
+        "a: b\n",
+        "a-",
+        between("---\n", "-", ""),
+        between("---\n", "--- x\n", ""),
+    ),
+)
 MASKED: tuple[str | Shape, ...] = (
     *(
         "[parameters: ",
@@ -366,8 +389,18 @@ PARSERS: dict[str, Case] = {
         render, BODY_LENGTH // 2, (between("# a", " ", "b"),), takes_common=False
     ),
     "front matter": Case(import_text, 4_000, ("a: b\n", "- ", "? ", "a: [", "{a: ", "&a ", "*a ")),
+    "front matter, as much as is read": Case(
+        split_front_matter,
+        FRONT_MATTER_BYTES // 2 - 32,
+        FRONT_MATTER,
+        takes_common=False,
+        is_whole=True,
+    ),
     "front matter, its bounds": Case(
         split_front_matter, 50_000, ("---\n", "+++\n", '{"a": ', "a:\n")
+    ),
+    "front matter that ends nowhere": Case(
+        split_front_matter, FRONT_MATTER_BYTES * 16, NO_FRONT_MATTER, takes_common=False
     ),
     "archive, names": Case(import_names, 8_000, ("../", "a/", "a/zh/", ".md")),
     "article, title": Case(new_article("title"), 200_000),
@@ -497,8 +530,11 @@ def test_twice_the_input_takes_twice_the_time(name, is_long):
 class TestTheCheck:
     """A check that cannot fail proves nothing, and one that fails by chance is not believed.
 
-    What goes back is measured as often as can be: the sizes are just large enough to tell.
+    A neighbour on the machine may hide what grows once, and not three times: so often it may try.
     """
+
+    def finds(self, parse: Parser, shape: Shape, size: int) -> bool:
+        return any(growth(parse, shape, size) > LIMIT for _ in range(3))
 
     @pytest.mark.parametrize(
         "pattern, text, size",
@@ -510,13 +546,13 @@ class TestTheCheck:
         ],
     )
     def test_finds_a_pattern_that_goes_back(self, pattern, text, size):
-        assert growth(re.compile(pattern).search, repeated(text), size) > LIMIT
+        assert self.finds(re.compile(pattern).search, repeated(text), size)
 
     def test_finds_a_loop_within_a_loop(self):
         def parse(text: str) -> int:
             return sum(text.count("a", at) for at in range(0, len(text), 8))
 
-        assert growth(parse, repeated("a"), 8_000) > LIMIT
+        assert self.finds(parse, repeated("a"), 8_000)
 
     @pytest.mark.parametrize("work", [str.split, sorted, lambda text: [ord(c) for c in text]])
     def test_lets_through_what_grows_as_its_input_does(self, work):
