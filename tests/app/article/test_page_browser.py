@@ -103,11 +103,15 @@ def test_without_javascript_people_read_search_and_turn_pages(check: PageCheck):
     with check.page("/?language=en", javascript=False) as page:
         page.get_by_role("searchbox").fill("error numbers")
         page.get_by_role("searchbox").press("Enter")
+        # Each page is waited for as a whole: what is left while it loads counts as failed.
+        page.wait_for_url(re.compile(r"/search\?"))
         page.get_by_role("link", name="Errors", exact=True).first.click()
+        page.wait_for_url("/articles/guide-errors")
         expect(page.get_by_role("heading", level=1, name="Errors")).to_be_visible()
         page.get_by_role("navigation", name="Contents").get_by_role("link").first.click()
         expect(page).to_have_url(re.compile("#user-content-"))
         page.locator("header .facts").get_by_role("link", name="中文").click()
+        page.wait_for_url("/articles/guide-errors-zh")
         expect(page.get_by_role("heading", level=1, name="错误")).to_be_visible()
         page.get_by_role("navigation", name="主导航").get_by_role("link", name="文章").click()
         expect(page).to_have_url(re.compile(r"/\?language=zh$"))
