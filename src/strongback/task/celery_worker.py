@@ -19,6 +19,9 @@ from celery import bootsteps, signals
 from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.exceptions import CPendingDeprecationWarning
 from celery.worker import WorkController
+from celery.worker.consumer import Consumer
+from kombu import Consumer as MessageConsumer
+from kombu.connection import maybe_channel
 
 from strongback.log.setup import configure_logging, get_logger
 from strongback.task.celery_app import TaskCelery, build_celery
@@ -46,9 +49,30 @@ def build_worker(load: Callable[[], Dispatcher]) -> TaskCelery:
     celery = build_celery(dispatcher.runtime)
     # Warned of at each lost connection, with any setting.
     warnings.filterwarnings("ignore", r"\s*In Celery 5\.1", CPendingDeprecationWarning)
+    celery.conf.worker_consumer = LastingConsumer
     celery.steps["worker"].add(LivenessStep)
     _Life(celery, dispatcher, load).connect()
     return celery
+
+
+class LastingConsumer(Consumer):
+    """Consumes messages, and outlasts a broker that is lost while a task runs."""
+
+    task_consumer: MessageConsumer | None
+    """Celery's: what takes the messages from the channel, once there is one."""
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Let go of a lost connection.
+
+        kombu 5.7 gives up closing a channel where it fails to read what it waits for. Then neither
+        the connection can be closed nor a task be acknowledged, which ends the worker. Closed once
+        more, the channel waits for nothing.
+        """
+        if self.connection and self.task_consumer:
+            channel = maybe_channel(self.task_consumer.channel)
+            for _ in range(2):
+                self.connection.maybe_close_channel(channel)
+        super().on_connection_error_after_connected(exc)
 
 
 class LivenessStep(bootsteps.StartStopStep):

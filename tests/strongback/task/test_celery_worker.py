@@ -60,3 +60,27 @@ def test_a_worker_outlasts_a_broker_that_refuses_for_a_while(
             server.execute_command(accept)
         wait_until(lambda: served.numbers("note") == [2], "the task that waited")
         assert "Unrecoverable" not in worker.text
+
+
+@ON_SQLITE
+def test_a_worker_outlasts_a_broker_that_is_lost_while_a_task_runs(workers: WorkerHarness):
+    """First the connection of its subscription, then the one on which it waits while it closes."""
+    assert workers.settings.celery_broker_url is not None
+    workers.start()
+    with (
+        redis.Redis.from_url(workers.settings.celery_broker_url) as server,
+        workers.worker(concurrency=2) as worker,
+    ):
+        workers.emit("begun", number=1, seconds=1)
+        wait_until(lambda: workers.numbers("begin") == [1], "the task's beginning")
+        server.config_set("maxclients", 1)  # nobody can connect anew
+        try:
+            server.client_kill_filter(_type="pubsub")
+            time.sleep(0.02)
+            server.client_kill_filter(_type="normal", skipme=True)
+            wait_until(lambda: workers.numbers("end") == [1], "the task's end")
+        finally:
+            server.config_set("maxclients", 10_000)
+        workers.emit("noted", number=2)
+        wait_until(lambda: workers.numbers("note") == [2], "the next task")
+        assert "Unrecoverable" not in worker.text
