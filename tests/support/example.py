@@ -34,7 +34,6 @@ FLASK = ".venv/bin/flask"
 SERVE = ("-m", "strongback.server.serve", "app.main:create_app")
 MODULES = (
     "app.main",
-    "apiflask",  # a plugin of the command `flask`, as Alembic's is
     "rjieba",
     "strongback.file.object_store",
     "strongback.realtime.server",

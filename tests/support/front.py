@@ -104,11 +104,13 @@ def run_front(upstream: Sequence[int], **variables: str) -> Iterator[Front]:
 
 @contextmanager
 def slow_bodies(front: Front, count: int) -> Iterator[list[socket.socket]]:
-    """Uploads that have begun and do not go on."""
-    head = b"POST /api/v1/users HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
+    """Uploads that have begun, as Nginx has confirmed, and do not go on."""
+    head = b"POST /api/v1/users HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n"
     clients = [socket.create_connection(("127.0.0.1", front.port), 5) for _ in range(count)]
     for client in clients:
-        client.sendall(head + b"{")
+        client.sendall(head + b"Expect: 100-continue\r\n\r\n")
+        assert client.recv(1000).startswith(b"HTTP/1.1 100 ")
+        client.sendall(b"{")
     try:
         yield clients
     finally:
