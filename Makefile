@@ -24,11 +24,12 @@ ARGS ?=
 # The most processes in which the tests run.
 JOBS ?= 8
 # Tests wait a part of their time: one more at once than there are cores.
-# Compiled files are kept even where the environment forbids it: without them each of these processes
-# compiles all tests anew, and each server that one starts the application.
-PYTEST = unset PYTHONDONTWRITEBYTECODE; PYTEST_XDIST_AUTO_NUM_WORKERS=$$(($$(getconf _NPROCESSORS_ONLN) + 1)) \
+PYTEST = PYTEST_XDIST_AUTO_NUM_WORKERS=$$(($$(getconf _NPROCESSORS_ONLN) + 1)) \
 	exec $(BIN)/python -m pytest -n auto --maxprocesses $(JOBS) --dist worksteal
 
+# Compiled files are kept even where the environment forbids it: without them each process of the tests
+# compiles all tests anew, each server that one starts the application, and each tool its packages.
+unexport PYTHONDONTWRITEBYTECODE
 export NO_MKDOCS_2_WARNING := 1
 # What the tools keep for later goes into .venv: a home that cannot be written is no hindrance, and
 # one that can be stays as it is. Their configuration is still read from there.
@@ -69,8 +70,6 @@ endef
 define sync
 	@echo "Installing the packages of $(@F) from pdm.lock"
 	@$(PDM) sync $(1)
-	@# Otherwise the first start compiles what it imports, and every start where Python may not write.
-	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib src app >/dev/null 2>&1 || true
 	@touch $@
 endef
 
@@ -199,6 +198,9 @@ clean: ## Remove caches and built files; keeps .venv and the data in var/
 # Naming a group of [dependency-groups] leaves the others of them out, as --prod would all.
 $(DONE)/run: $(LOCKED) | $(DONE)/pdm
 	$(call sync,--group app --group all)
+	@# Otherwise the first start compiles what it imports, and every start where Python may not write.
+	@# The other groups are left to their first use: most of their 9,000 files are never imported.
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib src app >/dev/null 2>&1 || true
 
 $(DONE)/dev $(DONE)/doc $(DONE)/bench: $(LOCKED) | $(DONE)/pdm
 	$(call sync,--no-default --dev --group $(@F))
