@@ -301,6 +301,7 @@ class TestTour:
         (bin_folder / "bin" / "flask").chmod(0o755)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Checkout, "environment", checkout.environment | stack.environment)
+            patch.setattr(Checkout, "python", ["bash"])  # flask is the script above
             checkout.run(list(as_seen_from_outside(commands(ROOT / "README.md"))))
 
     def test_an_archive_of_ten_megabytes_is_imported(self, stack):
