@@ -93,14 +93,17 @@ class Database:
         self.listen("before_flush", self._refuse_flush)
         self.listen("do_orm_execute", self._refuse_statement)
         for engine in (self.engine, self._ping_engine):
-            event.listen(engine, "handle_error", self._note_failure)
+            self._listen(engine, "handle_error", self._note_failure)
         event.listen(self.engine, "before_cursor_execute", self._limit_read, retval=True)
         reset_in_children(self)
 
     def listen(self, name: str, listener: Callable[..., object]) -> None:
         """Listen to an event of all sessions; see SQLAlchemy's `SessionEvents`."""
+        self._listen(self._sessions, name, listener)
+
+    def _listen(self, target: object, name: str, listener: Callable[..., object]) -> None:
         self._listeners.append(listener)
-        event.listen(self._sessions, name, _weak(listener))
+        event.listen(target, name, _weak(listener))
 
     def listen_to_touches(self, listener: Callable[[object, frozenset[str]], object]) -> None:
         """Call a listener with each touched row and its columns, in the transaction."""
@@ -442,8 +445,8 @@ class Database:
 def _weak(listener: Callable[..., object]) -> Callable[..., None]:
     """Call a listener for as long as its database is there.
 
-    SQLAlchemy holds the listeners of a class of sessions, and a listener holds the database, which
-    holds the class: none of the three would ever go.
+    SQLAlchemy holds the listeners of a class of sessions, and by the statements that a mapper has
+    compiled those of a dialect. A listener holds the database, which would never go.
     """
     held = ref(listener)
 

@@ -308,6 +308,8 @@ def test_a_database_that_nobody_holds_is_gone(settings):
     """Tests make thousands: what listened to one must not keep it."""
     database = Database(settings)
     database.listen("after_flush", Listener(database).note)
+    Account.metadata.create_all(database.engine)
+    database.transact(lambda session: session.add(Account(name="ann")))
     database.close()
     gone = weakref.ref(database)
     del database
