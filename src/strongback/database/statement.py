@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -68,7 +68,7 @@ def count_within(
     more = update(model).where(mine, count < limit).values({count: count + 1})
     # By one index, whatever MySQL takes for the quickest: two that lock a row by the two indexes
     # that it may choose from wait for each other.
-    more = more.with_hint(f"FORCE INDEX ({_unique_index(model)})", dialect_name="mysql")
+    more = more.with_hint(f"FORCE INDEX ({_unique_index(model, row)})", dialect_name="mysql")
     if changed_rows(session, more):
         return True
     if session.scalar(select(exists().where(mine))):
@@ -77,9 +77,10 @@ def count_within(
     return bool(changed_rows(session, more))
 
 
-def _unique_index(model: type[Base]) -> str:
-    table = cast("Table", model.__table__)
-    return next(str(one.name) for one in table.constraints if isinstance(one, UniqueConstraint))
+def _unique_index(model: type[Base], columns: Collection[InstrumentedAttribute[Any]]) -> str:
+    table, names = cast("Table", model.__table__), {column.key for column in columns}
+    unique = (one for one in table.constraints if isinstance(one, UniqueConstraint))
+    return next(str(one.name) for one in unique if set(one.columns.keys()) == names)
 
 
 def lock_row(

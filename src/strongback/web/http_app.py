@@ -33,8 +33,9 @@ from strongback.web.static_files import StaticFiles
 from strongback.web.translation import FOLDER, Translations
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
-ENTRIES = ("account.js", "copy.js", "docs.js", "sign-in.js", "theme.js")
 """Static files of the framework."""
+ENTRIES = ("account.js", "copy.js", "docs.js", "sign-in.js", "theme.js")
+"""Those of its scripts that pages load and no module imports."""
 _HEADERS = (Headers, dict, list, tuple)
 _SCALARS = (str, int, float, bool, bytes)
 

@@ -279,15 +279,9 @@ FRONT_MATTER: tuple[str | Shape, ...] = (
     lambda size: "title: a\n" * (size // 9),
 )
 NO_FRONT_MATTER: tuple[str | Shape, ...] = (
-    *(
-        "\n",
-        " ",
-        "\r\n",
-        "a: b\n",
-        "a-",
-        between("---\n", "-", ""),
-        between("---\n", "--- x\n", ""),
-    ),
+    *("\n", " ", "\r\n", "a: b\n", "a-"),
+    between("---\n", "-", ""),
+    between("---\n", "--- x\n", ""),
 )
 MASKED: tuple[str | Shape, ...] = (
     *(

@@ -76,7 +76,7 @@ def test_a_worker_outlasts_a_broker_that_is_lost_while_a_task_runs(workers: Work
         server.config_set("maxclients", 1)  # nobody can connect anew
         try:
             server.client_kill_filter(_type="pubsub")
-            time.sleep(0.02)
+            time.sleep(0.02)  # until the worker closes: later than this it is lost as well
             server.client_kill_filter(_type="normal", skipme=True)
             wait_until(lambda: workers.numbers("end") == [1], "the task's end")
         finally:

@@ -126,9 +126,8 @@ class MeilisearchEngine:
         """Find documents."""
         started = time.perf_counter()
         text, body = search_body(index, query)
-        if query.text.strip() and not has_words(
-            text
-        ):  # Meilisearch would take it for a search for everything
+        # Without words Meilisearch would take it for a search for everything.
+        if query.text.strip() and not has_words(text):
             answer: dict[str, Any] = {"hits": [], "totalHits": 0}
         else:
             answer = self._ask(index, text, body, phrases(text), is_patient=not query.sort)
