@@ -216,12 +216,15 @@ class TestHeaders:
 
     @pytest.mark.parametrize("path", ["/livez", "/api/v1/articles", "/docs", "/nowhere"])
     def test_security_headers_come_once(self, front, path):
-        names = [name for name, _ in web().get(front.address + path).headers.multi_items()]
+        headers = web().get(front.address + path).headers
+        names = [name for name, _ in headers.multi_items()]
         expected = {"x-content-type-options", "x-frame-options", "referrer-policy", "x-request-id"}
         assert expected <= set(names)
-        # A list of names, to which Nginx adds a line of its own (RFC 9110, 5.3).
+        # Vary is a list of names, to which Nginx adds a line of its own (RFC 9110, 5.3).
         once = [name for name in names if name != "vary"]
         assert sorted(set(once)) == sorted(once)
+        varying = headers.get("vary", "").lower().split(", ")
+        assert sorted(set(varying)) == sorted(varying)
 
     def test_the_server_says_neither_its_version_nor_who_is_behind_it(self, front):
         assert web().get(f"{front.address}/livez").headers["server"] == "nginx"
