@@ -50,18 +50,18 @@ class _Scope:
 class _ScopeContext(AbstractContextManager[None]):
     """Opens a scope; a class, because a generator costs each request 2 µs more."""
 
-    __slots__ = ("_read_limit", "_variable")
+    __slots__ = ("_read_limit", "_token", "_variable")
 
     def __init__(self, variable: ContextVar[_Scope | None], read_limit: float | None) -> None:
         self._variable = variable
         self._read_limit = read_limit
 
     def __enter__(self) -> None:
-        self._variable.set(_Scope(threading.get_ident(), self._read_limit))
+        self._token = self._variable.set(_Scope(threading.get_ident(), self._read_limit))
 
     def __exit__(self, *_: object) -> None:
         scope = self._variable.get()
-        self._variable.set(None)
+        self._variable.reset(self._token)
         if scope is not None and scope.session is not None:
             roll_back(scope.session)
             scope.session.close()

@@ -99,7 +99,7 @@ class ProtobufEncoding:
             try:
                 command = parse_length_prefixed(CommandMessage, source)
                 fields = _plain(command)
-            except (DecodeError, ValueError) as error:
+            except (DecodeError, ValueError, OverflowError) as error:  # a length of 64 bits
                 raise Disconnected(BAD_PROTOCOL) from error
             yield _command(fields)
 

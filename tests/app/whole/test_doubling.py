@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
+from math import inf
 from time import thread_time
 from typing import TYPE_CHECKING
 
@@ -498,13 +499,15 @@ def growth(parse: Parser, shape: Shape, size: int) -> float:
 
 
 def _growth(parse: Parser, small: str, large: str) -> float:
-    shortest, longest = seconds(parse, small), seconds(parse, large)
-    for _ in range(ROUNDS - 1):
-        if longest <= max(FREE, LIMIT * shortest):
-            break
+    shortest = longest = inf
+    for _ in range(ROUNDS):
         longest = min(longest, seconds(parse, large))
+        if longest <= FREE:
+            return 1
         shortest = min(shortest, seconds(parse, small))
-    return longest / shortest if longest > FREE else 1
+        if longest <= LIMIT * shortest:
+            break
+    return longest / shortest
 
 
 @pytest.mark.parametrize("name", PARSERS)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from centrifuge.protocol import client_pb2
 from google.protobuf.proto import parse_length_prefixed, serialize_length_prefixed
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from strongback.realtime.codec import JSON, MAX_ENTRIES, PROTOBUF, Command
@@ -174,6 +174,7 @@ def test_json_of_another_shape_is_a_bad_request(message) -> None:
     assert caught.value.close == BAD_PROTOCOL
 
 
+@example(message=b"\x80" * 9 + b"\x01")  # a length that no index of Python can be
 @given(message=st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
 def test_nothing_that_is_sent_is_worse_than_a_bad_request(message) -> None:
     for encoding in (JSON, PROTOBUF):
