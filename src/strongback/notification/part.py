@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,8 +11,7 @@ from strongback.mail.template import MailTemplates
 from strongback.mail.unsubscribe import Unsubscriptions
 from strongback.notification.delivery import TOPICS, Delivery
 from strongback.notification.inbox import Inbox
-from strongback.notification.job import tell_of_jobs
-from strongback.notification.kind import Kinds, Way
+from strongback.notification.kind import Kind, Kinds, Way
 from strongback.notification.notification_task import (
     add_mail,
     add_realtime,
@@ -23,12 +21,17 @@ from strongback.notification.notification_task import (
 from strongback.notification.preference import Preferences
 from strongback.notification.sender import SENT, Notifications
 from strongback.notification.view import api
-from strongback.notification.way import MailWay, RealtimeWay, SmsWay
 from strongback.realtime.realtime import Realtime
 from strongback.sms.notice import SmsNotices
-from strongback.task import Jobs, TaskGroup, TaskRegistry
+from strongback.task import Jobs, JobState, TaskRecord, TaskRegistry
 
 TEMPLATES = Path(__file__).with_name("template")
+FINISHED = Kind(
+    "task:finished",
+    about="A task that you have started finishes.",
+    text="Your task {name} has finished.",
+    variants={"state=failed": "Your task {name} has failed."},
+)
 
 
 def register(app: Strongback, url_prefix: str) -> Notifications:
@@ -45,43 +48,34 @@ def register(app: Strongback, url_prefix: str) -> Notifications:
 
     def start() -> None:
         """Open the ways of all parts, and check what the slices have said."""
-        group = notification_tasks(delivery, inbox)
-        open_ways = _open_ways(app, group, delivery, inbox, notifications)
-        preferences.ways = (Way.INBOX, *open_ways)
+        group, ways = notification_tasks(delivery, inbox), [Way.INBOX]
+        if realtime := services.find(Realtime):
+            add_realtime(group, realtime, delivery, inbox, texts)
+            ways.append(Way.REALTIME)
+        if (mails := services.find(MailService)) and mails.is_sending:
+            services[MailTemplates].add(TEMPLATES)
+            add_mail(group, mails, delivery, notifications, texts)
+            ways.append(Way.MAIL)
+        if (notices := services.find(SmsNotices)) and notices.are_sent:
+            add_sms(group, notices, delivery, notifications)
+            ways.append(Way.SMS)
+        preferences.ways = ways
         services[TaskRegistry].add(group)
         if unsubscriptions := services.find(Unsubscriptions):
             unsubscriptions.switch_off = preferences.switch_off_mail
         kinds.check(texts.locales, texts.translate)
         _ = notifications.contacts
 
+    def tell_owner(record: TaskRecord) -> None:
+        if record.state in (JobState.SUCCEEDED, JobState.FAILED):
+            values = {"name": record.name, "id": record.id, "state": record.state}
+            subject = f"task:{record.id}:{record.state}"
+            notifications.send(FINISHED, subject, to=[record.owner], data=values)
+
     outbox.declare(__name__, SENT, *TOPICS.values())
-    tell_of_jobs(services[Jobs], notifications)
+    notifications.declare(FINISHED)
+    services[Jobs].on_change.append(tell_owner)
     app.provide(notifications, kinds, preferences, inbox)
     app.before_start(start)
     app.register_api(api, url_prefix=f"{url_prefix}/notifications")
     return notifications
-
-
-def _open_ways(
-    app: Strongback,
-    group: TaskGroup,
-    delivery: Delivery,
-    inbox: Inbox,
-    notifications: Notifications,
-) -> Iterator[Way]:
-    """Add a consumer for each further way of this application."""
-    services, texts = app.services, app.translations
-    if realtime := services.find(Realtime):
-        way = RealtimeWay(realtime, delivery, inbox, texts)
-        inbox.on_read = way.read
-        add_realtime(group, way)
-        yield Way.REALTIME
-    mails = services.find(MailService)
-    if mails is not None and mails.is_sending:
-        services[MailTemplates].add(TEMPLATES)
-        add_mail(group, MailWay(mails, delivery, notifications, texts))
-        yield Way.MAIL
-    notices = services.find(SmsNotices)
-    if notices is not None and notices.are_sent:
-        add_sms(group, SmsWay(notices, delivery, notifications))
-        yield Way.SMS

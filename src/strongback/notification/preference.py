@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy.orm import InstrumentedAttribute
 
 from strongback.database import Database, changed_rows, insert_if_absent, transactional
 from strongback.exceptions import FieldError, ValidationFailed
@@ -36,29 +38,25 @@ class Preferences:
     def reached(self, kind: Kind, user_ids: Collection[int]) -> dict[int, set[Way]]:
         """The ways by which each account is reached."""
         mine = (Preference.kind == kind.name) & Preference.user_id.in_(user_ids)
-        rows = self.database.session.execute(
-            select(Preference.user_id, Preference.way, Preference.is_on).where(mine)
-        )
-        choices: dict[int, dict[Way, bool]] = defaultdict(dict)
-        for user_id, way, is_on in rows:
-            choices[user_id][Way(way)] = is_on
-        ways = self.ways_of(kind)
-        return {each: {way for way in ways if kind.is_on(way, choices[each])} for each in user_ids}
+        chosen, ways = self._chosen(Preference.user_id, mine), self.ways_of(kind)
+        return {each: {way for way in ways if kind.is_on(way, chosen[each])} for each in user_ids}
 
     def list(self, user_id: int) -> list[tuple[Kind, Choices]]:
         """All kinds, each with its ways and whether they are on."""
-        rows = self.database.session.execute(
-            select(Preference.kind, Preference.way, Preference.is_on).where(
-                Preference.user_id == user_id
-            )
-        )
-        chosen: dict[str, dict[Way, bool]] = defaultdict(dict)
-        for name, way, is_on in rows:
-            chosen[name][Way(way)] = is_on
+        chosen = self._chosen(Preference.kind, Preference.user_id == user_id)
         return [
             (kind, {way: kind.is_on(way, chosen[kind.name]) for way in self.ways_of(kind)})
             for kind in self.kinds
         ]
+
+    def _chosen(
+        self, key: InstrumentedAttribute[Any], where: ColumnElement[bool]
+    ) -> dict[Any, dict[Way, bool]]:
+        chosen: dict[Any, dict[Way, bool]] = defaultdict(dict)
+        query = select(key, Preference.way, Preference.is_on).where(where)
+        for each, way, is_on in self.database.session.execute(query):
+            chosen[each][Way(way)] = is_on
+        return chosen
 
     @transactional
     def replace(self, user_id: int, wanted: Sequence[tuple[str, Choices]]) -> None:
