@@ -24,7 +24,7 @@ from typing import NoReturn
 
 from strongback.schema import utc
 from strongback.search.exceptions import BadFilter
-from strongback.search.filter_token import Token, TokenKind, read_tokens
+from strongback.search.filter_token import Token, read_tokens
 from strongback.search.index import Attribute, Index, Kind
 from strongback.text import shorten
 
@@ -146,10 +146,10 @@ class _Parser:
         self._values_read = 0
 
     def parse(self) -> Filter | None:
-        if self._token.is_end:
+        if self._token.kind == "end":
             return None
         found = self._disjunction()
-        if not self._token.is_end:
+        if self._token.kind != "end":
             self._fail("Filter, character {position}: AND, OR or the end is expected here.")
         return found
 
@@ -163,20 +163,19 @@ class _Parser:
 
     def _joined(self, word: str, rule: Callable[[], Filter], kind: type[And | Or]) -> Filter:
         operands = [rule()]
-        while self._takes_word(word):
+        while self._takes(word):
             operands.append(rule())
         return operands[0] if len(operands) == 1 else kind(tuple(operands))
 
     def _negation(self) -> Filter:
-        if self._token.is_word("not") and not self._is_attribute():
+        # An attribute may be called `not`.
+        if self._token.reads("not") and self._index.find(self._token.text) is None:
             return self._deeper(lambda: Not(self._negation()))
-        if self._token.text == "(" and self._token.kind is TokenKind.SIGN:
-            return self._deeper(self._group)
-        return self._condition()
+        return self._deeper(self._group) if self._token.reads("(") else self._condition()
 
     def _group(self) -> Filter:
         inner = self._disjunction()
-        if not self._takes_sign(")"):
+        if not self._takes(")"):
             self._fail("Filter, character {position}: a closing parenthesis is missing here.")
         return inner
 
@@ -188,62 +187,53 @@ class _Parser:
                 " several values by IN [one, two].",
                 limit=MAX_CONDITIONS,
             )
-        attribute = self._attribute()
-        if self._token.kind is TokenKind.SIGN and self._token.text in set(Operator):
-            return self._comparison(attribute)
-        negated = self._takes_word("not")
-        if self._takes_word("in"):
+        attribute, token = self._attribute(), self._token
+        if token.kind == "sign" and token.text in set(Operator):
+            operator = Operator(token.text)
+            if operator.orders:
+                self._require_order(attribute)
+            self._next += 1
+            return Comparison(attribute, operator, self._value(attribute))
+        negated = self._takes("not")
+        if self._takes("in"):
             return Membership(attribute, self._values(attribute), negated)
-        if self._takes_word("exists"):
+        if self._takes("exists"):
             return Existence(attribute, negated)
-        if negated or not (self._token.is_value and self._peek.is_word("to")):
+        if negated or not (token.is_value and self._tokens[self._next + 1].reads("to")):
             self._fail(
                 "Filter, character {position}: an operator is expected here, one of"
                 " = != < <= > >= IN EXISTS TO."
             )
-        return self._range(attribute)
-
-    def _comparison(self, attribute: Attribute) -> Comparison:
-        token = self._take()
-        operator = Operator(token.text)
-        if operator.orders:
-            self._require_order(attribute, token)
-        return Comparison(attribute, operator, self._value(attribute))
-
-    def _range(self, attribute: Attribute) -> Range:
-        self._require_order(attribute, self._token)
+        self._require_order(attribute)
         low = self._value(attribute)
-        self._take()
+        self._next += 1
         return Range(attribute, low, self._value(attribute))
 
     def _values(self, attribute: Attribute) -> tuple[Value, ...]:
-        if not self._takes_sign("["):
+        if not self._takes("["):
             self._fail("Filter, character {position}: a list such as [one, two] is expected here.")
         values: list[Value] = []
-        while not self._takes_sign("]"):
-            if values and not self._takes_sign(","):
+        while not self._takes("]"):
+            if values and not self._takes(","):
                 self._fail("Filter, character {position}: a comma or ] is expected here.")
             values.append(self._value(attribute))
         return tuple(values)
 
     # Leaves
 
-    def _is_attribute(self) -> bool:
-        """Whether `not` is no negation here: an attribute may be called so."""
-        return self._index.find(self._token.text) is not None
-
     def _attribute(self) -> Attribute:
         token = self._token
-        if token.kind is not TokenKind.WORD:
+        if token.kind != "word":
             self._fail("Filter, character {position}: the name of an attribute is expected here.")
         found = self._index.find(token.text)
         if found is None or found not in self._index.filterable:
             names = ", ".join(attribute.label for attribute in self._index.filterable)
-            message = (
-                "Filter, character {position}: {name} cannot be asked for; choose from {names}."
+            self._fail(
+                "Filter, character {position}: {name} cannot be asked for; choose from {names}.",
+                name=_show(token.text),
+                names=names,
             )
-            self._fail(message, name=_show(token.text), names=names)
-        self._take()
+        self._next += 1
         return found
 
     def _value(self, attribute: Attribute) -> Value:
@@ -254,17 +244,18 @@ class _Parser:
         if self._values_read > MAX_VALUES:
             message = "Filter, character {position}: a filter asks for at most {limit} values."
             self._fail(message, limit=MAX_VALUES)
+        read, complaint = _READERS[attribute.kind]
         try:
-            value = _READERS[attribute.kind](token.text)
-        except (ValueError, OverflowError):
-            self._fail(_NOT_A[attribute.kind], name=attribute.label, value=_show(token.text))
-        self._take()
+            value = read(token.text)
+        except (ValueError, LookupError, OverflowError):
+            self._fail(complaint, name=attribute.label, value=_show(token.text))
+        self._next += 1
         return value
 
-    def _require_order(self, attribute: Attribute, token: Token) -> None:
+    def _require_order(self, attribute: Attribute) -> None:
         if not attribute.kind.is_ordered:
             message = "Filter, character {position}: {name} has no order; ask for it by = != or IN."
-            raise BadFilter(message, self._text, token.offset, name=attribute.label)
+            self._fail(message, name=attribute.label)
 
     # Steps and limits
 
@@ -272,30 +263,16 @@ class _Parser:
     def _token(self) -> Token:
         return self._tokens[self._next]
 
-    @property
-    def _peek(self) -> Token:
-        return self._tokens[self._next + 1]
-
-    def _take(self) -> Token:
-        token = self._token
-        self._next += 1
-        return token
-
-    def _takes_word(self, word: str) -> bool:
-        if is_it := self._token.is_word(word):
-            self._next += 1
-        return is_it
-
-    def _takes_sign(self, sign: str) -> bool:
-        if is_it := self._token.kind is TokenKind.SIGN and self._token.text == sign:
-            self._next += 1
+    def _takes(self, text: str) -> bool:
+        is_it = self._token.reads(text)
+        self._next += is_it
         return is_it
 
     def _deeper(self, rule: Callable[[], Filter]) -> Filter:
         if self._depth == MAX_DEPTH:
             message = "Filter, character {position}: this is nested deeper than {limit} levels."
             self._fail(message, limit=MAX_DEPTH)
-        self._take()
+        self._next += 1
         self._depth += 1
         inner = rule()
         self._depth -= 1
@@ -329,27 +306,26 @@ def _digits(text: str) -> str:
     return text
 
 
-def _read_boolean(text: str) -> bool:
-    if text.lower() not in {"true", "false"}:
-        raise ValueError(text)
-    return text.lower() == "true"
-
-
-_READERS: dict[Kind, Callable[[str], Value]] = {
-    Kind.TEXT: str,
-    Kind.INTEGER: _read_integer,
-    Kind.NUMBER: _read_number,
-    Kind.BOOLEAN: _read_boolean,
-    Kind.DATETIME: lambda text: utc(datetime.fromisoformat(text)),
-}
-_NOT_A = {
-    Kind.TEXT: "",  # every text is one
-    Kind.INTEGER: "Filter, character {position}: {name} is an integer, and {value} is none.",
-    Kind.NUMBER: "Filter, character {position}: {name} is a number, and {value} is none.",
-    Kind.BOOLEAN: "Filter, character {position}: {name} is true or false, not {value}.",
+_READERS: dict[Kind, tuple[Callable[[str], Value], str]] = {
+    Kind.TEXT: (str, ""),  # every text is one
+    Kind.INTEGER: (
+        _read_integer,
+        "Filter, character {position}: {name} is an integer, and {value} is none.",
+    ),
+    Kind.NUMBER: (
+        _read_number,
+        "Filter, character {position}: {name} is a number, and {value} is none.",
+    ),
+    Kind.BOOLEAN: (
+        lambda text: {"true": True, "false": False}[text.lower()],
+        "Filter, character {position}: {name} is true or false, not {value}.",
+    ),
     Kind.DATETIME: (
-        "Filter, character {position}: {name} is a date such as 2026-01-31 or"
-        " 2026-01-31T09:30:00Z, not {value}."
+        lambda text: utc(datetime.fromisoformat(text)),
+        (
+            "Filter, character {position}: {name} is a date such as 2026-01-31 or"
+            " 2026-01-31T09:30:00Z, not {value}."
+        ),
     ),
 }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 
 from strongback.search.exceptions import BadFilter
 
@@ -19,20 +18,12 @@ _PATTERN = re.compile(
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
-class TokenKind(StrEnum):
-    """Kind of a token."""
-
-    SIGN = "sign"
-    QUOTED = "quoted"
-    WORD = "word"
-    END = "end"
-
-
 @dataclass(frozen=True, slots=True)
 class Token:
     """A word or sign of a filter."""
 
-    kind: TokenKind
+    kind: str
+    """`sign`, `quoted`, `word` or `end`."""
     text: str
     """Without quotation marks."""
     offset: int
@@ -41,16 +32,11 @@ class Token:
     @property
     def is_value(self) -> bool:
         """Whether it may stand for a value."""
-        return self.kind in {TokenKind.QUOTED, TokenKind.WORD}
+        return self.kind in {"quoted", "word"}
 
-    @property
-    def is_end(self) -> bool:
-        """Whether the filter ends here."""
-        return self.kind is TokenKind.END
-
-    def is_word(self, word: str) -> bool:
-        """Whether it is this word of the grammar, in any case."""
-        return self.kind is TokenKind.WORD and self.text.lower() == word
+    def reads(self, text: str) -> bool:
+        """Whether it is this sign of the grammar, or this word of it, in any case."""
+        return self.kind != "quoted" and self.text.lower() == text
 
 
 def read_tokens(text: str) -> list[Token]:
@@ -62,22 +48,14 @@ def read_tokens(text: str) -> list[Token]:
     tokens: list[Token] = []
     offset = 0
     while match := _PATTERN.match(text, offset):
-        kind = TokenKind(str(match.lastgroup))
-        tokens.append(Token(kind, _plain(kind, match[kind.value]), match.start(kind.value)))
-        offset = match.end()
+        kind, offset = str(match.lastgroup), match.end()
+        found = _ESCAPED.sub(r"\1", match[kind][1:-1]) if kind == "quoted" else match[kind]
+        # What no encoding can say is in no document either.
+        found = found.encode("utf-8", "replace").decode()
+        tokens.append(Token(kind, found, match.start(kind)))
     if rest := text[offset:].lstrip():
-        raise BadFilter(_explain(rest[0]), text, len(text) - len(rest))
-    return [*tokens, Token(TokenKind.END, "", len(text))]
-
-
-def _plain(kind: TokenKind, text: str) -> str:
-    if kind is TokenKind.QUOTED:
-        text = _ESCAPED.sub(r"\1", text[1:-1])
-    # What no encoding can say is in no document either.
-    return text.encode("utf-8", "replace").decode()
-
-
-def _explain(sign: str) -> str:
-    if sign in "\"'":
-        return "Filter, character {position}: the quotation mark here is never closed."
-    return "Filter, character {position}: ! is followed by =, or left out."
+        message = "Filter, character {position}: the quotation mark here is never closed."
+        if rest[0] == "!":
+            message = "Filter, character {position}: ! is followed by =, or left out."
+        raise BadFilter(message, text, len(text) - len(rest))
+    return [*tokens, Token("end", "", len(text))]

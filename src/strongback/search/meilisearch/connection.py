@@ -7,14 +7,13 @@ a third of a second and 25 MB, which only a process that uses Meilisearch should
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import time
 import uuid
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from meilisearch import Client
 from meilisearch.errors import MeilisearchApiError, MeilisearchError
@@ -107,7 +106,11 @@ class Connection:
             raise self._explain(error) from error
         except (MeilisearchError, RequestException, ValidationError) as error:
             self._breaker.note_failure(f"{type(error).__name__}: {error}")
-            raise SearchUnavailable(reason=self._unusable(error)) from error
+            remedy = (
+                f"Meilisearch is not usable at {self._url}: {_cause(error)}. See that it runs and"
+                " that MEILI_URL names it; without MEILI_URL the application searches by itself."
+            )
+            raise SearchUnavailable(reason=remedy) from error
         self._breaker.note_success()
         return answer
 
@@ -182,62 +185,57 @@ class Connection:
             raise MeilisearchRefused(f"Meilisearch, {task.type} {number}: {reason} ({code})")
 
     def _ask(self, role: Role, question: Callable[[Client], ResultT], timeout: int) -> ResultT:
-        client = self._client(self._key(role), timeout)
+        options, key = self._key_options(role), None
+        if self._master_key:  # derived as Meilisearch does
+            key = hmac.new(self._master_key.encode(), options["uid"].encode(), "sha256").hexdigest()
+        client = self._client(key, timeout)
         try:
             return question(client)
         except MeilisearchApiError as error:
             if error.code != _INVALID_KEY or not self._master_key:
                 raise
         # It was never made, or somebody has deleted it.
-        self._make_key(role)
-        return question(client)
-
-    def _client(self, key: str | None, timeout: int) -> Client:
-        return Client(self._url, key, timeout=timeout)
-
-    def _key(self, role: Role) -> str | None:
-        """Derive a key as Meilisearch does, from the master key and the key's name."""
-        if not self._master_key:
-            return None
-        name = self._key_name(role)
-        return hmac.new(self._master_key.encode(), name.encode(), hashlib.sha256).hexdigest()
-
-    def _make_key(self, role: Role) -> None:
-        options = {
-            "uid": self._key_name(role),
-            "name": f"{self._prefix}{role}",
-            "actions": ACTIONS[role],
-            "indexes": self._scope(role),
-            "expiresAt": None,
-        }
         try:
             self._client(self._master_key, SEARCH_TIMEOUT).create_key(options)
         except MeilisearchApiError as error:
             if error.code != "api_key_already_exists":  # another process was faster
                 raise
+        return question(client)
 
-    def _key_name(self, role: Role) -> str:
-        # The same in every process; another one as soon as the key is for something else.
-        return str(uuid.uuid5(_KEYS, f"{role} {ACTIONS[role]} {self._scope(role)}"))
+    def _client(self, key: str | None, timeout: int) -> Client:
+        return Client(self._url, key, timeout=timeout)
 
-    def _scope(self, role: Role) -> list[str]:
+    def _key_options(self, role: Role) -> dict[str, Any]:
         # Meilisearch shows the swap of two indexes to no key of less than all of them.
-        return [f"{self._prefix}*"] if role is Role.SEARCH else ["*"]
+        scope = [f"{self._prefix}*"] if role is Role.SEARCH else ["*"]
+        return {
+            # The same in every process; another one as soon as the key is for something else.
+            "uid": str(uuid.uuid5(_KEYS, f"{role} {ACTIONS[role]} {scope}")),
+            "name": f"{self._prefix}{role}",
+            "actions": ACTIONS[role],
+            "indexes": scope,
+            "expiresAt": None,
+        }
 
     def _explain(self, error: MeilisearchApiError) -> StrongbackError:
         """Say what an answer with an error means; Meilisearch is alive, so the circuit stays."""
-        status = error.status_code
+        status, text = error.status_code, error.message
         is_ours = status in {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
         # A search asks for nothing that the index does not declare: somebody has changed settings.
         if is_ours and error.code not in _UNDECLARED:
-            return MeilisearchRefused(f"Meilisearch: {error.message} ({error.code or status})")
-        reason = f"{status} {error.code}: {error.message}"
+            return MeilisearchRefused(f"Meilisearch: {text} ({error.code or status})")
+        reason = f"{status} {error.code}: {text}"
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self._breaker.note_failure(reason)
         else:
             self._breaker.note_success()
         self._warn(reason)
-        return SearchUnavailable(reason=self._refusal(error))
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            return SearchUnavailable(
+                reason=f"Meilisearch refuses our key ({status})."
+                " Set MEILI_MASTER_KEY to the one that Meilisearch was started with."
+            )
+        return SearchUnavailable(reason=f"Meilisearch at {self._url} answers {status}: {text}")
 
     def _warn(self, reason: str) -> None:
         """Log a refusal, once while it is the same: each search would log it."""
@@ -245,20 +243,6 @@ class Connection:
         known, self._warned = self._warned, (reason, now)
         if known[0] != reason or now - known[1] > REPEAT_WARNING:
             log.warning("search_refused", engine="meilisearch", reason=reason)
-
-    def _refusal(self, error: MeilisearchApiError) -> str:
-        if error.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-            return (
-                f"Meilisearch refuses our key ({error.status_code})."
-                " Set MEILI_MASTER_KEY to the one that Meilisearch was started with."
-            )
-        return f"Meilisearch at {self._url} answers {error.status_code}: {error.message}"
-
-    def _unusable(self, error: Exception) -> str:
-        return (
-            f"Meilisearch is not usable at {self._url}: {_cause(error)}. See that it runs and that"
-            " MEILI_URL names it; without MEILI_URL the application searches by itself."
-        )
 
 
 def _cause(error: BaseException) -> str:

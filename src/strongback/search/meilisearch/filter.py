@@ -7,8 +7,6 @@ anything.
 
 from __future__ import annotations
 
-from typing import assert_never
-
 from strongback.search.filter import (
     And,
     Comparison,
@@ -23,7 +21,7 @@ from strongback.search.filter import (
 from strongback.search.meilisearch.document import encode_value
 
 
-def compile_filter(node: Filter) -> str:
+def compile_filter(node: Filter) -> str:  # noqa: PLR0911  one for each condition
     """Write a filter for Meilisearch."""
     match node:
         case And(operands):
@@ -32,30 +30,19 @@ def compile_filter(node: Filter) -> str:
             return " OR ".join(f"({compile_filter(operand)})" for operand in operands)
         case Not(operand):
             return f"NOT ({compile_filter(operand)})"
+        case Comparison(attribute, operator, value):
+            return f"{attribute.name} {operator} {_quote(value)}"
+        case Range(attribute, low, high):
+            return f"{attribute.name} {_quote(low)} TO {_quote(high)}"
+        case Membership(attribute, values, negated):
+            listed = ", ".join(map(_quote, values))
+            return f"{attribute.name} {'NOT ' * negated}IN [{listed}]"
         case Existence(attribute, negated) if attribute.multi_valued:
             # For Meilisearch, an empty list exists.
             name = attribute.name
-            return f"{_not(negated)}({name} EXISTS AND {name} IS NOT EMPTY)"
-        case _:
-            return f"{node.attribute.name} {_condition(node)}"
-
-
-def _condition(node: Comparison | Range | Membership | Existence) -> str:
-    match node:
-        case Comparison(_, operator, value):
-            return f"{operator} {_quote(value)}"
-        case Range(_, low, high):
-            return f"{_quote(low)} TO {_quote(high)}"
-        case Membership(_, values, negated):
-            return f"{_not(negated)}IN [{', '.join(map(_quote, values))}]"
-        case Existence(_, negated):
-            return f"{_not(negated)}EXISTS"
-        case _:
-            assert_never(node)
-
-
-def _not(negated: bool) -> str:  # noqa: FBT001  what a node says of itself
-    return "NOT " if negated else ""
+            return f"{'NOT ' * negated}({name} EXISTS AND {name} IS NOT EMPTY)"
+        case Existence(attribute, negated):
+            return f"{attribute.name} {'NOT ' * negated}EXISTS"
 
 
 def _quote(value: Value) -> str:
