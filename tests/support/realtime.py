@@ -11,13 +11,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from strongback.realtime.broker import ServerBroker
-from strongback.realtime.channel import Grant, History
+from strongback.realtime.channel import ChannelRegistry, Channels, Grant, History
 from strongback.realtime.local_broker import LocalBroker
 from strongback.realtime.message import (
     INVALID_TOKEN,
@@ -36,26 +35,16 @@ ROOT = Path(__file__).parents[2]
 SECRET = b"secret"
 
 
-@dataclass(frozen=True)
-class Options:
-    """The options of a channel."""
-
-    history: History | None = None
-    presence: bool = False
-    join_leave: bool = False
-    publish: bool = False
-
-
 MINUTES = timedelta(minutes=5)
-FULL = Options(History(100, MINUTES), presence=True, join_leave=True, publish=True)
-SMALL = Options(History(2, MINUTES), publish=True)
-PLAIN = Options()
+FULL = Channels("full", history=History(100, MINUTES), presence=True, join_leave=True, publish=True)
+SMALL = Channels("small", history=History(2, MINUTES), publish=True)
+PLAIN = Channels("plain")
 
 
-class SuiteChannels:
+class SuiteChannels(ChannelRegistry):
     """The channels of the official suite: any name, and the namespace `smallhistory`."""
 
-    def find(self, channel: str) -> Options | None:
+    def find(self, channel: str) -> Channels | None:
         """Return the options of a channel."""
         namespace, _, rest = channel.rpartition(":")
         if not rest:

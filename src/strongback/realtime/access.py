@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from strongback.auth.principal import Principal
 from strongback.auth.session_service import SessionService
@@ -19,13 +19,6 @@ from strongback.realtime.message import (
 )
 from strongback.realtime.permission import RealtimePermission
 from strongback.realtime.token import ExpiredToken, RealtimeTokens
-
-
-@dataclass(frozen=True, slots=True)
-class Caller(Identity):
-    """Who connects, and what the token is limited to."""
-
-    scope: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +37,7 @@ class Access:
     port: int | None = None
     """Port of the WebSockets, if it is not the one of the API."""
 
-    def authenticate(self, token: str) -> Caller:
+    def authenticate(self, token: str) -> Identity:
         """Return who connects with a token.
 
         Raises:
@@ -52,26 +45,18 @@ class Access:
             Disconnected: It is not valid, or its session has ended.
         """
         try:
-            claims = self.tokens.verify(token)
+            identity = self.tokens.verify(token)
         except ExpiredToken as error:
             raise Refused(TOKEN_EXPIRED) from error
         except InvalidToken as error:
             raise Disconnected(INVALID_TOKEN) from error
-        if self.principal(claims.user_id, claims.session_id, claims.scope) is None:
+        if self.principal(identity.user_id, identity.session_id, identity.scope) is None:
             raise Disconnected(INVALID_TOKEN)
-        return Caller(
-            user_id=claims.user_id,
-            session_id=claims.session_id,
-            expires_at=claims.expires_at,
-            info=claims.info,
-            channels=(self.registry.personal(claims.user_id),),
-            scope=claims.scope,
-        )
+        return replace(identity, channels=(self.registry.personal(identity.user_id),))
 
     def authorize(self, identity: Identity, channel: str, _token: str = "") -> Grant | None:
         """Return what a connection gets with a channel; None if it may not subscribe."""
-        scope = identity.scope if isinstance(identity, Caller) else None
-        principal = self.principal(identity.user_id, identity.session_id, scope)
+        principal = self.principal(identity.user_id, identity.session_id, identity.scope)
         if principal is None:
             raise Disconnected(INVALID_TOKEN)
         return self.grant(principal, channel)

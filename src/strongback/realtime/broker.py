@@ -11,7 +11,6 @@ from datetime import timedelta
 from typing import Protocol
 
 from strongback.exceptions import StrongbackError
-from strongback.realtime.channel import History
 from strongback.realtime.message import (
     FORCE_DISCONNECT,
     ClientInfo,
@@ -33,38 +32,6 @@ MAX_PRESENCE = 1000
 
 class BrokerUnavailable(StrongbackError):
     """The broker does not answer; nothing is known about what it was asked."""
-
-
-class Namespace(Protocol):
-    """The options of a channel; `Channels` is one."""
-
-    @property
-    def history(self) -> History | None:
-        """What is kept of it."""
-        ...
-
-    @property
-    def presence(self) -> bool:
-        """Whether subscribers may ask who else is there."""
-        ...
-
-    @property
-    def join_leave(self) -> bool:
-        """Whether subscribers are told of others that come and go."""
-        ...
-
-    @property
-    def publish(self) -> bool:
-        """Whether subscribers may publish."""
-        ...
-
-
-class Registry(Protocol):
-    """Finds the options of a channel; `ChannelRegistry` is one."""
-
-    def find(self, channel: str) -> Namespace | None:
-        """Return the options of a channel; None if no channel is called so."""
-        ...
 
 
 class Broker(Protocol):

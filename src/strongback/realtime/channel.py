@@ -141,23 +141,16 @@ class Channels:
         return self._authorize(principal, channel.partition(":")[2])
 
 
-class PersonalChannels(Channels):
-    """A channel for each account, `user:#7`, to which its connections are subscribed by us."""
-
-    pattern = PERSONAL_REST
-
-    def __init__(self) -> None:
-        super().__init__(PERSONAL, history=History(100, timedelta(minutes=5)))
-        self.authorize(_owner)
-
-
 class ChannelRegistry:
     """The namespaces of an application."""
 
     def __init__(self) -> None:
         self._names = Names("channels")
         self._namespaces: dict[str, Channels] = {}
-        self.add(PersonalChannels())
+        # `user:#7`, to which we subscribe the connections of account 7.
+        personal = self.add(Channels(PERSONAL, history=History(100, timedelta(minutes=5))))
+        personal.pattern = PERSONAL_REST
+        personal.authorize(_owner)
 
     def add(self, channels: Channels) -> Channels:
         """Add a namespace, and return it.
@@ -173,6 +166,11 @@ class ChannelRegistry:
         """The namespace of a channel; None if there is none, or no channel can be called so."""
         namespace = self._namespaces.get(channel.partition(":")[0])
         return namespace if namespace is not None and namespace.has(channel) else None
+
+    def history(self, channel: str) -> History | None:
+        """What a channel keeps; None if nothing."""
+        namespace = self.find(channel)
+        return None if namespace is None else namespace.history
 
     def personal(self, user_id: int) -> str:
         """Name of an account's own channel."""

@@ -1,23 +1,26 @@
 """Frames of both encodings, to commands and from replies.
 
 A reply is a dict in the shape of the protocol's JSON, and so are the parameters of a command.
-Fields that the schema calls `bytes` hold JSON text. The schema is `client.proto`, for both.
+Fields that the schema calls `bytes` hold JSON text. The schema is `client.proto`, for both, and
+`client.binpb` is what `protoc` makes of it.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, cast
 
 import orjson
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessages
 from google.protobuf.proto import parse_length_prefixed, serialize_length_prefixed
 from websockets.frames import Frame, Opcode
 
-from strongback.realtime.client_pb2 import Command as CommandMessage
-from strongback.realtime.client_pb2 import Reply as ReplyMessage
 from strongback.realtime.message import BAD_PROTOCOL, Disconnected
 
 MAX_ENTRIES = 128
@@ -26,21 +29,17 @@ MAX_ENTRIES = 128
 Params = dict[str, Any]
 Reply = dict[str, Any]
 
-_COMMAND = cast("Descriptor", CommandMessage.DESCRIPTOR)
+_SCHEMA = FileDescriptorSet.FromString(Path(__file__).with_name("client.binpb").read_bytes())
+_MESSAGES: dict[str, Any] = {**GetMessages(_SCHEMA.file)}
+_CommandMessage = _MESSAGES["strongback.realtime.Command"]
+_ReplyMessage = _MESSAGES["strongback.realtime.Reply"]
+_COMMAND = cast("Descriptor", _CommandMessage.DESCRIPTOR)
 _INTEGERS = {
     FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31),
     FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63),
     FieldDescriptor.CPPTYPE_UINT32: (0, 2**32),
     FieldDescriptor.CPPTYPE_UINT64: (0, 2**64),
 }
-
-
-class Command(NamedTuple):
-    """A command of a client; one without id and method answers a ping."""
-
-    id: int
-    method: str
-    params: Params
 
 
 class Write(Protocol):
@@ -51,85 +50,67 @@ class Write(Protocol):
         ...
 
 
-class Encoding(Protocol):
+class Command(NamedTuple):
+    """A command of a client; one without id and method answers a ping."""
+
+    id: int
+    method: str
+    params: Params
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Encoding:
     """How a connection writes messages."""
 
-    def decode(self, message: bytes) -> Iterator[Command]:
-        """Read the commands of a message, one by one, so that no more are read than carried out.
-
-        Raises:
-            Disconnected: It cannot be read, or is empty (3501).
-        """
-        ...
-
-    def frame(self, reply: Reply) -> bytes:
-        """Return a WebSocket frame with a reply or push."""
-        ...
+    decode: Callable[[bytes], Iterator[Command]]
+    """Reads the commands of a message, one by one, so that no more are read than carried out.
+    Raises `Disconnected` (3501) for one that cannot be read, or is empty."""
+    frame: Callable[[Reply], bytes]
+    """Returns a WebSocket frame with a reply or push."""
 
 
-class JsonEncoding:
-    """A JSON object on each line."""
-
-    def decode(self, message: bytes) -> Iterator[Command]:
-        """Read the commands of a message."""
-        _require(message.strip())
-        for line in message.split(b"\n"):
-            if not line or line.isspace():
-                continue
-            try:
-                fields = _checked(orjson.loads(line), _COMMAND)
-            except (ValueError, TypeError) as error:
-                raise Disconnected(BAD_PROTOCOL) from error
-            yield _command(fields)
-
-    def frame(self, reply: Reply) -> bytes:
-        """Return a text frame."""
-        data = orjson.dumps(reply, default=orjson.Fragment)
-        return Frame(Opcode.TEXT, data).serialize(mask=False)
+def _decode_json(message: bytes) -> Iterator[Command]:
+    """Read a JSON object on each line."""
+    _require(message.strip())
+    for line in message.split(b"\n"):
+        if not line or line.isspace():
+            continue
+        try:
+            fields = _checked(orjson.loads(line), _COMMAND)
+        except (ValueError, TypeError) as error:
+            raise Disconnected(BAD_PROTOCOL) from error
+        yield _command(fields)
 
 
-class ProtobufEncoding:
-    """Protobuf messages, each after its length."""
-
-    def decode(self, message: bytes) -> Iterator[Command]:
-        """Read the commands of a message."""
-        _require(message)
-        source = io.BytesIO(message)
-        while source.tell() < len(message):
-            try:
-                command = parse_length_prefixed(CommandMessage, source)
-                fields = _plain(command)
-            except (DecodeError, ValueError, OverflowError) as error:  # a length of 64 bits
-                raise Disconnected(BAD_PROTOCOL) from error
-            yield _command(fields)
-
-    def frame(self, reply: Reply) -> bytes:
-        """Return a binary frame."""
-        target = io.BytesIO()
-        serialize_length_prefixed(ReplyMessage(**reply), target)
-        return Frame(Opcode.BINARY, target.getvalue()).serialize(mask=False)
+def _json_frame(reply: Reply) -> bytes:
+    data = orjson.dumps(reply, default=orjson.Fragment)
+    return Frame(Opcode.TEXT, data).serialize(mask=False)
 
 
-JSON: Encoding = JsonEncoding()
-PROTOBUF: Encoding = ProtobufEncoding()
+def _decode_protobuf(message: bytes) -> Iterator[Command]:
+    """Read Protobuf messages, each after its length."""
+    _require(message)
+    source = io.BytesIO(message)
+    while source.tell() < len(message):
+        try:
+            fields = _plain(parse_length_prefixed(_CommandMessage, source))
+        except (DecodeError, ValueError, OverflowError) as error:  # a length of 64 bits
+            raise Disconnected(BAD_PROTOCOL) from error
+        yield _command(fields)
 
 
-def dump(value: Any) -> bytes:  # noqa: ANN401  any JSON
-    """Return JSON text.
-
-    Raises:
-        TypeError: The value is none that JSON can express.
-    """
-    return orjson.dumps(value)
+def _protobuf_frame(reply: Reply) -> bytes:
+    target = io.BytesIO()
+    serialize_length_prefixed(_ReplyMessage(**reply), target)
+    return Frame(Opcode.BINARY, target.getvalue()).serialize(mask=False)
 
 
-def load(text: bytes) -> Any:  # noqa: ANN401  any JSON
-    """Return the value of a JSON text.
+JSON = Encoding(_decode_json, _json_frame)
+PROTOBUF = Encoding(_decode_protobuf, _protobuf_frame)
 
-    Raises:
-        ValueError: It is no JSON.
-    """
-    return orjson.loads(text)
+
+dump = orjson.dumps
+load = orjson.loads
 
 
 def _require(message: bytes) -> None:

@@ -16,6 +16,8 @@ from strongback.realtime.channel import MAX_HISTORY
 from strongback.realtime.codec import Encoding, Params, Write
 from strongback.realtime.message import (
     ClientInfo,
+    Close,
+    Identity,
     Position,
     Publication,
     Stream,
@@ -31,22 +33,16 @@ class Later(Protocol):
     def __call__(
         self, function: Callable[[], Any], then: Callable[[Any], None] | None = None
     ) -> None:
-        """Call a function, and `then` in the loop with its result.
-
-        Args:
-            function: Asks the broker.
-            then: Takes the result; None if the broker did not answer.
-        """
+        """Call a function, and `then` in the loop with its result; None if no broker answered."""
         ...
 
 
 class Subscriber(Protocol):
-    """A connection, as the hub knows it."""
+    """A connection; `Session` is one."""
 
-    @property
-    def encoding(self) -> Encoding:
-        """What it speaks."""
-        ...
+    encoding: Encoding
+    identity: Identity | None
+    """Whose it is."""
 
     @property
     def write(self) -> Write:
@@ -55,6 +51,10 @@ class Subscriber(Protocol):
 
     def lose(self, channel: str) -> None:
         """Let the client subscribe again: what it has of a channel is worth nothing now."""
+        ...
+
+    def end(self, close: Close) -> None:
+        """Close it."""
         ...
 
 

@@ -7,14 +7,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from uuid import uuid4
 
-from strongback.realtime.broker import (
-    IDEMPOTENCY_TTL,
-    MAX_PRESENCE,
-    META_TTL,
-    Receiver,
-    Registry,
-)
-from strongback.realtime.channel import History
+from strongback.realtime.broker import IDEMPOTENCY_TTL, MAX_PRESENCE, META_TTL, Receiver
+from strongback.realtime.channel import ChannelRegistry, History
 from strongback.realtime.message import (
     FORCE_DISCONNECT,
     ClientInfo,
@@ -43,7 +37,6 @@ class _Log:
     def add(
         self, history: History, data: bytes, info: ClientInfo | None, now: float
     ) -> Publication:
-        """Append a publication."""
         self.drop_expired(now)
         self.offset += 1
         publication = Publication(data, self.offset, info)
@@ -53,13 +46,11 @@ class _Log:
         return publication
 
     def drop_expired(self, now: float) -> None:
-        """Drop the publications after their time."""
         if now >= self.expires_at:
             self.publications.clear()
 
     @property
     def top(self) -> Position:
-        """The end of the stream."""
         return Position(self.epoch, self.offset)
 
 
@@ -68,7 +59,9 @@ class LocalBroker:
 
     is_local = True
 
-    def __init__(self, registry: Registry, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, registry: ChannelRegistry, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._registry = registry
         self._clock = clock
         self._lock = threading.Lock()
@@ -100,9 +93,11 @@ class LocalBroker:
         with self._lock:
             log = self._log(channel)
             log.drop_expired(self._clock())
-            found = [each for each in log.publications if _is_wanted(each, since, reverse=reverse)]
-            ordered = found[::-1] if reverse else found
-            return Stream(tuple(ordered[:limit]), log.top)
+            found = log.publications[::-1] if reverse else log.publications
+            if since is not None:
+                sign = -1 if reverse else 1
+                found = [each for each in found if sign * (each.offset - since.offset) > 0]
+            return Stream(tuple(found[:limit]), log.top)
 
     def presence(self, channel: str) -> dict[str, ClientInfo]:
         """Return the connections that are subscribed, by client id."""
@@ -161,8 +156,7 @@ class LocalBroker:
         self._receiver = None
 
     def _publish(self, channel: str, data: bytes, info: ClientInfo | None) -> None:
-        namespace = self._registry.find(channel)
-        history = namespace.history if namespace is not None else None
+        history = self._registry.history(channel)
         if history is None:
             publication, epoch = Publication(data, info=info), ""
         else:
@@ -192,11 +186,3 @@ class LocalBroker:
         for log in self._logs.values():
             log.drop_expired(now)
         self._logs = {name: log for name, log in self._logs.items() if log.forgotten_at > now}
-
-
-def _is_wanted(publication: Publication, since: Position | None, *, reverse: bool) -> bool:
-    if since is None:
-        return True
-    if reverse:
-        return publication.offset < since.offset
-    return publication.offset > since.offset

@@ -25,6 +25,8 @@ class Identity:
     """JSON that others see of the user in presence."""
     channels: tuple[str, ...] = ()
     """Channels to which the connection is subscribed without asking for it."""
+    scope: frozenset[str] | None = None
+    """Permissions that the token is limited to; None for all of the account's."""
 
 
 @dataclass(frozen=True, slots=True)

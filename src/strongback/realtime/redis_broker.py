@@ -7,7 +7,9 @@ loses messages while a server is cut off; what has a history is read from the st
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -21,8 +23,8 @@ from strongback.realtime.broker import (
     PRESENCE_TTL,
     BrokerUnavailable,
     Receiver,
-    Registry,
 )
+from strongback.realtime.channel import ChannelRegistry
 from strongback.realtime.codec import dump, load
 from strongback.realtime.message import (
     FORCE_DISCONNECT,
@@ -59,7 +61,7 @@ class RedisBroker:
     is_local = False
 
     def __init__(
-        self, client: Redis | RedisClient, registry: Registry, *, prefix: str = "realtime:"
+        self, client: Redis | RedisClient, registry: ChannelRegistry, *, prefix: str = "realtime:"
     ) -> None:
         self._client = RedisClient.of(client)
         self._registry = registry
@@ -94,8 +96,7 @@ class RedisBroker:
         elif since is not None:
             first = str(min(since.offset, LAST) + 1)
         arguments = self._reading(limit, first, last, reverse=reverse)
-        found = self._run(self._read_script, self._keys(channel), arguments)
-        epoch, offset, entries = found
+        epoch, offset, entries = self._run(self._read_script, self._keys(channel), arguments)
         publications = tuple(_publication(identifier, fields) for identifier, fields in entries)
         return Stream(publications, Position(epoch.decode(), int(offset)))
 
@@ -116,9 +117,9 @@ class RedisBroker:
 
     def listen(self, receiver: Receiver) -> None:
         """Tell a server from now on what happens."""
-        reader = _Reader(receiver)
+        read = partial(_read_message, receiver)
         self._listener = RedisListener(
-            self._client, [self._topic], on_message=reader.read, on_open=receiver.receive_gap
+            self._client, [self._topic], on_message=read, on_open=receiver.receive_gap
         )
         self._listener.start()
 
@@ -136,10 +137,8 @@ class RedisBroker:
                     self._read_script(self._keys(channel), arguments, client=pipeline)
                 return pipeline.execute()
 
-        try:
+        with _asking():
             found = self._client.call(read)
-        except RedisUnavailable as error:
-            raise BrokerUnavailable(str(error)) from error
         tops = (Position(epoch.decode(), int(offset)) for epoch, offset, _ in found)
         return dict(zip(channels, tops, strict=True))
 
@@ -157,11 +156,9 @@ class RedisBroker:
     def remove_presence(self, channel: str, client: str) -> None:
         """Note that a connection is no longer subscribed."""
         by_client, by_end = self._presence_keys(channel)
-        try:
+        with _asking():
             self._client.execute("ZREM", by_end, client)
             self._client.execute("HDEL", by_client, client)
-        except RedisUnavailable as error:
-            raise BrokerUnavailable(str(error)) from error
 
     def announce(self, channel: str, info: ClientInfo, *, has_joined: bool) -> None:
         """Tell all servers that a connection has subscribed, or unsubscribed."""
@@ -173,8 +170,7 @@ class RedisBroker:
             self._listener.close()
 
     def _publish(self, channel: str, data: bytes, key: str, info: ClientInfo | None) -> None:
-        namespace = self._registry.find(channel)
-        history = namespace.history if namespace is not None else None
+        history = self._registry.history(channel)
         size, ttl = (history.size, history.ttl.total_seconds()) if history else (0, 0.0)
         once_ttl = IDEMPOTENCY_TTL.total_seconds() if key else 0.0
         times = [_milliseconds(each) for each in (META_TTL.total_seconds(), ttl, once_ttl)]
@@ -192,18 +188,14 @@ class RedisBroker:
         return [uuid4().hex[:8], meta_ttl, limit, first, last, int(reverse)]
 
     def _send(self, *parts: str) -> None:
-        try:
+        with _asking():
             self._client.execute("PUBLISH", self._topic, "\n".join(parts))
-        except RedisUnavailable as error:
-            raise BrokerUnavailable(str(error)) from error
 
     def _run(
         self, script: Script, keys: Sequence[bytes], arguments: Sequence[Any]
     ) -> Any:  # noqa: ANN401  as redis-py
-        try:
+        with _asking():
             return self._client.run_script(script, keys, arguments)
-        except RedisUnavailable as error:
-            raise BrokerUnavailable(str(error)) from error
 
     def _keys(self, channel: str) -> list[bytes]:
         return [f"{self._prefix}{kind}:{channel}".encode() for kind in ("meta", "stream")]
@@ -212,27 +204,27 @@ class RedisBroker:
         return [f"{self._prefix}{kind}:{channel}".encode() for kind in ("present", "expiry")]
 
 
-class _Reader:
-    """Reads the messages of the topic."""
+@contextmanager
+def _asking() -> Iterator[None]:
+    try:
+        yield
+    except RedisUnavailable as error:
+        raise BrokerUnavailable(str(error)) from error
 
-    def __init__(self, receiver: Receiver) -> None:
-        self._receiver = receiver
 
-    def read(self, message: bytes) -> None:
-        """Tell the receiver what a message says."""
-        kind, _, rest = message.partition(b"\n")
-        if kind == b"publication":
-            channel, epoch, offset, info, data = rest.split(b"\n", 4)
-            publication = Publication(data, int(offset), _read_info(info) if info else None)
-            self._receiver.receive_publication(channel.decode(), publication, epoch.decode())
-        elif kind in (b"join", b"leave"):
-            channel, info = rest.split(b"\n", 1)
-            has_joined = kind == b"join"
-            who = _read_info(info)
-            self._receiver.receive_presence(channel.decode(), who, has_joined=has_joined)
-        elif kind == b"disconnect":
-            user_id, session_id, code, reason = rest.decode().split("\n", 3)
-            self._receiver.receive_disconnect(int(user_id), session_id, Close(int(code), reason))
+def _read_message(receiver: Receiver, message: bytes) -> None:
+    kind, _, rest = message.partition(b"\n")
+    if kind == b"publication":
+        channel, epoch, offset, info, data = rest.split(b"\n", 4)
+        publication = Publication(data, int(offset), _read_info(info) if info else None)
+        receiver.receive_publication(channel.decode(), publication, epoch.decode())
+    elif kind in (b"join", b"leave"):
+        channel, info = rest.split(b"\n", 1)
+        who = _read_info(info)
+        receiver.receive_presence(channel.decode(), who, has_joined=kind == b"join")
+    elif kind == b"disconnect":
+        user_id, session_id, code, reason = rest.decode().split("\n", 3)
+        receiver.receive_disconnect(int(user_id), session_id, Close(int(code), reason))
 
 
 def _publication(identifier: bytes, fields: Sequence[bytes]) -> Publication:

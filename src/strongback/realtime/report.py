@@ -160,11 +160,6 @@ _HELP = {
 
 def totals(rows: Sequence[Row]) -> dict[str, float]:
     """What the processes do together."""
-    return {
-        "processes": len(rows),
-        "connections": sum(row.connections for row in rows),
-        "channels": sum(row.channels for row in rows),
-        "subscriptions": sum(row.subscriptions for row in rows),
-        "received_per_second": round(sum(row.received for row in rows), 1),
-        "sent_per_second": round(sum(row.sent for row in rows), 1),
-    }
+    columns = {name: name.removesuffix("_per_second") for name in _HELP if name != "processes"}
+    sums = {name: sum(getattr(row, column) for row in rows) for name, column in columns.items()}
+    return {"processes": len(rows), **{name: round(value, 1) for name, value in sums.items()}}

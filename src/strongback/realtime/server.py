@@ -22,7 +22,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from strongback.log.setup import get_logger
-from strongback.realtime.broker import BrokerUnavailable, Registry, ServerBroker
+from strongback.realtime.broker import BrokerUnavailable, ServerBroker
+from strongback.realtime.channel import ChannelRegistry
 from strongback.realtime.connection import Connection
 from strongback.realtime.hub import Hub
 from strongback.realtime.message import ClientInfo, Close, Publication
@@ -78,7 +79,7 @@ class RealtimeServer:
     def __init__(
         self,
         broker: ServerBroker,
-        registry: Registry,
+        registry: ChannelRegistry,
         authenticate: Authenticate,
         authorize: Authorize,
         options: Options | None = None,
@@ -109,7 +110,7 @@ class RealtimeServer:
         """Start the thread."""
         _raise_descriptors()
         self._thread.start()
-        self.environment.broker.listen(Inbox(self.loop, self.environment, self._renew))
+        self.environment.broker.listen(self)
         self.loop.call_soon_threadsafe(self._tick)
 
     def adopt(self, sock: socket.socket, head: bytes) -> None:
@@ -131,8 +132,7 @@ class RealtimeServer:
 
     def drain(self) -> None:
         """Accept no more connections; close all with 3001, so that clients come back elsewhere."""
-        with suppress(RuntimeError):  # it has stopped
-            self.loop.call_soon_threadsafe(self._drain)
+        self._call(self._drain)
 
     def stop(self) -> None:
         """Drain, cut the connections of clients that do not close them, and end the thread."""
@@ -156,6 +156,33 @@ class RealtimeServer:
             return self._gate
         return None if self.environment.broker.is_local else self._broker_thread
 
+    # What the broker tells, see `Receiver`
+
+    def receive_publication(self, channel: str, publication: Publication, epoch: str) -> None:
+        """Take a publication into the loop."""
+        hub = self.environment.hub
+        # A connection that enters later reads the stream, which has it.
+        if channel in hub.channels:
+            self._call(hub.receive_publication, channel, publication, epoch)
+
+    def receive_presence(self, channel: str, info: ClientInfo, *, has_joined: bool) -> None:
+        """Take the news that a connection has subscribed, or unsubscribed, into the loop."""
+        hub = self.environment.hub
+        if channel in hub.channels:
+            self._call(partial(hub.receive_presence, channel, info, has_joined=has_joined))
+
+    def receive_disconnect(self, user_id: int, session_id: str, close: Close) -> None:
+        """Close the connections of a user or session."""
+        self._call(self.environment.users.end, user_id, session_id, close)
+
+    def receive_gap(self) -> None:
+        """Compare the positions of all channels."""
+        self._call(self._renew)
+
+    def _call(self, function: Callable[..., None], *arguments: object) -> None:
+        with suppress(RuntimeError):  # it has stopped
+            self.loop.call_soon_threadsafe(function, *arguments)
+
     def _in_loop(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result()
 
@@ -171,8 +198,7 @@ class RealtimeServer:
             sock.close()
             return
         sock.setblocking(False)  # noqa: FBT003  the socket module's signature
-        make = partial(Connection, self)
-        _, connection = await self.loop.connect_accepted_socket(make, sock)
+        _, connection = await self.loop.connect_accepted_socket(partial(Connection, self), sock)
         connection.data_received(head)
 
     async def _listen(self, host: str, port: int, *, is_shared: bool) -> int:
@@ -244,47 +270,6 @@ class RealtimeServer:
             return
         future = self.loop.run_in_executor(self._broker_thread, function)
         future.add_done_callback(partial(_take_result, then))
-
-
-class Inbox:
-    """Takes the broker's messages into the loop.
-
-    Args:
-        on_gap: Called in the loop when messages may have been missed.
-    """
-
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        environment: Environment,
-        on_gap: Callable[[], None],
-    ) -> None:
-        self._loop = loop
-        self._hub, self._users = environment.hub, environment.users
-        self._on_gap = on_gap
-
-    def receive_publication(self, channel: str, publication: Publication, epoch: str) -> None:
-        """Take a publication; those of a channel come in order, gaps are possible."""
-        # A connection that enters later reads the stream, which has it.
-        if channel in self._hub.channels:
-            self._call(self._hub.receive_publication, channel, publication, epoch)
-
-    def receive_presence(self, channel: str, info: ClientInfo, *, has_joined: bool) -> None:
-        """Take the news that a connection has subscribed, or unsubscribed."""
-        if channel in self._hub.channels:
-            self._call(partial(self._hub.receive_presence, channel, info, has_joined=has_joined))
-
-    def receive_disconnect(self, user_id: int, session_id: str, close: Close) -> None:
-        """Close the connections of a user or session."""
-        self._call(self._users.end, user_id, session_id, close)
-
-    def receive_gap(self) -> None:
-        """Compare the positions of all channels."""
-        self._call(self._on_gap)
-
-    def _call(self, function: Callable[..., None], *arguments: object) -> None:
-        with suppress(RuntimeError):  # the server has stopped
-            self._loop.call_soon_threadsafe(function, *arguments)
 
 
 def _take_result(then: Callable[[Any], None] | None, future: asyncio.Future[Any]) -> None:

@@ -44,7 +44,7 @@ VERSION = f"strongback {version('strongback')}"
 
 
 class Output(Protocol):
-    """Where a session's frames go."""
+    """Where a session's frames go; `Connection` is one."""
 
     @property
     def write(self) -> Write:

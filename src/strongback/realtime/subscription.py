@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
 
-from strongback.realtime.broker import Namespace, Registry, ServerBroker
-from strongback.realtime.channel import Grant
+from strongback.realtime.broker import ServerBroker
+from strongback.realtime.channel import ChannelRegistry, Channels, Grant
 from strongback.realtime.codec import Params, dump
 from strongback.realtime.hub import Channel, Hub, Subscriber
 from strongback.realtime.message import (
@@ -23,16 +22,12 @@ from strongback.realtime.message import (
 )
 from strongback.realtime.options import Authenticate, Authorize, Options
 from strongback.realtime.recovery import Call, Steps, recover
-from strongback.realtime.users import UserConnection, Users
+from strongback.realtime.users import Users
 
 REJECT_UNRECOVERED = 2
 """Flag of a client that wants an error instead of a subscription with a gap."""
 EXPIRY_MARGIN = 10
 """Seconds by which a client is told too little, so that it asks for a new token in time."""
-
-
-class Member(Subscriber, UserConnection, Protocol):
-    """A connection that has subscriptions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +37,7 @@ class Environment:
     hub: Hub
     users: Users
     broker: ServerBroker
-    registry: Registry
+    registry: ChannelRegistry
     authenticate: Authenticate
     authorize: Authorize
     options: Options
@@ -67,7 +62,7 @@ class Subscription:
 
     __slots__ = ("expires_at", "info", "is_live", "namespace")
 
-    def __init__(self, namespace: Namespace, info: ClientInfo, expires_at: float | None) -> None:
+    def __init__(self, namespace: Channels, info: ClientInfo, expires_at: float | None) -> None:
         self.namespace = namespace
         self.info = info
         self.expires_at = expires_at
@@ -85,7 +80,7 @@ class Subscriptions:
     __slots__ = ("_subscriptions", "environment", "info", "room", "subscriber")
 
     def __init__(
-        self, environment: Environment, subscriber: Member, room: Callable[[], int]
+        self, environment: Environment, subscriber: Subscriber, room: Callable[[], int]
     ) -> None:
         self.environment = environment
         self.subscriber = subscriber
@@ -97,7 +92,7 @@ class Subscriptions:
     def __len__(self) -> int:
         return len(self._subscriptions)
 
-    def find(self, name: str) -> Namespace:
+    def find(self, name: str) -> Channels:
         """Return the options of a channel that the connection can subscribe to.
 
         Raises:

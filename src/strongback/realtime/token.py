@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from strongback.auth.principal import Principal
 from strongback.auth.token import CLOCK_SKEW, InvalidToken
+from strongback.realtime.message import Identity
 
 if TYPE_CHECKING:
     from strongback.auth.signature import Signer
@@ -29,22 +29,6 @@ _PROXY_PURPOSE = b"strongback realtime proxy 1"
 
 class ExpiredToken(InvalidToken):
     """The token was good; the client asks for another one."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionToken:
-    """The claims of a verified token."""
-
-    user_id: int
-    """Id of the account (`sub`)."""
-    session_id: str
-    """Id of the session (`sid`)."""
-    expires_at: int
-    """Expiry time, in seconds since 1970."""
-    scope: frozenset[str] | None
-    """Permissions that it is limited to; None for all of the account's."""
-    info: Any
-    """What others see of the account in presence."""
 
 
 class RealtimeTokens:
@@ -83,8 +67,8 @@ class RealtimeTokens:
         }
         return self._signer.sign(claims)
 
-    def verify(self, token: str) -> ConnectionToken:
-        """Verify a token of a connection.
+    def verify(self, token: str) -> Identity:
+        """Return whose token of a connection it is.
 
         Raises:
             ExpiredToken: It is not good any more.
@@ -98,9 +82,15 @@ class RealtimeTokens:
             raise ExpiredToken("expired")
         if left > LIFETIME.total_seconds() + CLOCK_SKEW:
             raise InvalidToken("from the future")
-        scope = scope_of(claims["meta"])
-        user_id, info = int(claims["sub"]), claims.get("info")
-        return ConnectionToken(user_id, claims["sid"], claims["exp"], scope, info)
+        meta = claims["meta"]
+        scope = meta.get("scope") if isinstance(meta, dict) else None
+        return Identity(
+            int(claims["sub"]),
+            claims["sid"],
+            claims["exp"],
+            claims.get("info"),
+            scope=frozenset(scope) if isinstance(scope, list) else None,
+        )
 
     @property
     def keys(self) -> list[str]:
@@ -123,9 +113,3 @@ class RealtimeTokens:
         from strongback.auth.signature import Signer, shared_key  # noqa: PLC0415  see above
 
         return Signer(self._secrets, lambda secret: shared_key(secret, _PURPOSE))
-
-
-def scope_of(meta: object) -> frozenset[str] | None:
-    """The permissions that a token's `meta` is limited to; None for all of the account's."""
-    scope = meta.get("scope") if isinstance(meta, dict) else None
-    return frozenset(scope) if isinstance(scope, list) else None

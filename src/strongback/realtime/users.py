@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Protocol
 
+from strongback.realtime.hub import Subscriber
 from strongback.realtime.message import Close, Identity
 
 REMEMBERED = 1000
 """Disconnected users and sessions that are remembered for tokens that are just being looked at."""
 
 
-class UserConnection(Protocol):
-    """A connection, as its user's are known."""
-
-    @property
-    def identity(self) -> Identity | None:
-        """Whose it is."""
-        ...
-
-    def end(self, close: Close) -> None:
-        """Close it."""
-        ...
-
-
 class Users:
     """The connections of each user."""
 
     def __init__(self) -> None:
-        self._connections: dict[int, dict[UserConnection, None]] = {}
+        self._connections: dict[int, dict[Subscriber, None]] = {}
         self._ended: deque[tuple[int, str]] = deque(maxlen=REMEMBERED)
         self.endings = 0
         """How often somebody was disconnected, since the start."""
@@ -36,7 +23,7 @@ class Users:
     def __len__(self) -> int:
         return len(self._connections)
 
-    def add(self, user_id: int, connection: UserConnection, limit: int) -> bool:
+    def add(self, user_id: int, connection: Subscriber, limit: int) -> bool:
         """Note whose connection it is; tell whether the user does not have too many."""
         connections = self._connections.setdefault(user_id, {})
         if len(connections) >= limit:
@@ -44,7 +31,7 @@ class Users:
         connections[connection] = None
         return True
 
-    def remove(self, user_id: int, connection: UserConnection) -> None:
+    def remove(self, user_id: int, connection: Subscriber) -> None:
         """Forget a connection."""
         connections = self._connections.get(user_id, {})
         connections.pop(connection, None)

@@ -35,6 +35,7 @@ def test_a_token_says_who_connects_and_until_when():
 
     assert (claims["sub"], claims["sid"]) == ("7", "s" * 22)
     assert found.user_id == 7
+    assert found.expires_at is not None
     assert found.expires_at - NOW <= LIFETIME.total_seconds() == 600
     assert found.info == {"username": "carol"}
     assert found.scope is None
