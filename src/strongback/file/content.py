@@ -6,13 +6,11 @@ from collections.abc import Iterable
 
 from werkzeug.http import http_date
 
-from strongback.config import Settings
 from strongback.exceptions import NotFound, PreconditionFailed
 from strongback.file.exceptions import RangeNotSatisfiable
 from strongback.file.file_model import StoredFile
-from strongback.file.files import headers_of
+from strongback.file.files import Files, headers_of
 from strongback.file.kind import ORIGINAL
-from strongback.file.store import FileStore
 from strongback.web.conditional import is_expected, is_fresh, not_modified
 from strongback.web.request import Request, Response
 
@@ -25,55 +23,44 @@ POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 OK, PARTIAL = 200, 206
 
 
-class FileSender:
-    """Makes the responses with the content of files.
+def send_file(request: Request, files: Files, file: StoredFile, variant: str) -> Response:
+    """Respond with a file or a variant, a part of it, or that the client has it.
 
-    Args:
-        store: Keeps the contents.
-        settings: Whether Nginx sends large ones.
+    Raises:
+        NotFound: There is no such variant.
+        PreconditionFailed: `If-Match` names another state.
+        RangeNotSatisfiable: The range begins after the end.
+        StoreError: The store does not answer.
     """
-
-    def __init__(self, store: FileStore, settings: Settings) -> None:
-        self._store = store
-        self._has_accel = settings.file_accel and store.folder is not None
-
-    def send(self, request: Request, file: StoredFile, variant: str) -> Response:
-        """Respond with a file or a variant, a part of it, or that the client has it.
-
-        Raises:
-            NotFound: There is no such variant.
-            PreconditionFailed: `If-Match` names another state.
-            RangeNotSatisfiable: The range begins after the end.
-            StoreError: The store does not answer.
-        """
-        if variant not in file.sizes:
-            raise NotFound
-        tag = file.public_id if variant == ORIGINAL else f"{file.public_id}-{variant}"
-        if not is_expected(request, tag, file.created_at):
-            raise PreconditionFailed
-        if is_fresh(request, tag, file.created_at):
-            response = not_modified(request, tag, file.created_at)
-            response.headers["Cache-Control"] = headers_of(file).cache_control
-            return response
-        response = self._content(request, file, variant, tag)
-        response.headers.update(_headers(file, tag))
+    if variant not in file.sizes:
+        raise NotFound
+    tag = file.public_id if variant == ORIGINAL else f"{file.public_id}-{variant}"
+    if not is_expected(request, tag, file.created_at):
+        raise PreconditionFailed
+    if is_fresh(request, tag, file.created_at):
+        response = not_modified(request, tag, file.created_at)
+        response.headers["Cache-Control"] = headers_of(file).cache_control
         return response
+    response = _content(request, files, file, variant, tag)
+    response.headers.update(_headers(file, tag))
+    return response
 
-    def _content(self, request: Request, file: StoredFile, variant: str, tag: str) -> Response:
-        size, key = file.sizes[variant], file.key(variant)
-        start, end, status = 0, size, OK
-        if wanted := _range_of(request, size, tag, file):
-            (start, end), status = wanted, PARTIAL
-        if self._has_accel and size >= ACCEL_FROM and _is_plain(request, wanted):
-            return Response(b"", OK, {"X-Accel-Redirect": f"{ACCEL_PATH}{key}"})
-        is_read = request.method != "HEAD"
-        body: Iterable[bytes] = self._store.read(key, start, end) if is_read else ()
-        response = Response(body, status)
-        response.content_length = end - start
-        response.headers["Accept-Ranges"] = "bytes"  # Nginx says it for itself
-        if status == PARTIAL:
-            response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
-        return response
+
+def _content(request: Request, files: Files, file: StoredFile, variant: str, tag: str) -> Response:
+    size, key = file.sizes[variant], file.key(variant)
+    start, end, status = 0, size, OK
+    if wanted := _range_of(request, size, tag, file):
+        (start, end), status = wanted, PARTIAL
+    if files.has_accel and size >= ACCEL_FROM and _is_plain(request, wanted):
+        return Response(b"", OK, {"X-Accel-Redirect": f"{ACCEL_PATH}{key}"})
+    is_read = request.method != "HEAD"
+    body: Iterable[bytes] = files.store.read(key, start, end) if is_read else ()
+    response = Response(body, status)
+    response.content_length = end - start
+    response.headers["Accept-Ranges"] = "bytes"  # Nginx says it for itself
+    if status == PARTIAL:
+        response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    return response
 
 
 def _headers(file: StoredFile, tag: str) -> dict[str, str]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from sqlalchemy import delete, select, update
 
+from strongback.config import Settings
 from strongback.database import (
     Database,
     DatabaseMisuse,
@@ -28,7 +29,7 @@ from strongback.file.exceptions import (
     UnknownKind,
 )
 from strongback.file.file_model import ID_LENGTH, FileState, StoredFile
-from strongback.file.inspection import Inspected, Inspector, check_size
+from strongback.file.inspection import Encode, Inspected, Scanner, check_size, inspect
 from strongback.file.kind import ORIGINAL, FileKind, FileKinds
 from strongback.file.naming import content_disposition, shown_name
 from strongback.file.quota import FileQuota
@@ -55,6 +56,7 @@ BATCH = 500
 PIECE = 1 << 18
 """Bytes that are copied at once."""
 BY_AGE = Order(StoredFile.id, StoredFile.id)
+_STORED = select(StoredFile).where(StoredFile.state == FileState.STORED)
 
 
 class Files:
@@ -69,32 +71,34 @@ class Files:
         database: Stores what is known of them.
         outbox: Has the contents of deleted ones removed.
         store: Keeps the contents.
-        inspector: Sees that they may be kept.
-        quota: Room of each account.
-        uploads: Folder on a disk, where a file lies until it is in the store.
+        encode: Encodes images anew.
+        settings: The quota of an account, and the addresses.
+        content_path: Path of the content, with `{id}`.
     """
 
-    def __init__(  # noqa: PLR0913  what it stands on
+    def __init__(  # noqa: PLR0913, PLR0917  what it stands on
         self,
         database: Database,
         outbox: Outbox,
         store: FileStore,
-        *,
-        inspector: Inspector,
-        quota: FileQuota,
-        uploads: Path,
+        encode: Encode,
+        settings: Settings,
+        content_path: str,
     ) -> None:
         self.database = database
         self.store = store
-        self.inspector = inspector
-        self.quota = quota
+        self.quota = FileQuota(database, settings.file_quota)
         self.kinds = FileKinds()
-        self.uploads = uploads
-        self.cdn_url: str | None = None
-        """Address of the public files by their keys, without a slash at the end."""
-        self.content_path = "/files/{id}/content"
-        """Path of the content, as the part is registered."""
+        self.scanners: list[Scanner] = []
+        self.uploads = settings.app_var_dir / "upload"
+        """Folder on a disk, where a file lies until it is in the store."""
+        self.cdn_url = settings.file_cdn_url and settings.file_cdn_url.rstrip("/")
+        """Address of the public files by their keys."""
+        self.has_accel = settings.file_accel and store.folder is not None
+        """Whether Nginx sends large files."""
         self._outbox = outbox
+        self._encode = encode
+        self._content_path = content_path
 
     def declare(self, *kinds: FileKind) -> None:
         """Declare kinds of files.
@@ -104,13 +108,13 @@ class Files:
         """
         self.kinds.declare(*kinds)
 
-    def scan(self, scanner: Callable[[Path, FileKind], object]) -> None:
+    def scan(self, scanner: Scanner) -> None:
         """Have every file scanned before anybody can see it, as for viruses.
 
         Args:
             scanner: Raises `FileRefused` where a file may not be kept.
         """
-        self.inspector.scanners.append(scanner)
+        self.scanners.append(scanner)
 
     def kind(self, name: str) -> FileKind:
         """The kind of a name.
@@ -144,8 +148,8 @@ class Files:
             source = folder / ORIGINAL
             with source.open("wb") as target:
                 copy_some(stream, target, kind.max_bytes + 1)  # one more tells that it is too much
-            found = self.inspector.inspect(source, kind)
-            file = self._begin(filename, kind, owner, found)
+            found = inspect(source, kind, self.scanners, self._encode)
+            file = self._new(filename, kind, owner, FileState.WRITING, found.facts)
             try:
                 self._write(file, found)
                 return self._show(file.public_id)
@@ -154,13 +158,20 @@ class Files:
                 raise
 
     @transactional
-    def _begin(self, filename: str, kind: FileKind, owner: int, found: Inspected) -> StoredFile:
-        charged = sum(found.sizes.values())
-        self.quota.take(owner, charged)
-        name = shown_name(filename[-GIVEN_LENGTH:], found.content_type)
-        file = new_file(name, kind, owner, charged, FileState.WRITING)
-        for column, value in _facts(found).items():
-            setattr(file, column, value)
+    def _new(
+        self, filename: str, kind: FileKind, owner: int, state: FileState, facts: dict[str, Any]
+    ) -> StoredFile:
+        """Add a file to the database, with an id that nobody can guess, and take its room."""
+        self.quota.take(owner, facts["charged"])
+        file = StoredFile(
+            public_id=secrets.token_hex(ID_LENGTH // 2),
+            owner=owner,
+            kind=kind.name,
+            name=shown_name(filename[-GIVEN_LENGTH:], facts["content_type"]),
+            is_public=kind.is_public,
+            state=state,
+            **facts,
+        )
         self.database.session.add(file)
         self.database.session.flush()
         return file
@@ -183,8 +194,7 @@ class Files:
     def _discard(self, public_id: str) -> bool:
         """Forget a file, and have what there is of its content removed."""
         session = self.database.session
-        query = select(StoredFile).where(StoredFile.public_id == public_id)
-        file = session.scalar(query)
+        file = session.scalar(select(StoredFile).where(StoredFile.public_id == public_id))
         gone = delete(StoredFile).where(StoredFile.public_id == public_id)
         if file is None or not changed_rows(session, gone):
             return False
@@ -222,12 +232,8 @@ class Files:
         if not self.store.can_presign:
             raise NoDirectUpload
         check_size(size, kind)
-        self.quota.take(owner, size)
-        name = shown_name(filename[-GIVEN_LENGTH:], UNKNOWN)
-        file = new_file(name, kind, owner, size, FileState.AWAITED)
-        self.database.session.add(file)
-        self.database.session.flush()
-        return file
+        facts = {"content_type": UNKNOWN, "sizes": {}, "charged": size}
+        return self._new(filename, kind, owner, FileState.AWAITED, facts)
 
     def upload_url(self, file: StoredFile) -> str:
         """Address to which a client sends an awaited file by PUT."""
@@ -284,17 +290,16 @@ class Files:
         with target.open("wb") as output:
             for piece in self.store.read(key, 0, size):
                 output.write(piece)
-        return self.inspector.inspect(target, kind)
+        return inspect(target, kind, self.scanners, self._encode)
 
     @transactional
     def _note(self, public_id: str, found: Inspected) -> StoredFile:
         """Note what was found, and take from the quota what it really takes."""
-        file = self._row(public_id)
-        charged = sum(found.sizes.values())
+        file, facts = self._row(public_id), found.facts
         self.quota.give_back(file.owner, file.charged)
-        self.quota.take(file.owner, charged)
-        name = shown_name(file.name.removesuffix(".bin"), found.content_type)
-        for column, value in {**_facts(found), "charged": charged, "name": name}.items():
+        self.quota.take(file.owner, facts["charged"])
+        file.name = shown_name(file.name.removesuffix(".bin"), found.content_type)
+        for column, value in facts.items():
             setattr(file, column, value)
         return file
 
@@ -308,24 +313,18 @@ class Files:
         """A file that is complete; None if there is none of this id."""
         # It gives its connection back: the content is read for as long as the client likes.
         with self.database.latest() as session:
-            return session.scalar(
-                select(StoredFile).where(
-                    StoredFile.public_id == public_id, StoredFile.state == FileState.STORED
-                )
-            )
+            return session.scalar(_STORED.where(StoredFile.public_id == public_id))
 
     def list(self, owner: int, wanted: PageQuery) -> Window[StoredFile]:
         """A part of the list of an account's files, latest first."""
-        query = select(StoredFile).where(
-            StoredFile.owner == owner, StoredFile.state == FileState.STORED
-        )
+        query = _STORED.where(StoredFile.owner == owner)
         return read_page(self.database.session, query, BY_AGE, wanted)
 
     def url(self, file: StoredFile, variant: str = ORIGINAL) -> str:
         """Address of a file or of a variant of it: at the CDN if it is public and there is one."""
         if file.is_public and self.cdn_url:
             return f"{self.cdn_url}/{file.key(variant)}"
-        path = self.content_path.format(id=file.public_id)
+        path = self._content_path.format(id=file.public_id)
         return path if variant == ORIGINAL else f"{path}?variant={variant}"
 
     def download_url(self, file: StoredFile) -> str | None:
@@ -347,11 +346,7 @@ class Files:
         Raises:
             NotFound: There is no such file.
         """
-        file = self.database.session.scalar(
-            select(StoredFile).where(
-                StoredFile.public_id == public_id, StoredFile.state == FileState.STORED
-            )
-        )
+        file = self.database.session.scalar(_STORED.where(StoredFile.public_id == public_id))
         if file is None or owner not in (None, file.owner) or not self._discard(public_id):
             raise NotFound
 
@@ -401,30 +396,3 @@ def copy_some(source: IO[bytes], target: IO[bytes], limit: int) -> None:
     while limit > 0 and (data := source.read(min(PIECE, limit))):
         target.write(data)
         limit -= len(data)
-
-
-def new_file(name: str, kind: FileKind, owner: int, charged: int, state: FileState) -> StoredFile:
-    """A file without content, with an id that nobody can guess."""
-    now = utc_now()
-    return StoredFile(
-        public_id=secrets.token_hex(ID_LENGTH // 2),
-        owner=owner,
-        kind=kind.name,
-        name=name,
-        content_type=UNKNOWN,
-        sizes={},
-        charged=charged,
-        is_public=kind.is_public,
-        state=state,
-        created_at=now,
-        changed_at=now,
-    )
-
-
-def _facts(found: Inspected) -> dict[str, object]:
-    return {
-        "content_type": found.content_type,
-        "sizes": found.sizes,
-        "width": found.width,
-        "height": found.height,
-    }

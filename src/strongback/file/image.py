@@ -25,8 +25,15 @@ from pathlib import Path
 from typing import IO, Any
 
 from strongback.exceptions import APIException
-from strongback.file import image_error
-from strongback.file.inspection import Encoded
+from strongback.file.exceptions import (
+    ImageDamaged,
+    ImagesUnavailable,
+    ImageTooComplex,
+    TooManyFrames,
+    TooManyMovingPixels,
+    TooManyPixels,
+)
+from strongback.file.inspection import Inspected
 from strongback.file.kind import ORIGINAL, FileKind, Variant
 from strongback.file.type import read_type
 from strongback.log.setup import get_logger
@@ -59,10 +66,10 @@ MAX_WAIT = 30.0
 MAX_RESULT = 1 << 16
 RETRY_AFTER = {"Retry-After": "10"}
 _ERRORS: dict[str, tuple[type[APIException], dict[str, object]]] = {
-    "pixels": (image_error.TooManyPixels, {"limit": MEGAPIXELS}),
-    "frame_pixels": (image_error.TooManyMovingPixels, {"limit": FRAME_MEGAPIXELS}),
-    "frames": (image_error.TooManyFrames, {"limit": FRAMES}),
-    "memory": (image_error.ImageTooComplex, {}),
+    "pixels": (TooManyPixels, {"limit": MEGAPIXELS}),
+    "frame_pixels": (TooManyMovingPixels, {"limit": FRAME_MEGAPIXELS}),
+    "frames": (TooManyFrames, {"limit": FRAMES}),
+    "memory": (ImageTooComplex, {}),
 }
 
 
@@ -90,7 +97,7 @@ class ImageProcessor:
         self._turn = threading.BoundedSemaphore(1)
         self._places = threading.BoundedSemaphore(max_waiting + 1)
 
-    def encode(self, source: Path, kind: FileKind) -> Encoded:
+    def encode(self, source: Path, kind: FileKind) -> Inspected:
         """Encode an image and its variants into files beside it.
 
         Args:
@@ -124,16 +131,16 @@ class ImageProcessor:
             width, height = self._run(order)
         files = {each.name: source.parent / f"{n}.webp" for n, each in enumerate(variants)}
         if not all(path.is_file() and read_type(path) == WEBP for path in files.values()):
-            raise image_error.ImageDamaged
-        return Encoded(WEBP, width, height, files)
+            raise ImageDamaged
+        return Inspected(WEBP, files, width, height)
 
     @contextmanager
     def _turn_taken(self) -> Iterator[None]:
         if not self._places.acquire(blocking=False):
-            raise image_error.ImagesUnavailable(headers=RETRY_AFTER)
+            raise ImagesUnavailable(headers=RETRY_AFTER)
         try:
             if not self._turn.acquire(timeout=self._max_wait):
-                raise image_error.ImagesUnavailable(headers=RETRY_AFTER)
+                raise ImagesUnavailable(headers=RETRY_AFTER)
             try:
                 yield
             finally:
@@ -171,10 +178,10 @@ class ImageProcessor:
             ).returncode
         except subprocess.TimeoutExpired:
             log.warning("image_decoder_stopped", seconds=2 * self.seconds)
-            raise image_error.ImageTooComplex from None
+            raise ImageTooComplex from None
         except OSError as error:  # no memory or process is left
             log.exception("image_decoder_not_started")
-            raise image_error.ImagesUnavailable(headers=RETRY_AFTER) from error
+            raise ImagesUnavailable(headers=RETRY_AFTER) from error
 
 
 def _read(output: bytes) -> tuple[int, int]:
@@ -187,18 +194,18 @@ def _read(output: bytes) -> tuple[int, int]:
         result = dict(json.loads(output))
         if error := result.get("error"):
             log.info("image_refused", error=error, reason=result.get("reason"))
-            kind, params = _ERRORS.get(error, (image_error.ImageDamaged, {}))
+            kind, params = _ERRORS.get(error, (ImageDamaged, {}))
             raise kind(params=params)
         width, height = result["sizes"][0]
         return int(width), int(height)
     except (LookupError, RecursionError, TypeError, ValueError):
-        raise image_error.ImageDamaged from None
+        raise ImageDamaged from None
 
 
 def _error_of(number: int) -> APIException:
     """What is said of a child that ended by a signal, or by an error of its own."""
     if number in {signal.SIGXCPU, signal.SIGALRM}:
-        return image_error.ImageTooComplex()
+        return ImageTooComplex()
     if number in {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}:
-        return image_error.ImagesUnavailable(headers=RETRY_AFTER)  # somebody's, or no memory left
-    return image_error.ImageDamaged()
+        return ImagesUnavailable(headers=RETRY_AFTER)  # somebody's, or no memory left
+    return ImageDamaged()

@@ -10,46 +10,17 @@ Whoever refuses raises an `APIException` with words for the sender.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
-from strongback.exceptions import APIException
-from strongback.file.exceptions import EmptyFile, FileTooLarge, WrongFileType
-from strongback.file.image_error import HeicRefused
+from strongback.file.exceptions import EmptyFile, FileTooLarge, HeicRefused, WrongFileType
 from strongback.file.kind import ORIGINAL, FileKind
-from strongback.file.type import HEIC
+from strongback.file.type import HEIC, read_type
 
 Scanner = Callable[[Path, FileKind], object]
 """Looks at a whole file, and raises `FileRefused` where it may not be kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """An image, encoded anew."""
-
-    content_type: str
-    """Type of all files."""
-    width: int
-    height: int
-    files: Mapping[str, Path]
-    """The files by the names of the variants, and `original`."""
-
-
-class ImageEncoder(Protocol):
-    """Encodes images anew."""
-
-    def encode(self, source: Path, kind: FileKind) -> Encoded:
-        """Encode an image and its variants into files beside it.
-
-        The folder of the source is this upload's own, and is removed after it.
-
-        Args:
-            source: The image; its type has been found to be one of the kind's.
-            kind: Its kind, with the variants.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,52 +29,44 @@ class Inspected:
 
     content_type: str
     files: Mapping[str, Path]
-    """What is kept, by variant."""
+    """What is kept, by variant, `original` among them; all are of this type."""
     width: int | None = None
     height: int | None = None
 
     @property
-    def sizes(self) -> dict[str, int]:
-        """Bytes by variant."""
-        return {name: path.stat().st_size for name, path in self.files.items()}
+    def facts(self) -> dict[str, Any]:
+        """What the row of the file says of it, by column."""
+        sizes = {name: path.stat().st_size for name, path in self.files.items()}
+        return {
+            "content_type": self.content_type,
+            "sizes": sizes,
+            "charged": sum(sizes.values()),
+            "width": self.width,
+            "height": self.height,
+        }
 
 
-@dataclass(slots=True)
-class Inspector:
-    """Inspects files.
+Encode = Callable[[Path, FileKind], Inspected]
+"""Encodes an image and its variants anew, into files beside it."""
 
-    Args:
-        detect: Tells the type of a file by its content.
-        images: Encodes images anew.
+
+def inspect(source: Path, kind: FileKind, scanners: Iterable[Scanner], encode: Encode) -> Inspected:
+    """Inspect a file, which lies alone in a folder of its own.
+
+    Raises:
+        APIException: It is refused.
     """
-
-    detect: Callable[[Path], str]
-    images: ImageEncoder
-    scanners: list[Scanner] = field(default_factory=list)
-
-    def inspect(self, source: Path, kind: FileKind) -> Inspected:
-        """Inspect a file, which lies alone in a folder of its own.
-
-        Raises:
-            APIException: It is refused.
-        """
-        check_size(source.stat().st_size, kind)
-        found = self.detect(source)
-        if found not in kind.types:
-            raise refusal_of(found, kind)
-        for scan in self.scanners:
-            scan(source, kind)
-        if not found.startswith("image/"):
-            return Inspected(found, {ORIGINAL: source})
-        made = self.images.encode(source, kind)
-        return Inspected(made.content_type, made.files, made.width, made.height)
-
-
-def refusal_of(found: str, kind: FileKind) -> APIException:
-    """The error that says which types a kind allows instead of the one that was found."""
-    if found == HEIC and "image/jpeg" in kind.types:
-        return HeicRefused()
-    return WrongFileType(params={"found": found, "types": ", ".join(sorted(kind.types))})
+    check_size(source.stat().st_size, kind)
+    found = read_type(source)
+    if found == HEIC not in kind.types and "image/jpeg" in kind.types:
+        raise HeicRefused
+    if found not in kind.types:
+        raise WrongFileType(params={"found": found, "types": ", ".join(sorted(kind.types))})
+    for scan in scanners:
+        scan(source, kind)
+    return (
+        encode(source, kind) if found.startswith("image/") else Inspected(found, {ORIGINAL: source})
+    )
 
 
 def check_size(size: int, kind: FileKind) -> None:

@@ -28,7 +28,7 @@ from obstore.store import LocalStore, S3Store
 from strongback.circuit_breaker import CircuitBreaker
 from strongback.config import Settings
 from strongback.file.exceptions import StoreError
-from strongback.file.store import UPLOAD, Headers
+from strongback.file.store import UPLOAD, FileStore, Headers
 
 ResultT = TypeVar("ResultT")
 Backend = LocalStore | S3Store
@@ -54,7 +54,7 @@ class ObjectMissing(StoreError):
     """The store has no such object."""
 
 
-class ObstoreStore:
+class ObstoreStore(FileStore):
     """What both stores have in common. Safe to share between threads."""
 
     can_presign = False
@@ -165,10 +165,6 @@ class ObstoreStore:
 
     def presign(self, method: str, key: str, seconds: int) -> str:
         """Address at which a client may `GET` or `PUT` one object for some time."""
-        raise NotImplementedError
-
-    def check(self) -> str:
-        """Check that the store answers and lets us in; returns a sentence."""
         raise NotImplementedError
 
     def close(self) -> None:

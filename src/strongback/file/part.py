@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from strongback.app import Strongback
-from strongback.exceptions import APIException, NotFound
+from strongback.exceptions import NotFound
 from strongback.extra import require_extra
-from strongback.file.content import FileSender
 from strongback.file.exceptions import StoreError, StoreUnavailable
 from strongback.file.file_task import file_tasks
 from strongback.file.files import REMOVED, Files
 from strongback.file.image import ImageProcessor
-from strongback.file.inspection import Inspector
-from strongback.file.quota import FileQuota
-from strongback.file.type import read_type
 from strongback.file.view import api
 from strongback.task.declaration import TaskRegistry
 
-RETRY_AFTER = "5"
+RETRY_AFTER = {"Retry-After": "5"}
 
 
 def register(app: Strongback, url_prefix: str) -> Files:
@@ -32,28 +28,16 @@ def register(app: Strongback, url_prefix: str) -> Files:
 
     settings = app.settings
     store = open_store(settings)
-    files = Files(
-        app.database,
-        app.outbox,
-        store,
-        inspector=Inspector(read_type, ImageProcessor()),
-        quota=FileQuota(app.database, settings.file_quota),
-        uploads=settings.app_var_dir / "upload",
-    )
-    files.cdn_url = settings.file_cdn_url and settings.file_cdn_url.rstrip("/")
-    files.content_path = f"{url_prefix}/files/{{id}}/content"
+    path = f"{url_prefix}/files/{{id}}/content"
+    files = Files(app.database, app.outbox, store, ImageProcessor().encode, settings, path)
     app.outbox.declare("strongback.file", REMOVED)
     app.services[TaskRegistry].add(file_tasks(files))
-    app.provide(files, FileSender(store, settings), store)
-    app.register_error_source(StoreError, _explain)
+    app.provide(files, store)
+    app.register_error_source(StoreError, lambda _: StoreUnavailable(headers=RETRY_AFTER))
     app.register_error_source(ObjectMissing, lambda _: NotFound())
     app.register_api(api, url_prefix=f"{url_prefix}/files")
     app.checks.add("files", store.check, title="The store of the files", remedy=_remedy(app))
     return files
-
-
-def _explain(_: StoreError) -> APIException:
-    return StoreUnavailable(headers={"Retry-After": RETRY_AFTER})
 
 
 def _remedy(app: Strongback) -> str:

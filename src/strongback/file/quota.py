@@ -36,12 +36,10 @@ class FileQuota:
         mine = (FileUsage.owner == owner) & (FileUsage.bytes + size <= self.limit)
         take = update(FileUsage).where(mine).values(bytes=FileUsage.bytes + size)
         session = self.database.session
-        if changed_rows(session, take):
-            return
-        lock_row(session, FileUsage.bytes, {FileUsage.owner: owner})
-        if changed_rows(session, take):
-            return
-        raise QuotaExceeded(params={"limit": f"{self.limit:,}"})
+        if not changed_rows(session, take):
+            lock_row(session, FileUsage.bytes, {FileUsage.owner: owner})
+            if not changed_rows(session, take):
+                raise QuotaExceeded(params={"limit": f"{self.limit:,}"})
 
     @transactional
     def give_back(self, owner: int, size: int) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from strongback.auth.principal import Principal
 from strongback.database import utc_now
 from strongback.exceptions import Forbidden, NotFound
-from strongback.file.content import FileSender
+from strongback.file.content import send_file
 from strongback.file.file_model import StoredFile
 from strongback.file.file_schema import (
     ContentQuery,
@@ -33,7 +34,6 @@ from strongback.web.request import Response, current_request
 
 api = APIBlueprint("sb_file", __name__, url_prefix="/files", tag="files")
 files = inject(Files)
-sender = inject(FileSender)
 CONTENT = {
     "description": "The content, or the part that `Range` asks for.",
     "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
@@ -52,16 +52,8 @@ def file_out(file: StoredFile) -> dict[str, Any]:
 @needs(FilePermission.READ)
 def list_files(query: PageQuery, principal: Principal) -> Window[Any]:
     """List your files, latest first."""
-    window = files.list(principal.user_id, query)
-    items = [FileOut.model_validate(file_out(file)) for file in window.items]
-    return Window(
-        items,
-        window.page_size,
-        window.page,
-        window.total,
-        window.next_cursor,
-        window.total_is_bounded,
-    )
+    window: Window[Any] = files.list(principal.user_id, query)
+    return replace(window, items=[FileOut.model_validate(file_out(each)) for each in window.items])
 
 
 @api.post("", responses={201: FileOut})
@@ -126,7 +118,7 @@ def read_content(path: FilePath, query: ContentQuery, principal: Principal | Non
     file = files.find(path.id)
     if file is None or not (file.is_public or _may_see(file, principal)):
         raise NotFound
-    return sender.send(current_request(), file, query.variant)
+    return send_file(current_request(), files, file, query.variant)
 
 
 @api.delete("/<id>", responses={204: None})

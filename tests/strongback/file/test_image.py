@@ -12,8 +12,7 @@ import pytest
 from PIL import Image
 
 from strongback.exceptions import APIException
-from strongback.file.image import ImageProcessor
-from strongback.file.image_error import (
+from strongback.file.exceptions import (
     ImageDamaged,
     ImagesUnavailable,
     ImageTooComplex,
@@ -21,6 +20,7 @@ from strongback.file.image_error import (
     TooManyMovingPixels,
     TooManyPixels,
 )
+from strongback.file.image import ImageProcessor
 from strongback.file.kind import FileKind, Variant
 from strongback.file.type import readable_images
 from tests.support import image
