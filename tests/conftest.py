@@ -13,7 +13,6 @@ from flask import Flask
 from app.core.config import Settings
 from app.main import create_app
 from strongback.app import Strongback
-from strongback.testing import empty
 from strongback.testing.process import parameters
 from tests.support import centrifugo, meilisearch_server
 from tests.support.api import API
@@ -100,11 +99,35 @@ def application_factory() -> Callable[[Settings], Strongback]:
     return create_app
 
 
+@pytest.fixture(scope="module")
+def _kept_apis() -> Iterator[dict[str, API]]:
+    kept: dict[str, API] = {}
+    yield kept
+    for api in kept.values():
+        api.close()
+
+
 @pytest.fixture
-def api(settings: Settings, database_url: str) -> Iterator[API]:
-    """The application on each back end, with an account of each role and nothing else."""
+def api(_kept_apis: dict[str, API], settings: Settings, database_url: str) -> API:
+    """The application on each back end, with an account of each role and nothing else.
+
+    The tests of a module share it, as making one takes longer than most of them. What changes the
+    application or its folder asks for `own_api`.
+    """
+    back_end, _, _ = database_url.partition(":")
+    if back_end not in _kept_apis:
+        _kept_apis[back_end] = API(settings.model_copy(update={"database_url": database_url}))
+    api = _kept_apis[back_end]
+    place = {name: getattr(api.app.settings, name) for name in ("app_var_dir", "database_url")}
+    assert api.app.settings == settings.model_copy(update=place), "other settings need own_api"
+    api.reset()
+    return api
+
+
+@pytest.fixture
+def own_api(settings: Settings, database_url: str) -> Iterator[API]:
+    """As `api`, for one test alone."""
     api = API(settings.model_copy(update={"database_url": database_url}))
-    empty(api.database)
-    api.fill()
+    api.reset()
     yield api
     api.close()

@@ -103,13 +103,13 @@ class TestRequest:
     def test_what_is_no_form_with_a_file_is_refused(self, api, options, status):
         assert api.call("POST", NAME, by="ada", **options).status_code == status
 
-    def test_may_be_larger_than_other_bodies_up_to_its_own_limit(self, api):
-        settings = api.app.settings
+    def test_may_be_larger_than_other_bodies_up_to_its_own_limit(self, own_api):
+        settings = own_api.app.settings
         noise = random.Random(1).randbytes(settings.web_max_body * 2)
-        assert send(api, packed({"a.md": "x", "noise.png": noise})).status_code == 202
-        api.app.settings = settings.model_copy(update={"web_max_upload": len(noise)})
-        assert send(api, packed({"a.md": "x", "noise.png": noise})).status_code == 413
-        assert count(api, Upload) == 1
+        assert send(own_api, packed({"a.md": "x", "noise.png": noise})).status_code == 202
+        own_api.app.settings = settings.model_copy(update={"web_max_upload": len(noise)})
+        assert send(own_api, packed({"a.md": "x", "noise.png": noise})).status_code == 413
+        assert count(own_api, Upload) == 1
 
     def test_twice_with_one_key_is_one_task(self, api):
         key, content = {"Idempotency-Key": "k"}, packed({"a.md": "x"})

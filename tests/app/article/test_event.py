@@ -16,12 +16,12 @@ pytestmark = pytest.mark.speaks_sql
 
 
 @pytest.fixture
-def listening(api: API) -> API:
+def listening(own_api: API) -> API:
     """The application with a consumer of each of the two events."""
-    outbox: Outbox = api.app.services[Outbox]
+    outbox: Outbox = own_api.app.services[Outbox]
     outbox.subscribe("article:changed", "test:changed")
     outbox.subscribe("article:published", "test:published")
-    return api
+    return own_api
 
 
 def heard(api: API, event: str) -> list[OutboxMessage]:

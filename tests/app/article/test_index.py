@@ -24,6 +24,12 @@ ANY = {"If-Match": "*"}
 
 
 @pytest.fixture
+def api(own_api: API) -> API:
+    """An index that no other test has written to."""
+    return own_api
+
+
+@pytest.fixture
 def search(api: API) -> Search:
     search: Search = api.app.services[Search]
     return search

@@ -27,12 +27,16 @@ LEFT = (Article, ArticleTag, ArticleLike, Comment)
 
 @pytest.fixture
 def loved(api: API) -> API:
+    add_loved(api)
+    return api
+
+
+def add_loved(api: API) -> None:
     """An article that has too many comments and likes for one transaction, and one beside it."""
     tea, milk = (api.article(title=title, tags=["drink"])["id"] for title in ("Tea", "Milk"))
     work(api.app)  # before anybody has commented, whom the tasks would tell of it
     fill(api, tea, MANY)
     fill(api, milk, 3)
-    return api
 
 
 def fill(api: API, article_id: int, many: int) -> None:
@@ -101,14 +105,15 @@ class TestAnArticleWithManyComments:
         assert change.status_code in {404, 422}
         assert loved.call("DELETE", path, by=by, headers=always).status_code in {404, 422}
 
-    def test_leaves_the_search_index_and_the_counts_of_tags(self, loved):
-        delete(loved)
-        work(loved.app)
-        found = loved.app.services[Search].find(ARTICLE, Query(text="tea"))
+    def test_leaves_the_search_index_and_the_counts_of_tags(self, own_api):
+        add_loved(own_api)
+        delete(own_api)
+        work(own_api.app)
+        found = own_api.app.services[Search].find(ARTICLE, Query(text="tea"))
         assert [hit.document["slug"] for hit in found.hits] == []
-        loved.app.services[TagCounts].add_up()
-        with loved.database.scope():
-            rows = loved.database.session.execute(select(Tag.name, Tag.articles)).all()
+        own_api.app.services[TagCounts].add_up()
+        with own_api.database.scope():
+            rows = own_api.database.session.execute(select(Tag.name, Tag.articles)).all()
         assert [tuple(row) for row in rows] == [("drink", 1)]
 
     def test_leaves_its_slug_to_another_one(self, loved):

@@ -15,6 +15,12 @@ pytestmark = pytest.mark.speaks_sql
 
 
 @pytest.fixture
+def api(own_api: API) -> API:
+    """An index that no other test has written to."""
+    return own_api
+
+
+@pytest.fixture
 def search(api: API) -> Search:
     search: Search = api.app.services[Search]
     return search

@@ -68,8 +68,8 @@ class TestCounting:
         views.save()
         assert counted(api) == {"tea": 0}
 
-    def test_writes_nothing_in_the_request(self, api):
-        api.article()
+    def test_writes_nothing_in_the_request(self, own_api):
+        own_api.article()
         written: list[str] = []
 
         def note(_connection, _cursor, statement, *_):
@@ -77,8 +77,8 @@ class TestCounting:
             if not re.match(r"\s*(SET STATEMENT \S+ FOR )?SELECT\b", statement):
                 written.append(statement)
 
-        event.listen(api.database.engine, "before_cursor_execute", note)
-        read(api)
+        event.listen(own_api.database.engine, "before_cursor_execute", note)
+        read(own_api)
         assert [each for each in written if "article" in each] == []
 
     def test_changes_neither_tag_nor_times_nor_version(self, api, views):

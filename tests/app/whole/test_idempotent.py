@@ -99,13 +99,13 @@ class TestReplay:
         assert response.status_code == 403
 
 
-def test_a_retry_after_a_change_of_secrets_is_a_replay(api):
+def test_a_retry_after_a_change_of_secrets_is_a_replay(own_api):
     """Who asks again within the 24 hours has done nothing wrong."""
-    first = write(api)
-    config = api.app.config
+    first = write(own_api)
+    config = own_api.app.config
     config["SECRET_KEY_FALLBACKS"] = [config["SECRET_KEY"]]
     config["SECRET_KEY"] = "another secret of at least 32 characters"
-    assert write(api).data == first.data
+    assert write(own_api).data == first.data
 
 
 class TestMisuse:
@@ -246,6 +246,10 @@ class TestLockTimeOut:
     def settings(self, settings):
         return settings.model_copy(update={"database_timeout": 2})
 
+    @pytest.fixture
+    def api(self, own_api):
+        return own_api
+
     def test_one_that_waits_too_long_for_the_key_is_told_to_come_back(self, api):
         """Both have seen no key; the second waits for the first until its lock times out."""
         keys, claim = api.app.services[Idempotency], Claim("user:1", "k", "POST /", ("f",))
@@ -353,9 +357,9 @@ def test_document_names_the_header(api):
 
 @pytest.mark.speaks_sql
 @pytest.mark.usefixtures("starts_processes")
-def test_crash_at_any_point_leaves_no_second_effect(api, database_url, tmp_path):
+def test_crash_at_any_point_leaves_no_second_effect(own_api, database_url, tmp_path):
     """A process is killed after each statement, before and after the commit."""
-    api.article()
+    own_api.article()
     arguments = ["tests.app.whole.crash_write", database_url, str(tmp_path)]
     output = tmp_path / "output"
     process = start_module(arguments, os.environ, output)
@@ -370,4 +374,4 @@ def test_crash_at_any_point_leaves_no_second_effect(api, database_url, tmp_path)
         assert report["status"] == 201
         assert report["replayed"] == ("true" if is_committed else None)
         assert report["after_retry"] == {"effects": 1, "keys": 1}
-    assert api.call("GET", "/articles/tea").json["comments"] == len(reports) + 1
+    assert own_api.call("GET", "/articles/tea").json["comments"] == len(reports) + 1
