@@ -15,15 +15,12 @@ class Account:
     """An account, as authentication needs it. Two are equal while none of this has changed."""
 
     id: int
-    """Id of the account."""
     username: str
-    """Username of the account."""
     permissions: frozenset[Permission]
     """Permissions of all its roles."""
     disabled: bool
     """Whether an administrator has disabled it."""
     password_changed_at: datetime | None
-    """Time of the last change of password."""
 
 
 class Accounts(Protocol):
@@ -50,9 +47,7 @@ class Contact:
     """How a person is reached. What is not proven is not there."""
 
     account_id: int
-    """Id of the account."""
     username: str
-    """Username of the account."""
     email: str | None
     """Mail address, if its owner has proven it."""
     phone: str | None

@@ -17,17 +17,13 @@ class Principal:
     """The account that makes a request, and the permissions of the request."""
 
     user_id: int
-    """Id of the account."""
     username: str
-    """Username of the account."""
     permissions: frozenset[Permission]
     """Permissions in both the roles of the account and the scope of the token."""
     withheld: frozenset[Permission]
     """Permissions in the roles but not in the scope."""
     session_id: str
-    """Id of the session."""
     signed_in_at: datetime
-    """Time of the sign-in."""
 
     @property
     def has_signed_in_recently(self) -> bool:

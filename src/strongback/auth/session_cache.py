@@ -31,7 +31,6 @@ class SessionState:
     scope: frozenset[str] | None
     """Permissions that the session is limited to."""
     signed_in_at: datetime
-    """Time of the sign-in."""
 
 
 class StateCache:

@@ -276,28 +276,22 @@ class SessionService:
         self.database.after_commit(self.cache.forget)
 
     def _revoke(self, condition: ColumnElement[bool]) -> int:
-        found = self._ended(condition) if self._outbox else {}
+        if self._outbox is not None:
+            self._announce(self._outbox, condition)
         statement = update(AuthSession).where(condition, AuthSession.revoked_at.is_(None))
-        count = changed_rows(self.database.session, statement.values(revoked_at=utc_now()))
-        for user_id, ids in found.items():
-            self._announce(user_id, ids)
-        return count
+        return changed_rows(self.database.session, statement.values(revoked_at=utc_now()))
 
-    def _announce(self, user_id: int, ids: Sequence[str]) -> None:
-        for start in range(0, len(ids), MAX_ANNOUNCED):
-            ended = {"user_id": user_id, "session_ids": ids[start : start + MAX_ANNOUNCED]}
-            if self._outbox is not None:
-                self._outbox.emit(SESSION_ENDED, ended)
-
-    def _ended(self, condition: ColumnElement[bool]) -> dict[int, list[str]]:
-        """The sessions that end by a condition, by account."""
+    def _announce(self, outbox: Outbox, condition: ColumnElement[bool]) -> None:
+        """Emit the sessions that are about to end, by account."""
         query = select(AuthSession.user_id, AuthSession.id)
         ended: dict[int, list[str]] = {}
-        for user_id, session_id in self.database.session.execute(
-            query.where(condition, _is_good(self._clock()))
-        ):
+        found = self.database.session.execute(query.where(condition, _is_good(self._clock())))
+        for user_id, session_id in found:
             ended.setdefault(user_id, []).append(session_id)
-        return ended
+        for user_id, ids in ended.items():
+            for start in range(0, len(ids), MAX_ANNOUNCED):
+                part = {"user_id": user_id, "session_ids": ids[start : start + MAX_ANNOUNCED]}
+                outbox.emit(SESSION_ENDED, part)
 
     def revoke_by_refresh_token(self, refresh_token: str, client_id: str) -> bool:
         """End the session of a refresh token, used or not, if it belongs to the client.

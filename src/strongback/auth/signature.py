@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -26,15 +25,9 @@ _SHAPE = re.compile(r"([\w-]{8,512})\.[\w-]{8,3400}\.[\w-]{42}[AEIMQUYcgkosw048]
 _REGISTRY = JWSRegistry(algorithms=[ALGORITHM])
 
 
-@dataclass(frozen=True, slots=True)
-class _SigningKey:
-    id: str
+class _SigningKey(NamedTuple):
+    header: dict[str, Any]
     key: OctKey
-    kind: str = TYPE
-
-    @property
-    def header(self) -> dict[str, Any]:
-        return {"typ": self.kind, "alg": ALGORITHM, "kid": self.id}
 
 
 class Signer:
@@ -53,14 +46,14 @@ class Signer:
         # The header must equal one of ours, byte for byte. As it is never parsed, it can choose
         # neither algorithm nor type, and `jwk`, `jku` and `x5u` are never followed.
         self._keys = {
-            jwt.encode(item.header, {}, item.key, registry=_REGISTRY).partition(".")[0]: item.key
-            for item in keys
+            jwt.encode(header, {}, key, registry=_REGISTRY).partition(".")[0]: key
+            for header, key in keys
         }
 
     def sign(self, claims: dict[str, Any]) -> str:
         """Return a token with the claims."""
-        signing = self._signing
-        return jwt.encode(signing.header, claims, signing.key, registry=_REGISTRY)
+        header, key = self._signing
+        return jwt.encode(header, claims, key, registry=_REGISTRY)
 
     def read(self, token: str) -> dict[str, Any] | None:
         """Return the claims of a token; None if it was not signed by one of the secrets."""
@@ -76,13 +69,14 @@ class Signer:
 
 def derive(secret: str) -> _SigningKey:
     """Derive a secret's key of access tokens."""
-    return _SigningKey(_key_id(secret, _PURPOSE), OctKey.import_key(_expand(secret, _PURPOSE, 32)))
+    key = OctKey.import_key(_expand(secret, _PURPOSE, 32))
+    return _SigningKey(_header(TYPE, secret, _PURPOSE), key)
 
 
 def shared_key(secret: str, purpose: bytes) -> _SigningKey:
     """Derive a secret's key of tokens that another server reads too, which knows it as text."""
     key = OctKey.import_key(shared_text(secret, purpose).encode())
-    return _SigningKey(_key_id(secret, purpose), key, "JWT")
+    return _SigningKey(_header("JWT", secret, purpose), key)
 
 
 def shared_text(secret: str, purpose: bytes) -> str:
@@ -90,8 +84,9 @@ def shared_text(secret: str, purpose: bytes) -> str:
     return base64.urlsafe_b64encode(_expand(secret, purpose, 32)).rstrip(b"=").decode()
 
 
-def _key_id(secret: str, purpose: bytes) -> str:
-    return _expand(secret, purpose + b" key id", 8).hex()
+def _header(kind: str, secret: str, purpose: bytes) -> dict[str, Any]:
+    key_id = _expand(secret, purpose + b" key id", 8).hex()
+    return {"typ": kind, "alg": ALGORITHM, "kid": key_id}
 
 
 def _expand(secret: str, purpose: bytes, length: int) -> bytes:

@@ -35,11 +35,8 @@ class AccessToken:
     """The claims of a verified token."""
 
     user_id: int
-    """Id of the account (`sub`)."""
     client_id: str
-    """Client id of the application."""
     session_id: str
-    """Id of the session (`sid`)."""
     scope: frozenset[str] | None
     """Permissions that the token is limited to; None for all of the account's."""
     expires_at: int
@@ -71,14 +68,7 @@ class AccessTokens:
     def issue(
         self, *, user_id: int, client_id: str, session_id: str, scope: Collection[str] | None
     ) -> str:
-        """Sign a token that is valid for `LIFETIME`.
-
-        Args:
-            user_id: Id of the account.
-            client_id: Client id of the application.
-            session_id: Id of the session; the token ends with it.
-            scope: Permissions that the token is limited to; None for all of the account's.
-        """
+        """Sign a token that is valid for `LIFETIME`; without a scope for all of the account's."""
         now = int(self._clock())
         claims: dict[str, Any] = {
             "iss": self.issuer,

@@ -14,7 +14,7 @@ from authlib.oauth2.rfc6749.grants import RefreshTokenGrant
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 
 from strongback.auth.account import Account, Accounts
-from strongback.auth.exceptions import InvalidGrant, InvalidRequest
+from strongback.auth.exceptions import InvalidGrant
 from strongback.auth.session_service import Device, Grant, SessionService
 from strongback.auth.token import AccessTokens, InvalidToken
 from strongback.log.setup import get_logger
@@ -63,7 +63,7 @@ class SignIn(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # the same
     def validate_token_request(self) -> None:
         """Check client, parameters, scope and proof, the most expensive last."""
         self.request.client = self.authenticate_token_endpoint_client()
-        proof = [self._required(name) for name in self.PARAMETERS]
+        proof = [self.request.required(name) for name in self.PARAMETERS]
         self.validate_requested_scope()
         account = self.authenticate(*proof)
         if account is None:
@@ -83,11 +83,6 @@ class SignIn(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # the same
         if body is None:
             self._refuse("account_changed")
         return 200, body, self.TOKEN_RESPONSE_HEADER
-
-    def _required(self, name: str) -> str:
-        if name not in self.request.form:
-            raise InvalidRequest("The parameter {name} is missing.", params={"name": name})
-        return self.request.form[name]
 
     def _refuse(self, reason: str) -> NoReturn:
         address = self.request.device.address
@@ -117,14 +112,8 @@ class RotatingRefreshGrant(RefreshTokenGrant):  # type: ignore[misc]  # Authlib 
 
     def validate_token_request(self) -> None:
         """Check client and scope first, so that a wrong one does not use up the token."""
-        client = self._validate_request_client()
-        self.request.client = client
-        token = self.request.form.get("refresh_token")
-        if token is None:
-            raise InvalidRequest(
-                "The parameter {name} is missing.", params={"name": "refresh_token"}
-            )
-        issued = self.server.sessions.scope_of(token)
+        self.request.client = client = self._validate_request_client()
+        issued = self.server.sessions.scope_of(self.request.required("refresh_token"))
         if issued is None or issued[0] != client.client_id:
             raise InvalidGrant
         self.validate_requested_scope()
@@ -153,14 +142,10 @@ class Revocation(RevocationEndpoint):  # type: ignore[misc]  # the same
 
     def authenticate_token(self, request: TokenRequest, client: Client) -> None:
         """End the session; an unknown token counts as revoked."""
-        token = request.form.get("token")
-        if token is None:
-            raise InvalidRequest("The parameter {name} is missing.", params={"name": "token"})
+        token = request.required("token")
         # The hint is not needed: the kind of the token is evident.
-        if not self.server.sessions.revoke_by_refresh_token(token, client.client_id):
-            self._revoke_by_access_token(token, client)
-
-    def _revoke_by_access_token(self, token: str, client: Client) -> None:
+        if self.server.sessions.revoke_by_refresh_token(token, client.client_id):
+            return
         try:
             access = self.server.tokens.verify(token, may_be_expired=True)
         except InvalidToken:

@@ -4,19 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import click
+
 from strongback.app import Strongback
 from strongback.auth.account import Account, Accounts
+from strongback.auth.session_model import AuthSession
 from strongback.auth.session_service import SESSION_ENDED, SessionService
 from strongback.auth.token import AccessTokens
+from strongback.cli.command import DatabaseGroup
+from strongback.notification.kind import Kind
 from strongback.notification.sender import Notifications
 from strongback.oauth.cookie import TokenCookies
-from strongback.oauth.new_device import tell_of_new_devices
 from strongback.oauth.page import init_page
 from strongback.oauth.server import OAuthServer
-from strongback.oauth.session_cli import group
 from strongback.oauth.sms_grant import SmsCodeGrant
 from strongback.oauth.view import init_oauth
 from strongback.sms.code import SmsCodes
+from strongback.web.injection import inject
+
+NEW_DEVICE = Kind(
+    "session:new-device",
+    about="Your account is signed in to from a device that has not been used for 90 days.",
+    text="Your account was signed in to from a new device: {device}.",
+    subject="New sign-in to your account",
+    body="Your account was signed in to from a new device at {at}: {device}, address {address}. If"
+    " it was not you, change your password: that signs out all other devices.",
+    is_security=True,
+)
+DEVICE_LENGTH = 100
+"""Characters of a User-Agent that are shown."""
+
+group = DatabaseGroup("auth", help="Maintain sessions.")
+current_sessions = inject(SessionService)
 
 
 def register(  # noqa: PLR0913  the last three have defaults
@@ -43,7 +62,7 @@ def register(  # noqa: PLR0913  the last three have defaults
     sessions = SessionService(app.database, accounts, settings, look_up=look_up, outbox=app.outbox)
     tokens = AccessTokens(settings.address, f"{settings.address}{url_prefix}", settings.secrets)
     server = OAuthServer(accounts, sessions, tokens, app.permissions)
-    app.before_start(lambda: tell_of_new_devices(sessions, app.services.find(Notifications)))
+    app.before_start(lambda: _tell_of_new_devices(sessions, app.services.find(Notifications)))
     app.before_start(lambda: _add_sms_code(server, app.services.find(SmsCodes)))
     app.provide(sessions, server, TokenCookies(settings))
     init_oauth(app, server, f"{url_prefix}/auth")
@@ -56,3 +75,27 @@ def register(  # noqa: PLR0913  the last three have defaults
 def _add_sms_code(server: OAuthServer, codes: SmsCodes | None) -> None:
     if codes is not None and codes.are_sent:
         server.register_grant(SmsCodeGrant.using(codes))
+
+
+def _tell_of_new_devices(sessions: SessionService, notifications: Notifications | None) -> None:
+    """Notify the owners of accounts that new devices sign in to, if anybody is notified here."""
+    if notifications is None:
+        return
+
+    def tell(session: AuthSession) -> None:
+        data = {
+            "device": session.user_agent[:DEVICE_LENGTH] or "-",
+            "address": session.address,
+            "at": f"{session.created_at:%Y-%m-%d %H:%M} UTC",
+        }
+        notifications.send(NEW_DEVICE, f"session:{session.id}", to=[session.user_id], data=data)
+
+    notifications.declare(NEW_DEVICE)
+    sessions.on_new_device = tell
+
+
+@group.command("clean")
+def _clean() -> None:
+    """Delete ended sessions and used tokens, in batches."""
+    with current_sessions.database.scope():
+        click.echo(f"Deleted {current_sessions.clean()} sessions and tokens.")

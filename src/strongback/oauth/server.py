@@ -14,15 +14,7 @@ from authlib.oauth2 import AuthorizationServer
 from authlib.oauth2.rfc6749 import OAuth2Error
 
 from strongback.auth.account import Account, Accounts
-from strongback.auth.exceptions import (
-    InvalidClient,
-    InvalidGrant,
-    InvalidRequest,
-    InvalidScope,
-    OAuthError,
-    UnauthorizedClient,
-    UnsupportedGrantType,
-)
+from strongback.auth.exceptions import InvalidRequest, InvalidScope, OAuthError
 from strongback.auth.permission import Permission
 from strongback.auth.session_service import Device, Grant, SessionService
 from strongback.auth.token import LIFETIME, AccessTokens
@@ -32,17 +24,7 @@ from strongback.oauth.token_request import FIRST_PARTY, Client, TokenRequest
 
 log = get_logger(__name__)
 
-_ERRORS: dict[str, type[OAuthError]] = {
-    kind.error: kind
-    for kind in (
-        InvalidRequest,
-        InvalidClient,
-        InvalidGrant,
-        UnauthorizedClient,
-        UnsupportedGrantType,
-        InvalidScope,
-    )
-}
+_ERRORS = {kind.error: kind for kind in OAuthError.__subclasses__()}
 
 
 class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # the same
@@ -83,8 +65,7 @@ class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # the same
             OAuthError: The request is refused.
         """
         request = TokenRequest(parameters, device)
-        if "grant_type" not in request.parameters:
-            raise InvalidRequest("The parameter {name} is missing.", params={"name": "grant_type"})
+        request.required("grant_type")
         response: dict[str, Any] = self.create_token_response(request)
         return response
 
@@ -122,13 +103,8 @@ class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # the same
         if grant is None:
             return None
         self.signed_in(account)
-        log.info(
-            "signed_in",
-            user_id=account.id,
-            session=grant.session_id,
-            grant=how,
-            address=device.address,
-        )
+        facts = {"user_id": account.id, "session": grant.session_id, "address": device.address}
+        log.info("signed_in", grant=how, **facts)
         return self.token_response(grant, narrowed)
 
     def narrow(self, scope: str | None, account: Account) -> frozenset[str] | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from authlib.oauth2.rfc6749 import ClientMixin, OAuth2Request
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
+from strongback.auth.exceptions import InvalidRequest
 from strongback.auth.session_service import Device
 
 FIRST_PARTY = "strongback"
@@ -56,3 +57,13 @@ class TokenRequest(OAuth2Request):  # type: ignore[misc]  # the same
     def form(self) -> dict[str, str]:
         """The parameters, as Authlib reads them."""
         return self.parameters
+
+    def required(self, name: str) -> str:
+        """Return a parameter.
+
+        Raises:
+            InvalidRequest: It is missing.
+        """
+        if name not in self.parameters:
+            raise InvalidRequest("The parameter {name} is missing.", params={"name": name})
+        return self.parameters[name]
