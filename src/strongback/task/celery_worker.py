@@ -46,12 +46,46 @@ def build_worker(load: Callable[[], Dispatcher]) -> TaskCelery:
         ConfigurationError: A task may take longer than the broker waits for it.
     """
     dispatcher = load()
+    settings = dispatcher.runtime.settings
     celery = build_celery(dispatcher.runtime)
     # Warned of at each lost connection, with any setting.
     warnings.filterwarnings("ignore", r"\s*In Celery 5\.1", CPendingDeprecationWarning)
     celery.conf.worker_consumer = LastingConsumer
     celery.steps["worker"].add(LivenessStep)
-    _Life(celery, dispatcher, load).connect()
+    signals.beat_init.connect(stop_between_ticks, weak=False)
+
+    @signals.setup_logging.connect(weak=False)
+    def set_up_logging(**_: Any) -> None:
+        configure_logging(settings)
+
+    @signals.worker_init.connect(weak=False)
+    def begin(sender: Any, **_: Any) -> None:
+        _quieten(sender)
+        if sender.pool_cls is ThreadPool:  # no child process: this one does the work
+            celery.deadlines = Deadlines()
+            celery.deadlines.start()
+            dispatcher.start()
+
+    @signals.worker_process_init.connect(weak=False)
+    def begin_child(**_: Any) -> None:
+        nonlocal dispatcher
+        # A stopping child waits until its parent has read every result, which a stopping parent may
+        # not do any more; the database has all that a result of ours says.
+        pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = RESULT_READ_ATTEMPTS
+        dispatcher = load()
+        celery.runtime = dispatcher.runtime
+        dispatcher.start()
+
+    @signals.worker_process_shutdown.connect(weak=False)
+    @signals.worker_shutdown.connect(weak=False)
+    def end(**_: Any) -> None:
+        dispatcher.stop()
+
+    @signals.worker_shutting_down.connect(weak=False)
+    def limit_stop(how: str, **_: Any) -> None:
+        if how == "Warm":
+            _stop_within(settings.task_stop_timeout)
+
     return celery
 
 
@@ -86,53 +120,6 @@ class LivenessStep(bootsteps.StartStopStep):
         timer: Any = parent.timer  # the stubs take it for threading's
         file = LivenessFile(app.runtime.settings.task_liveness_file)
         timer.call_repeatedly(INTERVAL, file.touch)
-
-
-class _Life:
-    """Hooks in the life of a worker process."""
-
-    def __init__(
-        self, celery: TaskCelery, dispatcher: Dispatcher, load: Callable[[], Dispatcher]
-    ) -> None:
-        self._celery = celery
-        self._dispatcher = dispatcher
-        self._load = load
-        self._settings = dispatcher.runtime.settings
-
-    def connect(self) -> None:
-        """Connect the hooks to the signals of Celery, which keep nothing alive by themselves."""
-        signals.setup_logging.connect(self.set_up_logging, weak=False)
-        signals.beat_init.connect(stop_between_ticks, weak=False)
-        signals.worker_init.connect(self.begin, weak=False)
-        signals.worker_process_init.connect(self.begin_child, weak=False)
-        signals.worker_process_shutdown.connect(self.end, weak=False)
-        signals.worker_shutdown.connect(self.end, weak=False)
-        signals.worker_shutting_down.connect(self.limit_stop, weak=False)
-
-    def set_up_logging(self, **_: Any) -> None:
-        configure_logging(self._settings)
-
-    def begin(self, sender: Any, **_: Any) -> None:
-        _quieten(sender)
-        if sender.pool_cls is ThreadPool:  # no child process: this one does the work
-            self._celery.deadlines = Deadlines()
-            self._celery.deadlines.start()
-            self._dispatcher.start()
-
-    def begin_child(self, **_: Any) -> None:
-        # A stopping child waits until its parent has read every result, which a stopping parent may
-        # not do any more; the database has all that a result of ours says.
-        pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = RESULT_READ_ATTEMPTS
-        self._dispatcher = self._load()
-        self._celery.runtime = self._dispatcher.runtime
-        self._dispatcher.start()
-
-    def end(self, **_: Any) -> None:
-        self._dispatcher.stop()
-
-    def limit_stop(self, how: str, **_: Any) -> None:
-        if how == "Warm":
-            _stop_within(self._settings.task_stop_timeout)
 
 
 def _quieten(worker: Any) -> None:

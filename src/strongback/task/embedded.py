@@ -138,22 +138,19 @@ class EmbeddedWorker:
     def _run(self) -> None:
         while (taken := self._queues.get()) is not None:
             queue, call = taken
-            if time.monotonic() < call.expires:
-                self._perform(call)
+            try:
+                if time.monotonic() < call.expires:
+                    with self._deadlines.within(call.task, self._runtime.time_limit(call.task)):
+                        self._runtime.run(call.task, call.ids, call.request_id)
+            except Exception:  # the outbox sends it again, and the thread goes on
+                log.exception("task_crashed", task=call.task)
             self._queues.done(queue)
 
-    def _perform(self, call: _Call) -> None:
-        try:
-            with self._deadlines.within(call.task, self._runtime.time_limit(call.task)):
-                self._runtime.run(call.task, call.ids, call.request_id)
-        except Exception:  # the outbox sends it again, and the thread goes on
-            log.exception("task_crashed", task=call.task)
-
     def _tick(self) -> None:
-        scheduler = PeriodicScheduler(self._runtime, self._send)
+        def send(task: str, seconds: float) -> None:
+            self._put(_Call(task, expires=time.monotonic() + seconds))
+
+        scheduler = PeriodicScheduler(self._runtime, send)
         while not self._stopping.wait(scheduler.tick()):
             pass
         scheduler.close()
-
-    def _send(self, task: str, seconds: float) -> None:
-        self._put(_Call(task, expires=time.monotonic() + seconds))

@@ -24,32 +24,25 @@ PATIENCE = timedelta(seconds=30)
 """Time after the last heartbeat at which work counts as lost: three may fail."""
 
 
-class Heartbeat:
-    """Reserves messages for work that runs outside of a transaction.
+@contextmanager
+def heartbeat(
+    outbox: Outbox, ids: Collection[int], end: datetime, interval: timedelta = INTERVAL
+) -> Iterator[None]:
+    """Reserve messages during the block, which counts as lost from `end` on.
 
-    Work inside of a transaction needs none: it holds the rows of its messages.
+    For work outside of a transaction; inside of one it holds the rows of its messages.
     """
+    ended = threading.Event()
 
-    def __init__(self, outbox: Outbox, interval: timedelta = INTERVAL) -> None:
-        self._outbox = outbox
-        self._interval = interval.total_seconds()
-
-    @contextmanager
-    def during(self, ids: Collection[int], end: datetime) -> Iterator[None]:
-        """Reserve messages during the block, which counts as lost from `end` on."""
-        ended = threading.Event()
-        beats = threading.Thread(
-            target=self._beat, args=(ids, end, ended), name="task-heartbeat", daemon=True
-        )
-        beats.start()
-        try:
-            yield
-        finally:
-            ended.set()  # a late heartbeat changes nothing: the state of the message is checked
-
-    def _beat(self, ids: Collection[int], end: datetime, ended: threading.Event) -> None:
-        while not ended.wait(self._interval) and utc_now() < end:
+    def beat() -> None:
+        while not ended.wait(interval.total_seconds()) and utc_now() < end:
             try:
-                self._outbox.keep(ids, min(utc_now() + PATIENCE, end))
+                outbox.keep(ids, min(utc_now() + PATIENCE, end))
             except SQLAlchemyError as error:
                 log.warning("task_heartbeat_missed", error=type(error).__name__)
+
+    threading.Thread(target=beat, name="task-heartbeat", daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()  # a late heartbeat changes nothing: the state of the message is checked

@@ -10,8 +10,9 @@ import random
 import time
 import traceback
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import delete, insert, select
@@ -25,7 +26,7 @@ from strongback.log.setup import get_logger
 from strongback.outbox import InboxEntry, MessageState, Outbox, OutboxMessage
 from strongback.task.context import PermanentFailure, TaskContext
 from strongback.task.declaration import Declaration, TaskRegistry
-from strongback.task.heartbeat import PATIENCE, Heartbeat
+from strongback.task.heartbeat import PATIENCE, heartbeat
 from strongback.task.job import Jobs, JobState, TaskCancelled
 
 log = get_logger(__name__)
@@ -56,7 +57,6 @@ class Runner:
         self._registry = registry
         self._outbox = outbox
         self._jobs = jobs
-        self._heartbeat = Heartbeat(outbox)
         self.database: Database = outbox.database
 
     def run(self, name: str, ids: Sequence[int], *, is_redelivered: bool = False) -> None:
@@ -141,8 +141,7 @@ class Runner:
         first, started = deliveries[0], time.perf_counter()
         with bound_contextvars(request_id=first.request_id, task=task.name):
             try:
-                with self._reserved(task, deliveries):
-                    self._perform(task, deliveries)
+                self._perform(task, deliveries)
             except _Handled:
                 log.info("task_already_done", message_id=first.id)
             except Exception as error:  # noqa: BLE001  whatever a task raises: the message is kept
@@ -156,45 +155,23 @@ class Runner:
                     duration_ms=_since(started),
                 )
 
-    def _reserved(
-        self, task: Declaration, deliveries: list[OutboxMessage]
-    ) -> AbstractContextManager[None]:
-        """Reserve the messages during the attempt."""
-        if task.transactional:
-            return nullcontext()
-        end = utc_now() + task.time_limit + GRACE
-        return self._heartbeat.during([each.id for each in deliveries], end)
-
     def _perform(self, task: Declaration, deliveries: list[OutboxMessage]) -> None:
         first = deliveries[0]
+        context = TaskContext(task.name, first.attempts, request_id=first.request_id)
         if task.batch is not None:
-            context = TaskContext(task.name, first.attempts, request_id=first.request_id)
-            task.function(context, [each.payload for each in deliveries])
-            self._settle(task, deliveries)
-            return
-        facts = (first.attempts, first.id, first.request_id, first.job_id)
-        context = TaskContext(task.name, *facts, self._jobs)
-        if task.transactional:
-            self._perform_in_transaction(task, first, context)
+            work = partial(task.function, context, [each.payload for each in deliveries])
         else:
-            self._perform_alone(task, first, context)
-
-    def _perform_alone(
-        self, task: Declaration, delivery: OutboxMessage, context: TaskContext
-    ) -> None:
-        try:
-            result = task.function(context, **delivery.payload)
-        except TaskCancelled:
-            result = None  # its record says so already
-        self._settle(task, [delivery], result)
-
-    @transactional
-    def _perform_in_transaction(
-        self, task: Declaration, delivery: OutboxMessage, context: TaskContext
-    ) -> None:
-        # The inbox first: another delivery waits for the end of this one, and does nothing.
-        self._settle(task, [delivery])
-        task.function(context, **delivery.payload)
+            context.message_id, context.job_id, context.jobs = first.id, first.job_id, self._jobs
+            work = partial(task.function, context, **first.payload)
+        if task.transactional:
+            # The inbox first: another delivery waits for the end of this one, and does nothing.
+            self.database.transact(lambda _: (self._settle(task, deliveries), work()))
+            return
+        end, result = utc_now() + task.time_limit + GRACE, None
+        with heartbeat(self._outbox, [each.id for each in deliveries], end):
+            with suppress(TaskCancelled):  # its record says so already
+                result = work()
+            self._settle(task, deliveries, result)
 
     # After
 

@@ -9,12 +9,13 @@ from sqlalchemy import update
 from strongback.database import utc_now
 from strongback.outbox import MessageState, OutboxMessage
 from strongback.task import TaskContext
-from strongback.task.heartbeat import PATIENCE, Heartbeat
+from strongback.task.heartbeat import PATIENCE, heartbeat
 from tests.support.task import TaskHarness
 from tests.support.worker import wait_until
 
 pytestmark = pytest.mark.speaks_sql
 
+OFTEN = timedelta(milliseconds=20)
 SOON = timedelta(seconds=1)
 
 
@@ -42,16 +43,14 @@ def due(tasks: TaskHarness) -> datetime:
 
 def test_a_message_is_left_alone_while_its_work_goes_on(tasks: TaskHarness, message: int) -> None:
     before = due(tasks)
-    with Heartbeat(tasks.outbox, timedelta(milliseconds=20)).during(
-        [message], utc_now() + PATIENCE
-    ):
+    with heartbeat(tasks.outbox, [message], utc_now() + PATIENCE, OFTEN):
         wait_until(lambda: due(tasks) > before + PATIENCE / 2, "a beat")
     wait_until(lambda: "task-pulse" not in {it.name for it in threading.enumerate()}, "the end")
 
 
 def test_work_that_takes_too_long_counts_as_lost(tasks: TaskHarness, message: int) -> None:
     end = utc_now() + 2 * SOON
-    with Heartbeat(tasks.outbox, timedelta(milliseconds=20)).during([message], end):
+    with heartbeat(tasks.outbox, [message], end, OFTEN):
         wait_until(lambda: utc_now() > end, "the end of its time")
     assert due(tasks) <= end
 
