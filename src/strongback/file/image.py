@@ -51,25 +51,18 @@ FORMATS = {
     "image/webp": "WEBP",
 }
 """Pillow's names of the formats."""
-MEGAPIXELS = 24
-FRAMES = 100
-FRAME_MEGAPIXELS = 8
-HELD_MEGAPIXELS = 32
-MEMORY = 424 << 20
-"""Address space of the child; 24 megapixels of WebP take 400 MiB of it, other formats less."""
 SECONDS = 20
 """Processor time of the child; the slowest image of 24 megapixels takes 6."""
-FILE_BYTES = 64 << 20
 MAX_WAITING = 8
 """Requests of a process that may wait for the child, each of which holds a thread."""
 MAX_WAIT = 30.0
 MAX_RESULT = 1 << 16
 RETRY_AFTER = {"Retry-After": "10"}
-_ERRORS: dict[str, tuple[type[APIException], dict[str, object]]] = {
-    "pixels": (TooManyPixels, {"limit": MEGAPIXELS}),
-    "frame_pixels": (TooManyMovingPixels, {"limit": FRAME_MEGAPIXELS}),
-    "frames": (TooManyFrames, {"limit": FRAMES}),
-    "memory": (ImageTooComplex, {}),
+_ERRORS: dict[str, type[APIException]] = {
+    "pixels": TooManyPixels,
+    "frame_pixels": TooManyMovingPixels,
+    "frames": TooManyFrames,
+    "memory": ImageTooComplex,
 }
 
 
@@ -119,13 +112,7 @@ class ImageProcessor:
                 for each in variants
             ],
             "is_still": kind.is_still,
-            "pixels": MEGAPIXELS * 1_000_000,
-            "frames": FRAMES,
-            "frame_pixels": FRAME_MEGAPIXELS * 1_000_000,
-            "held_pixels": HELD_MEGAPIXELS * 1_000_000,
-            "memory": MEMORY,
             "seconds": self.seconds,
-            "file_bytes": FILE_BYTES,
         }
         with self._turn_taken():
             width, height = self._run(order)
@@ -194,8 +181,7 @@ def _read(output: bytes) -> tuple[int, int]:
         result = dict(json.loads(output))
         if error := result.get("error"):
             log.info("image_refused", error=error, reason=result.get("reason"))
-            kind, params = _ERRORS.get(error, (ImageDamaged, {}))
-            raise kind(params=params)
+            raise _ERRORS.get(error, ImageDamaged)(params={"limit": int(result.get("limit", 0))})
         width, height = result["sizes"][0]
         return int(width), int(height)
     except (LookupError, RecursionError, TypeError, ValueError):

@@ -29,9 +29,18 @@ MAX_COLOURS = 1 << 15
 PIXELS_PER_COLOUR = 8
 MAX_LOSSLESS = 4_000_000
 """Pixels; more take too much memory and time."""
+MEGAPIXELS = 24
+FRAMES = 100
+FRAME_MEGAPIXELS = 8
+HELD_MEGAPIXELS = 32
+"""Most of all frames that are written: many frames become smaller."""
+MEMORY = 424 << 20
+"""Address space in bytes; 24 megapixels of WebP take 400 MiB of it, other formats less."""
+FILE_BYTES = 64 << 20
 MIN_DURATION, MAX_DURATION, DEFAULT_DURATION = 20, 60_000, 100
 """Milliseconds of a frame; browsers show one without any for the last of these."""
 ENDLESS = 0
+MILLION = 1_000_000
 NO_MEMORY = "encoding error 1"
 """VP8_ENC_ERROR_OUT_OF_MEMORY, of libwebp."""
 
@@ -57,22 +66,12 @@ class Order(TypedDict):
     boxes: list[Box]
     """The first is the largest, of which the others are made."""
     is_still: bool
-    pixels: int
-    """Most pixels of a still image."""
-    frames: int
-    frame_pixels: int
-    """Most pixels of a frame that moves."""
-    held_pixels: int
-    """Most pixels of all frames that are written: many frames become smaller."""
-    memory: int
-    """Address space in bytes."""
     seconds: int
     """On the processor; by the clock it is twice as many."""
-    file_bytes: int
 
 
 class Refused(Exception):
-    """A limit is exceeded."""
+    """A limit is exceeded: its name, and what it is."""
 
 
 def confine(order: Order) -> None:
@@ -81,8 +80,8 @@ def confine(order: Order) -> None:
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CPU, (order["seconds"], order["seconds"] + 1))
     limits = {
-        resource.RLIMIT_AS: order["memory"],
-        resource.RLIMIT_FSIZE: order["file_bytes"],
+        resource.RLIMIT_AS: MEMORY,
+        resource.RLIMIT_FSIZE: FILE_BYTES,
         resource.RLIMIT_NOFILE: 32,
         resource.RLIMIT_CORE: 0,
     }
@@ -98,9 +97,10 @@ def run(order: Order) -> dict[str, Any]:
     try:
         return {"sizes": encode(order)}
     except Refused as refusal:
-        return {"error": str(refusal)}
+        error, limit = refusal.args
+        return {"error": error, "limit": limit}
     except Image.DecompressionBombError:  # also of a frame that is larger than the image
-        return {"error": "pixels"}
+        return {"error": "pixels", "limit": MEGAPIXELS}
     except MemoryError:
         return {"error": "memory"}
     except ValueError as error:
@@ -136,15 +136,16 @@ def open_image(order: Order) -> Image.Image:
     if order["format"] == "HEIF":
         import_module("pillow_heif").register_heif_opener(thumbnails=False)  # an extra
     # Twice as many are an error, and a warning is not wanted.
-    Image.MAX_IMAGE_PIXELS = order["pixels"] // 2
+    Image.MAX_IMAGE_PIXELS = MEGAPIXELS * MILLION // 2
     source = Image.open(order["source"], formats=[order["format"]])
-    if source.width * source.height > order["pixels"]:
-        raise Refused("pixels")
+    megapixels = source.width * source.height / MILLION
+    if megapixels > MEGAPIXELS:
+        raise Refused("pixels", MEGAPIXELS)
     if is_moving(source):
-        if count_of(source) > order["frames"]:
-            raise Refused("frames")
-        if source.width * source.height > order["frame_pixels"]:
-            raise Refused("frame_pixels")
+        if count_of(source) > FRAMES:
+            raise Refused("frames", FRAMES)
+        if megapixels > FRAME_MEGAPIXELS:
+            raise Refused("frame_pixels", FRAME_MEGAPIXELS)
     return source
 
 
@@ -224,7 +225,7 @@ def quality_of(image: Image.Image, form: str) -> dict[str, Any]:
 def write_moving(source: Image.Image, order: Order, paths: list[Path]) -> list[Size]:
     """Write all frames of an image into each file."""
     pixels = count_of(source) * source.width * source.height
-    scale = (order["held_pixels"] / pixels) ** 0.5
+    scale = (HELD_MEGAPIXELS * MILLION / pixels) ** 0.5
     profile, durations, frames = source.info.get("icc_profile"), [], []
     for frame in frames_of(source):
         frames.append(in_srgb(fitted(scaled(frame, scale), order["boxes"][0]), profile))
