@@ -76,11 +76,7 @@ class OneTimeTokens:
         Raises:
             WrongToken: It is unknown, used or expired.
         """
-        where = _is(purpose, token) & _is_good()
-        found = self.database.session.scalar(select(MailToken.account_id).where(where))
-        if found is None:
-            raise wrong_token()
-        return found
+        return self._good(purpose, token).account_id
 
     def check(self, purpose: str, token: str, state: str) -> None:
         """Refuse what `redeem` refuses; changes nothing.
@@ -88,14 +84,7 @@ class OneTimeTokens:
         Raises:
             WrongToken: It is unknown, used or expired, or the state is another.
         """
-        query = select(MailToken).where(_is(purpose, token), _is_good())
-        row = self.database.session.scalar(query)
-        if row is None or not self._is_same(row, state):
-            raise wrong_token()
-
-    def _is_same(self, row: MailToken, state: str) -> bool:
-        states = [_digest(key, "state", row.nonce, state) for key in self._keys]
-        return row.state_hash in states
+        self._require_same(self._good(purpose, token), state)
 
     @transactional
     def redeem(self, purpose: str, token: str, state: str) -> None:
@@ -107,16 +96,24 @@ class OneTimeTokens:
         Raises:
             WrongToken: It is unknown, used or expired, or the state is another.
         """
-        session, mine = self.database.session, _is(purpose, token)
-        use = update(MailToken).where(mine, _is_good()).values(used_at=utc_now())
-        if not changed_rows(session, use):
-            raise wrong_token()
-        row = session.scalars(select(MailToken).where(mine)).one()
-        if not self._is_same(row, state):
+        session, now, row = self.database.session, utc_now(), self._good(purpose, token)
+        self._require_same(row, state)
+        use = update(MailToken).where(MailToken.id == row.id, MailToken.used_at.is_(None))
+        if not changed_rows(session, use.values(used_at=now)):
             raise wrong_token()
         same = (MailToken.account_id == row.account_id) & (MailToken.purpose == purpose)
         others = update(MailToken).where(same, MailToken.used_at.is_(None))
-        changed_rows(session, others.values(used_at=utc_now()))
+        changed_rows(session, others.values(used_at=now))
+
+    def _good(self, purpose: str, token: str) -> MailToken:
+        mine = (MailToken.token_hash == _hash(token)) & (MailToken.purpose == purpose)
+        if row := self.database.session.scalar(select(MailToken).where(mine, _is_good())):
+            return row
+        raise wrong_token()
+
+    def _require_same(self, row: MailToken, state: str) -> None:
+        if row.state_hash not in {_digest(key, "state", row.nonce, state) for key in self._keys}:
+            raise wrong_token()
 
     def clean(self) -> int:
         """Delete expired tokens, in batches; returns their number."""
@@ -127,10 +124,6 @@ def wrong_token() -> WrongToken:
     """The error of the field `token`."""
     message = WrongToken.message
     return WrongToken(errors=[{"field": "body.token", "message": message, "type": "token"}])
-
-
-def _is(purpose: str, token: str) -> ColumnElement[bool]:
-    return (MailToken.token_hash == _hash(token)) & (MailToken.purpose == purpose)
 
 
 def _is_good() -> ColumnElement[bool]:
