@@ -13,17 +13,19 @@ from app.core.config import Settings
 from app.main import create_app
 from strongback.web.static_build import build
 from strongback.web.static_files import StaticFiles
+from tests.support.static import leave_uncompressed
 
 IMPORT = re.compile(r"""(?:\bfrom\s*|\bimport\s*\(?\s*)["']([^"']+)["']""")
 JSDOC = re.compile(r"/\*\*.*?\*/", re.DOTALL)
 
 
 @pytest.fixture
-def built(settings: Settings, tmp_path: Path, compressed_static: Path) -> StaticFiles:
+def built(settings: Settings, tmp_path: Path) -> StaticFiles:
     """The static files after a build."""
     target = tmp_path / "built"
     first = create_app(settings)
-    build(first.static_files.files(), target, built_before=compressed_static)
+    leave_uncompressed(first, target)
+    build(first.static_files.files(), target)
     first.close()
     app = create_app(settings.model_copy(update={"web_static_dir": target}))
     app.close()

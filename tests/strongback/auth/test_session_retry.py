@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -162,13 +163,13 @@ def ada_client(client: Client) -> Client:
 # The rule is the same on MariaDB, whose locks `TestRetry` and test_session_processes meet.
 @pytest.mark.parametrize("database_url", ["sqlite", *long_only("mariadb_server")], indirect=True)
 @settings(
-    max_examples=40,
+    max_examples=40 if "TEST_LONG" in os.environ else 8,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(steps=st.lists(STEP, min_size=2, max_size=8))
 def test_a_retry_and_a_thief_in_any_order_are_told_apart_by_the_rule(
-    ada_client: Client, steps: list[Any]
+    ada_client: Client, is_long: bool, steps: list[Any]
 ):
     with clock_of(ada_client) as clock:
         first = ada_client.sign_in("ada")["refresh_token"]

@@ -14,7 +14,7 @@ from strongback.cache import CacheMisuse, LocalStorage
 from strongback.cache.size import size_of
 from strongback.cache.storage import Item
 
-ENTRIES = 5000
+ENTRIES = 1000
 
 
 class Book(BaseModel):

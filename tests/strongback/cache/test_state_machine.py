@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -12,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from strongback.cache import LocalStorage, Manager
 from tests.support.cache import Clock, Source, word_node
 
+EXAMPLES = 60 if "TEST_LONG" in os.environ else 20
 NAMES = st.sampled_from(["a", "b", "c"])
 VALUES = st.one_of(st.none(), st.text(max_size=3))
 TTL, ABSENT_TTL = 60.0, 5.0
@@ -89,5 +92,5 @@ class CacheMachine(RuleBasedStateMachine):
         assert len(self.cache._flights) == 0
 
 
-TestCacheMachine = CacheMachine.TestCase
-TestCacheMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestCacheMachine = pytest.mark.usefixtures("is_long")(CacheMachine.TestCase)
+TestCacheMachine.settings = settings(max_examples=EXAMPLES, stateful_step_count=40, deadline=None)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,9 +12,17 @@ from click.testing import Result
 
 from strongback.app import Strongback
 from strongback.config import Settings
-from strongback.static_manifest import MANIFEST
+from tests.support.static import leave_uncompressed
 
-Run = Callable[..., Result]
+
+@dataclass(frozen=True)
+class Run:
+    """Runs the command of an application."""
+
+    app: Strongback
+
+    def __call__(self, *words: str) -> Result:
+        return self.app.test_cli_runner().invoke(args=["static", "build", *words])
 
 
 def static_files_of(app: Strongback) -> str:
@@ -35,13 +43,8 @@ def run(request: pytest.FixtureRequest, settings: Settings, target: Path) -> Ite
     if request.param:
         settings = settings.model_copy(update={"web_static_dir": target})
     app = Strongback(__name__, settings, title="Shop").checked()
-    yield lambda *words: app.test_cli_runner().invoke(args=["static", "build", *words])
+    yield Run(app)
     app.close()
-
-
-def leave_compressed(folder: Path, target: Path) -> None:
-    """Leave the files of an earlier build, without its manifest."""
-    shutil.copytree(folder, target, ignore=shutil.ignore_patterns(MANIFEST))
 
 
 named = pytest.mark.parametrize("run", [True], ids=["named"], indirect=True)
@@ -49,28 +52,26 @@ unnamed = pytest.mark.parametrize("run", [False], ids=["unnamed"], indirect=True
 
 
 @named
-def test_it_writes_to_the_folder_of_the_setting(run: Run, target: Path, compressed_static: Path):
-    leave_compressed(compressed_static, target)
+def test_it_writes_to_the_folder_of_the_setting(run: Run, target: Path):
+    leave_uncompressed(run.app, target)
     result = run()
     assert (result.exit_code, result.output.split()[1:3]) == (0, ["static", "files"])
     assert "strongback/docs.js" in json.loads((target / "staticfiles.json").read_bytes())["paths"]
 
 
-def test_it_writes_to_the_folder_that_is_named(run: Run, tmp_path: Path, compressed_static: Path):
-    leave_compressed(compressed_static, tmp_path / "other")
+def test_it_writes_to_the_folder_that_is_named(run: Run, tmp_path: Path):
+    leave_uncompressed(run.app, tmp_path / "other")
     assert run("--to", str(tmp_path / "other"), "--prune", "7d").exit_code == 0
     assert (tmp_path / "other" / "staticfiles.json").exists()
 
 
-def test_a_server_is_ready_when_its_files_are_built(
-    settings: Settings, target: Path, compressed_static: Path
-):
-    leave_compressed(compressed_static, target)
+def test_a_server_is_ready_when_its_files_are_built(settings: Settings, target: Path):
     app = Strongback(
         __name__, settings.model_copy(update={"web_static_dir": target}), title="Shop"
     ).checked()
+    leave_uncompressed(app, target)
     assert static_files_of(app) == "unavailable"
-    app.test_cli_runner().invoke(args=["static", "build"])
+    Run(app)()
     assert static_files_of(app) == "ok"
     app.close()
 

@@ -5,15 +5,20 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import MetaData
 
+from strongback.config import Settings
 from strongback.database import Database
 
 
 @pytest.fixture
-def bare(database: Database) -> Iterator[Database]:
-    """A database without any table, left without any."""
+def bare(settings: Settings, database_url: str) -> Iterator[Database]:
+    """A database without any table, left without any where others use it too."""
+    settings = settings.model_copy(update={"database_url": database_url})
+    database = Database(settings)
     _drop_everything(database)
     yield database
-    _drop_everything(database)
+    if not settings.is_sqlite:
+        _drop_everything(database)
+    database.close()
 
 
 def _drop_everything(database: Database) -> None:

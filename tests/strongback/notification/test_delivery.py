@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 import pytest
@@ -137,9 +138,13 @@ class TestPreferences:
     delivered_between=st.booleans(),
 )
 @settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8 if "TEST_LONG" in os.environ else 3,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-def test_everybody_is_told_once_of_what_others_did(teahouse, sendings, off, delivered_between):
+def test_everybody_is_told_once_of_what_others_did(
+    teahouse, is_long, sendings, off, delivered_between
+):
     """Never twice, never the actor, never what is switched off, security always."""
     clear(teahouse)
     for name in PEOPLE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from strongback.search import Attribute, Index, Kind, Query
 from strongback.search.meilisearch import MeilisearchEngine
-from tests.support.meilisearch import MASTER_KEY, Meilisearch, run_meilisearch
+from tests.support.meilisearch import MASTER_KEY, Meilisearch, StoredIndex, run_meilisearch
 
 ARTICLE = Index(
     "article",
@@ -62,10 +63,22 @@ def engine(server: Meilisearch) -> MeilisearchEngine:
     return MeilisearchEngine(server.url, MASTER_KEY)
 
 
+@pytest.fixture(scope="module")
+def made() -> tuple[dict[str, StoredIndex], dict[str, dict[str, Any]]]:
+    """The indexes and keys of a server on which an engine has made its own."""
+    with run_meilisearch() as server:
+        engine = MeilisearchEngine(server.url, MASTER_KEY)
+        engine.prepare(ARTICLE)
+        engine.search(ARTICLE, Query())
+    return server.indexes, server.keys
+
+
 @pytest.fixture
-def prepared(engine: MeilisearchEngine, server: Meilisearch) -> MeilisearchEngine:
-    """The same, its index and keys made; the record begins afterwards."""
-    engine.prepare(ARTICLE)
-    engine.search(ARTICLE, Query())
-    server.forget()
+def prepared(
+    engine: MeilisearchEngine,
+    server: Meilisearch,
+    made: tuple[dict[str, StoredIndex], dict[str, dict[str, Any]]],
+) -> MeilisearchEngine:
+    """The same, its index and keys made earlier."""
+    server.indexes, server.keys = deepcopy(made)
     return engine
