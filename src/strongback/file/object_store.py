@@ -40,7 +40,7 @@ PART = 5 << 20
 """Bytes per part of a large write to a bucket: S3 takes no smaller ones."""
 WRITES = 4
 """Writes at once, each of which holds two parts in memory."""
-ATTEMPTS = 3
+ATTEMPTS = 20
 """Writes to a folder: another thread may just remove the folder above, which was empty."""
 UNUSABLE = "The store of the files is not usable"
 PROBE = "probe"
@@ -187,10 +187,15 @@ class FolderStore(ObstoreStore):
         return LocalStore(self._folder, automatic_cleanup=True, mkdir=True)
 
     def _put(self, key: str, source: Path, headers: Headers) -> None:
-        for _ in range(ATTEMPTS - 1):
-            with contextlib.suppress(StoreError):
-                return super()._put(key, source, headers)
-        return super()._put(key, source, headers)
+        folder = (self._folder / key).parent
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                super()._put(key, source, headers)
+            except StoreError:
+                if attempt == ATTEMPTS or folder.is_dir():  # a full disk stays full
+                    raise
+            else:
+                return
 
     def check(self) -> str:
         """Check that the folder can be written; without obstore, so that a parent may ask too."""

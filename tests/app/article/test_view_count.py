@@ -196,13 +196,15 @@ class TestProcess:
         background: Background = api.app.services[Background]
         assert views in background._parts
 
-    def test_saving_that_fails_is_tried_again(self, api, views):
+    def test_saving_that_fails_is_tried_again(self, api, views, tmp_path):
         """The counts stay while the database does not answer."""
         api.article()
         read(api)
-        gone = Database(api.app.settings.model_copy(update={"database_url": "sqlite:////none/x"}))
+        url = f"sqlite:///{tmp_path}/without-tables.db"
+        gone = Database(api.app.settings.model_copy(update={"database_url": url}))
         there, views.database = views.database, gone
         views.stop()
+        gone.close()
         views.database = there
         read(api)
         views.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -166,8 +167,10 @@ class TestASessionOfSomebodyElse:
     """An application with an engine and sessions of its own emits in its own transaction."""
 
     @pytest.fixture
-    def sessions(self, database: Database) -> sessionmaker[Session]:
-        return sessionmaker(create_engine(database.engine.url))
+    def sessions(self, database: Database) -> Iterator[sessionmaker[Session]]:
+        engine = create_engine(database.engine.url)
+        yield sessionmaker(engine)
+        engine.dispose()
 
     def test_a_message_is_committed_with_it_and_told_of(self, outbox, sessions):
         told: list[int] = []
