@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    ScalarSelect,
+    Label,
     Select,
     and_,
     delete,
@@ -22,7 +22,6 @@ from sqlalchemy import (
     insert,
     or_,
     select,
-    true,
     union_all,
     update,
 )
@@ -221,41 +220,38 @@ class Outbox:
 
     @transactional
     def _claim(self, limit: int) -> list[Claimed]:
-        session = self.database.session
-        query = _due().limit(limit).with_for_update(skip_locked=True, of=OutboxMessage)
-        columns = [
-            OutboxMessage.id,
-            OutboxMessage.consumer,
-            OutboxMessage.request_id,
-            OutboxMessage.attempts,
-            OutboxMessage.sendings,
-        ]
-        rows = session.execute(query.with_only_columns(*columns)).all()
+        message = OutboxMessage
+        query = _due().limit(limit).with_for_update(skip_locked=True, of=message)
+        rows = self.database.session.execute(
+            query.with_only_columns(
+                message.id, message.consumer, message.request_id, message.attempts, message.sendings
+            )
+        ).all()
         # One statement for all that were sent equally often.
         sent = attrgetter("sendings")
         for sendings, group in groupby(sorted(rows, key=sent), key=sent):
-            values = {
-                "state": MessageState.SENT,
-                "available_at": utc_now() + _patience(sendings),
-                "sendings": sendings + 1,
-            }
-            taken = OutboxMessage.id.in_([row.id for row in group])
-            session.execute(update(OutboxMessage).where(taken).values(values))
+            self._set(
+                message.id.in_([row.id for row in group]),
+                state=MessageState.SENT,
+                available_at=utc_now() + _patience(sendings),
+                sendings=sendings + 1,
+            )
         return [Claimed(row.id, row.consumer, row.request_id, row.attempts == 0) for row in rows]
 
     @transactional
     def release(self, ids: Collection[int]) -> None:
         """Return claimed messages that the broker did not accept; they are due."""
-        values = {"state": MessageState.WAITING, "available_at": utc_now(), "sendings": 0}
         given = OutboxMessage.id.in_(ids) & (OutboxMessage.state == MessageState.SENT)
-        self.database.session.execute(update(OutboxMessage).where(given).values(values))
+        self._set(given, state=MessageState.WAITING, available_at=utc_now(), sendings=0)
 
     @transactional
     def keep(self, ids: Collection[int], until: datetime) -> None:
         """Reserve running messages until a moment."""
         running = OutboxMessage.id.in_(ids) & (OutboxMessage.state == MessageState.RUNNING)
-        kept = update(OutboxMessage).where(running).values(available_at=until)
-        self.database.session.execute(kept)
+        self._set(running, available_at=until)
+
+    def _set(self, chosen: ColumnElement[bool], **values: object) -> None:
+        self.database.session.execute(update(OutboxMessage).where(chosen).values(values))
 
     def recover(self) -> int:
         """Make the messages due that a broker has lost; returns how many.
@@ -270,12 +266,11 @@ class Outbox:
     @transactional
     def _recover_batch(self, began: datetime) -> int:
         # Messages that other processes send meanwhile stay with the broker.
-        message, session = OutboxMessage, self.database.session
+        message = OutboxMessage
         is_old = or_(message.updated_at.is_(None), message.updated_at < began)
         lost = (message.state == MessageState.SENT) & is_old
-        ids = session.scalars(select(message.id).where(lost).limit(BATCH)).all()
-        values = {"state": MessageState.WAITING, "available_at": utc_now()}
-        session.execute(update(message).where(message.id.in_(ids), lost).values(values))
+        ids = self.database.session.scalars(select(message.id).where(lost).limit(BATCH)).all()
+        self._set(message.id.in_(ids) & lost, state=MessageState.WAITING, available_at=utc_now())
         return len(ids)
 
     def rebase(self) -> int:
@@ -307,11 +302,9 @@ class Outbox:
     def status(self) -> OutboxStatus:
         """Count the messages, in a time that does not depend on their number."""
         session = self.database.session
+        counts = session.execute(select(*map(_counted, MessageState))).one()
         undone = (MessageState.WAITING, MessageState.SENT, MessageState.RUNNING)
-        counts = session.execute(
-            select(*(_counted(state).label(state) for state in MessageState))
-        ).one()
-        oldest = session.execute(union_all(*map(_oldest, undone))).scalars()
+        oldest = session.scalars(union_all(*map(_oldest, undone)))
         since, now = [moment for moment in oldest if moment is not None], utc_now()
         return OutboxStatus(
             waiting=min(counts.waiting + counts.sent, MAX_COUNTED),
@@ -323,12 +316,9 @@ class Outbox:
     def list(self, state: MessageState | None, limit: int) -> Sequence[OutboxMessage]:
         """Return the oldest messages, of one state or of all."""
         query = select(OutboxMessage).limit(limit)
-        if state is None:
-            query = query.order_by(OutboxMessage.id)
-        else:
-            query = query.where(OutboxMessage.state == state)
-            query = query.order_by(OutboxMessage.due_at, OutboxMessage.id)
-        return self.database.session.scalars(query).all()
+        if state is not None:
+            query = query.where(OutboxMessage.state == state).order_by(OutboxMessage.due_at)
+        return self.database.session.scalars(query.order_by(OutboxMessage.id)).all()
 
     def count(self, state: MessageState) -> int:
         """Count all messages of a state, for the progress of commands."""
@@ -336,44 +326,36 @@ class Outbox:
         return self.database.session.scalar(query) or 0
 
     @transactional
-    def replay(self, ids: Collection[int]) -> Sequence[int]:
-        """Try dead messages again, as if they were new; returns the ids of those that were dead."""
-        return self._replay(OutboxMessage.id.in_(ids))
+    def replay(self, ids: Collection[int] | None = None, limit: int | None = None) -> Sequence[int]:
+        """Try dead messages again, as if they were new; returns the ids of those that were dead.
+
+        Args:
+            ids: The messages; None for the oldest ones.
+            limit: Most that are replayed.
+        """
+        query = select(OutboxMessage.id).where(OutboxMessage.state == MessageState.DEAD)
+        if ids is not None:
+            query = query.where(OutboxMessage.id.in_(ids))
+        query = query.order_by(OutboxMessage.due_at, OutboxMessage.id).limit(limit)
+        found, now = self.database.session.scalars(query.with_for_update()).all(), utc_now()
+        new = {"available_at": now, "due_at": now, "attempts": 0, "sendings": 0}
+        self._set(OutboxMessage.id.in_(found), state=MessageState.WAITING, **new)
+        self.database.after_commit(self.notify)
+        return found
 
     def replay_all(self, progress: Progress = lambda _: None) -> int:
         """Try every dead message again, `BATCH` in each transaction; returns how many."""
         # No more than there are now: some may be dead again before the turn of the last one.
         total, most = 0, self.count(MessageState.DEAD)
-        while total < most and (count := self._replay_batch(min(BATCH, most - total))):
+        while total < most and (count := len(self.replay(limit=min(BATCH, most - total)))):
             total += count
             progress(count)
         return total
 
-    @transactional
-    def _replay_batch(self, limit: int) -> int:
-        return len(self._replay(true(), limit))
-
-    def _replay(self, chosen: ColumnElement[bool], limit: int | None = None) -> Sequence[int]:
-        session, now = self.database.session, utc_now()
-        query = select(OutboxMessage.id).where(OutboxMessage.state == MessageState.DEAD, chosen)
-        ordered = query.order_by(OutboxMessage.due_at, OutboxMessage.id).limit(limit)
-        ids = session.scalars(ordered.with_for_update()).all()
-        values = {
-            "state": MessageState.WAITING,
-            "available_at": now,
-            "due_at": now,
-            "attempts": 0,
-            "sendings": 0,
-        }
-        session.execute(update(OutboxMessage).where(OutboxMessage.id.in_(ids)).values(values))
-        self.database.after_commit(self.notify)
-        return ids
-
     def purge(self, older_than: timedelta, progress: Progress = lambda _: None) -> int:
         """Delete old dead messages; returns how many."""
-        before = utc_now() - older_than
-        dead = OutboxMessage.state == MessageState.DEAD
-        old = dead & (OutboxMessage.created_at < before)
+        before = OutboxMessage.created_at < utc_now() - older_than
+        old = (OutboxMessage.state == MessageState.DEAD) & before
         return delete_in_batches(self.database, OutboxMessage.id, old, progress=progress)
 
     def forget_handled(self) -> int:
@@ -382,9 +364,9 @@ class Outbox:
         return delete_in_batches(self.database, InboxEntry.message_id, old)
 
 
-def _counted(state: MessageState) -> ScalarSelect[int]:
+def _counted(state: MessageState) -> Label[int]:
     some = select(OutboxMessage.id).where(OutboxMessage.state == state).limit(MAX_COUNTED)
-    return select(func.count()).select_from(some.subquery()).scalar_subquery()
+    return select(func.count()).select_from(some.subquery()).label(state)
 
 
 def _oldest(state: MessageState) -> Select[datetime | None]:
@@ -417,8 +399,7 @@ def _ahead() -> Select[OutboxMessage]:
 
 
 def _patience(sendings: int) -> timedelta:
-    longest: timedelta = min(RESEND_AFTER * 2 ** min(sendings, 10), MAX_RESEND_AFTER)
-    return longest
+    return min(RESEND_AFTER * int(2 ** min(sendings, 10)), MAX_RESEND_AFTER)
 
 
 def _check(payload: dict[str, Any], key: str | None, limit: int) -> None:

@@ -20,10 +20,8 @@ from strongback.search.index import Attribute, Kind
 from strongback.search.tantivy.schema import encode_value, value_field
 
 _TYPES = {
-    Kind.TEXT: FieldType.Text,
     Kind.INTEGER: FieldType.Integer,
     Kind.NUMBER: FieldType.Float,
-    Kind.BOOLEAN: FieldType.Boolean,
     Kind.DATETIME: FieldType.Integer,
 }
 
@@ -40,15 +38,22 @@ def compile_filter(schema: Schema, node: Filter) -> Query:  # noqa: PLR0911  one
             return _negated(compile_filter(schema, operand))
         case Existence(attribute, negated):
             found = Query.exists_query(value_field(attribute))
-            return _negated(found) if negated else found
         case Membership(attribute, values, negated):
             wanted = [encode_value(attribute, value) for value in values]
             found = Query.term_set_query(schema, value_field(attribute), wanted)
-            return _negated(found) if negated else found
         case Range(attribute, low, high):
-            return _between(schema, attribute, lower_bound=low, upper_bound=high)
-        case Comparison(attribute, operator, value):
-            return _compare(schema, attribute, operator, value)
+            return _between(schema, attribute, low, high)
+        case Comparison(attribute, Operator.LESS | Operator.AT_MOST as operator, value):
+            is_included = operator is Operator.AT_MOST
+            return _between(schema, attribute, high=value, include_upper=is_included)
+        case Comparison(attribute, Operator.MORE | Operator.AT_LEAST as operator, value):
+            is_included = operator is Operator.AT_LEAST
+            return _between(schema, attribute, low=value, include_lower=is_included)
+        case _:
+            attribute, negated = node.attribute, node.operator is Operator.UNEQUAL
+            wanted = encode_value(attribute, node.value)
+            found = Query.term_query(schema, value_field(attribute), wanted)
+    return _negated(found) if negated else found
 
 
 def _negated(query: Query) -> Query:
@@ -56,27 +61,13 @@ def _negated(query: Query) -> Query:
     return Query.boolean_query([(Occur.Must, Query.all_query()), (Occur.MustNot, query)])
 
 
-def _compare(schema: Schema, attribute: Attribute, operator: Operator, value: Value) -> Query:
-    if not operator.orders:
-        encoded = encode_value(attribute, value)
-        equal = Query.term_query(schema, value_field(attribute), encoded)
-        return equal if operator is Operator.EQUAL else _negated(equal)
-    is_included = operator in {Operator.AT_MOST, Operator.AT_LEAST}
-    if operator in {Operator.LESS, Operator.AT_MOST}:
-        return _between(schema, attribute, upper_bound=value, include_upper=is_included)
-    return _between(schema, attribute, lower_bound=value, include_lower=is_included)
-
-
 def _between(
     schema: Schema,
     attribute: Attribute,
-    lower_bound: Value | None = None,
-    upper_bound: Value | None = None,
+    low: Value | None = None,
+    high: Value | None = None,
     **options: bool,
 ) -> Query:
-    low, high = (
-        None if bound is None else encode_value(attribute, bound)
-        for bound in (lower_bound, upper_bound)
-    )
+    lower, upper = (None if end is None else encode_value(attribute, end) for end in (low, high))
     field = value_field(attribute)
-    return Query.range_query(schema, field, _TYPES[attribute.kind], low, high, **options)
+    return Query.range_query(schema, field, _TYPES[attribute.kind], lower, upper, **options)

@@ -90,23 +90,18 @@ class Finder:
     def run(self) -> Found:
         """Find."""
         words = read_words(self._index, self._vocabulary, self._query.text)
-        if not words and self._query.text.strip():
-            return self._nothing()
-        if not words:
+        if words:
+            stages = self._stages(words)
+        elif self._query.text.strip():
+            stages = []
+        else:
             every = self._builder.narrowed(tantivy.Query.all_query(), self._condition)
-            stage = Stage(every, [], [], self._search(every, 1)[1])
-            return self._found(stage, self._sorted(stage))
-        stages = self._stages(words)
+            stages = [Stage(every, [], [], self._search(every, 1)[1])]
         if not stages:
-            return self._nothing(words)
-        if self._query.sort:
-            return self._found(stages[0], self._sorted(stages[0]))
-        return self._found(stages[-1], self._ranked(stages))
-
-    def _nothing(self, words: Sequence[Word] = ()) -> Found:
-        return Found(words=words, facets={a.label: {} for a in self._counted})
-
-    def _found(self, stage: Stage, addresses: Sequence[DocAddress]) -> Found:
+            return Found(words=words, facets={a.label: {} for a in self._counted})
+        is_sorted = self._query.sort or not words
+        addresses = self._sorted(stages[0]) if is_sorted else self._ranked(stages)
+        stage = stages[0] if is_sorted else stages[-1]
         return Found(addresses, stage.total, stage.words, self._facets(stage.query))
 
     # Stages
@@ -230,8 +225,7 @@ class Finder:
             for a in self._counted
         }
         found = self._searcher.aggregate(query, wanted)
-        counts = {
-            label: {bucket["key"]: int(bucket["doc_count"]) for bucket in found[label]["buckets"]}
+        return {
+            label: most_first({b["key"]: int(b["doc_count"]) for b in found[label]["buckets"]})
             for label in wanted
         }
-        return {label: most_first(count) for label, count in counts.items()}

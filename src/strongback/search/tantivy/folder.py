@@ -27,8 +27,8 @@ from strongback.search.exceptions import SearchUnavailable
 from strongback.search.index import Document, Index, Key
 from strongback.search.tantivy.schema import (
     KEY,
-    DocumentEncoder,
     build_schema,
+    encode,
     encode_key,
     structure_of,
 )
@@ -119,10 +119,10 @@ class Generation:
 
     def fill(self, batches: Iterable[Sequence[Document]]) -> int:
         """Add many documents, no two with one key; returns how many."""
-        encoder, count = DocumentEncoder(self._declaration), 0
+        count = 0
         with self._writer(BUILD_HEAP) as writer:
             for document in chain.from_iterable(batches):
-                encoded = encoder.encode(document)
+                encoded = encode(self._declaration, self.schema, document)
                 with explained(self._folder, is_writing=True):
                     writer.add_document(encoded)
                 count += 1

@@ -82,26 +82,20 @@ def build_schema(index: Index) -> tantivy.Schema:
     for attribute in index.attributes:
         if attribute.weight and has_words_field(index, attribute):
             builder.add_text_field(words_field(attribute), tokenizer_name="whitespace")
-        if _has_value_field(attribute):
-            _add_value_field(builder, attribute)
+        name = value_field(attribute)
+        if _has_value_field(attribute) and attribute.kind is Kind.TEXT:
+            builder.add_text_field(name, fast=True, tokenizer_name="raw", index_option="basic")
+        elif _has_value_field(attribute):
+            add = {
+                Kind.NUMBER: builder.add_float_field,
+                Kind.BOOLEAN: builder.add_boolean_field,
+            }.get(attribute.kind, builder.add_integer_field)
+            add(name, indexed=True, fast=True)
         if attribute.facet:
             builder.add_text_field(
                 count_field(attribute), fast=True, tokenizer_name="raw", index_option="basic"
             )
     return builder.build()
-
-
-def _add_value_field(builder: tantivy.SchemaBuilder, attribute: Attribute) -> None:
-    name = value_field(attribute)
-    match attribute.kind:
-        case Kind.TEXT:
-            builder.add_text_field(name, fast=True, tokenizer_name="raw", index_option="basic")
-        case Kind.NUMBER:
-            builder.add_float_field(name, indexed=True, fast=True)
-        case Kind.BOOLEAN:
-            builder.add_boolean_field(name, indexed=True, fast=True)
-        case Kind.INTEGER | Kind.DATETIME:
-            builder.add_integer_field(name, indexed=True, fast=True)
 
 
 def encode_value(attribute: Attribute, value: Any) -> Any:  # noqa: ANN401  of the attribute's kind
@@ -117,53 +111,37 @@ def encode_value(attribute: Attribute, value: Any) -> Any:  # noqa: ANN401  of t
             return value
 
 
-class DocumentEncoder:
-    """Makes documents into tantivy's."""
+def encode(index: Index, schema: tantivy.Schema, document: Document) -> tantivy.Document:
+    """Make a document into tantivy's.
 
-    def __init__(self, index: Index) -> None:
-        self._index = index
-        self._schema = build_schema(index)
-
-    def encode(self, document: Document) -> tantivy.Document:
-        """Make one.
-
-        Raises:
-            SearchMisuse: It has no key, or a value is not what the index declares.
-        """
-        index = self._index
-        check_document(index, document)
-        fields: dict[str, list[Any]] = {
-            KEY: [encode_key(document[index.key])],
-            STAMP: [_dump([document[index.key], document.get(index.version or "")])],
-            CONTENT: [_dump(document)],
-            TEXT: [],
-        }
-        more: list[str] = []
-        for attribute in index.attributes:
-            values = list(values_of(document, attribute))
-            if attribute.weight:
-                self._add_words(fields, attribute, values, more)
-            if values and _has_value_field(attribute):
-                fields[value_field(attribute)] = [encode_value(attribute, v) for v in values]
-            if values and attribute.facet:
-                fields[count_field(attribute)] = [_valid(str(value)) for value in values]
-        fields[TEXT].append(" ".join(more))
-        return tantivy.Document.from_dict(fields, self._schema)
-
-    def _add_words(
-        self, fields: dict[str, list[Any]], attribute: Attribute, values: list[str], more: list[str]
-    ) -> None:
-        """Add an attribute's words; those of the dictionary stand behind all that were written."""
-        own: list[str] = []
-        for value in values:
-            written, found = split(value)
-            fields[TEXT].append(" ".join(written))
-            own += [" ".join(written), " ".join(found)]
+    Raises:
+        SearchMisuse: It has no key, or a value is not what the index declares.
+    """
+    check_document(index, document)
+    fields: dict[str, list[Any]] = {
+        KEY: [encode_key(document[index.key])],
+        STAMP: [_dump([document[index.key], document.get(index.version or "")])],
+        CONTENT: [_dump(document)],
+        TEXT: [],
+    }
+    more: list[str] = []  # words of the dictionary stand behind all that were written
+    for attribute in index.attributes:
+        values, own = list(values_of(document, attribute)), []
+        for words, found in map(split, values if attribute.weight else ()):
+            written = " ".join(words)
+            fields[TEXT].append(written)
+            own += [written, " ".join(found)]
             more += found
-            if attribute is self._index.searchable[0]:
-                fields[LENGTH] = [sum(map(len, written))]
-        if has_words_field(self._index, attribute):
+            if attribute is index.searchable[0]:
+                fields[LENGTH] = [sum(map(len, words))]
+        if attribute.weight and has_words_field(index, attribute):
             fields[words_field(attribute)] = own
+        if values and _has_value_field(attribute):
+            fields[value_field(attribute)] = [encode_value(attribute, v) for v in values]
+        if values and attribute.facet:
+            fields[count_field(attribute)] = [_valid(str(value)) for value in values]
+    fields[TEXT].append(" ".join(more))
+    return tantivy.Document.from_dict(fields, schema)
 
 
 def encode_key(key: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from time import perf_counter
 
@@ -13,10 +13,10 @@ import tantivy
 from strongback.search.exceptions import SearchUnavailable
 from strongback.search.index import Document, Index, Key
 from strongback.search.query import Hit, Query, Result, Stamp, Status, Suggestion, check_query
-from strongback.search.tantivy.finder import Finder, Found
+from strongback.search.tantivy.finder import Finder
 from strongback.search.tantivy.folder import Generation, IndexFolder, explained
 from strongback.search.tantivy.highlight import Marker
-from strongback.search.tantivy.schema import DocumentEncoder, decode, decode_stamp
+from strongback.search.tantivy.schema import build_schema, decode, decode_stamp, encode
 from strongback.search.tantivy.typed import Word
 from strongback.search.tantivy.word import is_run
 
@@ -59,14 +59,22 @@ class TantivyEngine:
         """Tell the state of the index."""
         folder = self._folder(index)
         if folder.is_suspect:
-            return _damaged("a search could not read it")
+            return _to_build("it is damaged: a search could not read it")
         try:
             with explained(folder.path):
-                return _status(folder, index)
+                is_building = folder.is_building
+                if folder.live() is None:
+                    return Status(exists=False, is_building=is_building)
+                if not folder.is_current(index):
+                    why = "it was built for another structure, or by another release"
+                    return _to_build(why, is_building=is_building)
+                generation, searcher = folder.read(index)
+                documents, size = searcher.num_docs, generation.size()
         except SearchUnavailable as error:
             if not error.is_damage:
                 raise
-            return _damaged(str(error.__cause__))
+            return _to_build(f"it is damaged: {error.__cause__}")
+        return Status(exists=True, documents=documents, size_bytes=size, is_building=is_building)
 
     def rebuild(self, index: Index, batches: Iterable[Sequence[Document]]) -> int:
         """Build a new index beside the old one, then replace the old one at once."""
@@ -81,11 +89,10 @@ class TantivyEngine:
 
     def add(self, index: Index, documents: Sequence[Document]) -> None:
         """Add documents, each in place of the one with the same key."""
-        encoder = DocumentEncoder(index)
+        schema = build_schema(index)
         latest: dict[Key, tantivy.Document] = {}
         for document in documents:
-            encoded = encoder.encode(document)
-            latest[document[index.key]] = encoded
+            latest[document[index.key]] = encode(index, schema, document)
         self._write(index, latest.values(), list(latest))
 
     def delete(self, index: Index, keys: Sequence[Key]) -> None:
@@ -131,7 +138,14 @@ class TantivyEngine:
             found = Finder(searcher, generation.schema, index, query, within).run()
             addresses = found.addresses if found.words else ()
             documents = [decode(index, searcher.doc(address)) for address in addresses]
-        return _suggestions(index, found, documents)[:limit]
+        marker = _marker(found.words)
+        by_text: dict[str, dict[str, object]] = {}
+        for document in documents:
+            by_text.setdefault(str(document[within.name]), document)
+        return [
+            Suggestion(text, marker.mark(text), index.show(document))
+            for text, document in islice(by_text.items(), limit)
+        ]
 
     def ping(self) -> None:
         """See that the folder can be read."""
@@ -154,26 +168,8 @@ class TantivyEngine:
             yield folder.read(index)
 
 
-def _status(folder: IndexFolder, index: Index) -> Status:
-    is_building = folder.is_building
-    if folder.live() is None:
-        return Status(exists=False, is_building=is_building)
-    if not folder.is_current(index):
-        differences = ("it was built for another structure, or by another release",)
-        return Status(
-            exists=True, is_current=False, differences=differences, is_building=is_building
-        )
-    generation, searcher = folder.read(index)
-    return Status(
-        exists=True,
-        documents=searcher.num_docs,
-        size_bytes=generation.size(),
-        is_building=is_building,
-    )
-
-
-def _damaged(reason: str) -> Status:
-    return Status(exists=True, is_current=False, differences=(f"it is damaged: {reason}",))
+def _to_build(why: str, *, is_building: bool = False) -> Status:
+    return Status(exists=True, is_current=False, differences=(why,), is_building=is_building)
 
 
 def _marker(words: Sequence[Word]) -> Marker:
@@ -195,16 +191,3 @@ def _hit(index: Index, query: Query, marker: Marker, document: dict[str, object]
         if text:
             highlight[name] = marker.mark(text, query.crop)
     return Hit(index.show(document), highlight)
-
-
-def _suggestions(
-    index: Index, found: Found, documents: Sequence[dict[str, object]]
-) -> list[Suggestion]:
-    marker = _marker(found.words)
-    by_text: dict[str, dict[str, object]] = {}
-    for document in documents:
-        by_text.setdefault(str(document[index.suggested.name]), document)
-    return [
-        Suggestion(text, marker.mark(text), index.show(document))
-        for text, document in by_text.items()
-    ]

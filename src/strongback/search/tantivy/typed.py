@@ -44,14 +44,14 @@ def read_words(index: Index, vocabulary: Vocabulary, text: str) -> list[Word]:
     for match in _QUOTED.finditer(text):
         words += _read(index, vocabulary, text[rest : match.start()])
         if phrase := flatten(split_query(match[1])):
-            found = Word(match[1], phrases=frozenset({phrase}), is_phrase=True)
-            words.append(found)
+            words.append(Word(match[1], phrases=frozenset({phrase}), is_phrase=True))
         rest = match.end()
     words += _read(index, vocabulary, text[rest:])
     important = [word for word in words if word.text not in index.stop_words] or words
     distinct = list({word.text: word for word in important}.values())[:MAX_WORDS]
-    if distinct and distinct[-1] is words[-1] and _is_open(text):
-        distinct[-1] = _begun(distinct[-1])
+    is_open = distinct and distinct[-1] is words[-1] and not (text[-1] == '"' or text[-1].isspace())
+    if is_open and not (distinct[-1].is_phrase or is_run(distinct[-1].text)):
+        distinct[-1] = replace(distinct[-1], is_begun=True)
     return distinct
 
 
@@ -71,14 +71,6 @@ def widen(vocabulary: Vocabulary, word: Word) -> Word:
     # As any other word: whoever means `provider` by `provdier` finds `providers` too.
     kin = vocabulary.known(form for one in similar for form in forms(one))
     return replace(word, forms=word.forms | kin | set(similar))
-
-
-def _is_open(text: str) -> bool:
-    return not text[-1].isspace() and text[-1] != '"'
-
-
-def _begun(word: Word) -> Word:
-    return word if word.is_phrase or is_run(word.text) else replace(word, is_begun=True)
 
 
 def _read(index: Index, vocabulary: Vocabulary, text: str) -> Iterator[Word]:
