@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from strongback.sms.code import SmsCodes
 from strongback.sms.notice import SmsNotices
-from strongback.sms.part import build_sender, register
+from strongback.sms.part import build_sender, register, sms_tasks
 from strongback.sms.sender import ConsoleSender, Receipt, Sender
-from strongback.sms.sms_task import sms_tasks
 from strongback.sms.tencent import TencentSender
 
 __all__ = [

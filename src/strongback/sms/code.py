@@ -15,7 +15,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 
 from sqlalchemy import func, select, update
@@ -127,7 +127,13 @@ class SmsCodes:
         # last code old enough, and the counts of the others are rolled back.
         self._quotas.take(phone, address, is_owner)
         now, nonce, key = utc_now(), secrets.token_hex(16), self._keys[0]
-        self._refuse_early(phone, now)
+        # A time in the future beyond the interval is from before the clock was set back.
+        recent = SmsCode.requested_at.between(now - INTERVAL, now + INTERVAL)
+        query = select(func.max(SmsCode.requested_at)).where(SmsCode.phone == phone, recent)
+        last = self.database.session.scalar(query)
+        if last is not None and last > now - INTERVAL:
+            wait = min(INTERVAL, last + INTERVAL - now).total_seconds()
+            raise SmsLimitReached(headers={"Retry-After": str(max(1, int(wait)))})
         self.database.session.add(
             SmsCode(
                 phone=phone,
@@ -140,16 +146,6 @@ class SmsCodes:
         )
         self._outbox.emit(CODE_REQUESTED, {"nonce": nonce})
         return nonce
-
-    def _refuse_early(self, phone: str, now: datetime) -> None:
-        # A time in the future beyond the interval is from before the clock was set back.
-        recent = SmsCode.requested_at.between(now - INTERVAL, now + INTERVAL)
-        query = select(func.max(SmsCode.requested_at)).where(SmsCode.phone == phone, recent)
-        last = self.database.session.scalar(query)
-        if last is not None and last > now - INTERVAL:
-            wait = min(INTERVAL, last + INTERVAL - now)
-            seconds = max(1, int(wait.total_seconds()))
-            raise SmsLimitReached(headers={"Retry-After": str(seconds)})
 
     # Sending it
 
@@ -169,7 +165,8 @@ class SmsCodes:
             log.warning("sms_code_not_sent", reason="expired, used, or sent already")
             return
         receipt = self._sender.send(row.phone, [code], reference=reference)
-        self._note_sent(nonce)
+        sent = update(SmsCode).where(SmsCode.nonce == nonce).values(sent_at=utc_now())
+        self.database.transact(lambda session: changed_rows(session, sent))
         log.info("sms_sent", number=mask_phone(row.phone), receipt=receipt.id)
 
     def _code_of(self, row: SmsCode) -> str | None:
@@ -179,11 +176,6 @@ class SmsCodes:
             if hmac.compare_digest(_hash(key, row.phone, row.nonce, code), row.code_hash):
                 return code
         return None
-
-    @transactional
-    def _note_sent(self, nonce: str) -> None:
-        sent = update(SmsCode).where(SmsCode.nonce == nonce).values(sent_at=utc_now())
-        changed_rows(self.database.session, sent)
 
     # Verifying it
 
@@ -202,10 +194,9 @@ class SmsCodes:
             DatabaseMisuse: A transaction is open, which could roll the attempt back.
         """
         if self.database.is_in_transaction:
-            msg = (
+            raise DatabaseMisuse(
                 "an attempt must not be rolled back: verify the code before the transaction begins"
             )
-            raise DatabaseMisuse(msg)
         if not (len(code) == DIGITS and code.isascii() and code.isdigit()):
             return False  # a typo and not a guess
         is_right = self._try(handle, phone, purpose, code)
@@ -223,16 +214,10 @@ class SmsCodes:
         # From here to the commit the row is locked, so that attempts run one after the other.
         if not changed_rows(session, attempt.values(attempts=SmsCode.attempts + 1)):
             return False
-        code_hash = session.scalars(select(SmsCode.code_hash).where(is_asked)).one()
-        if not self._matches(code_hash, phone, handle, code):
+        right = self._code_of(session.scalars(select(SmsCode).where(is_asked)).one())
+        if right is None or not hmac.compare_digest(right, code):
             return False
         return changed_rows(session, update(SmsCode).where(is_good).values(used_at=now)) == 1
-
-    def _matches(self, code_hash: str, phone: str, nonce: str, code: str) -> bool:
-        found = [
-            hmac.compare_digest(_hash(key, phone, nonce, code), code_hash) for key in self._keys
-        ]
-        return any(found)
 
     # Cleaning
 

@@ -47,19 +47,14 @@ class SmsQuotas:
             SmsLimitReached: The limit of the number or the address is reached.
             SmsBudgetSpent: The limit of all messages is reached.
         """
-        now, settings = utc_now(), self._settings
-        headers = {"Retry-After": str(_until_midnight(now))}
-        per_number, per_address = settings.sms_daily_per_number, settings.sms_daily_per_address
-        if not self._spend(f"phone\0{phone}", per_number, now) and not (
-            is_owner() and self._spend(f"owner\0{phone}", per_number, now)
-        ):
-            raise SmsLimitReached(headers=headers)
-        if not self._spend(f"address\0{address}", per_address, now):
-            raise SmsLimitReached(headers=headers)
-        # The shared count comes last: its row is locked until the commit.
-        if not self._spend(EVERYBODY, settings.sms_daily_budget, now):
-            log.error("sms_budget_spent", budget=settings.sms_daily_budget)
-            raise SmsBudgetSpent(headers=headers)
+        per_number = self._settings.sms_daily_per_number
+        is_left = self._spend(f"phone\0{phone}", per_number) or (
+            is_owner() and self._spend(f"owner\0{phone}", per_number)
+        )
+        per_address = self._settings.sms_daily_per_address
+        if not is_left or not self._spend(f"address\0{address}", per_address):
+            raise SmsLimitReached(headers=_until_midnight())
+        self._spend_budget()
 
     @transactional
     def take_for_notice(self, phone: str) -> None:
@@ -69,15 +64,19 @@ class SmsQuotas:
             SmsLimitReached: The limit of the number is reached.
             SmsBudgetSpent: The limit of all messages is reached.
         """
-        now, settings = utc_now(), self._settings
-        if not self._spend(f"notice\0{phone}", settings.sms_daily_per_number, now):
+        if not self._spend(f"notice\0{phone}", self._settings.sms_daily_per_number):
             raise SmsLimitReached
-        if not self._spend(EVERYBODY, settings.sms_daily_budget, now):
-            raise SmsBudgetSpent
+        self._spend_budget()
 
-    def _spend(self, who: str, limit: int, now: datetime) -> bool:
+    def _spend_budget(self) -> None:
+        # The shared count comes last: its row is locked until the commit.
+        if not self._spend(EVERYBODY, self._settings.sms_daily_budget):
+            log.error("sms_budget_spent", budget=self._settings.sms_daily_budget)
+            raise SmsBudgetSpent(headers=_until_midnight())
+
+    def _spend(self, who: str, limit: int) -> bool:
         key = hmac.digest(self._key, who.encode("utf-8", "surrogatepass"), "sha256").hex()
-        row = {SmsQuota.key: key, SmsQuota.day: now.date()}
+        row = {SmsQuota.key: key, SmsQuota.day: utc_now().date()}
         return count_within(self.database.session, SmsQuota.spent, limit, row)
 
     @transactional
@@ -87,6 +86,7 @@ class SmsQuotas:
         return changed_rows(self.database.session, past)
 
 
-def _until_midnight(now: datetime) -> int:
+def _until_midnight() -> dict[str, str]:
+    now = utc_now()
     tomorrow = datetime.combine(now.date() + timedelta(days=1), time(), now.tzinfo)
-    return max(1, int((tomorrow - now).total_seconds()))
+    return {"Retry-After": str(max(1, int((tomorrow - now).total_seconds())))}

@@ -34,52 +34,39 @@ class TencentSender:
         self, phone: str, params: Sequence[str], *, template: str | None = None, reference: str = ""
     ) -> Receipt:
         """Send a message."""
-        from tencentcloud.common.exception import (  # noqa: PLC0415  see the class
+        # The SDK has no types.
+        from tencentcloud.common.credential import Credential  # noqa: PLC0415  see the class
+        from tencentcloud.common.exception import (  # noqa: PLC0415  the same
             TencentCloudSDKException,
         )
-
-        try:
-            response = self._client().SendSms(self._request(phone, params, template, reference))
-        except TencentCloudSDKException as error:
-            raise _failure_of(error) from None  # its text may contain the number
-        return _receipt_of(response.SendStatusSet)
-
-    def _client(self) -> Any:  # noqa: ANN401  the SDK has no types
-        # One for each message: its HTTP session is made for one thread, and costs 0.1 ms.
-        from tencentcloud.common.credential import Credential  # noqa: PLC0415  the same
         from tencentcloud.common.profile.client_profile import ClientProfile  # noqa: PLC0415  so
         from tencentcloud.common.profile.http_profile import HttpProfile  # noqa: PLC0415  the same
+        from tencentcloud.sms.v20210111.models import SendSmsRequest  # noqa: PLC0415  the same
         from tencentcloud.sms.v20210111.sms_client import SmsClient  # noqa: PLC0415  the same
 
         settings, address = self._settings, urlsplit(self._settings.sms_endpoint)
+        request = SendSmsRequest()
+        request.PhoneNumberSet = [phone]
+        request.SmsSdkAppId = settings.sms_app_id
+        request.SignName = settings.sms_sign_name
+        request.TemplateId = template or settings.sms_template_id
+        request.TemplateParamSet = list(params)
+        request.SessionContext = reference[:MAX_REFERENCE]
+        # A client for each message: its HTTP session is made for one thread, and costs 0.1 ms.
         http = HttpProfile(protocol=address.scheme, endpoint=address.netloc, reqTimeout=TIMEOUT)
         key = settings.sms_secret_key.get_secret_value()
         credential = Credential(settings.sms_secret_id, key)
-        return SmsClient(credential, settings.sms_region, ClientProfile(httpProfile=http))
-
-    def _request(
-        self, phone: str, params: Sequence[str], template: str | None, reference: str
-    ) -> Any:  # noqa: ANN401  the SDK has no types
-        from tencentcloud.sms.v20210111.models import SendSmsRequest  # noqa: PLC0415  the same
-
-        request = SendSmsRequest()
-        request.PhoneNumberSet = [phone]
-        request.SmsSdkAppId = self._settings.sms_app_id
-        request.SignName = self._settings.sms_sign_name
-        request.TemplateId = template or self._settings.sms_template_id
-        request.TemplateParamSet = list(params)
-        request.SessionContext = reference[:MAX_REFERENCE]
-        return request
-
-
-def _receipt_of(statuses: Sequence[Any] | None) -> Receipt:
-    """The receipt of the one number, which may be refused although the request is fine."""
-    if not statuses:
-        raise SmsFailed(params={"reason": "a response without a status"})
-    status = statuses[0]
-    if status.Code != "Ok":
-        raise _failure(str(status.Code), str(status.Message))
-    return Receipt(str(status.SerialNo))
+        try:
+            client = SmsClient(credential, settings.sms_region, ClientProfile(httpProfile=http))
+            statuses = client.SendSms(request).SendStatusSet
+        except TencentCloudSDKException as error:
+            raise _failure_of(error) from None  # its text may contain the number
+        if not statuses:
+            raise SmsFailed(params={"reason": "a response without a status"})
+        status = statuses[0]  # the one number may be refused although the request is fine
+        if status.Code != "Ok":
+            raise _failure(str(status.Code), str(status.Message))
+        return Receipt(str(status.SerialNo))
 
 
 def _failure_of(error: Any) -> APIException:  # noqa: ANN401  the SDK has no types
