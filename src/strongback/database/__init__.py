@@ -32,8 +32,7 @@ from strongback.database.database_error import (
     is_retryable,
     is_transient,
 )
-from strongback.database.decorator import HasDatabase, transactional
-from strongback.database.session import Database
+from strongback.database.session import Database, HasDatabase, transactional
 from strongback.database.statement import (
     changed_rows,
     count_within,

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from strongback.config import Settings
 from strongback.database.engine import Limits, build_engine
 from strongback.exceptions import ConfigurationError
-
-if TYPE_CHECKING:
-    from strongback.config import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -36,14 +33,13 @@ def check_capacity(settings: Settings) -> None:
         log.warning("database_capacity_unknown", reason=str(error.orig))
         return
     if wanted > allowed:
-        message = (
+        raise ConfigurationError(
             f"WEB_WORKERS ({settings.web_workers}) x DATABASE_POOL_SIZE"
             f" ({settings.database_pool_size}) = {wanted} connections, and the database allows"
             f" {allowed} (max_connections or max_user_connections). Lower one of the two, such as"
             f" DATABASE_POOL_SIZE={max(1, allowed // settings.web_workers)}, or raise"
             " max_connections"
         )
-        raise ConfigurationError(message)
     if wanted + connected > allowed:
         log.warning(
             "database_connections_scarce", wanted=wanted, connected=connected, allowed=allowed

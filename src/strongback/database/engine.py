@@ -7,9 +7,11 @@ import ssl
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool
 
@@ -18,10 +20,6 @@ from strongback.config import Settings
 from strongback.database.database_error import hide_values
 from strongback.exceptions import ConfigurationError
 from strongback.private import make_private_file
-
-if TYPE_CHECKING:
-    from sqlalchemy.engine import ExceptionContext
-    from sqlalchemy.engine.interfaces import DBAPIConnection
 
 WRITES = "strongback_writes"
 """Execution option of a connection with a writing transaction."""
@@ -116,22 +114,20 @@ def _hide_values(context: ExceptionContext) -> None:
 def _prepare_file(url: URL, root: Path) -> URL:
     name = url.database or ""
     if not name or ":memory:" in name or url.query.get("mode") == "memory":
-        msg = (
+        raise ConfigurationError(
             "DATABASE_URL: an in-memory SQLite shows every connection another empty database;"
             " name a file, such as sqlite:///var/app.db"
         )
-        raise ConfigurationError(msg)
     if name.startswith("file:"):
         return url
     path = root / name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        msg = (
+        raise ConfigurationError(
             f"the database's folder {path.parent} cannot be made ({error.strerror});"
             " choose another: APP_VAR_DIR=/path/to/folder"
-        )
-        raise ConfigurationError(msg) from None
+        ) from None
     return url.set(database=str(path))
 
 

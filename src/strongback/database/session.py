@@ -1,36 +1,35 @@
-"""Session scopes and transactions."""
+"""Session scopes and transactions, and `@transactional`."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 from weakref import ref
 
-from sqlalchemy import event, text
+from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import ORMExecuteState, Session, sessionmaker
 
 from strongback.circuit_breaker import CircuitBreaker
+from strongback.config import Settings
 from strongback.database.database_error import DatabaseHangs, DatabaseMisuse, is_hang, is_retryable
 from strongback.database.engine import WRITES, Limits, build_engine, limit_statement
 from strongback.database.transaction import Transaction, retry, roll_back
 from strongback.database.write_lock import WriteLock
 from strongback.fork import reset_in_children
 
-if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
-    from sqlalchemy.engine import ExceptionContext
-
-    from strongback.config import Settings
-
 PING_TIMEOUT = 2.0
 """Time-out of a ping in seconds."""
 
+P = ParamSpec("P")
 R = TypeVar("R")
 Callback = Callable[[], object]
 
@@ -160,11 +159,10 @@ class Database:
     def _required(self) -> _Scope:
         scope = self._current()
         if scope is None:
-            msg = (
+            raise DatabaseMisuse(
                 "no database scope is open in this thread: requests, tasks and commands open one;"
                 " elsewhere write `with database.scope():` around the code"
             )
-            raise DatabaseMisuse(msg)
         return scope
 
     def _refuse_flush(self, *_: object) -> None:
@@ -217,8 +215,7 @@ class Database:
         with self.scope():
             scope = self._required()
             if self.is_in_transaction:
-                msg = "a transaction is open, so none can begin at the first write"
-                raise DatabaseMisuse(msg)
+                raise DatabaseMisuse("a transaction is open, so none can begin at the first write")
             return retry(
                 lambda: self._attempt_late(scope, function, first, last),
                 self._timeout,
@@ -236,8 +233,7 @@ class Database:
         with self.scope():
             scope = self._required()
             if scope.transaction is not None:
-                msg = "a transaction is open: call this before the first write"
-                raise DatabaseMisuse(msg)
+                raise DatabaseMisuse("a transaction is open: call this before the first write")
             opening, scope.opening = scope.opening, None
             try:
                 return self.transact(function)
@@ -282,11 +278,10 @@ class Database:
     def _require_transaction(self) -> Transaction:
         transaction = self._required().transaction
         if transaction is None:
-            msg = (
+            raise DatabaseMisuse(
                 "this writes outside of a transaction, which would not be committed: decorate the"
                 " service's method with @transactional, or use database.transact()"
             )
-            raise DatabaseMisuse(msg)
         return transaction
 
     def _join(self, transaction: Transaction, function: Callable[[Session], R]) -> R:
@@ -455,3 +450,31 @@ def _weak(listener: Callable[..., object]) -> Callable[..., None]:
             found(*arguments)
 
     return call
+
+
+# The decorator
+
+
+class HasDatabase(Protocol):
+    """An object with a database, such as a service."""
+
+    @property
+    def database(self) -> Database:
+        """The database of its transactions."""
+        ...
+
+
+S = TypeVar("S", bound=HasDatabase)
+
+
+def transactional(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    """Run a service's method in one transaction of `self.database`; see `Database.transact`."""
+    if inspect.iscoroutinefunction(method) or inspect.isgeneratorfunction(method):
+        msg = f"{method.__qualname__}: a transaction ends before a coroutine or generator runs"
+        raise TypeError(msg)
+
+    @functools.wraps(method)
+    def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.database.transact(lambda _: method(self, *args, **kwargs))
+
+    return run

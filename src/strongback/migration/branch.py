@@ -8,17 +8,12 @@ after the removal of the other one nothing would tell what was applied.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
-from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
+from sqlalchemy import Connection
 
 from strongback.exceptions import StrongbackError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from alembic.runtime.migration import MigrationStep
-    from sqlalchemy import Connection
 
 FRAMEWORK = "strongback"
 """The branch of the framework's own tables."""
@@ -47,11 +42,6 @@ def branch_of(revision: str) -> str:
     return revision.partition("_")[2]
 
 
-def branches_of(step: MigrationStep) -> set[str]:
-    """Return the branches that a step changes."""
-    return {branch_of(each) for each in (*step.from_revisions_no_deps, *step.to_revisions_no_deps)}
-
-
 def name_revision(moment: str, branch: str) -> str:
     """Return the name of a revision of a branch."""
     return f"{moment}_{branch}"[:NAME_LENGTH]
@@ -65,16 +55,13 @@ def applied_revisions(connection: Connection) -> tuple[str, ...]:
     """
     options = {"version_table": VERSION_TABLE}
     revisions = MigrationContext.configure(connection, opts=options).get_current_heads()
-    # The default table may also belong to another program.
-    if not revisions and is_first_edition(
-        MigrationContext.configure(connection).get_current_heads()
-    ):
-        msg = (
+    foreign = () if revisions else MigrationContext.configure(connection).get_current_heads()
+    if is_first_edition(foreign):  # the default table may also belong to another program
+        raise MigrationError(
             "This database is of the first edition, and this release does not convert it. Nothing"
             " was changed: back it up with the first edition, then name an empty database:"
             " another DATABASE_URL, MYSQL_DATABASE or APP_VAR_DIR"
         )
-        raise MigrationError(msg)
     return revisions
 
 

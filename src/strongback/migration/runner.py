@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 from alembic import util
-from alembic.runtime.migration import MigrationContext, MigrationInfo
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations.ops import MigrationScript
+from alembic.runtime.migration import MigrationContext, MigrationInfo, MigrationStep
+from alembic.script import Script
+from flask import Flask
 from flask_alembic import Alembic
+from flask_alembic.extension import t_rev
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.sql.schema import SchemaItem
 
 from strongback.database import Base, Database, UTCDateTime
 from strongback.database.remedy import UNREACHABLE, remedy_for
@@ -27,20 +34,8 @@ from strongback.migration.branch import (
     MigrationError,
     applied_revisions,
     branch_of,
-    branches_of,
 )
 from strongback.migration.writing import UNNAMED, Writing
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from alembic.autogenerate.api import AutogenContext
-    from alembic.operations.ops import MigrationScript
-    from alembic.runtime.migration import MigrationStep
-    from alembic.script import Script
-    from flask import Flask
-    from flask_alembic.extension import t_rev
-    from sqlalchemy.sql.schema import SchemaItem
 
 log = structlog.get_logger(__name__)
 
@@ -82,7 +77,7 @@ class Migrations(Alembic):
             known, ahead = self._tell_apart(heads)
             known = known if self.is_stamping else self._without_needed(known)
             steps = [BranchStep.of(step) for step in fn(known, context)]
-            return [step for step in steps if not branches_of(step) & ahead]
+            return [step for step in steps if not ahead & _branches_of(step)]
 
         engine = self.engines["default"]
         with _turn(engine, self.wait):
@@ -91,7 +86,7 @@ class Migrations(Alembic):
             try:
                 super().run_migrations(choose, **kwargs)
             except util.CommandError as error:
-                branches = ", ".join(sorted(self._branches()))
+                branches = ", ".join(sorted(map(branch_of, self.script_directory.get_heads())))
                 msg = f"{error}. There are the branches {branches}: see flask db heads"
                 raise MigrationError(msg) from error
 
@@ -132,8 +127,7 @@ class Migrations(Alembic):
             MigrationError: No branch is named.
         """
         if str(target).startswith("-"):
-            msg = f"Name the branch: flask db downgrade BRANCH@{target}"
-            raise MigrationError(msg)
+            raise MigrationError(f"Name the branch: flask db downgrade BRANCH@{target}")
         super().downgrade(target)
 
     def merge(self, *_: object, **__: object) -> Script | None:
@@ -142,11 +136,10 @@ class Migrations(Alembic):
         Raises:
             MigrationError: Always, with the remedy.
         """
-        msg = (
+        raise MigrationError(
             "Branches are not merged. If two revisions of one follow the same, write the name of"
             " the first into the other's down_revision"
         )
-        raise MigrationError(msg)
 
     def stamp(self, target: t_rev = "heads") -> None:
         """Mark revisions as applied; by default the last one of every branch."""
@@ -199,9 +192,6 @@ class Migrations(Alembic):
         unknown = set(applied) - names
         return tuple(set(applied) & names), {branch_of(name) for name in unknown}
 
-    def _branches(self) -> set[str]:
-        return {branch_of(head) for head in self.script_directory.get_heads()}
-
     def _without_needed(self, revisions: tuple[str, ...]) -> tuple[str, ...]:
         """Remove revisions that others follow or depend on, which Alembic implies."""
         needed = {
@@ -211,6 +201,10 @@ class Migrations(Alembic):
             if each.revision != revision
         }
         return tuple(set(revisions) - needed)
+
+
+def _branches_of(step: MigrationStep) -> set[str]:
+    return {branch_of(each) for each in (*step.from_revisions_no_deps, *step.to_revisions_no_deps)}
 
 
 def init_migrations(app: Flask, database: Database, folder: Path, wait: float = 0) -> None:
@@ -229,8 +223,17 @@ def init_migrations(app: Flask, database: Database, folder: Path, wait: float = 
         "version_locations": [str(versions)],
         "revision_environment": "true",  # an empty revision has a branch, too
     }
+    # SQLite changes tables in transactions, so that all revisions succeed or none; MySQL commits at
+    # each such statement.
+    is_sqlite = database.engine.dialect.name == "sqlite"
     app.config["ALEMBIC_CONTEXT"] = {
-        **_context_options(is_sqlite=database.engine.dialect.name == "sqlite"),
+        "version_table": VERSION_TABLE,
+        "compare_type": True,
+        "render_as_batch": True,  # SQLite alters a table by making a new one
+        "render_item": _render_item,
+        "transactional_ddl": is_sqlite,
+        "transaction_per_migration": not is_sqlite,
+        "on_version_apply": _finish_revision,
         "include_object": migrations.is_compared,
         "process_revision_directives": migrations.divide,
     }
@@ -264,23 +267,6 @@ def _migrations(app: Flask) -> Migrations:
     migrations = app.extensions["alembic"]
     assert isinstance(migrations, Migrations)  # noqa: S101  for the type checker
     return migrations
-
-
-def _context_options(*, is_sqlite: bool) -> dict[str, Any]:
-    """Return the options of `EnvironmentContext.configure`.
-
-    SQLite changes tables in transactions, so that all revisions succeed or none. MySQL commits at
-    each such statement.
-    """
-    return {
-        "version_table": VERSION_TABLE,
-        "compare_type": True,
-        "render_as_batch": True,  # SQLite alters a table by making a new one
-        "render_item": _render_item,
-        "transactional_ddl": is_sqlite,
-        "transaction_per_migration": not is_sqlite,
-        "on_version_apply": _finish_revision,
-    }
 
 
 def _render_item(kind: str, item: object, context: AutogenContext) -> str | bool:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from alembic import util
 from alembic.operations.ops import (
@@ -21,6 +21,7 @@ from alembic.operations.ops import (
     DowngradeOps,
     DropIndexOp,
     DropTableOp,
+    MigrateOperation,
     MigrationScript,
     ModifyTableOps,
     UpgradeOps,
@@ -37,12 +38,7 @@ from strongback.migration.branch import (
     name_revision,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from alembic.operations.ops import MigrateOperation
-
-    Parts = dict[str, list[MigrateOperation]]
+Parts = dict[str, list[MigrateOperation]]
 
 UNNAMED = "default"
 """Flask-Alembic's default branch; ours for tables whose model is in no package."""
@@ -87,11 +83,10 @@ class Writing:
         if self.is_empty and self.branch:
             parts[self.branch] = []
         if not parts:
-            msg = (
+            raise MigrationError(
                 "The models and the database agree: there is nothing to write. A revision to fill"
                 " by hand: flask db revision --empty -b BRANCH MESSAGE"
             )
-            raise MigrationError(msg)
         needed = {name: set(_referred(part)) - {name} for name, part in parts.items()}
         order = [name for name in TopologicalSorter(needed).static_order() if name in parts]
         directives[:] = [self._revision(draft, name, parts, needed[name]) for name in order]

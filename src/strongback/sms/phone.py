@@ -19,11 +19,10 @@ def _check(text: str) -> str:
         message = "Send the number with its country and nothing else, such as +8613800138000."
         raise ValueError(message)
     if not _is_mobile(text):
-        message = (
+        raise ValueError(
             "No mobile telephone has this number. Send all of its digits after the country's, and"
             " no zero before them, such as +8613800138000."
         )
-        raise ValueError(message)
     return text
 
 
