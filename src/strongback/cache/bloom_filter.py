@@ -100,7 +100,7 @@ class BloomFilter:
                 self._owed.clear()
             except RedisUnavailable:
                 self._owed.update(wanted)
-                self._note_absence()
+                self._distrust_until = self._clock() + GRACE
 
     def may_contain(self, keys: Sequence[str]) -> list[bool]:
         """Tell for each key False if it certainly was never added, True if it may have been."""
@@ -113,7 +113,7 @@ class BloomFilter:
         try:
             bits = self._client.execute(*command)
         except RedisUnavailable:
-            self._note_absence()
+            self._distrust_until = self._clock() + GRACE
             return [True] * len(keys)
         if not bits[0] or self._owed or self._clock() < self._distrust_until:
             return [True] * len(keys)
@@ -145,30 +145,24 @@ class BloomFilter:
                     for position in self._positions(key):
                         bitmap[position >> 3] |= 128 >> (position & 7)
                 self._client.call(lambda redis: redis.expire(self._turn, REBUILD_LIMIT))
-            self._finish(token, bitmap)
-        except BaseException:
+            names = [self._turn, self._next, self._part, self._key]
+            built = (token, bytes(bitmap), self.bits)
+            is_built = self._client.run_script(self._finish_script, names, built)
+        finally:
             with suppress(RedisUnavailable):  # then it runs out by itself
                 self._client.run_script(self._give_up_script, [self._turn], [token])
-            raise
+        if not is_built:
+            message = "Redis has lost what was built, or it took too long; rebuild it again"
+            raise RebuildRefused(f"the filter {self.name!r}: {message}")
         if count > self.capacity:
             log.warning("bloom_filter_full", filter=self.name, keys=count, capacity=self.capacity)
         return count
-
-    def _finish(self, token: str, bitmap: bytearray) -> None:
-        names = [self._turn, self._next, self._part, self._key]
-        built = (token, bytes(bitmap), self.bits)
-        if not self._client.run_script(self._finish_script, names, built):
-            message = "Redis has lost what was built, or it took too long; rebuild it again"
-            raise RebuildRefused(f"the filter {self.name!r}: {message}")
 
     def _positions(self, key: str) -> list[int]:
         # Two halves of one hash stand for as many as are needed (Kirsch and Mitzenmacher, 2006).
         digest = xxh3_128_intdigest(key.encode("utf-8", "surrogatepass"))
         first, step = digest >> 64, digest & 0xFFFFFFFFFFFFFFFF | 1
         return [(first + number * step) % self.bits for number in range(HASHES)]
-
-    def _note_absence(self) -> None:
-        self._distrust_until = self._clock() + GRACE
 
 
 _ADD = """

@@ -55,11 +55,7 @@ class CachedFunction(Protocol[P, R_co]):
 
 
 def result_type(function: Callable[..., Any]) -> Any:  # noqa: ANN401  any type expression
-    """Return the declared type of a function's result.
-
-    Raises:
-        CacheMisuse: Its results cannot be cached, or have no declared type.
-    """
+    """Return the declared type of a function's result; `CacheMisuse` if there is none."""
     name = getattr(function, "__qualname__", repr(function))
     if not inspect.isfunction(function):
         raise CacheMisuse(f"{name} is no function; decorate one made by def")

@@ -18,31 +18,19 @@ class RebuildRefused(StrongbackError):
 
 
 def require_count(name: str, value: object) -> None:
-    """Refuse a value that is no integer above zero.
-
-    Raises:
-        CacheMisuse: It is none.
-    """
+    """Raise `CacheMisuse` unless a value is an integer above zero."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise CacheMisuse(f"{name} is {value!r}; give a whole number, 1 or more")
 
 
 def require_text(name: str, value: object) -> None:
-    """Refuse a value that is no text, or empty.
-
-    Raises:
-        CacheMisuse: It is.
-    """
+    """Raise `CacheMisuse` unless a value is a text that is not empty."""
     if not isinstance(value, str) or not value:
         raise CacheMisuse(f"{name} is {value!r}; give a text that is not empty")
 
 
 def require_methods(role: str, value: object, *names: str) -> None:
-    """Refuse an object that lacks methods.
-
-    Raises:
-        CacheMisuse: It is a class, or lacks one.
-    """
+    """Raise `CacheMisuse` for a class, and for an object that lacks one of the methods."""
     if isinstance(value, type):
         raise CacheMisuse(f"{value!r} is a class; give an object, such as {value.__name__}()")
     lacking = [name for name in names if not callable(getattr(value, name, None))]

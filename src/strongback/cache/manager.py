@@ -53,11 +53,7 @@ class Manager:
     # At the start
 
     def register_storage(self, name: str, storage: Storage) -> None:
-        """Make a storage known to nodes by a name.
-
-        Raises:
-            CacheMisuse: The name is taken or empty, or the storage lacks a method.
-        """
+        """Make a storage known to nodes by a name; `CacheMisuse` if that is taken."""
         require_text("name", name)
         if name in self._storages:
             raise CacheMisuse(f"a storage is registered as {name!r} already; choose another name")
@@ -83,12 +79,7 @@ class Manager:
         self._plan(kind).filter = known
 
     def declare(self, policy: Policy, kind: Any) -> Plan:  # noqa: ANN401  any type expression
-        """Return the plan of values of a type.
-
-        Raises:
-            CacheMisuse: A storage is not registered, another node has the prefix, or pydantic does
-                not know the type.
-        """
+        """Return the plan of values of a type; `CacheMisuse` if something of it cannot work."""
         adapter = adapter_for(policy.owner, kind)
         plan = Plan(policy, adapter, self._storages, self._serializer)
         holder = self._prefixes.setdefault(policy.prefix, plan)
@@ -223,11 +214,7 @@ class Manager:
         self.remove_all([node], storage)
 
     def remove_all(self, nodes: Iterable[Node[Any]], storage: str | None = None) -> None:
-        """Forget the values of several nodes at once; see `remove`.
-
-        Raises:
-            CacheMisuse: No such storage is registered.
-        """
+        """Forget the values of several nodes at once; see `remove`."""
         self.remove_keys([self.key_of(node) for node in nodes], storage)
 
     def key_of(self, node: Node[Any]) -> str:

@@ -93,21 +93,13 @@ class Node(Generic[T]):
 
     @classmethod
     def policy(cls) -> Policy:
-        """Return where and how long values of this kind are kept.
-
-        Raises:
-            CacheMisuse: An option cannot work.
-        """
+        """Return where and how long values of this kind are kept."""
         owner = f"{cls.__module__}.{cls.__qualname__}"
         return Policy.of(owner, **{name: getattr(cls, name) for name in _OPTIONS})
 
 
 def require_node(kind: object) -> None:
-    """Refuse an object that is no kind of nodes.
-
-    Raises:
-        CacheMisuse: It is no class of nodes, or one that others derive from.
-    """
+    """Raise `CacheMisuse` for an object that is no class of nodes, or a base of such."""
     if not (isinstance(kind, type) and issubclass(kind, Node) and kind.prefix):
         raise CacheMisuse(f"{kind!r} is no node; derive it from Node[Type]")
 

@@ -63,11 +63,7 @@ class Policy(BaseModel):
 
     @classmethod
     def of(cls, owner: str, **options: Any) -> Policy:  # noqa: ANN401  checked here
-        """Return a policy.
-
-        Raises:
-            CacheMisuse: An option cannot work; the message names it.
-        """
+        """Return a policy; `CacheMisuse`, naming the option, if one cannot work."""
         try:
             policy = cls(owner=owner, **options)
         except ValidationError as error:
@@ -88,11 +84,7 @@ class Policy(BaseModel):
 
 
 def adapter_for(owner: str, kind: Any) -> TypeAdapter[Any]:  # noqa: ANN401  any type expression
-    """Return the adapter of a type.
-
-    Raises:
-        CacheMisuse: pydantic does not know the type; the message names its owner.
-    """
+    """Return the adapter of a type; `CacheMisuse`, naming the owner, if there is none."""
     try:
         return adapter_of(kind)
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation) as error:

@@ -27,11 +27,7 @@ class Serializer(Protocol):
 
 
 def adapter_of(kind: Any) -> TypeAdapter[Any]:  # noqa: ANN401  any type expression
-    """Return the adapter of a type, such that JSON loses nothing where the type allows that.
-
-    Raises:
-        pydantic.PydanticSchemaGenerationError: pydantic does not know the type.
-    """
+    """Return the adapter of a type, such that JSON loses nothing where the type allows that."""
     try:
         hash(kind)
     except TypeError:  # annotated with something that has none

@@ -101,27 +101,15 @@ class Files:
         self._content_path = content_path
 
     def declare(self, *kinds: FileKind) -> None:
-        """Declare kinds of files.
-
-        Raises:
-            ConfigurationError: One is wrong, or another of its name exists.
-        """
+        """Declare kinds of files; `ConfigurationError` if one is wrong, or its name is taken."""
         self.kinds.declare(*kinds)
 
     def scan(self, scanner: Scanner) -> None:
-        """Have every file scanned before anybody can see it, as for viruses.
-
-        Args:
-            scanner: Raises `FileRefused` where a file may not be kept.
-        """
+        """Have every file scanned before anybody can see it; see `Scanner`."""
         self.scanners.append(scanner)
 
     def kind(self, name: str) -> FileKind:
-        """The kind of a name.
-
-        Raises:
-            UnknownKind: There is none.
-        """
+        """The kind of a name; `UnknownKind` if there is none."""
         if kind := self.kinds.get(name):
             return kind
         names = ", ".join(each.name for each in self.kinds)

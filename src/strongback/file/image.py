@@ -172,11 +172,7 @@ class ImageProcessor:
 
 
 def _read(output: bytes) -> tuple[int, int]:
-    """Width and height by the result of the child, which a hostile image may have written.
-
-    Raises:
-        ImageRefused: There is something wrong with the image.
-    """
+    """Width and height by the result of the child, which a hostile image may have written."""
     try:
         result = dict(json.loads(output))
         if error := result.get("error"):

@@ -70,12 +70,7 @@ def inspect(source: Path, kind: FileKind, scanners: Iterable[Scanner], encode: E
 
 
 def check_size(size: int, kind: FileKind) -> None:
-    """Refuse a size that the kind does not allow.
-
-    Raises:
-        EmptyFile: There is nothing.
-        FileTooLarge: There is too much.
-    """
+    """Raise `EmptyFile` or `FileTooLarge` for a size that the kind does not allow."""
     if size == 0:
         raise EmptyFile
     if size > kind.max_bytes:

@@ -72,11 +72,7 @@ class ObstoreStore(FileStore):
 
     @property
     def backend(self) -> Backend:
-        """The store, opened in this process.
-
-        Raises:
-            StoreError: A parent of this process has used a store.
-        """
+        """The store, opened in this process; `StoreError` if a parent of it has used one."""
         global _used_in  # noqa: PLW0603  obstore's threads are the process's
         with self._lock:
             if _used_in not in (None, os.getpid()):

@@ -28,11 +28,7 @@ class FileQuota:
 
     @transactional
     def take(self, owner: int, size: int) -> None:
-        """Take room; two at once cannot take the same.
-
-        Raises:
-            QuotaExceeded: There is less.
-        """
+        """Take room, which two at once cannot both; `QuotaExceeded` if there is less."""
         mine = (FileUsage.owner == owner) & (FileUsage.bytes + size <= self.limit)
         take = update(FileUsage).where(mine).values(bytes=FileUsage.bytes + size)
         session = self.database.session

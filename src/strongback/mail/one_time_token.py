@@ -71,19 +71,11 @@ class OneTimeTokens:
         return found[0] if found else None
 
     def find(self, purpose: str, token: str) -> int:
-        """The account of a token, which stays unused.
-
-        Raises:
-            WrongToken: It is unknown, used or expired.
-        """
+        """The account of a token, which stays unused; `WrongToken` if it is not valid."""
         return self._good(purpose, token).account_id
 
     def check(self, purpose: str, token: str, state: str) -> None:
-        """Refuse what `redeem` refuses; changes nothing.
-
-        Raises:
-            WrongToken: It is unknown, used or expired, or the state is another.
-        """
+        """Refuse what `redeem` refuses; changes nothing."""
         self._require_same(self._good(purpose, token), state)
 
     @transactional

@@ -62,21 +62,13 @@ class MailTemplates:
         self.add(FOLDER)
 
     def add(self, folder: Path) -> None:
-        """Add the templates in a folder, as a part or slice does when it is registered.
-
-        Raises:
-            ConfigurationError: There is one of this name.
-        """
+        """Add the templates in a folder, as a part or slice does when it is registered."""
         for path in sorted(folder.iterdir()):
             self._names.claim(path.name, str(folder))
         self._loader.searchpath.append(str(folder))
 
     def require(self, name: str) -> None:
-        """Refuse a message that has no templates.
-
-        Raises:
-            ConfigurationError: A template is missing.
-        """
+        """Refuse (`ConfigurationError`) a message that has no templates."""
         for file in (f"{name}.txt", f"{name}.html"):
             if file not in self._names:
                 raise ConfigurationError(

@@ -55,11 +55,7 @@ class Unsubscriptions:
         return f"{self._page}?token={token}"
 
     def find(self, token: str) -> Subscription:
-        """What a token ends; changes nothing.
-
-        Raises:
-            WrongToken: It was not signed here.
-        """
+        """What a token ends, which changes nothing; `WrongToken` if it was not signed here."""
         try:
             account_id, kind = self._signer.loads(token)
         except (BadData, ValueError):
@@ -67,11 +63,7 @@ class Unsubscriptions:
         return Subscription(account_id, kind)
 
     def end(self, token: str) -> Subscription:
-        """End what the token says; repeating it has no effect.
-
-        Raises:
-            WrongToken: It was not signed here.
-        """
+        """End what the token says; repeating it has no effect. Raises as `find`."""
         ended = self.find(token)
         self.switch_off(ended.account_id, ended.kind)
         return ended

@@ -119,21 +119,13 @@ class Kinds:
         self._kinds: dict[str, Kind] = {}
 
     def add(self, *kinds: Kind) -> None:
-        """Add kinds.
-
-        Raises:
-            ConfigurationError: There is another one of this name.
-        """
+        """Add kinds; `ConfigurationError` if there is another one of a name."""
         for kind in kinds:
             if self._kinds.setdefault(kind.name, kind) is not kind:
                 raise ConfigurationError(f"notification {kind.name} is declared twice: rename one")
 
     def check(self, locales: Sequence[str], translate: Translate) -> None:
-        """Check all declarations, for the languages of the application.
-
-        Raises:
-            ConfigurationError: One is wrong.
-        """
+        """Raise `ConfigurationError` if a declaration is wrong in the application's languages."""
         for kind in self:
             for problem in kind.problems(locales, translate):
                 raise ConfigurationError(f"notification {kind.name}: {problem}")

@@ -34,11 +34,7 @@ class Notifications:
 
     @property
     def contacts(self) -> Contacts:
-        """How accounts are reached.
-
-        Raises:
-            ConfigurationError: No slice has said it.
-        """
+        """How accounts are reached; `ConfigurationError` if no slice has said it."""
         if self._contacts is None:
             raise ConfigurationError(
                 "notifications reach nobody: the slice of accounts has to call"
@@ -51,11 +47,7 @@ class Notifications:
         self._contacts = contacts
 
     def declare(self, *kinds: Kind) -> None:
-        """Add kinds, as a part or slice does when it is registered.
-
-        Raises:
-            ConfigurationError: There is another one of this name.
-        """
+        """Add kinds, as a part or slice does when it is registered; a name has one kind."""
         self._kinds.add(*kinds)
 
     def send(

@@ -82,11 +82,7 @@ class RedisClient:
 
     @classmethod
     def of(cls, client: Redis | RedisClient) -> RedisClient:
-        """Return the client itself, or a redis-py client behind a circuit breaker of its own.
-
-        Raises:
-            RedisMisuse: It is neither, or not as it has to be.
-        """
+        """Return the client itself, or a redis-py client behind a circuit breaker of its own."""
         return client if isinstance(client, RedisClient) else cls(client)
 
     @property
@@ -121,11 +117,7 @@ class RedisClient:
     def run_script(
         self, script: Script, keys: Sequence[bytes], arguments: Sequence[str | bytes | int]
     ) -> Any:  # noqa: ANN401  as redis-py
-        """Run a script of `server.register_script` as `execute` runs a command.
-
-        Raises:
-            RedisUnavailable: As `call`.
-        """
+        """Run a script of `server.register_script` as `execute` runs a command."""
 
         def run() -> Any:  # noqa: ANN401  as redis-py
             try:
@@ -173,11 +165,7 @@ class RedisClient:
         return result
 
     def ping(self) -> None:
-        """Ask Redis for a sign of life, whatever is known about it.
-
-        Raises:
-            RedisError: There was none.
-        """
+        """Ask Redis for a sign of life, whatever is known; `RedisError` if there is none."""
         self.server.ping()
 
     def close(self) -> None:
@@ -201,11 +189,7 @@ class RedisClient:
 
 
 def _require_bounded(server: object) -> None:
-    """Refuse a client that defeats going on without Redis.
-
-    Raises:
-        RedisMisuse: It is no redis-py client, or its options do not fit; the message names them.
-    """
+    """Refuse a client that defeats going on without Redis; the message names its options."""
     if not isinstance(server, Redis):
         raise RedisMisuse(f"{server!r} is no redis.Redis; write strongback.redis.connect(url)")
     pool, options = server.connection_pool, server.get_connection_kwargs()

@@ -53,11 +53,7 @@ def _exceed(*_: object) -> NoReturn:
 
 
 def build_celery(runtime: TaskRuntime) -> TaskCelery:
-    """Return Celery with a task for each declared one, not connected yet.
-
-    Raises:
-        ConfigurationError: A task may take longer than the broker waits for it.
-    """
+    """Return Celery with a task for each declared one, not connected yet."""
     celery = TaskCelery("strongback", set_as_current=False)
     celery.conf.update(_configuration(runtime))
     celery.runtime = runtime

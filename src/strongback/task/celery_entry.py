@@ -56,11 +56,7 @@ def _require_broker(settings: Settings) -> None:
 
 
 def flower_login(settings: Settings) -> str:
-    """Return `user:password` for Flower's pages.
-
-    Raises:
-        ConfigurationError: The password is missing or well known.
-    """
+    """Return `user:password` for Flower's pages; refuses one that is missing or well known."""
     password = settings.flower_password.get_secret_value()
     if not password or (settings.is_production and password in WELL_KNOWN_SECRETS):
         raise ConfigurationError(

@@ -49,11 +49,7 @@ class CeleryPublisher:
                 self._send(producer, each.consumer, [list(each.ids)], headers=headers)
 
     def publish_periodic(self, name: str, expires: float) -> None:
-        """Send a periodic task, which is too late to begin after `expires` seconds.
-
-        Raises:
-            PublishFailed: The broker did not accept it.
-        """
+        """Send a periodic task, which is too late to begin after `expires` seconds."""
         with self._producer() as producer:
             self._send(producer, name, [], expires=expires)
 

@@ -152,11 +152,7 @@ class Jobs:
 
     @transactional
     def report(self, job_id: str, done: int, total: int | None, message: str) -> None:
-        """Write the progress of a job.
-
-        Raises:
-            TaskCancelled: The job was cancelled.
-        """
+        """Write the progress of a job; `TaskCancelled` if it was cancelled."""
         values = {"done": done, "total": total, "message": message[:MESSAGE_LENGTH]}
         if not self._move(job_id, (JobState.RUNNING,), **values):
             raise TaskCancelled(f"task {job_id} was cancelled")

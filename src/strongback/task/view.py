@@ -103,11 +103,7 @@ def _whose(principal: Principal) -> int | None:
 
 
 def outbox_figures(outbox: Outbox) -> dict[str, float]:
-    """Return the figures of the outbox for `/readyz`.
-
-    Raises:
-        SQLAlchemyError: The database does not answer.
-    """
+    """Return the figures of the outbox for `/readyz`."""
     with outbox.database.scope():
         status = outbox.status()
     return {

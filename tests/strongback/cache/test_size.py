@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from strongback.cache import CacheMisuse, LocalStorage
-from strongback.cache.size import size_of
+from strongback.cache.local_storage import size_of
 from strongback.cache.storage import Item
 
 ENTRIES = 1000
