@@ -39,10 +39,15 @@ def send_file(request: Request, files: Files, file: StoredFile, variant: str) ->
         raise PreconditionFailed
     if is_fresh(request, tag, file.created_at):
         response = not_modified(request, tag, file.created_at)
-        response.headers["Cache-Control"] = headers_of(file).cache_control
+        response.headers["Cache-Control"] = headers_of(file)["Cache-Control"]
         return response
     response = _content(request, files, file, variant, tag)
-    response.headers.update(_headers(file, tag))
+    response.headers.update(headers_of(file))
+    response.headers["ETag"] = f'"{tag}"'
+    response.headers["Last-Modified"] = http_date(file.created_at)
+    response.headers["Content-Security-Policy"] = POLICY
+    readers = "cross-origin" if file.is_public else "same-origin"
+    response.headers["Cross-Origin-Resource-Policy"] = readers
     return response
 
 
@@ -61,19 +66,6 @@ def _content(request: Request, files: Files, file: StoredFile, variant: str, tag
     if status == PARTIAL:
         response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     return response
-
-
-def _headers(file: StoredFile, tag: str) -> dict[str, str]:
-    stored = headers_of(file)
-    return {
-        "Content-Type": stored.content_type,
-        "Content-Disposition": stored.content_disposition,
-        "Cache-Control": stored.cache_control,
-        "ETag": f'"{tag}"',
-        "Last-Modified": http_date(file.created_at),
-        "Content-Security-Policy": POLICY,
-        "Cross-Origin-Resource-Policy": "cross-origin" if file.is_public else "same-origin",
-    }
 
 
 def _is_plain(request: Request, wanted: tuple[int, int] | None) -> bool:

@@ -372,11 +372,11 @@ class Files:
 
 def headers_of(file: StoredFile) -> Headers:
     """Headers that go with the content, whoever sends it."""
-    return Headers(
-        file.content_type,
-        content_disposition(file.name, file.content_type),
-        PUBLIC_CACHE if file.is_public else PRIVATE_CACHE,
-    )
+    return {
+        "Content-Type": file.content_type,
+        "Content-Disposition": content_disposition(file.name, file.content_type),
+        "Cache-Control": PUBLIC_CACHE if file.is_public else PRIVATE_CACHE,
+    }
 
 
 def copy_some(source: IO[bytes], target: IO[bytes], limit: int) -> None:

@@ -22,7 +22,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from strongback.exceptions import APIException
 from strongback.file.exceptions import (
@@ -140,7 +140,24 @@ class ImageProcessor:
         folder = Path(order["folder"])
         # Files, which are limited in size, and not pipes, which the child could fill our memory by.
         with (folder / "result").open("w+b") as result, (folder / "errors").open("w+b") as errors:
-            status = self._wait(json.dumps(order), folder, result, errors)
+            try:
+                # What it is given are numbers and our own paths.
+                status = subprocess.run(  # noqa: S603  above
+                    [*self._command, json.dumps(order)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=result,
+                    stderr=errors,
+                    cwd=folder,
+                    env={},
+                    check=False,
+                    timeout=2 * self.seconds,
+                ).returncode
+            except subprocess.TimeoutExpired:
+                log.warning("image_decoder_stopped", seconds=2 * self.seconds)
+                raise ImageTooComplex from None
+            except OSError as error:  # no memory or process is left
+                log.exception("image_decoder_not_started")
+                raise ImagesUnavailable(headers=RETRY_AFTER) from error
             result.seek(0)
             errors.seek(0)
             if status == 0:
@@ -149,26 +166,6 @@ class ImageProcessor:
         seconds = round(time.monotonic() - begun, 1)
         log.warning("image_decoder_died", status=status, seconds=seconds, output=output)
         raise _error_of(-status)
-
-    def _wait(self, order: str, folder: Path, result: IO[bytes], errors: IO[bytes]) -> int:
-        try:
-            # What it is given are numbers and our own paths.
-            return subprocess.run(  # noqa: S603  above
-                [*self._command, order],
-                stdin=subprocess.DEVNULL,
-                stdout=result,
-                stderr=errors,
-                cwd=folder,
-                env={},
-                check=False,
-                timeout=2 * self.seconds,
-            ).returncode
-        except subprocess.TimeoutExpired:
-            log.warning("image_decoder_stopped", seconds=2 * self.seconds)
-            raise ImageTooComplex from None
-        except OSError as error:  # no memory or process is left
-            log.exception("image_decoder_not_started")
-            raise ImagesUnavailable(headers=RETRY_AFTER) from error
 
 
 def _read(output: bytes) -> tuple[int, int]:

@@ -107,18 +107,14 @@ class ObstoreStore(FileStore):
 
     def _put(self, key: str, source: Path, headers: Headers) -> None:
         with self._asking() as backend:
-            attributes = self._attributes(headers)
             obstore.put(
                 backend,
                 key,
                 source,
-                attributes=attributes,
+                attributes=None if self.folder else headers,
                 chunk_size=self._part,
                 max_concurrency=1,
             )
-
-    def _attributes(self, headers: Headers) -> dict[str, str] | None:  # noqa: ARG002  of a bucket
-        return None
 
     def read(self, key: str, start: int, end: int) -> Iterator[bytes]:
         """Read a part of an object in pieces, the first of which is read at once."""
@@ -263,13 +259,6 @@ class BucketStore(ObstoreStore):
                 self._breaker.note_failure(str(error))
             raise
         self._breaker.note_success()
-
-    def _attributes(self, headers: Headers) -> dict[str, str] | None:
-        return {
-            "Content-Type": headers.content_type,
-            "Content-Disposition": headers.content_disposition,
-            "Cache-Control": headers.cache_control,
-        }
 
     def _answers(self) -> bool:
         try:

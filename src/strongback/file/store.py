@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -11,15 +10,8 @@ from typing import Protocol
 PUBLIC, PRIVATE, UPLOAD = "public", "private", "upload"
 """Where keys begin: what anybody may read, what only some may, and uploads sent to the store
 itself that are not completed. A CDN is given the first alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Headers:
-    """Headers that a store sends with an object, where it is asked without the application."""
-
-    content_type: str
-    content_disposition: str
-    cache_control: str
+Headers = dict[str, str]
+"""Headers that a store sends with an object, where it is asked without the application."""
 
 
 class FileStore(Protocol):

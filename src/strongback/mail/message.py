@@ -83,13 +83,9 @@ class _Unfolded(BaseHeader):
         return f"{self.name}: {self}{policy.linesep}"
 
 
-def _registry() -> HeaderRegistry:
-    registry = HeaderRegistry()
-    registry.map_to_type("list-unsubscribe", _Unfolded)
-    return registry
-
-
-_POLICY = SMTP.clone(header_factory=_registry())
+_REGISTRY = HeaderRegistry()
+_REGISTRY.map_to_type("list-unsubscribe", _Unfolded)
+_POLICY = SMTP.clone(header_factory=_REGISTRY)
 
 
 def _inert(value: str) -> str:
