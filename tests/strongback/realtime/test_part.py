@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import timedelta
+from itertools import count
 
 import pytest
 from centrifuge import ClientState
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from app.core.config import Settings
 from app.core.permission import Role
 from strongback.auth.session_service import SessionService
 from strongback.exceptions import ConfigurationError
@@ -21,36 +24,44 @@ from strongback.schema import PageQuery
 from tests.support.sdk import Live, Watcher, connected, living, value
 from tests.support.thread import run_async
 
+NUMBERS = count(1)
 
-@pytest.fixture
-def live(settings) -> Iterator[Live]:
+
+@pytest.fixture(scope="module")
+def shared(module_settings: Settings) -> Iterator[Live]:
+    """The application of all tests."""
     room = Channels("room", history=History(100, timedelta(minutes=5)), presence=True)
 
     @room.authorize
     def may_enter(principal, rest):
         return Grant(data={"open": True}) if rest != "closed" else None
 
-    with living(settings, room) as live:
-        live.user_id = live.account("carol")
-        yield live
+    with living(module_settings, room) as shared:
+        yield shared
+
+
+@pytest.fixture
+def live(shared: Live) -> Live:
+    """The same, with an account of the test's own."""
+    return replace(shared, user_id=shared.account(f"carol{next(NUMBERS)}"))
 
 
 @pytest.mark.parametrize("is_binary", [False, True], ids=["json", "protobuf"])
 def test_what_is_emitted_arrives(live, is_binary):
-    connection = live.connection(live.headers(live.user_id))
+    connection, channel = live.connection(live.headers(live.user_id)), f"room:{live.user_id}"
 
     async def scenario():
         async with connected(connection, is_binary=is_binary) as (client, watcher):
             room = Watcher()
-            subscription = client.new_subscription("room:7", events=room)
+            subscription = client.new_subscription(channel, events=room)
             await subscription.subscribe()
             assert value((await room.next("subscribed")).data) == {"open": True}
-            await asyncio.to_thread(live.emit, "room:7", {"text": "绿茶"})
+            await asyncio.to_thread(live.emit, channel, {"text": "绿茶"})
             assert value((await room.next("publication")).pub.data) == {"text": "绿茶"}
             await asyncio.to_thread(live.emit, live.realtime.personal(live.user_id), [1])
             await watcher.published([1])
             there = (await subscription.presence()).clients.values()
-            assert [value(each.conn_info) for each in there] == [{"username": "carol"}]
+            assert [value(each.conn_info) for each in there] == [{"username": username(live)}]
 
     run_async(scenario())
 
@@ -70,16 +81,22 @@ def test_pages_on_the_port_of_http_are_let_in(live, host, is_welcome):
 
 
 def test_what_is_rolled_back_is_not_published(live):
+    channel = f"room:{live.user_id}"
+
     def fail(_):
-        live.realtime.emit("room:7", "never")
+        live.realtime.emit(channel, "never")
         raise ZeroDivisionError
 
     with live.app.database.scope(), pytest.raises(ZeroDivisionError):
         live.app.database.transact(fail)
-    live.emit("room:7", "once")
-    while not (found := live.realtime.history("room:7", 10).publications):
+    live.emit(channel, "once")
+    while not (found := live.realtime.history(channel, 10).publications):
         pass
     assert [each.data for each in found] == [b'"once"']
+
+
+def username(live: Live) -> str:
+    return live.principal(live.headers(live.user_id)).username
 
 
 def revoke(live: Live) -> None:
@@ -95,7 +112,7 @@ def sign_out(live: Live) -> None:
 
 def disable(live: Live) -> None:
     admin = live.headers(live.account("root", Role.ADMIN))
-    path = "/api/v1/users/carol"
+    path = f"/api/v1/users/{username(live)}"
     response = live.app.test_client().patch(path, headers=admin, json={"disabled": True})
     assert response.status_code == 200, response.get_data(as_text=True)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.core.config import Settings
 from strongback.auth.session_service import SessionService
 from strongback.config import WebServer
 from strongback.realtime import Channels, Grant
@@ -16,43 +17,54 @@ from tests.support.sdk import Live, living
 API = "/api/v1/realtime"
 
 
-@pytest.fixture
-def room() -> Channels:
+@pytest.fixture(scope="module")
+def live(module_settings: Settings) -> Iterator[Live]:
     room = Channels("room")
 
     @room.authorize
     def may_enter(principal, rest):
         return Grant(info={"seat": rest}, data=[1]) if rest != "closed" else None
 
-    return room
-
-
-@pytest.fixture
-def live(settings, room) -> Iterator[Live]:
     # The server does not matter here: no client connects.
-    with living(settings, room, web_server=WebServer.GUNICORN) as live:
+    with living(module_settings, room, web_server=WebServer.GUNICORN) as live:
         live.user_id = live.account("carol")
         yield live
 
 
 @pytest.mark.parametrize(
-    "changes, base, expected",
+    "changes, expected",
     [
-        ({}, "http://127.0.0.1:8000", "ws://127.0.0.1:8000"),
-        ({}, "https://api.example.org", "wss://api.example.org"),
-        ({"web_server": WebServer.GRANIAN}, "http://[::1]:8000", "ws://[::1]:8001"),
-        ({"web_server": WebServer.GRANIAN}, "http://localhost", "ws://localhost:8001"),
-        ({"web_server": WebServer.GRANIAN, "web_proxies": 1}, "http://a.example.org", None),
+        (
+            {},
+            {
+                "http://127.0.0.1:8000": "ws://127.0.0.1:8000",
+                "https://api.example.org": "wss://api.example.org",
+            },
+        ),
+        (
+            {"web_server": WebServer.GRANIAN},
+            {
+                "http://[::1]:8000": "ws://[::1]:8001",
+                "http://localhost": "ws://localhost:8001",
+            },
+        ),
+        (
+            {"web_server": WebServer.GRANIAN, "web_proxies": 1},
+            {"http://a.example.org": "ws://a.example.org"},
+        ),
     ],
 )
-def test_the_address_is_where_the_client_came_from(settings, changes, base, expected):
+def test_the_address_is_where_the_client_came_from(settings, changes, expected):
     """Behind a proxy the path is the same; Granian alone has a port of its own."""
     with living(settings, **{"web_server": WebServer.GUNICORN, "ws_port": 8001} | changes) as live:
-        headers = live.headers(live.account("carol"))
-        response = live.app.test_client().post(f"{API}/token", headers=headers, base_url=base)
-        url = response.get_json()["url"]
-    assert url == f"{expected or 'ws://a.example.org'}/connection/websocket"
-    assert "no-store" in response.headers["Cache-Control"]
+        client, headers = live.app.test_client(), live.headers(live.account("carol"))
+        found = {
+            base: client.post(f"{API}/token", headers=headers, base_url=base) for base in expected
+        }
+    assert {base: response.get_json()["url"] for base, response in found.items()} == {
+        base: f"{address}/connection/websocket" for base, address in expected.items()
+    }
+    assert all("no-store" in each.headers["Cache-Control"] for each in found.values())
 
 
 def test_a_token_for_one_channel_is_given_to_those_who_may_subscribe(live):
