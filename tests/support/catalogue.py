@@ -7,11 +7,13 @@ import gettext
 import re
 import string
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from strongback.exceptions import CATALOGUE
 
 
+@cache
 def catalogue(folder: Path, locale: str) -> dict[str, str]:
     """Read a `.po` as `pybabel` does; Babel itself belongs to another group of packages."""
     entries: dict[str, str] = {}

@@ -86,10 +86,12 @@ def application(settings: Settings, database_url: str) -> Iterator[Application]:
     if "mysql" in database_url and not has_tools():
         pytest.skip("MySQL's client tools are not installed")
     application = Application(settings.model_copy(update={"database_url": database_url}))
-    application.empty()
+    if not application.settings.is_sqlite:
+        application.empty()
     upgrade(application.app)
     yield application
-    application.empty()
+    if not application.settings.is_sqlite:
+        application.empty()
     application.database.close()
 
 
@@ -140,9 +142,9 @@ class TestRoundTrip:
         assert whole.parents[1].stat().st_ino == folder
         assert [path.name for path in whole.parents[1].rglob("*")] == ["a", "b.bin"]
 
+    # SQLite's whole file is replaced.
+    @pytest.mark.parametrize("database_url", ["mariadb_server"], ids=["mariadb"], indirect=True)
     def test_removes_tables_that_a_later_release_has_made(self, application, archive):
-        if application.settings.is_sqlite:
-            pytest.skip("SQLite's whole file is replaced")
         application.succeed("backup", archive)
         with application.database.engine.begin() as connection:
             connection.execute(text("CREATE TABLE later (id INT)"))
@@ -179,14 +181,9 @@ class TestRoundTrip:
         assert application.count(RefreshToken) == 0  # by the foreign key
 
 
+@pytest.mark.parametrize("database_url", ["mariadb_server"], ids=["mariadb"], indirect=True)
 class TestDump:
-    """What a dump of MySQL may be like inside an archive that is whole."""
-
-    @pytest.fixture
-    def on_mysql(self, application: Application) -> Application:
-        if application.settings.is_sqlite:
-            pytest.skip("SQLite has no dump")
-        return application
+    """What a dump of MySQL may be like inside an archive that is whole; SQLite has none."""
 
     def restore_changed(self, application: Application, archive: str, old: str, new: str) -> Result:
         folder = Path(archive).parent / "x"
@@ -211,27 +208,27 @@ class TestDump:
             ),
         ],
     )
-    def test_one_that_cannot_be_loaded_touches_nothing(self, on_mysql, archive, old, new, said):
-        on_mysql.succeed("backup", archive)
-        on_mysql.add("later")
-        result = self.restore_changed(on_mysql, archive, old, new)
+    def test_one_that_cannot_be_loaded_touches_nothing(self, application, archive, old, new, said):
+        application.succeed("backup", archive)
+        application.add("later")
+        result = self.restore_changed(application, archive, old, new)
         assert result.exit_code == 1
         assert said in result.output
-        assert on_mysql.names() == ["later"]
-        assert on_mysql.databases_beside() == []
+        assert application.names() == ["later"]
+        assert application.databases_beside() == []
 
     def test_an_account_that_may_make_no_databases_is_told_the_grant(
-        self, on_mysql, archive, mariadb_server
+        self, application, archive, mariadb_server
     ):
-        on_mysql.succeed("backup", archive)
-        on_mysql.add("later")
+        application.succeed("backup", archive)
+        application.add("later")
         name = mariadb_server.address.database
         mariadb_server.execute("CREATE USER keeper@'%' IDENTIFIED BY 'right'")
         try:
             mariadb_server.execute(f"GRANT ALL ON {name}.* TO keeper@'%'")
             url = mariadb_server.address.set(username="keeper", password="right")
             address = url.render_as_string(hide_password=False)
-            changed = on_mysql.settings.model_copy(update={"database_url": address})
+            changed = application.settings.model_copy(update={"database_url": address})
             keeper = Application(changed)
             result = keeper.run("restore", archive, "--force")
             (grant,) = re.findall(r"GRANT ALL ON `.*`\.\*", result.output)
@@ -279,22 +276,19 @@ class TestRefusal:
         assert f"make restore FILE={archive} FORCE=1" in result.output
         assert application.names() == ["later"]
 
-    @pytest.mark.parametrize("damage", ["truncated", "text", "foreign"])
-    def test_what_is_no_whole_backup_touches_nothing(self, application, archive, damage):
+    def test_what_is_no_whole_backup_touches_nothing(self, application, archive):
         application.add("ada")
         application.succeed("backup", archive)
         path = Path(archive)
-        if damage == "truncated":
-            path.write_bytes(path.read_bytes()[:2000])
-        elif damage == "text":
-            path.write_text("not a tar archive")
-        else:
-            with tarfile.open(path, "w") as tar:
-                tar.add(__file__, "something")
-        result = application.run("restore", archive, "--force")
-        assert result.exit_code == 1
-        assert "is no backup, or a damaged one" in result.output
-        assert application.names() == ["ada"]
+        path.with_name("truncated").write_bytes(path.read_bytes()[:2000])
+        path.with_name("text").write_text("not a tar archive")
+        with tarfile.open(path.with_name("foreign"), "w") as tar:
+            tar.add(__file__, "something")
+        for damage in ("truncated", "text", "foreign"):
+            result = application.run("restore", str(path.with_name(damage)), "--force")
+            assert result.exit_code == 1, damage
+            assert "is no backup, or a damaged one" in result.output
+            assert application.names() == ["ada"]
 
     def test_a_backup_of_the_first_edition_is_refused_and_touches_nothing(
         self, application, archive

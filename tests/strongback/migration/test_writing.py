@@ -190,13 +190,15 @@ def test_the_frameworks_tables_are_written_for_its_branch_only(todo):
         assert migrations.needs_revision()
 
 
-@pytest.mark.parametrize(
-    "option", [{"parent": ("base",)}, {"splice": True}, {"label": "other"}, {"path": "elsewhere"}]
-)
-def test_where_a_revision_stands_is_said_by_its_branch_alone(todo, option):
+def test_where_a_revision_stands_is_said_by_its_branch_alone(todo, subtests):
     todo.declare_task()
-    with todo.migrations() as migrations, pytest.raises(MigrationError, match="say -b alone"):
-        migrations.revision("It", **option)
+    for option in ({"parent": ("base",)}, {"splice": True}, {"label": "other"}, {"path": "x"}):
+        with (
+            subtests.test(option=option),
+            todo.migrations() as migrations,
+            pytest.raises(MigrationError, match="say -b alone"),
+        ):
+            migrations.revision("It", **option)
     assert list(todo.versions.iterdir()) == []
 
 

@@ -103,9 +103,8 @@ class TestRead:
         assert mark(api, {"ids": [*inbox, 999_999]}, by="bob") == 204
         assert listed(api, "?unread=true") == inbox[::-1]
 
-    @pytest.mark.parametrize(
-        "body",
-        [
+    def test_what_says_neither_or_both_is_refused(self, api, inbox):
+        bodies: list[object] = [
             {},
             {"ids": []},
             {"all": False},
@@ -119,11 +118,10 @@ class TestRead:
             {"ids": list(range(1, 102))},
             {"all": True, "more": 1},
             [],
-        ],
-    )
-    def test_what_says_neither_or_both_is_refused(self, api, inbox, body):
-        assert mark(api, body) == 422
-        assert listed(api, "?unread=true") == inbox[::-1]
+        ]
+        for body in bodies:
+            assert mark(api, body) == 422, body
+            assert listed(api, "?unread=true") == inbox[::-1], body
 
     def test_remedy_is_in_the_readers_language(self, api):
         response = api.post("/notifications/read", {}, by="eve", headers={"Accept-Language": "zh"})
@@ -183,21 +181,19 @@ class TestPreferences:
         response = api.call("PUT", "/notifications/preferences", by="eve", json={"kinds": kinds})
         assert (response.status_code, choices(api)) == (200, before)
 
-    @pytest.mark.parametrize(
-        "kind, ways, error_code",
-        [
+    def test_wrong_ones_are_refused_and_change_nothing(self, api):
+        choose(api, KIND, inbox=False)
+        for kind, ways, error_code in (
             ("tea:brewed", {"inbox": False}, 10012),
             (KIND, {"sms": True}, 10012),
             (KIND, {"pigeon": True}, 10012),
             (KIND, {"inbox": 1}, 10012),
             ("session:new-device", {"inbox": False}, 16001),
-        ],
-    )
-    def test_wrong_ones_are_refused_and_change_nothing(self, api, kind, ways, error_code):
-        choose(api, KIND, inbox=False)
-        response = choose(api, kind, **ways)
-        assert (response.status_code, response.json["error_code"]) == (422, error_code)
-        assert choices(api)[KIND]["ways"]["inbox"] is False
+        ):
+            response = choose(api, kind, **ways)
+            found = (response.status_code, response.json["error_code"])
+            assert found == (422, error_code), (kind, ways)
+            assert choices(api)[KIND]["ways"]["inbox"] is False, (kind, ways)
 
     def test_a_kind_that_is_sent_twice_is_refused(self, api):
         entry = {"kind": KIND, "ways": {}}

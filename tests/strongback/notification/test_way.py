@@ -84,7 +84,8 @@ def tencent() -> Iterator[Tencent]:
 @pytest.fixture
 def post(settings: Settings, smtp: SmtpServer, tencent: Tencent) -> Iterator[Teahouse]:
     """A teahouse with a real SMTP server and a provider of text messages."""
-    teahouse = open_teahouse(settings, **smtp.settings(), **tencent.settings)
+    options = smtp.settings() | tencent.settings | {"sms_daily_per_number": 3}
+    teahouse = open_teahouse(settings, **options)
     yield teahouse
     teahouse.app.close()
 

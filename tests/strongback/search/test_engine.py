@@ -248,59 +248,58 @@ class TestFiltering:
         )
         return shelf
 
-    @pytest.mark.parametrize(
-        "text, expected",
-        [
-            ("language = zh", [1]),
-            ("language = ZH", [1]),
-            ("language != zh", [2, 3, 4]),
-            ("language IN [zh, 'pt-BR']", [1, 4]),
-            ("language NOT IN [zh, en]", [4]),
-            ("language IN []", []),
-            ("tag = sql", [1, 2]),
-            ("tags = sql", [1, 2]),
-            ("tag != sql", [3, 4]),
-            ("tag IN [async, none]", [1]),
-            ("tag NOT IN [async]", [2, 3, 4]),
-            ('tag = "web, really"', [3]),
-            ("tag EXISTS", [1, 2, 3]),
-            ("tag NOT EXISTS", [4]),
-            ("pages > 100", [2]),
-            ("pages >= 100", [1, 2]),
-            ("pages < 100", [4]),
-            ("pages = -5", [4]),
-            ("pages 100 TO 200", [1, 2]),
-            ("pages EXISTS", [1, 2, 4]),
-            ("pages NOT EXISTS", [3]),
-            ("pages != 100", [2, 3, 4]),
-            ("NOT pages > 100", [1, 3, 4]),
-            ("price <= 9.5", [1]),
-            ("lent = true", [1]),
-            ("lent = false", [2]),
-            ("lent != true", [2, 3, 4]),
-            ("published_at > 2026-01-01", [3]),
-            ("published_at = 2026-01-01T01:00:00+01:00", [1, 2, 4]),
-            ("published_at 2026-05-31 TO 2026-06-01", [3]),
-            ("language = en AND tag = sql OR language = zh", [1, 2]),
-            ("language = en AND (tag = sql OR language = zh)", [2]),
-            ("NOT (language = zh OR language = en)", [4]),
-            ("not language = zh and tag exists", [2, 3]),
-        ],
-    )
-    def test_finds_what_it_says(self, full, text, expected):
-        assert sorted(find(full, filter=text)) == expected
-        assert full.search(BOOK, Query(filter=parse_filter(BOOK, text))).total == len(expected)
+    def test_finds_what_it_says(self, full):
+        expected = {
+            "language = zh": [1],
+            "language = ZH": [1],
+            "language != zh": [2, 3, 4],
+            "language IN [zh, 'pt-BR']": [1, 4],
+            "language NOT IN [zh, en]": [4],
+            "language IN []": [],
+            "tag = sql": [1, 2],
+            "tags = sql": [1, 2],
+            "tag != sql": [3, 4],
+            "tag IN [async, none]": [1],
+            "tag NOT IN [async]": [2, 3, 4],
+            'tag = "web, really"': [3],
+            "tag EXISTS": [1, 2, 3],
+            "tag NOT EXISTS": [4],
+            "pages > 100": [2],
+            "pages >= 100": [1, 2],
+            "pages < 100": [4],
+            "pages = -5": [4],
+            "pages 100 TO 200": [1, 2],
+            "pages EXISTS": [1, 2, 4],
+            "pages NOT EXISTS": [3],
+            "pages != 100": [2, 3, 4],
+            "NOT pages > 100": [1, 3, 4],
+            "price <= 9.5": [1],
+            "lent = true": [1],
+            "lent = false": [2],
+            "lent != true": [2, 3, 4],
+            "published_at > 2026-01-01": [3],
+            "published_at = 2026-01-01T01:00:00+01:00": [1, 2, 4],
+            "published_at 2026-05-31 TO 2026-06-01": [3],
+            "language = en AND tag = sql OR language = zh": [1, 2],
+            "language = en AND (tag = sql OR language = zh)": [2],
+            "NOT (language = zh OR language = en)": [4],
+            "not language = zh and tag exists": [2, 3],
+        }
+        filters = {text: parse_filter(BOOK, text) for text in expected}
+        assert {text: sorted(find(full, filter=text)) for text in expected} == expected
+        totals = {
+            text: full.search(BOOK, Query(filter=node)).total for text, node in filters.items()
+        }
+        assert totals == {text: len(found) for text, found in expected.items()}
 
     def test_narrows_what_words_find(self, full):
         full.add(BOOK, [book(5, "Tea", language="zh"), book(6, "Tea", language="en")])
         assert find(full, "tea", filter="language = zh") == [5]
 
-    @pytest.mark.parametrize(
-        "value", ["'", "\\'", "%", "x' OR 1=1 --", "\x00", "\ud800", "🍵", "]"]
-    )
-    def test_any_text_is_only_a_value(self, full, value):
-        quoted = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        assert find(full, filter=f"language = {quoted}") == []
+    def test_any_text_is_only_a_value(self, full):
+        for value in ("'", "\\'", "%", "x' OR 1=1 --", "\x00", "\ud800", "🍵", "]"):
+            quoted = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+            assert find(full, filter=f"language = {quoted}") == [], value
 
 
 class TestSorting:

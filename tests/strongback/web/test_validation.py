@@ -8,6 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from pydantic import BaseModel, Field, SecretStr, model_validator
 
+from strongback.config import Settings
 from strongback.schema import RequestBody, RequestForm, RequestPath, RequestQuery, Schema
 from strongback.web import APIBlueprint, UploadedFile, public
 from strongback.web.http_app import HTTPApp
@@ -74,9 +75,10 @@ def _seen(**models: BaseModel) -> Seen:
     return Seen(seen={name: model.model_dump(mode="json") for name, model in models.items()})
 
 
-@pytest.fixture
-def probe(bare: HTTPApp) -> FlaskClient:
-    """A client of routes that read from each part of a request."""
+@pytest.fixture(scope="module")
+def bare(module_settings: Settings) -> HTTPApp:
+    """An application with routes that read from each part of a request."""
+    bare = HTTPApp("bare", module_settings, title="Bare", version="1.0")
     api = APIBlueprint("probe", __name__, url_prefix="")
 
     @api.post("/body", responses={200: Seen})
@@ -129,6 +131,12 @@ def probe(bare: HTTPApp) -> FlaskClient:
         return _seen(header=header, path=path, query=query, body=body)
 
     bare.register_api(api)
+    return bare
+
+
+@pytest.fixture
+def probe(bare: HTTPApp) -> FlaskClient:
+    """A client of it."""
     return bare.test_client()
 
 
@@ -381,9 +389,10 @@ class TestContentType:
         data = {"username": "x" * bare.settings.web_max_body, "password": "x"}
         assert probe.post("/form", data=data).status_code == 413
 
-    def test_a_large_upload_is_413(self, bare, probe):
+    def test_a_large_upload_is_413(self, bare, probe, monkeypatch):
         """Above a limit of its own, which is higher than that of other bodies."""
-        bare.settings = bare.settings.model_copy(update={"web_max_upload": 2 * 1024 * 1024})
+        changed = bare.settings.model_copy(update={"web_max_upload": 2 * 1024 * 1024})
+        monkeypatch.setattr(bare, "settings", changed)
         assert upload(probe, b"x" * bare.settings.web_max_body).status_code == 200
         assert upload(probe, b"x" * bare.settings.web_max_upload).status_code == 413
 
