@@ -74,7 +74,10 @@ def build_engine(settings: Settings, limits: Limits) -> Engine:
         ConfigurationError: The address is that of an in-memory SQLite.
     """
     url = settings.database_address
-    options = _pool_options(limits) | {"hide_parameters": True}
+    options: dict[str, Any] = {"hide_parameters": True, "poolclass": NullPool}
+    if limits.pool_size:
+        options |= {"poolclass": QueuePool, "pool_size": limits.pool_size, "max_overflow": 0}
+        options["pool_timeout"] = limits.connect
     if settings.is_sqlite:
         file = _prepare_file(url, settings.ROOT)
         # The pool passes connections between threads, one at a time.
@@ -90,17 +93,6 @@ def build_engine(settings: Settings, limits: Limits) -> Engine:
         event.listen(engine, "handle_error", _give_up_frozen)
     event.listen(engine, "handle_error", _hide_values)
     return engine
-
-
-def _pool_options(limits: Limits) -> dict[str, Any]:
-    if not limits.pool_size:
-        return {"poolclass": NullPool}
-    return {
-        "poolclass": QueuePool,
-        "pool_size": limits.pool_size,
-        "max_overflow": 0,
-        "pool_timeout": limits.connect,
-    }
 
 
 def _hide_values(context: ExceptionContext) -> None:
@@ -153,13 +145,10 @@ def _configure_sqlite(engine: Engine, limits: Limits, synchronous: str) -> None:
         else:  # straight to the driver: it cannot fail, and every read pays for it
             connection.connection.cursor().execute("BEGIN")
 
-    if limits.statement is not None:
-        _limit_sqlite_statements(engine, limits.statement)
+    if (seconds := limits.statement) is None:
+        return
 
-
-def _limit_sqlite_statements(engine: Engine, seconds: float) -> None:
-    """Interrupt a statement that runs too long: SQLite has no limit of its own."""
-
+    # Interrupt a statement that runs too long: SQLite has no limit of its own.
     @event.listens_for(engine, "connect")
     def watch(connection: Any, record: Any) -> None:  # noqa: ANN401  the driver's types
         def is_late() -> bool:
@@ -169,7 +158,7 @@ def _limit_sqlite_statements(engine: Engine, seconds: float) -> None:
         connection.set_progress_handler(is_late, INSTRUCTIONS_PER_CHECK)
 
     @event.listens_for(engine, "before_cursor_execute")
-    def start(connection: Connection, *_: object) -> None:
+    def set_deadline(connection: Connection, *_: object) -> None:
         connection.info["deadline"] = time.monotonic() + seconds
 
 

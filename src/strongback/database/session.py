@@ -67,11 +67,7 @@ class _ScopeContext(AbstractContextManager[None]):
 
 
 class Database:
-    """The engine, and the session of the current scope.
-
-    Args:
-        settings: Address, pool size and time-outs. It connects at the first use.
-    """
+    """The engine, which connects at the first use, and the session of the current scope."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -190,7 +186,7 @@ class Database:
                 scope.opening()
             if scope.transaction is not None:
                 return self._join(scope.transaction, function)
-            return retry(lambda: self._attempt(scope, function), self._timeout, self._count_retry)
+            return self._retry(lambda: self._attempt(scope, function))
 
     def transact_late(
         self,
@@ -204,10 +200,7 @@ class Database:
         The function's work before its first call of `transact` holds no lock, however slow it is.
         After a deadlock the function runs again from its start, as in `transact`.
 
-        Args:
-            function: The function.
-            first: Called at the start of the transaction.
-            last: Called with the result at the end of the transaction.
+        `first` is called at the start of the transaction, `last` with the result at its end.
 
         Raises:
             DatabaseMisuse: A transaction is open already.
@@ -216,11 +209,7 @@ class Database:
             scope = self._required()
             if self.is_in_transaction:
                 raise DatabaseMisuse("a transaction is open, so none can begin at the first write")
-            return retry(
-                lambda: self._attempt_late(scope, function, first, last),
-                self._timeout,
-                self._count_retry,
-            )
+            return self._retry(lambda: self._attempt_late(scope, function, first, last))
 
     def transact_ahead(self, function: Callable[[Session], R]) -> R:
         """Run and commit a transaction of its own inside `transact_late`, before its first write.
@@ -349,8 +338,11 @@ class Database:
     def _new_write_lock(self) -> AbstractContextManager[None]:
         return WriteLock(self._timeout) if self._settings.is_sqlite else nullcontext()
 
-    def _count_retry(self) -> None:
-        self.retries += 1
+    def _retry(self, attempt: Callable[[], R]) -> R:
+        def note() -> None:
+            self.retries += 1
+
+        return retry(attempt, self._timeout, note)
 
     def _note_failure(self, context: ExceptionContext) -> None:
         # The server has rolled back: continuing would commit the second half alone.
@@ -364,13 +356,8 @@ class Database:
         if error and scope and scope.transaction and is_retryable(error):
             scope.transaction.failure = error
 
-    def _limit_read(  # SQLAlchemy's signature
-        self,
-        connection: Connection,
-        _cursor: object,
-        statement: str,
-        parameters: object,
-        *_: object,
+    def _limit_read(
+        self, connection: Connection, _: object, statement: str, parameters: object, *__: object
     ) -> tuple[str, object]:
         scope = self._current()
         if scope is not None and scope.read_limit and scope.transaction is None:

@@ -57,11 +57,7 @@ def count_within(
 ) -> bool:
     """Add one to a count in a row, which is made where it is missing; False at the limit.
 
-    Args:
-        session: The session, in a transaction.
-        count: The column of the count.
-        limit: Most that it may be, 1 or more.
-        row: Values of the columns that are unique together.
+    In a transaction. `row` has values of the columns that are unique together.
     """
     model = cast("type[Base]", count.class_)
     mine = and_(*(column == value for column, value in row.items()))

@@ -71,12 +71,9 @@ class Transaction:
 
 
 def retry(attempt: Callable[[], R], seconds: float, note: Callable[[], None]) -> R:
-    """Run an attempt until it succeeds, fails permanently, or attempts or time are used up.
+    """Run a transaction until it succeeds, fails permanently, or attempts or seconds are used up.
 
-    Args:
-        attempt: Runs a whole transaction.
-        seconds: Time after which no further attempt begins.
-        note: Called before each further attempt.
+    `note` is called before each further attempt.
     """
     deadline = time.monotonic() + seconds
     for number in range(1, ATTEMPTS):
@@ -86,15 +83,13 @@ def retry(attempt: Callable[[], R], seconds: float, note: Callable[[], None]) ->
             if not is_retryable(error) or time.monotonic() >= deadline:
                 raise
             note()
-            _pause(number, error)
+            # Random, so that two that collided do not collide again.
+            wait = random.uniform(0, FIRST_WAIT * 2**number)  # noqa: S311  not a secret
+            log.warning(
+                "transaction_retried", attempt=number, wait=round(wait, 3), error=str(error)
+            )
+        time.sleep(wait)
     return attempt()
-
-
-def _pause(number: int, error: Exception) -> None:
-    # Random, so that two that collided do not collide again.
-    wait = random.uniform(0, FIRST_WAIT * 2**number)  # noqa: S311  not a secret
-    log.warning("transaction_retried", attempt=number, wait=round(wait, 3), error=str(error))
-    time.sleep(wait)
 
 
 def roll_back(session: Session) -> None:

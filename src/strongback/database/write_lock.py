@@ -16,11 +16,7 @@ from sqlalchemy.exc import OperationalError
 class WriteLock:
     """Lets the threads of a process write one after the other, first come, first served.
 
-        with lock:
-            ...
-
-    Args:
-        timeout: Seconds that a thread waits for it.
+    A thread waits for it `timeout` seconds at most.
     """
 
     def __init__(self, timeout: float) -> None:

@@ -208,13 +208,9 @@ def _branches_of(step: MigrationStep) -> set[str]:
 
 
 def init_migrations(app: Flask, database: Database, folder: Path, wait: float = 0) -> None:
-    """Set up migrations and the commands `flask db …`.
+    """Set up migrations of the revisions in `folder/versions`, and the commands `flask db …`.
 
-    Args:
-        app: The application.
-        database: The database to migrate.
-        folder: Folder with `versions`, the application's revisions.
-        wait: Seconds to wait for a server that is starting.
+    They wait `wait` seconds for a server that is starting.
     """
     versions = folder / "versions"
     migrations = Migrations(database, versions, wait)

@@ -46,18 +46,13 @@ UNNAMED = "default"
 
 @dataclass(frozen=True)
 class Writing:
-    """Writes the requested revisions.
-
-    Args:
-        script: The existing revisions.
-        folder: Folder of the revisions of new branches.
-        branch: The branch to write for, or `None` for all.
-        is_empty: Whether to write an empty revision.
-    """
+    """Writes the requested revisions."""
 
     script: ScriptDirectory
     folder: Path
+    """Of the revisions of new branches."""
     branch: str | None
+    """The branch to write for, or `None` for all."""
     is_empty: bool
 
     def compares(self, name: str, *, is_stray: bool) -> bool:

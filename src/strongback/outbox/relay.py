@@ -95,16 +95,13 @@ class Relay:
         with self._outbox.database.scope():
             # One message tells as well as many whether the broker is back.
             claimed = self._outbox.claim(1 if self._failures else CLAIM)
-            if claimed:
-                self._publish(claimed)
+            try:
+                if claimed:
+                    self._publisher.publish(list(self._batches(claimed)))
+            except PublishFailed:
+                self._outbox.release([each.id for each in claimed])
+                raise
         return len(claimed)
-
-    def _publish(self, claimed: list[Claimed]) -> None:
-        try:
-            self._publisher.publish(list(self._batches(claimed)))
-        except PublishFailed:
-            self._outbox.release([each.id for each in claimed])
-            raise
 
     def _batches(self, claimed: list[Claimed]) -> Iterator[Batch]:
         # Sorting is stable: the messages of a consumer keep their order. A message that has

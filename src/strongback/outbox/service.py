@@ -327,12 +327,7 @@ class Outbox:
 
     @transactional
     def replay(self, ids: Collection[int] | None = None, limit: int | None = None) -> Sequence[int]:
-        """Try dead messages again, as if they were new; returns the ids of those that were dead.
-
-        Args:
-            ids: The messages; None for the oldest ones.
-            limit: Most that are replayed.
-        """
+        """Try dead messages again, as if they were new: these, or the oldest; returns their ids."""
         query = select(OutboxMessage.id).where(OutboxMessage.state == MessageState.DEAD)
         if ids is not None:
             query = query.where(OutboxMessage.id.in_(ids))

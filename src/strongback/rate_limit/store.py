@@ -75,12 +75,7 @@ class RateLimitStore(ABC):
 
     @abstractmethod
     def give_back(self, key: str, rate: RateLimitItem | None = None) -> None:
-        """Remove the last event of the key.
-
-        Args:
-            key: As it was counted.
-            rate: The rate that it was counted by; None for an attempt.
-        """
+        """Remove the last event of the key, counted by the rate; None for an attempt."""
 
     @abstractmethod
     def attempt(self, key: str, backoff: Backoff) -> Quota:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 
 import click
 
@@ -26,16 +27,16 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except StrongbackError as error:
+        message = f"{error} See how it stands: {command_line('search status')}"
         if isinstance(error, SearchUnavailable) and error.reason:
-            raise click.ClickException(error.reason) from None
-        if not isinstance(error, SearchUnavailable) or error.message != SearchUnavailable.message:
-            remedy = f"See how it stands: {command_line('search status')}"
-            raise click.ClickException(f"{error} {remedy}") from None
-        cause = f" ({error.__cause__})" if error.__cause__ else ""
-        message = (
-            f"The search engine {search.engine.name} does not answer, or has no such index{cause}."
-            f" Check MEILI_URL or APP_VAR_DIR; make the index: {command_line('search reindex')}"
-        )
+            message = error.reason
+        elif isinstance(error, SearchUnavailable) and error.message == SearchUnavailable.message:
+            cause = f" ({error.__cause__})" if error.__cause__ else ""
+            message = (
+                f"The search engine {search.engine.name} does not answer, or has no such"
+                f" index{cause}. Check MEILI_URL or APP_VAR_DIR; make the index:"
+                f" {command_line('search reindex')}"
+            )
         raise click.ClickException(message) from None
 
 
@@ -148,11 +149,7 @@ def _report(name: str, difference: Difference | None) -> None:
     if difference is None:
         click.echo(f"{name}: has to be built anew; search status says why")
         return
-    kinds = {
-        "missing": difference.missing,
-        "outdated": difference.outdated,
-        "surplus": difference.surplus,
-    }
+    kinds = asdict(difference)
     click.echo(f"{name}: " + ", ".join(f"{len(keys)} {kind}" for kind, keys in kinds.items()))
     for kind, keys in kinds.items():
         if keys:

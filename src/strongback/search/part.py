@@ -30,7 +30,12 @@ def register(app: Strongback) -> Search:
     app.register_local_storage("search", RESPONSES, share=1)
     _add_checks(app, search)
     app.cli.add_command(group)
-    app.before_start(lambda: _add_tasks(app, search))
+
+    def add_tasks() -> None:
+        if registry := app.services.find(TaskRegistry):
+            registry.add(maintenance_tasks(search, app.services[Leases]))
+
+    app.before_start(add_tasks)
     return search
 
 
@@ -50,11 +55,6 @@ def build_engine(settings: Settings) -> Engine:
     from strongback.search.tantivy import TantivyEngine  # noqa: PLC0415  above
 
     return TantivyEngine(settings.app_var_dir / "search")
-
-
-def _add_tasks(app: Strongback, search: Search) -> None:
-    if registry := app.services.find(TaskRegistry):
-        registry.add(maintenance_tasks(search, app.services[Leases]))
 
 
 def _add_checks(app: Strongback, search: Search) -> None:

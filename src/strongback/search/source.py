@@ -93,11 +93,7 @@ class Search:
         self._lock = threading.Lock()
 
     def add(self, source: Source, changed: Callable[[], object] = lambda: None) -> None:
-        """Add an index.
-
-        Args:
-            source: Source of the index.
-            changed: Called after the index has changed, since earlier responses are outdated.
+        """Add an index; `changed` is called after it has changed: earlier responses are outdated.
 
         Raises:
             ConfigurationError: Another source has an index of this name.
@@ -148,16 +144,14 @@ class Search:
         self.ensure(source.index)
         distinct = list(dict.fromkeys(keys))
         for start in range(0, len(distinct), BATCH):
-            self._update(source, distinct[start : start + BATCH])
-
-    def _update(self, source: Source, keys: Sequence[Key]) -> None:
-        documents = source.read(keys)
-        found = {document[source.index.key] for document in documents}
-        try:
-            self.engine.add(source.index, documents)
-            self.engine.delete(source.index, [key for key in keys if key not in found])
-        finally:
-            self._listeners[source.index.name]()
+            batch = distinct[start : start + BATCH]
+            documents = source.read(batch)
+            found = {document[source.index.key] for document in documents}
+            try:
+                self.engine.add(source.index, documents)
+                self.engine.delete(source.index, [key for key in batch if key not in found])
+            finally:
+                self._listeners[name]()
 
     def reindex(self, name: str, progress: Progress = lambda _: None) -> int:
         """Build a new index, and return the number of its documents.
@@ -165,7 +159,13 @@ class Search:
         Searches find the old one until it is complete.
         """
         source = self.source(name)
-        count = self.engine.rebuild(source.index, _reported(source.batches(BATCH), progress))
+
+        def batches() -> Iterator[Sequence[Document]]:
+            for batch in source.batches(BATCH):
+                yield batch
+                progress(len(batch))
+
+        count = self.engine.rebuild(source.index, batches())
         self._prepared.add(name)
         self._listeners[name]()
         # Documents that changed during the build have been updated in the old index alone.
@@ -247,11 +247,3 @@ class Search:
         if name not in self.sources:
             raise SearchMisuse(f"no index is called {name}; there are: {', '.join(self.sources)}")
         return self.sources[name]
-
-
-def _reported(
-    batches: Iterable[Sequence[Document]], progress: Progress
-) -> Iterator[Sequence[Document]]:
-    for batch in batches:
-        yield batch
-        progress(len(batch))

@@ -69,14 +69,7 @@ ACTIONS = {
 
 
 class Connection:
-    """One Meilisearch. Safe to share between threads.
-
-    Args:
-        master_key: Makes the two keys, and does nothing else. Empty for a Meilisearch without
-            protection, which needs none.
-        prefix: Begins the names of the indexes that may be searched.
-        task_timeout: Seconds in which a task has to be done.
-    """
+    """One Meilisearch; see `MeilisearchEngine`. Safe to share between threads."""
 
     def __init__(self, url: str, master_key: str, prefix: str, task_timeout: float) -> None:
         self._url = url.rstrip("/")
@@ -131,11 +124,7 @@ class Connection:
         return self.ask(ask, SEARCH_TIMEOUT)
 
     def finish(self, tasks: Iterable[TaskInfo], *, tolerated: str | None = None) -> None:
-        """Wait until tasks are done.
-
-        Args:
-            tasks: As Meilisearch has taken them on.
-            tolerated: The code of an error that is none here.
+        """Wait until tasks are done; `tolerated` is the code of an error that is none here.
 
         Raises:
             SearchUnavailable: Not all were done in time; they will be.

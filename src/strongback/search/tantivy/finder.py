@@ -59,11 +59,7 @@ class Stage:
 
 
 class Finder:
-    """One search.
-
-    Args:
-        within: The attribute that is suggested, to look at nothing else.
-    """
+    """One search; `within` an attribute, it looks at nothing else."""
 
     def __init__(
         self,

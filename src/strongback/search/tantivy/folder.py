@@ -50,11 +50,8 @@ def explained(folder: Path, *, is_writing: bool = False) -> Iterator[None]:
     """Turn errors of files and of tantivy into SearchUnavailable.
 
     tantivy tells of everything by ValueError; and of what it takes for impossible by a panic, which
-    is no Exception and has no type that could be imported.
-
-    Args:
-        folder: Of the index.
-        is_writing: Whether nothing is read, so that no error means damage.
+    is no Exception and has no type that could be imported. While writing, nothing is read, so that
+    no error means damage.
     """
     try:
         yield
@@ -79,11 +76,7 @@ def explained(folder: Path, *, is_writing: bool = False) -> Iterator[None]:
 
 
 class Generation:
-    """One built state of an index. Safe to share between threads.
-
-    Args:
-        is_new: Whether to make it.
-    """
+    """One built state of an index. Safe to share between threads."""
 
     def __init__(self, path: Path, index: Index, *, is_new: bool = False) -> None:
         self.path = path

@@ -45,12 +45,7 @@ class Marker:
     """Sequences of characters of a script without spaces, wherever they are."""
 
     def mark(self, text: str, crop: int | None = None) -> str:
-        """The text as HTML, escaped, with what is found marked.
-
-        Args:
-            text: Plain text.
-            crop: About how many characters of it to show; all where left out.
-        """
+        """The text as HTML, escaped, with what is found marked; cut to about `crop` characters."""
         text = normalize("NFC", text)
         if crop is not None and len(text) > crop:
             text = self._crop(text, crop)

@@ -34,11 +34,7 @@ FORM, BEGUN = 0.8, 0.6
 
 
 class QueryBuilder:
-    """Builds the queries of one search.
-
-    Args:
-        within: The attribute that is suggested, to look at nothing else.
-    """
+    """Builds the queries of one search; `within` an attribute, it looks at nothing else."""
 
     def __init__(self, schema: Schema, index: Index, within: Attribute | None = None) -> None:
         self._schema = schema
@@ -74,13 +70,7 @@ class QueryBuilder:
         )
 
     def ranked(self, query: Query, words: Sequence[Word], pieces: Sequence[str]) -> Query:
-        """The same documents, the best first.
-
-        Args:
-            query: Finds the documents.
-            words: The words of the query.
-            pieces: The query as `split_query` has cut it.
-        """
+        """The documents of a query, the best first; `pieces` are as `split_query` has cut it."""
         scores = [*self._placed(words), *self._phrases(words, pieces)]
         if self._has_length:
             scores += self._whole(words, sum(map(len, pieces)))

@@ -25,14 +25,11 @@ SUGGESTIONS_READ = 3
 
 
 class TantivyEngine:
-    """Indexes in folders.
+    """Indexes in folders below one, which is made when it is missing.
 
     Any process that sees the folder may read and write it, on one machine: locks and shared memory
     do not work across a network's file system. One process writes at a time, the others wait for
     it; readers wait for nobody.
-
-    Args:
-        path: The folder; it is made when it is missing.
     """
 
     name = "tantivy"

@@ -55,11 +55,7 @@ class Vocabulary:
     def similar(self, word: str, *, is_prefix: bool = False) -> list[str]:
         """Words that somebody may have meant who typed this one, the likeliest first.
 
-        The first letter counts as right.
-
-        Args:
-            word: As typed.
-            is_prefix: Whether the rest of the word may be yet to come.
+        The first letter counts as right. Of a prefix, the rest may be yet to come.
         """
         allowed = allowed_typos(word)
         if not allowed or not is_typed(word):
@@ -99,13 +95,10 @@ def is_typed(word: str) -> bool:
 
 
 def distance(one: str, other: str, limit: int, *, is_prefix: bool = False) -> int:
-    """Letters to add, remove, replace or swap with their neighbour to make one of the other.
+    """Letters to add, remove, replace or swap with their neighbour to make one word of the other.
 
-    Args:
-        one: A word.
-        other: Another word.
-        limit: Counts no further than to one more.
-        is_prefix: Measure the beginning of the other that is nearest.
+    Counts no further than to one more than the limit. Of a prefix, it is measured to the nearest
+    beginning of the other word.
     """
     if is_prefix:
         other = other[: len(one) + limit]
