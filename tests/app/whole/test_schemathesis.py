@@ -99,6 +99,18 @@ def full_app(small_app: Strongback) -> Strongback:
     return small_app
 
 
+def keep_lengths_apart(schemas: dict[str, Any]) -> None:
+    """Spell the pattern of a text so that Schemathesis does not fold its length into it.
+
+    An expression of 100,000 repetitions takes a second to read, again and again: `POST /articles`
+    was left after 8 of its 104 cases.
+    """
+    for name in ("ArticleIn", "ArticleChange", "NewComment"):
+        body = schemas[name]["properties"]["body"]
+        assert body["pattern"] == r"\S"
+        body["pattern"] = r"(?=\S)"
+
+
 def schema_operations(app: Strongback) -> Iterator[str]:
     document: Any = app.test_client().get("/openapi.json").json
     for path, methods in document["paths"].items():
@@ -111,6 +123,7 @@ def test_answers_are_as_documented(full_app, is_long):
         {"seed": 20260101, "workers": 1, "generation": generation}
     )
     schema = schemathesis.openapi.from_wsgi("/openapi.json", full_app, config=config)
+    keep_lengths_apart(schema.raw_schema["components"]["schemas"])
     findings = Findings()
     for event in from_schema(schema).execute():
         findings.add(event)
