@@ -18,6 +18,7 @@ from tests.support import centrifugo, meilisearch_server
 from tests.support.api import API
 from tests.support.browser import browser
 from tests.support.front import nginx
+from tests.support.kept import Kept
 from tests.support.log import reset_log
 from tests.support.process import gate, is_long
 from tests.support.route import SharedRule
@@ -100,26 +101,20 @@ def application_factory() -> Callable[[Settings], Strongback]:
 
 
 @pytest.fixture(scope="module")
-def _kept_apis() -> Iterator[dict[str, API]]:
-    kept: dict[str, API] = {}
+def kept() -> Iterator[Kept]:
+    """The applications that the tests of a module share."""
+    kept = Kept()
     yield kept
-    for api in kept.values():
-        api.close()
+    kept.close()
 
 
 @pytest.fixture
-def api(_kept_apis: dict[str, API], settings: Settings, database_url: str) -> API:
+def api(kept: Kept, settings: Settings, database_url: str) -> API:
     """The application on each back end, with an account of each role and nothing else.
 
-    The tests of a module share it, as making one takes longer than most of them. What changes the
-    application or its folder asks for `own_api`.
+    The tests of a module share it: what changes the application or its folder asks for `own_api`.
     """
-    back_end, _, _ = database_url.partition(":")
-    if back_end not in _kept_apis:
-        _kept_apis[back_end] = API(settings.model_copy(update={"database_url": database_url}))
-    api = _kept_apis[back_end]
-    place = {name: getattr(api.app.settings, name) for name in ("app_var_dir", "database_url")}
-    assert api.app.settings == settings.model_copy(update=place), "other settings need own_api"
+    api = kept.get(API, settings.model_copy(update={"database_url": database_url}))
     api.reset()
     return api
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,10 +10,11 @@ from sqlalchemy import update
 
 from app.core.config import Settings
 from app.core.permission import Role
-from app.main import create_app
 from app.user.model import User
 from strongback.testing.redis import RedisServer
+from strongback.web import init_limits
 from strongback.web.limit import FAR, NEAR
+from tests.support.kept import Kept
 from tests.support.process import long_only
 from tests.support.sign_in import PASSWORD, TOKEN, Client
 
@@ -24,12 +24,15 @@ HOME, ELSEWHERE = "192.0.2.1", "203.0.113.9"
 class Door:
     """The application with its limits, and people at several addresses."""
 
-    def __init__(self, settings: Settings) -> None:
-        settings.app_var_dir.mkdir(parents=True, exist_ok=True)
-        self.client = Client(settings)
-        self.client.app = create_app(settings)
-        self.client.empty()
-        self.client.account("ada")
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        client.empty()
+        init_limits(
+            client.app,
+            client.settings.model_copy(update={"web_rate_limits": True}),
+            client.app.redis,
+        )
+        client.account("ada")
         self.cheapen("ada")
 
     def cheapen(self, name: str) -> None:
@@ -51,14 +54,12 @@ class Door:
 
 
 @pytest.fixture(params=["memory", pytest.param("redis_server", id="redis")])
-def door(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Door]:
+def door(request: pytest.FixtureRequest, kept: Kept, settings: Settings) -> Door:
     """The application with each kind of count in turn."""
     if request.param != "memory":
         server: RedisServer = request.getfixturevalue(request.param)
         settings = settings.model_copy(update={"redis_url": server.url})
-    door = Door(settings)
-    yield door
-    door.client.close()
+    return Door(kept.get(Client, settings))
 
 
 def close_to_strangers(door: Door) -> None:

@@ -16,9 +16,12 @@ from strongback.auth.permission import permissions_of
 from strongback.config import LogLevel
 from strongback.log.setup import configure_logging
 from strongback.oauth import OAuthServer, SignIn, SmsCodeGrant
-from tests.support.sign_in import PASSWORD, TOKEN, Client, client, sqlite_client
+from tests.support.sign_in import PASSWORD, TOKEN, Client
+from tests.support.sign_in import shared_client as client
+from tests.support.sign_in import shared_sqlite_client as sqlite_client
+from tests.support.sign_in import sqlite_client as own_client
 
-__all__ = ["client", "sqlite_client"]
+__all__ = ["client", "own_client", "sqlite_client"]
 
 SIGN_IN = {"grant_type": "password", "username": "ada", "password": PASSWORD}
 
@@ -232,8 +235,9 @@ def test_the_metadata_are_those_of_rfc_8414(ada: Client):
     assert body["token_endpoint_auth_methods_supported"] == ["none"]
 
 
-def test_a_further_grant_is_one_class(ada: Client):
+def test_a_further_grant_is_one_class(own_client: Client):
     """What an application with ways of its own will need."""
+    own_client.account("ada")
 
     class BirthdayGrant(SignIn):
         GRANT_TYPE = "urn:strongback:params:oauth:grant-type:birthday"
@@ -242,12 +246,15 @@ def test_a_further_grant_is_one_class(ada: Client):
         def authenticate(self, *proof: str) -> Account | None:
             return self.server.accounts.account(1) if proof == ("1815-12-10",) else None
 
-    ada.app.services[OAuthServer].register_grant(BirthdayGrant)
+    own_client.app.services[OAuthServer].register_grant(BirthdayGrant)
     grant = {"grant_type": BirthdayGrant.GRANT_TYPE}
-    assert ada.ask_token(**grant).json["error"] == "invalid_request"
-    assert ada.ask_token(**grant, day="1900-01-01").json["error"] == "invalid_grant"
-    assert ada.status(ada.ask_token(**grant, day="1815-12-10").json["access_token"]) == 200
-    metadata = ada.open("/.well-known/oauth-authorization-server").json
+    assert own_client.ask_token(**grant).json["error"] == "invalid_request"
+    assert own_client.ask_token(**grant, day="1900-01-01").json["error"] == "invalid_grant"
+    assert (
+        own_client.status(own_client.ask_token(**grant, day="1815-12-10").json["access_token"])
+        == 200
+    )
+    metadata = own_client.open("/.well-known/oauth-authorization-server").json
     assert BirthdayGrant.GRANT_TYPE in metadata["grant_types_supported"]
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -15,12 +16,13 @@ from app.core.config import Settings, load_settings
 from app.core.permission import Role
 from app.main import create_app
 from app.user.model import User
-from strongback.config import Environment
+from strongback.config import Environment, LogFormat
 from strongback.exceptions import ConfigurationError
 from strongback.outbox import Outbox
 from strongback.outbox.relay import Batch, Relay
 from strongback.task import Runner
 from strongback.testing.redis import RedisServer
+from tests.support.kept import Kept
 from tests.support.sign_in import PASSWORD, Client
 from tests.support.sms import OTHER, PHONE, another
 from tests.support.tencent import Tencent, run_tencent
@@ -33,14 +35,24 @@ SAFE = {"app_env": Environment.PRODUCTION, "app_secret_key": secrets.token_urlsa
 class SmsClient:
     """The application, its worker, and the provider that it sends through."""
 
-    def __init__(self, settings: Settings, tencent: Tencent) -> None:
-        self.client = Client(settings.model_copy(update=tencent.settings))
-        self.client.empty()
-        self.tencent = tencent
+    def __init__(self, settings: Settings) -> None:
+        self._running = ExitStack()
+        self.tencent = self._running.enter_context(run_tencent())
+        self.client = Client(settings.model_copy(update=self.tencent.settings))
         self.handle = "0" * 32
         """What the last request for a code was answered."""
         self._published: list[tuple[str, list[int]]] = []
         self._relay = Relay(self.client.app.services[Outbox], self)
+
+    def empty(self) -> None:
+        """Let nothing have happened."""
+        self.client.empty()
+        self.tencent.messages.clear()
+
+    def close(self) -> None:
+        """Close what is open."""
+        self.client.close()
+        self._running.close()
 
     # The broker
 
@@ -92,8 +104,7 @@ class SmsClient:
 
     def resident(self, username: str, phone: str = PHONE, *roles: Role) -> str:
         """Make an account that has proven a number, and return a token of it."""
-        self.client.account(username, *roles)
-        token: str = self.client.sign_in(username)["access_token"]
+        token = self.client.signed_in(username, *roles)
         assert self.prove(token, phone, self.code(phone, "phone")).status_code == 200
         self.forget()
         return token
@@ -105,26 +116,19 @@ class SmsClient:
 
 
 @pytest.fixture
-def tencent() -> Iterator[Tencent]:
-    with run_tencent() as tencent:
-        yield tencent
+def sms(kept: Kept, settings: Settings, database_url: str) -> SmsClient:
+    """The application on each back end, sending through Tencent Cloud; these tests share it."""
+    sms = kept.get(SmsClient, settings.model_copy(update={"database_url": database_url}))
+    sms.empty()
+    return sms
 
 
 @pytest.fixture
-def sms(settings: Settings, database_url: str, tencent: Tencent) -> Iterator[SmsClient]:
-    """The application on each back end, sending through Tencent Cloud."""
-    sms = SmsClient(settings.model_copy(update={"database_url": database_url}), tencent)
-    yield sms
-    sms.client.close()
-
-
-@pytest.fixture
-def sqlite_sms(settings: Settings, tencent: Tencent) -> Iterator[SmsClient]:
+def sqlite_sms(kept: Kept, settings: Settings) -> SmsClient:
     """The same on SQLite, for what no back end has a part in."""
-    settings.app_var_dir.mkdir(parents=True, exist_ok=True)
-    sms = SmsClient(settings, tencent)
-    yield sms
-    sms.client.close()
+    sms = kept.get(SmsClient, settings)
+    sms.empty()
+    return sms
 
 
 class TestAsking:
@@ -161,16 +165,17 @@ class TestAsking:
         assert 1 <= int(answer.headers["Retry-After"]) <= 60
         assert len(sms.tencent.messages) == 1
 
-    def test_by_strangers_leaves_as_many_to_the_owners_network(self, settings, tencent):
+    def test_by_strangers_leaves_as_many_to_the_owners_network(self, settings):
         settings.app_var_dir.mkdir(parents=True, exist_ok=True)
-        sms = SmsClient(settings.model_copy(update={"sms_daily_per_number": 1}), tencent)
+        sms = SmsClient(settings.model_copy(update={"sms_daily_per_number": 1}))
+        sms.empty()
         sms.resident("ada")  # which took the number's only message
         ask = partial(sms.client.call, "POST", "/auth/sms-codes", json={"phone": PHONE})
         stranger = ask(environ_overrides={"REMOTE_ADDR": "203.0.113.9"})
         owner = ask()
         sms.forget()
         again = ask()
-        sms.client.close()
+        sms.close()
         assert [each.status_code for each in (stranger, owner, again)] == [429, 202, 429]
 
     def test_by_a_hundred_at_once_sends_one(self, sqlite_sms: SmsClient):
@@ -203,23 +208,20 @@ class TestAsking:
 
 class TestProof:
     def test_makes_the_number_the_accounts_own(self, sms: SmsClient):
-        sms.client.account("ada")
-        token = sms.client.sign_in("ada")["access_token"]
+        token = sms.client.signed_in("ada")
         answer = sms.prove(token, PHONE, sms.code(PHONE, "phone"))
         assert answer.status_code == 200
         assert (answer.json["phone"], answer.json["phone_proven"]) == (PHONE, True)
 
     def test_needs_the_password_and_spends_no_code_without_it(self, sms: SmsClient):
-        sms.client.account("ada")
-        token = sms.client.sign_in("ada")["access_token"]
+        token = sms.client.signed_in("ada")
         code = sms.code(PHONE, "phone")
         answer = sms.prove(token, PHONE, code, "another password")
         assert (answer.status_code, answer.json["error_code"]) == (422, 20003)
         assert sms.prove(token, PHONE, code).status_code == 200
 
     def test_needs_the_right_code_and_counts_wrong_ones(self, sms: SmsClient):
-        sms.client.account("ada")
-        token = sms.client.sign_in("ada")["access_token"]
+        token = sms.client.signed_in("ada")
         code = sms.code(PHONE, "phone")
         for _ in range(5):
             answer = sms.prove(token, PHONE, another(code))
@@ -272,8 +274,7 @@ class TestSigningIn:
 
     def test_with_a_claimed_number_is_refused(self, sms: SmsClient):
         """Neither does its owner get into the claimer's account, nor the claimer into theirs."""
-        sms.client.account("eve")
-        token = sms.client.sign_in("eve")["access_token"]
+        token = sms.client.signed_in("eve")
         sms.client.call("PATCH", "/users/me", token, json={"phone": PHONE})
         answer = sms.sign_in(PHONE, sms.code())
         assert (answer.status_code, answer.json["error"]) == (400, "invalid_grant")
@@ -285,8 +286,7 @@ class TestSigningIn:
 
     def test_to_a_closed_account_is_refused(self, sms: SmsClient):
         sms.resident("ada")
-        sms.client.account("root", Role.ADMIN)
-        admin = sms.client.sign_in("root")["access_token"]
+        admin = sms.client.signed_in("root", Role.ADMIN)
         sms.client.call("PATCH", "/users/ada", admin, json={"disabled": True})
         assert sms.sign_in(PHONE, sms.code()).json["error"] == "invalid_grant"
 
@@ -336,8 +336,7 @@ class TestSigningIn:
 
 
 def test_no_log_and_no_row_of_the_outbox_names_number_or_code(sms):
-    sms.client.account("ada")
-    token = sms.client.sign_in("ada")["access_token"]
+    token = sms.client.signed_in("ada")
     with capture_logs() as logs:
         sms.client.call("POST", "/auth/sms-codes", json={"phone": PHONE})
         with sms.client.database.scope():
@@ -356,7 +355,11 @@ def test_no_log_and_no_row_of_the_outbox_names_number_or_code(sms):
 class TestProduction:
     def test_without_a_provider_sends_nothing_and_says_so(self, settings: Settings):
         settings.app_var_dir.mkdir(parents=True, exist_ok=True)
-        client = Client(settings.model_copy(update={"app_env": Environment.PRODUCTION}))
+        client = Client(
+            settings.model_copy(
+                update={"app_env": Environment.PRODUCTION, "log_format": LogFormat.CONSOLE}
+            )
+        )
         client.empty()
         answer = client.call("POST", "/auth/sms-codes", json={"phone": PHONE})
         assert (answer.status_code, answer.json["error_code"]) == (503, 12004)

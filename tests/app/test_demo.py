@@ -1,35 +1,46 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from werkzeug.test import TestResponse
 
+from app.core.config import Settings
 from app.demo import ensure_accounts
 from app.main import create_app
 from app.user.model import User
 from app.user.service import UserService
 from strongback.auth.session_model import AuthSession
-from strongback.config import Environment
+from strongback.config import Environment, LogFormat
 from strongback.database import Base, Database
 from strongback.testing import empty
+from tests.support.kept import Kept
 from tests.support.sign_in import Client
 
 HEADER = {"X-Token-Transport": "cookie"}
+CONSOLE = {"log_format": LogFormat.CONSOLE}
+"""What all applications of a process log by."""
 HERE = "http://127.0.0.1:8000"
 
 
-@pytest.fixture
-def development(settings) -> Iterator[Client]:
-    """The application as `make run` starts it."""
-    client = Client(settings.model_copy(update={"app_env": Environment.DEVELOPMENT}))
+def with_accounts(settings: Settings) -> Client:
+    """The application with the demo's accounts."""
+    settings.app_var_dir.mkdir(parents=True, exist_ok=True)
+    client = Client(settings)
     client.empty()
     ensure_accounts(client.app.services[UserService], settings.app_var_dir / "demo.json")
-    yield client
-    client.close()
+    return client
+
+
+@pytest.fixture
+def development(kept: Kept, settings: Settings) -> Client:
+    """The application as `make run` starts it; nobody is signed in."""
+    settings = settings.model_copy(update={"app_env": Environment.DEVELOPMENT})
+    client = kept.get(with_accounts, settings)
+    client.database.transact(lambda session: session.execute(delete(AuthSession)))
+    return client
 
 
 def click(client: FlaskClient, role: str = "admin", base: str = HERE, **more: Any) -> TestResponse:
@@ -122,16 +133,14 @@ class TestStrip:
     @pytest.mark.parametrize(
         "changes",
         [
-            {"app_env": Environment.PRODUCTION, "app_url": "https://localhost"},
+            {"app_env": Environment.PRODUCTION, "app_url": "https://localhost"} | CONSOLE,
             {"app_env": Environment.TEST},
             {"app_env": Environment.DEVELOPMENT, "web_proxies": 1},
         ],
         ids=["production", "test", "behind a proxy"],
     )
     def test_elsewhere_there_is_none_and_no_way_to_sign_in_by_it(self, settings, changes):
-        client = Client(settings.model_copy(update=changes))
-        client.empty()
-        ensure_accounts(client.app.services[UserService], settings.app_var_dir / "demo.json")
+        client = with_accounts(settings.model_copy(update=changes))
         web = client.app.test_client()
         for path in ("/", "/sign-in"):
             assert "development only" not in web.get(path, base_url="https://localhost").text
@@ -142,7 +151,7 @@ class TestStrip:
 
 @pytest.mark.parametrize("command", [["serve", "--demo"], ["demo"]])
 def test_production_gets_no_account_whose_password_is_printed(settings, command):
-    app = create_app(settings.model_copy(update={"app_env": Environment.PRODUCTION}))
+    app = create_app(settings.model_copy(update={"app_env": Environment.PRODUCTION} | CONSOLE))
     database: Database = app.services[Database]
     empty(database, Base.metadata)
     result = app.test_cli_runner().invoke(args=command)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,8 +14,9 @@ from app.user.model import User, fold_email
 from strongback.outbox import Outbox
 from strongback.outbox.relay import Batch, Relay
 from strongback.task import Runner
+from tests.support.kept import Kept
 from tests.support.sign_in import Client
-from tests.support.smtp import SmtpServer, run_smtp
+from tests.support.smtp import run_smtp
 
 ADDRESS = "ada@example.org"
 
@@ -22,11 +24,22 @@ ADDRESS = "ada@example.org"
 class MailClient(Client):
     """The application, its worker, and the server that it sends through."""
 
-    def __init__(self, settings: Settings, server: SmtpServer) -> None:
-        super().__init__(settings.model_copy(update=server.settings()))
-        self.server = server
+    def __init__(self, settings: Settings) -> None:
+        self._running = ExitStack()
+        self.server = self._running.enter_context(run_smtp())
+        super().__init__(settings.model_copy(update=self.server.settings()))
         self._published: list[tuple[str, list[int]]] = []
         self._relay = Relay(self.app.services[Outbox], self)
+
+    def empty(self) -> None:
+        """Let nothing have been sent either."""
+        super().empty()
+        self.server.reset()
+
+    def close(self) -> None:
+        """Close what is open, and end the server."""
+        super().close()
+        self._running.close()
 
     def publish(self, batches: Sequence[Batch]) -> None:
         """Keep what is to be run."""
@@ -80,26 +93,16 @@ class MailClient(Client):
 
 
 @pytest.fixture
-def server() -> Iterator[SmtpServer]:
-    """A mail server."""
-    with run_smtp() as server:
-        yield server
+def mail(kept: Kept, settings: Settings, database_url: str) -> MailClient:
+    """The application on each back end, empty, which the tests of a module share."""
+    client = kept.get(MailClient, settings.model_copy(update={"database_url": database_url}))
+    client.empty()
+    return client
 
 
 @pytest.fixture
-def mail(settings: Settings, database_url: str, server: SmtpServer) -> Iterator[MailClient]:
-    """The application on each back end, empty."""
-    client = MailClient(settings.model_copy(update={"database_url": database_url}), server)
+def sqlite_mail(kept: Kept, settings: Settings) -> MailClient:
+    """The same on SQLite, for what no back end has a part in."""
+    client = kept.get(MailClient, settings)
     client.empty()
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def sqlite_mail(settings: Settings, server: SmtpServer) -> Iterator[MailClient]:
-    """The application on SQLite, empty, for what no back end has a part in."""
-    settings.app_var_dir.mkdir(parents=True, exist_ok=True)
-    client = MailClient(settings, server)
-    client.empty()
-    yield client
-    client.close()
+    return client

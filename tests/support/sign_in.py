@@ -18,7 +18,9 @@ from strongback.auth.session_model import AuthSession
 from strongback.auth.session_service import SessionService
 from strongback.auth.token import AccessTokens
 from strongback.database import Base, Database
-from strongback.testing import empty
+from strongback.testing import access_token, empty
+from strongback.web import init_limits
+from tests.support.kept import Kept
 
 PASSWORD = '"key" 12345678'
 TOKEN = "/api/v1/auth/token"
@@ -40,8 +42,11 @@ class Client:
         self.sessions: SessionService = self.app.services[SessionService]
 
     def empty(self) -> None:
-        """Make the tables, and delete what an earlier test has left."""
+        """Make the tables, and delete and forget what an earlier test has left."""
         empty(self.database, Base.metadata)
+        self.app.cache.clear()
+        self.sessions.cache.forget()
+        init_limits(self.app, self.settings, self.app.redis)
 
     def account(self, username: str, *roles: Role, password: str = PASSWORD) -> User:
         """Make an account."""
@@ -49,6 +54,10 @@ class Client:
         user.roles = list(roles or (Role.USER,))
         self.database.transact(lambda session: session.add(user))
         return user
+
+    def signed_in(self, username: str, *roles: Role) -> str:
+        """Make an account and return an access token of it, without the check of a password."""
+        return access_token(self.app, self.account(username, *roles).id)
 
     def call(self, method: str, path: str, token: str | None = None, **more: Any) -> Any:
         """Send a request; `path` continues `/api/v1`."""
@@ -96,6 +105,22 @@ class Client:
         """Close what is open."""
         self.app.close()
         self.database.close()  # of another application, where a test has changed that
+
+
+@pytest.fixture
+def shared_client(kept: Kept, settings: Settings, database_url: str) -> Client:
+    """As `client`, of all tests of a module that change nothing but by requests."""
+    client = kept.get(Client, settings.model_copy(update={"database_url": database_url}))
+    client.empty()
+    return client
+
+
+@pytest.fixture
+def shared_sqlite_client(kept: Kept, settings: Settings) -> Client:
+    """As `sqlite_client`, and shared."""
+    client = kept.get(Client, settings)
+    client.empty()
+    return client
 
 
 @pytest.fixture

@@ -53,6 +53,10 @@ class SmtpServer:
     stalls: int = 0
     """Messages that are to get no reply."""
 
+    def reset(self) -> None:
+        """Have taken nothing and have nothing to do, as at first."""
+        vars(self).update(vars(SmtpServer(self.port)))
+
     # What aiosmtpd calls
 
     async def handle_RCPT(  # noqa: N802  SMTP's name

@@ -7,7 +7,9 @@ from structlog.testing import capture_logs
 
 from app.core.permission import Role
 from strongback.database import utc_now
-from tests.support.sign_in import PASSWORD, Client, client, sqlite_client
+from tests.support.sign_in import PASSWORD, Client
+from tests.support.sign_in import shared_client as client
+from tests.support.sign_in import shared_sqlite_client as sqlite_client
 from tests.support.thread import run_together
 
 __all__ = ["client", "sqlite_client"]
@@ -119,8 +121,7 @@ class TestRegistration:
 
 class TestProfile:
     def test_the_owner_reads_and_changes_it(self, client: Client):
-        client.account("ada")
-        token = client.sign_in("ada")["access_token"]
+        token = client.signed_in("ada")
         answer = client.call("PATCH", "/users/me", token, json={"email": "a@example.org"})
         assert answer.json["email"] == "a@example.org"
         assert client.call("GET", "/users/me", token).json["email"] == "a@example.org"
@@ -128,14 +129,12 @@ class TestProfile:
 
     @pytest.mark.parametrize("email", ["ａda＠example。org", "ada@ｅxample.org", "ada@EXAMPLE.org"])
     def test_an_address_has_one_spelling(self, sqlite_client: Client, email: str):
-        sqlite_client.account("ada")
-        token = sqlite_client.sign_in("ada")["access_token"]
+        token = sqlite_client.signed_in("ada")
         answer = sqlite_client.call("PATCH", "/users/me", token, json={"email": email})
         assert answer.json["email"] == "ada@example.org"
 
     def test_a_change_of_an_outdated_copy_is_refused(self, client: Client):
-        client.account("ada")
-        token = client.sign_in("ada")["access_token"]
+        token = client.signed_in("ada")
         seen = {"If-Match": client.call("GET", "/users/me", token).headers["ETag"]}
         change = {"email": "a@example.org"}
         first = client.call("PATCH", "/users/me", token, json=change, headers=seen)
@@ -144,16 +143,14 @@ class TestProfile:
         assert client.call("GET", "/users/me", token).json["email"] == "a@example.org"
 
     def test_what_it_does_not_name_stays(self, sqlite_client: Client):
-        sqlite_client.account("ada")
-        token = sqlite_client.sign_in("ada")["access_token"]
+        token = sqlite_client.signed_in("ada")
         sqlite_client.call("PATCH", "/users/me", token, json={"email": "a@example.org"})
         answer = sqlite_client.call("PATCH", "/users/me", token, json={"phone": "+4915112345678"})
         assert (answer.json["email"], answer.json["phone"]) == ("a@example.org", "+4915112345678")
 
     @pytest.mark.parametrize("field", ["username", "roles", "disabled", "password_hash", "id"])
     def test_nothing_else_can_be_changed(self, sqlite_client: Client, field: str):
-        sqlite_client.account("ada")
-        token = sqlite_client.sign_in("ada")["access_token"]
+        token = sqlite_client.signed_in("ada")
         assert sqlite_client.call("PATCH", "/users/me", token, json={field: "x"}).status_code == 422
 
     def test_others_do_not_see_address_and_number(self, sqlite_client: Client):
@@ -178,8 +175,7 @@ class TestProfile:
         assert sqlite_client.call("GET", "/users/nobody", root).json["error_code"] == 20001
 
     def test_an_administrators_answer_is_no_shared_caches_to_keep(self, sqlite_client: Client):
-        sqlite_client.account("root", Role.ADMIN)
-        root = sqlite_client.sign_in("root")["access_token"]
+        root = sqlite_client.signed_in("root", Role.ADMIN)
         public = sqlite_client.call("GET", "/users/root")
         private = sqlite_client.call("GET", "/users/root", root)
         assert private.headers["Cache-Control"] == "private, no-cache"
@@ -187,8 +183,7 @@ class TestProfile:
         assert sqlite_client.call("GET", "/users/root", root, headers=tag).status_code == 200
 
     def test_a_public_answer_shows_no_change_of_what_is_private(self, sqlite_client: Client):
-        sqlite_client.account("ada")
-        token = sqlite_client.sign_in("ada")["access_token"]
+        token = sqlite_client.signed_in("ada")
         before = sqlite_client.call("GET", "/users/ada").headers
         sqlite_client.call("PATCH", "/users/me", token, json={"email": "a@example.org"})
         after = sqlite_client.call("GET", "/users/ada").headers
@@ -231,16 +226,14 @@ class TestPassword:
         [("wrong", "another good one", "current_password"), (PASSWORD, "password", "new_password")],
     )
     def test_a_refused_change_changes_nothing(self, sqlite_client: Client, current, new, field):
-        sqlite_client.account("ada")
-        token = sqlite_client.sign_in("ada")["access_token"]
+        token = sqlite_client.signed_in("ada")
         body = {"current_password": current, "new_password": new}
         answer = sqlite_client.call("PUT", "/users/me/password", token, json=body)
         assert (422, f"body.{field}") == (answer.status_code, answer.json["errors"][0]["field"])
         assert sqlite_client.sign_in("ada")
 
     def test_of_two_changes_at_once_one_counts(self, client: Client):
-        client.account("ada")
-        token = client.sign_in("ada")["access_token"]
+        token = client.signed_in("ada")
 
         def change(new: str) -> int:
             body = {"current_password": PASSWORD, "new_password": new}
@@ -277,8 +270,7 @@ class TestRecentSignIn:
         body: object,
         moment: dict[str, datetime],
     ):
-        sqlite_client.account("ada")
-        token = sqlite_client.sign_in("ada")["access_token"]
+        token = sqlite_client.signed_in("ada")
         sqlite_client.change_sessions(**moment)
         answer = sqlite_client.call(method, path, token, json=body)
         assert (answer.status_code, answer.json["error_code"]) == (401, 11007)
@@ -287,8 +279,7 @@ class TestRecentSignIn:
         assert 'max_age="300"' in challenge
 
     def test_a_new_sign_in_is_enough(self, client: Client):
-        client.account("ada")
-        old = client.sign_in("ada")["access_token"]
+        old = client.signed_in("ada")
         client.change_sessions(**LONG_AGO)
         new = client.sign_in("ada")["access_token"]
         change = {"new_password": "another good one"}
@@ -305,24 +296,21 @@ class TestRecentSignIn:
         assert answer.status_code == 401
 
     def test_the_password_is_enough(self, client: Client):
-        client.account("ada")
-        token = client.sign_in("ada")["access_token"]
+        token = client.signed_in("ada")
         client.change_sessions(**LONG_AGO)
         change = {"email": "ada@example.org", "current_password": PASSWORD}
         answer = client.call("PATCH", "/users/me", token, json=change)
         assert (answer.status_code, answer.json["email"]) == (200, "ada@example.org")
 
     def test_a_wrong_password_is_refused_however_recent_the_sign_in(self, sqlite_client: Client):
-        sqlite_client.account("ada")
-        token = sqlite_client.sign_in("ada")["access_token"]
+        token = sqlite_client.signed_in("ada")
         change = {"email": "ada@example.org", "current_password": "a wrong one"}
         answer = sqlite_client.call("PATCH", "/users/me", token, json=change)
         assert (answer.status_code, answer.json["error_code"]) == (422, 20003)
         assert sqlite_client.call("GET", "/users/me", token).json["email"] is None
 
     def test_signing_out_and_reading_need_none(self, sqlite_client: Client):
-        sqlite_client.account("ada")
-        token = sqlite_client.sign_in("ada")["access_token"]
+        token = sqlite_client.signed_in("ada")
         sqlite_client.change_sessions(**LONG_AGO)
         assert sqlite_client.call("PATCH", "/users/me", token, json={}).status_code == 200
         [mine] = sqlite_client.call("GET", "/users/me/sessions", token).json["items"]
@@ -424,8 +412,7 @@ class TestAdministration:
         assert client.call("DELETE", "/users/nobody/sessions", root).json["error_code"] == 20001
 
     def test_administrators_cannot_lock_themselves_out(self, sqlite_client: Client):
-        sqlite_client.account("root", Role.ADMIN)
-        root = sqlite_client.sign_in("root")["access_token"]
+        root = sqlite_client.signed_in("root", Role.ADMIN)
         for method, path, body in (
             ("PATCH", "/users/root", {"disabled": True}),
             ("PUT", "/users/root/roles", {"roles": ["user"]}),
@@ -435,8 +422,7 @@ class TestAdministration:
 
     @pytest.mark.parametrize("roles", [["boss"], "admin", [1], None])
     def test_unknown_roles_are_refused(self, sqlite_client: Client, roles: object):
-        sqlite_client.account("root", Role.ADMIN)
-        root = sqlite_client.sign_in("root")["access_token"]
+        root = sqlite_client.signed_in("root", Role.ADMIN)
         answer = sqlite_client.call("PUT", "/users/root/roles", root, json={"roles": roles})
         assert answer.status_code == 422
 

@@ -10,10 +10,10 @@ from structlog.testing import capture_logs
 from app.user.service import UserService
 from strongback.database import utc_now
 from strongback.mail import MailService
-from tests.support.mail_client import ADDRESS, MailClient, mail, server, sqlite_mail
+from tests.support.mail_client import ADDRESS, MailClient, mail, sqlite_mail
 from tests.support.sign_in import PASSWORD
 
-__all__ = ["mail", "server", "sqlite_mail"]
+__all__ = ["mail", "sqlite_mail"]
 
 pytestmark = pytest.mark.speaks_sql
 
@@ -94,8 +94,8 @@ def test_token_of_another_purpose_is_refused(sqlite_mail):
     assert confirm(sqlite_mail, sqlite_mail.token()).status_code == 422
 
 
-def test_stranger_is_mailed_only_so_often(sqlite_mail):
-    sqlite_mail.app.services[MailService].quotas._limit = 2
+def test_stranger_is_mailed_only_so_often(sqlite_mail, monkeypatch):
+    monkeypatch.setattr(sqlite_mail.app.services[MailService].quotas, "_limit", 2)
     names = ["bob", "eve", "mallory"]
     for name in names:
         register(sqlite_mail, name, "victim@example.org")
@@ -133,15 +133,11 @@ def test_contacts_have_what_is_proven_alone(mail):
     assert found[bob].email is None
 
 
-def test_without_a_server_production_says_so(settings, server):
-    settings.app_var_dir.mkdir(parents=True, exist_ok=True)
-    client = MailClient(settings, server)
-    client.empty()
-    client.app.services[MailService].is_sending = False
-    register(client)
-    assert ask(client).status_code == 503
-    assert client.forget().status_code == 503
-    client.close()
+def test_without_a_server_production_says_so(sqlite_mail, monkeypatch):
+    monkeypatch.setattr(sqlite_mail.app.services[MailService], "is_sending", False)
+    register(sqlite_mail)
+    assert ask(sqlite_mail).status_code == 503
+    assert sqlite_mail.forget().status_code == 503
 
 
 def test_log_has_neither_address_nor_token(sqlite_mail):

@@ -8,9 +8,9 @@ from html import unescape
 import pytest
 
 from strongback.mail import Subscription, Unsubscriptions
-from tests.support.mail_client import ADDRESS, MailClient, mail, server, sqlite_mail
+from tests.support.mail_client import ADDRESS, MailClient, mail, sqlite_mail
 
-__all__ = ["mail", "server", "sqlite_mail"]
+__all__ = ["mail", "sqlite_mail"]
 
 NEW = "a good new password"
 
@@ -48,9 +48,10 @@ def email_link(page: MailClient) -> str:
 
 
 @pytest.fixture
-def ended(page: MailClient) -> list[tuple[int, str]]:
+def ended(page: MailClient, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
     ended: list[tuple[int, str]] = []
-    page.app.services[Unsubscriptions].switch_off = lambda *what: ended.append(what)
+    unsubscriptions = page.app.services[Unsubscriptions]
+    monkeypatch.setattr(unsubscriptions, "switch_off", lambda *what: ended.append(what))
     return ended
 
 

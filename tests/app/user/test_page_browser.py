@@ -13,9 +13,9 @@ from werkzeug.serving import make_server
 
 from strongback.mail import Subscription, Unsubscriptions
 from strongback.testing.port import free_port
-from tests.support.mail_client import MailClient, server, sqlite_mail
+from tests.support.mail_client import MailClient, sqlite_mail
 
-__all__ = ["server", "sqlite_mail"]
+__all__ = ["sqlite_mail"]
 
 PHONE: ViewportSize = {"width": 320, "height": 640}
 NEW = "a good new password"

@@ -15,11 +15,11 @@ from strongback.mail import MailService
 from strongback.mail.mail_model import MailToken
 from strongback.outbox import OutboxMessage
 from strongback.web import init_limits
-from tests.support.mail_client import ADDRESS, MailClient, mail, server, sqlite_mail
+from tests.support.mail_client import ADDRESS, MailClient, mail, sqlite_mail
 from tests.support.sign_in import PASSWORD
 from tests.support.thread import run_together
 
-__all__ = ["mail", "server", "sqlite_mail"]
+__all__ = ["mail", "sqlite_mail"]
 
 pytestmark = pytest.mark.speaks_sql
 
@@ -82,9 +82,11 @@ class TestAsking:
         assert 0 < int(sqlite_mail.forget("ada").headers["Retry-After"]) <= 3600
         assert sqlite_mail.forget("bob").status_code == 202
 
-    def test_strangers_who_claim_the_address_use_up_no_link_of_its_owner(self, sqlite_mail):
+    def test_strangers_who_claim_the_address_use_up_no_link_of_its_owner(
+        self, sqlite_mail, monkeypatch
+    ):
         sqlite_mail.resident()
-        sqlite_mail.app.services[MailService].quotas._limit = 1
+        monkeypatch.setattr(sqlite_mail.app.services[MailService].quotas, "_limit", 1)
         for name in ("bob", "eve"):
             sqlite_mail.account(name)
             sqlite_mail.change(name, email=ADDRESS)
@@ -202,14 +204,10 @@ class TestReplacing:
         for token in ("", "x", "x" * 128, "x" * 129, "é", "\0"):
             assert sqlite_mail.reset(token).status_code == 422
 
-    def test_network_that_guesses_is_stopped(self, settings, server):
-        settings.app_var_dir.mkdir(parents=True, exist_ok=True)
-        client = MailClient(settings, server)
-        client.empty()
-        init_limits(client.app, settings, None)
-        answers = [client.reset("x").status_code for _ in range(62)]
+    def test_network_that_guesses_is_stopped(self, sqlite_mail, settings):
+        init_limits(sqlite_mail.app, settings, None)
+        answers = [sqlite_mail.reset("x").status_code for _ in range(62)]
         assert answers == [422] * 60 + [429] * 2
-        client.close()
 
     def test_account_without_a_password_gets_its_first(self, sqlite_mail):
         sqlite_mail.resident()

@@ -246,10 +246,6 @@ class TestLockTimeOut:
     def settings(self, settings):
         return settings.model_copy(update={"database_timeout": 2})
 
-    @pytest.fixture
-    def api(self, own_api):
-        return own_api
-
     def test_one_that_waits_too_long_for_the_key_is_told_to_come_back(self, api):
         """Both have seen no key; the second waits for the first until its lock times out."""
         keys, claim = api.app.services[Idempotency], Claim("user:1", "k", "POST /", ("f",))

@@ -1,0 +1,39 @@
+"""Applications that the tests of a module share: making one takes longer than most tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from app.core.config import Settings
+
+
+class Closable(Protocol):
+    """Has an application."""
+
+    def close(self) -> None: ...
+
+
+T = TypeVar("T", bound=Closable)
+
+
+class Kept:
+    """What the tests of a module have made, by how and of which settings."""
+
+    def __init__(self) -> None:
+        self._made: dict[object, Any] = {}
+
+    def get(self, make: Callable[[Settings], T], settings: Settings) -> T:
+        """Return what was made of these settings, in the place of the first test that asked."""
+        anywhere = settings.model_copy(update={"app_var_dir": None, "database_url": None})
+        key = (make, settings.is_sqlite, anywhere)
+        if key not in self._made:
+            settings.app_var_dir.mkdir(parents=True, exist_ok=True)
+            self._made[key] = make(settings)
+        made: T = self._made[key]
+        return made
+
+    def close(self) -> None:
+        """Close all."""
+        for each in self._made.values():
+            each.close()
