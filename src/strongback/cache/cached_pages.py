@@ -37,16 +37,7 @@ class CachedPage:
 
 
 class CachedPages(CachedList[CachedPage]):
-    """Parts of a list as JSON.
-
-    Args:
-        prefix: Beginning of every key.
-        kind: Schema of an entry.
-        ttl: Lifetime of a page that no change makes outdated.
-
-    Raises:
-        CacheMisuse: An argument cannot work.
-    """
+    """Parts of a list as JSON, whose entries have a schema; see `CachedList`."""
 
     def __init__(
         self,

@@ -33,9 +33,6 @@ class Manager:
 
     Args:
         serializer: Turns values into bytes for storages outside the process; JSON unless given.
-
-    Raises:
-        CacheMisuse: The serializer has no method `codec`.
     """
 
     def __init__(self, serializer: Serializer | None = None) -> None:
@@ -66,11 +63,7 @@ class Manager:
         self._storages[name] = storage
 
     def register_node(self, *kinds: type[Node[Any]]) -> None:
-        """Check nodes at the start rather than at the first request.
-
-        Raises:
-            CacheMisuse: A storage of a node is not registered, or another node has its prefix.
-        """
+        """Check nodes at the start rather than at the first request; `CacheMisuse` if one fails."""
         for kind in kinds:
             self._plan(kind)
 

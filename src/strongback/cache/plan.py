@@ -75,11 +75,7 @@ class FillRate:
 
 
 class Plan:
-    """The storages, lifetimes and counts of one kind of value.
-
-    Raises:
-        CacheMisuse: A storage is not registered, or two are shared ones.
-    """
+    """The storages, lifetimes and counts of one kind of value, which all have to be known."""
 
     def __init__(
         self,

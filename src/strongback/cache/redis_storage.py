@@ -198,10 +198,7 @@ class RedisStorage:
 
     def clear(self) -> None:
         """Delete every key of this storage, and tell the other processes."""
-        try:
-            self._clear()
-        except RedisUnavailable:
-            self.failures += 1
+        if self._ask(self._clear) is MISSING:
             self._is_clear_pending = True
 
     def count(self) -> int | None:

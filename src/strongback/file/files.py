@@ -325,14 +325,9 @@ class Files:
 
     @transactional
     def delete(self, public_id: str, owner: int | None) -> None:
-        """Delete a file; its content is removed soon after the transaction.
+        """Delete a file of an account, or of anybody if that is None; else `NotFound`.
 
-        Args:
-            public_id: Its id.
-            owner: Account whose file it has to be; None for anybody's.
-
-        Raises:
-            NotFound: There is no such file.
+        Its content is removed soon after the transaction.
         """
         file = self.database.session.scalar(_STORED.where(StoredFile.public_id == public_id))
         if file is None or owner not in (None, file.owner) or not self._discard(public_id):

@@ -164,12 +164,7 @@ class ObstoreStore(FileStore):
 
 
 class FolderStore(ObstoreStore):
-    """Objects in a folder of this machine, or of a disk that all machines share.
-
-    Args:
-        folder: The folder.
-        patience: Seconds to wait for other writes.
-    """
+    """Objects in a folder of this machine, or of a disk that all machines share."""
 
     def __init__(self, folder: Path, patience: float) -> None:
         super().__init__(patience, PIECE)
@@ -212,11 +207,7 @@ class FolderStore(ObstoreStore):
 
 
 class BucketStore(ObstoreStore):
-    """Objects in a bucket of an S3-compatible service.
-
-    Args:
-        settings: Where it is, and who may write to it.
-    """
+    """Objects in a bucket of an S3-compatible service."""
 
     can_presign = True
 

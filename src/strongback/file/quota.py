@@ -10,12 +10,7 @@ from strongback.file.file_model import FileUsage
 
 
 class FileQuota:
-    """Grants room to accounts.
-
-    Args:
-        database: Stores what is taken.
-        limit: Bytes of an account.
-    """
+    """Grants each account room for files, in bytes."""
 
     def __init__(self, database: Database, limit: int) -> None:
         self.database = database

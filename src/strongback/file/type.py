@@ -57,11 +57,7 @@ _BOMS = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 
 
 def type_of(head: bytes) -> str:
-    """The type of a file.
-
-    Args:
-        head: Its first `HEAD` bytes, or all of it.
-    """
+    """The type of a file, by its first `HEAD` bytes, or all of it."""
     for magic, name in _MAGIC:
         if head.startswith(magic):
             return name

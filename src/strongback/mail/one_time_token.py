@@ -42,13 +42,9 @@ class OneTimeTokens:
 
     @transactional
     def issue(self, purpose: str, account_id: int, state: str, lifetime: timedelta) -> str:
-        """Issue a token; returns its nonce, which is no secret.
+        """Issue a token of an account, for some time; returns its nonce, which is no secret.
 
-        Args:
-            purpose: Purpose of the token.
-            account_id: Account that it is for.
-            state: What must be the same when it is used.
-            lifetime: Time from now in which it can be used.
+        The state is what must be the same when it is used.
         """
         nonce, key = secrets.token_hex(16), self._keys[0]
         self.database.session.add(

@@ -19,13 +19,7 @@ REMEDY = "See that MAIL_URL has its address, and send yourself a message: flask 
 
 
 def register(app: Strongback, url_prefix: str, *, unsubscribe_page: str) -> MailService:
-    """Send mail, and let its recipients unsubscribe. Needs the part `task`.
-
-    Args:
-        app: The application.
-        url_prefix: Prefix of the API.
-        unsubscribe_page: Path of the page on which people unsubscribe.
-    """
+    """Send mail, and let its recipients unsubscribe, on a page too. Needs the part `task`."""
     settings, tokens = app.settings, OneTimeTokens(app.database, app.settings)
     facts = {"title": app.title, "url": settings.address}
     templates = MailTemplates(app.translations.translate, facts)

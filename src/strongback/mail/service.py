@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import hmac
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime, timedelta
 from email.utils import parseaddr
 from typing import Any
 
+from sqlalchemy import delete
+
 from strongback.address import check_mail_address
 from strongback.config import Settings
-from strongback.database import Database, transactional
+from strongback.database import Database, changed_rows, count_within, transactional, utc_now
 from strongback.log.setup import get_logger
+from strongback.mail.exceptions import MailLimitReached
+from strongback.mail.mail_model import MailQuota
 from strongback.mail.mailer import Mailer
 from strongback.mail.message import Mail, mask_address
 from strongback.mail.one_time_token import OneTimeTokens
-from strongback.mail.quota import MailQuotas
 from strongback.mail.template import MailTemplates
 from strongback.mail.unsubscribe import Subscription, Unsubscriptions
 from strongback.outbox import Outbox
@@ -29,7 +34,40 @@ MAX_VALUE = 300
 """Characters of a text in a message's data; more is cut off."""
 SENDER = "no-reply@localhost"
 """Sender of messages that go to the log."""
-_PURPOSE = b"strongback mail id 1"
+_ID_PURPOSE, _QUOTA_PURPOSE = b"strongback mail id 1", b"strongback mail quota 1"
+
+
+class MailQuotas:
+    """Grants messages to a person within the bound of an hour (UTC), in the transaction of each."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self.database = database
+        self._limit = settings.mail_hourly_per_person
+        secret = settings.app_secret_key.get_secret_value()
+        self._key = hmac.digest(secret.encode(), _QUOTA_PURPOSE, "sha256")
+
+    @transactional
+    def take(self, kind: str, address: str, limit: int | None = None) -> bool:
+        """Count one message; False if the address, in any case, has had its share.
+
+        Each kind has a share of its own: that of the settings, or the limit.
+        """
+        who = f"{kind}\0{address.casefold()}".encode("utf-8", "surrogatepass")
+        key = hmac.digest(self._key, who, "sha256").hex()
+        row = {MailQuota.key: key, MailQuota.hour: _hour(utc_now())}
+        return count_within(self.database.session, MailQuota.spent, limit or self._limit, row)
+
+    def refusal(self) -> MailLimitReached:
+        """The error of who has had its share: the next hour brings another."""
+        now = utc_now()
+        wait = _hour(now) + timedelta(hours=1) - now
+        return MailLimitReached(headers={"Retry-After": str(math.ceil(wait.total_seconds()))})
+
+    @transactional
+    def clean(self) -> int:
+        """Delete the counts of past hours; returns their number."""
+        past = delete(MailQuota).where(MailQuota.hour < _hour(utc_now()))
+        return changed_rows(self.database.session, past)
 
 
 class MailService:
@@ -55,7 +93,7 @@ class MailService:
         self._outbox = outbox
         self._url = settings.address
         self._domain = parseaddr(settings.mail_from or SENDER)[1].rpartition("@")[2]
-        self._key = hmac.digest(settings.secrets[0].encode(), _PURPOSE, "sha256")
+        self._key = hmac.digest(settings.secrets[0].encode(), _ID_PURPOSE, "sha256")
         self.is_sending = settings.mail_url is not None or not settings.is_production
         """Whether somebody can read what is sent: by mail, or outside production on the console."""
 
@@ -111,10 +149,6 @@ class MailService:
     def send(self, message_id: int, payload: Mapping[str, Any]) -> None:
         """Send what was emitted; if repeated after a crash, with the same `Message-ID`.
 
-        Args:
-            message_id: Id of the outbox's message.
-            payload: What `emit` has written.
-
         Raises:
             MailFailed: The server may accept it later.
             MailRefused: The server will not accept it.
@@ -153,3 +187,9 @@ def _clean(value: Any) -> Any:  # noqa: ANN401  JSON
     if isinstance(value, dict):
         return {name: _clean(each) for name, each in value.items()}
     return value
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment - timedelta(
+        minutes=moment.minute, seconds=moment.second, microseconds=moment.microsecond
+    )

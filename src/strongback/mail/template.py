@@ -26,7 +26,6 @@ from strongback.exceptions import ConfigurationError
 from strongback.schema import utc
 
 FOLDER = Path(__file__).with_name("layout")
-LAYOUTS = ("layout.txt", "layout.html")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +38,7 @@ class Rendered:
 
 
 class MailTemplates:
-    """The templates of an application.
-
-    Args:
-        translate: Returns a message in a locale.
-        facts: What every template knows: `title`, `url`.
-    """
+    """The templates of an application. Each knows its facts, `title` and `url`."""
 
     def __init__(self, translate: Callable[[str, str], str], facts: Mapping[str, str]) -> None:
         self._folders: list[Path] = []

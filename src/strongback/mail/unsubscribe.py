@@ -23,13 +23,7 @@ class Subscription:
 
 
 class Unsubscriptions:
-    """Signs the links of notifications, and takes what they send.
-
-    Args:
-        settings: The secrets, and the public address.
-        route: Path of the route that takes a POST by a mail program.
-        page: Path of the page for people.
-    """
+    """Signs the links of notifications, for the route of mail programs and the page for people."""
 
     def __init__(self, settings: Settings, route: str, page: str) -> None:
         self.switch_off: Callable[[int, str], object] = lambda *_: None

@@ -7,16 +7,17 @@ delivered again: after an error, after a crash, after a loss in the broker.
 from __future__ import annotations
 
 import random
+import threading
 import time
 import traceback
-from collections.abc import Sequence
-from contextlib import suppress
-from datetime import timedelta
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from sqlalchemy import delete, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from structlog.contextvars import bound_contextvars
 
 from strongback.database import Database, is_duplicate, transactional, utc_now
@@ -26,13 +27,15 @@ from strongback.log.setup import get_logger
 from strongback.outbox import InboxEntry, MessageState, Outbox, OutboxMessage
 from strongback.task.context import PermanentFailure, TaskContext
 from strongback.task.declaration import Declaration, TaskRegistry
-from strongback.task.heartbeat import PATIENCE, heartbeat
 from strongback.task.job import Jobs, JobState, TaskCancelled
 
 log = get_logger(__name__)
 
 GRACE = timedelta(seconds=2)
 """Time after its time limit from which a silent task counts as lost."""
+HEARTBEAT = timedelta(seconds=8)
+PATIENCE = timedelta(seconds=30)
+"""Time after the last heartbeat at which work counts as lost: three may fail."""
 MAX_ERROR = 20_000
 """Characters of a traceback that are kept."""
 WORKER_LOST = "The process that ran this task died, or its time ran out, at every attempt."
@@ -60,18 +63,17 @@ class Runner:
         self.database: Database = outbox.database
 
     def run(self, name: str, ids: Sequence[int], *, is_redelivered: bool = False) -> None:
-        """Make an attempt at messages that the broker has delivered.
+        """Make an attempt at messages that the broker has delivered: one, or up to a batch.
 
         An error of the task is dealt with: the message waits for its next attempt, or is dead.
 
         Args:
             name: The task.
-            ids: Its messages: one, or up to a batch.
+            ids: Its messages.
             is_redelivered: Whether the worker that had them before is known to be dead.
 
         Raises:
-            UnknownTask: There is no such task here; the message is delivered again.
-            SQLAlchemyError: The database failed; the message is delivered again.
+            UnknownTask, SQLAlchemyError: The message is delivered again.
         """
         task = self._declared(name)
         with self.database.scope():
@@ -232,6 +234,31 @@ class Runner:
             attempts=message.attempts,
             exc_info=error,
         )
+
+
+@contextmanager
+def heartbeat(
+    outbox: Outbox, ids: Collection[int], end: datetime, interval: timedelta = HEARTBEAT
+) -> Iterator[None]:
+    """Reserve messages during work that no transaction holds, which counts as lost from `end` on.
+
+    An import may take ten minutes. Without heartbeats its message would wait for as long when its
+    worker is killed at the beginning.
+    """
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(interval.total_seconds()) and utc_now() < end:
+            try:
+                outbox.keep(ids, min(utc_now() + PATIENCE, end))
+            except SQLAlchemyError as error:
+                log.warning("task_heartbeat_missed", error=type(error).__name__)
+
+    threading.Thread(target=beat, name="task-heartbeat", daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()  # a late heartbeat changes nothing: the state of the message is checked
 
 
 def _silence(task: Declaration) -> timedelta:

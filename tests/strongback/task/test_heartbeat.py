@@ -9,7 +9,7 @@ from sqlalchemy import update
 from strongback.database import utc_now
 from strongback.outbox import MessageState, OutboxMessage
 from strongback.task import TaskContext
-from strongback.task.heartbeat import PATIENCE, heartbeat
+from strongback.task.runner import PATIENCE, heartbeat
 from tests.support.task import TaskHarness
 from tests.support.worker import wait_until
 
