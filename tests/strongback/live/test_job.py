@@ -11,20 +11,22 @@ from tests.support.live import grant, published
 from tests.support.work import work
 
 
+def count(task: TaskContext, *, to: int, size: int = 0) -> str:
+    assert task.jobs is not None
+    assert task.job_id is not None
+    for number in range(1, to + 1):
+        task.jobs.report(task.job_id, number, to, f"step {number}")
+    return "x" * size
+
+
 @pytest.fixture
 def job_id(api: API) -> str:
     """A job of ada's that counts."""
-    group = TaskGroup("test")
-
-    @group.job("count")
-    def count(task: TaskContext, *, to: int, size: int = 0) -> str:
-        assert task.jobs is not None
-        assert task.job_id is not None
-        for number in range(1, to + 1):
-            task.jobs.report(task.job_id, number, to, f"step {number}")
-        return "x" * size
-
-    api.app.services[TaskRegistry].add(group)
+    registry = api.app.services[TaskRegistry]
+    if registry.get("test:count") is None:
+        group = TaskGroup("test")
+        group.job("count")(count)
+        registry.add(group)
     return start(api, to=200)
 
 
@@ -49,10 +51,12 @@ def test_whoever_subscribes_gets_its_present_state(api, job_id):
     assert grant(api.app, authenticate("Bearer ada"), "task:none") is None
 
 
-def test_publishes_the_last_state_and_a_few_of_the_steps_between(api, job_id):
+def test_publishes_the_last_state_and_a_few_of_the_steps_between(api, job_id, monkeypatch):
     stream = api.app.services[Realtime].broker
     seen: list[str] = []
-    api.app.services[Jobs].on_change.append(lambda record: seen.append(record.state))
+    jobs = api.app.services[Jobs]
+    heard = [*jobs.on_change, lambda record: seen.append(record.state)]
+    monkeypatch.setattr(jobs, "on_change", heard)
     work(api.app)
     assert len(seen) > 200
     (last,) = published(api.app, f"task:{job_id}")
