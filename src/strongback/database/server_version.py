@@ -11,11 +11,7 @@ LEAST = {"MySQL": (8, 4), "MariaDB": (10, 6), "SQLite": (3, 35)}
 
 
 def check_version(database: Database) -> str:
-    """Name the database, its version and the cipher of the connection.
-
-    Raises:
-        ConfigurationError: It is too old.
-    """
+    """Name the database, its version and the connection's cipher; refuse one that is too old."""
     is_sqlite = database.engine.dialect.name == "sqlite"
     query = "SELECT sqlite_version()" if is_sqlite else "SELECT VERSION()"
     with database.engine.connect() as connection:

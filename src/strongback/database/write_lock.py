@@ -26,11 +26,7 @@ class WriteLock:
         self._is_taken = False
 
     def __enter__(self) -> None:
-        """Wait for the lock.
-
-        Raises:
-            sqlalchemy.exc.OperationalError: It did not come in time; SQLite's own error for that.
-        """
+        """Wait for the lock; if it does not come in time, raise SQLite's own error for that."""
         with self._guard:
             if not self._is_taken:
                 self._is_taken = True

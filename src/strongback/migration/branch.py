@@ -48,11 +48,7 @@ def name_revision(moment: str, branch: str) -> str:
 
 
 def applied_revisions(connection: Connection) -> tuple[str, ...]:
-    """Return the last applied revision of each branch.
-
-    Raises:
-        MigrationError: The database is of the first edition.
-    """
+    """Return the last applied revision of each branch; refuse a database of the first edition."""
     options = {"version_table": VERSION_TABLE}
     revisions = MigrationContext.configure(connection, opts=options).get_current_heads()
     foreign = () if revisions else MigrationContext.configure(connection).get_current_heads()

@@ -121,21 +121,13 @@ class Migrations(Alembic):
             self.writing = None
 
     def downgrade(self, target: int | str | Script = -1) -> None:
-        """Revert revisions of one branch, and before them those that depend on them.
-
-        Raises:
-            MigrationError: No branch is named.
-        """
+        """Revert revisions of the named branch, and before them those that depend on them."""
         if str(target).startswith("-"):
             raise MigrationError(f"Name the branch: flask db downgrade BRANCH@{target}")
         super().downgrade(target)
 
     def merge(self, *_: object, **__: object) -> Script | None:
-        """Refuse: branches stay separate, and each is a linear sequence.
-
-        Raises:
-            MigrationError: Always, with the remedy.
-        """
+        """Refuse: branches stay separate, and each is a linear sequence."""
         raise MigrationError(
             "Branches are not merged. If two revisions of one follow the same, write the name of"
             " the first into the other's down_revision"

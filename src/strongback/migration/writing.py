@@ -64,11 +64,7 @@ class Writing:
         return branch_of_table(name) in {self.branch, UNNAMED}
 
     def divide(self, directives: list[MigrationScript]) -> None:
-        """Replace Alembic's one revision by one for each branch.
-
-        Raises:
-            MigrationError: Nothing has changed.
-        """
+        """Replace Alembic's one revision by one for each branch; refuse to write none."""
         (draft,) = directives
         assert draft.upgrade_ops is not None  # noqa: S101  there is one database
         parts: Parts = defaultdict(list)

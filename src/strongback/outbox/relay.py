@@ -87,11 +87,7 @@ class Relay:
         self._thread.join()
 
     def deliver(self) -> int:
-        """Send the messages that are due now; returns how many the broker accepted.
-
-        Raises:
-            PublishFailed: The broker did not accept them; they stay due.
-        """
+        """Send the messages that are due now; returns how many. On PublishFailed they stay due."""
         with self._outbox.database.scope():
             # One message tells as well as many whether the broker is back.
             claimed = self._outbox.claim(1 if self._failures else CLAIM)

@@ -40,11 +40,7 @@ class Token:
 
 
 def read_tokens(text: str) -> list[Token]:
-    """Cut a filter into tokens, of which the last is its end.
-
-    Raises:
-        BadFilter: Something in it is neither word nor sign.
-    """
+    """Cut a filter into tokens, of which the last is its end, or raise BadFilter."""
     tokens: list[Token] = []
     offset = 0
     while match := _PATTERN.match(text, offset):

@@ -106,11 +106,7 @@ Stamp = tuple[Key, Any]
 
 
 def check_query(index: Index, query: Query) -> None:
-    """See that an index declares what a query asks for.
-
-    Raises:
-        SearchMisuse: It is not sorted by an attribute, or does not count one.
-    """
+    """Raise SearchMisuse unless an index declares what a query sorts and counts by."""
     for order in query.sort:
         if not index[order.attribute].sortable:
             raise SearchMisuse(f"index {index.name} is not sorted by {order.attribute}")

@@ -14,11 +14,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def check_document(index: Index, document: Document) -> None:
-    """Check a document against the declaration of its index.
-
-    Raises:
-        SearchMisuse: It has no key, an attribute that is not declared, or a value of another kind.
-    """
+    """Raise SearchMisuse unless a document has its key, and values as the index declares them."""
     for name, value in document.items():
         attribute = index[name]
         is_list = isinstance(value, list | tuple)

@@ -58,12 +58,7 @@ class SmsQuotas:
 
     @transactional
     def take_for_notice(self, phone: str) -> None:
-        """Count one notice to a number or refuse it; codes to the number are counted apart.
-
-        Raises:
-            SmsLimitReached: The limit of the number is reached.
-            SmsBudgetSpent: The limit of all messages is reached.
-        """
+        """Count one notice to a number or refuse it, as `take` does; codes are counted apart."""
         if not self._spend(f"notice\0{phone}", self._settings.sms_daily_per_number):
             raise SmsLimitReached
         self._spend_budget()

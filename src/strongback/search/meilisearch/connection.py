@@ -135,11 +135,7 @@ class Connection:
             self._finish(task.task_uid, deadline, tolerated)
 
     def ping(self) -> None:
-        """Ask for a sign of life, whatever is known about it.
-
-        Raises:
-            SearchUnavailable: There was none.
-        """
+        """Ask for a sign of life, whatever is known about it, or raise SearchUnavailable."""
         try:
             self._client(None, SEARCH_TIMEOUT).health()
         except (MeilisearchError, RequestException) as error:

@@ -52,11 +52,7 @@ def encode_value(value: Any) -> Any:  # noqa: ANN401  any value of a document
 
 
 def encode(index: Index, document: Document) -> dict[str, Any]:
-    """Write a document for Meilisearch; what is None is left out.
-
-    Raises:
-        SearchMisuse: It is not what the index declares.
-    """
+    """Check a document, and write it for Meilisearch; what is None is left out."""
     check_document(index, document)
     encoded: dict[str, Any] = {PRIMARY: primary_key(document[index.key]), FORM: fingerprint(index)}
     for attribute in index.attributes:

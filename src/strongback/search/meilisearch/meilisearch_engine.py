@@ -7,7 +7,6 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from itertools import count
 from typing import Any
 
@@ -73,12 +72,7 @@ class MeilisearchEngine:
     name = "meilisearch"
 
     def __init__(
-        self,
-        url: str,
-        master_key: str,
-        *,
-        prefix: str = "",
-        task_timeout: float = TASK_TIMEOUT,
+        self, url: str, master_key: str, *, prefix: str = "", task_timeout: float = TASK_TIMEOUT
     ) -> None:
         self._connection = Connection(url, master_key, prefix, task_timeout)
         self._prefix = prefix
@@ -150,13 +144,10 @@ class MeilisearchEngine:
         """Delete documents."""
         if not keys:
             return
-        uid, tasks = self._existing(index), []
-        for start in range(0, len(keys), AT_ONCE):
-            some = [primary_key(key) for key in keys[start : start + AT_ONCE]]
-            chosen = f"{PRIMARY} IN {json.dumps(some)}"  # their alphabet needs no escapes
-            delete = partial(_delete, uid=uid, chosen=chosen)
-            tasks.append(self._connection.ask(delete))
-        self._connection.finish(tasks)
+        uid, known = self._existing(index), [primary_key(key) for key in keys]
+        self._connection.finish(
+            [self._drop(uid, known[at : at + AT_ONCE]) for at in range(0, len(known), AT_ONCE)]
+        )
 
     def stamps(self, index: Index) -> Iterator[Stamp]:
         """Tell key and version of every document."""
@@ -278,22 +269,23 @@ class MeilisearchEngine:
     def _write(self, uid: str, documents: Iterable[dict[str, Any]]) -> None:
         waiting: deque[TaskInfo] = deque()
         for lines in batches(documents):
-            add = partial(_add, uid=uid, lines=lines)
-            waiting.append(self._connection.ask(add, WRITE_TIMEOUT))
+            waiting.append(self._add(uid, lines))
             if len(waiting) > IN_FLIGHT:
                 self._connection.finish([waiting.popleft()])
         self._connection.finish(waiting)
 
+    def _add(self, uid: str, lines: bytes) -> TaskInfo:
+        return self._connection.ask(
+            lambda client: client.index(uid).add_documents_raw(lines, PRIMARY, _NDJSON),
+            WRITE_TIMEOUT,
+        )
+
+    def _drop(self, uid: str, keys: list[str]) -> TaskInfo:
+        chosen = f"{PRIMARY} IN {json.dumps(keys)}"  # their alphabet needs no escapes
+        return self._connection.ask(lambda c: c.index(uid).delete_documents(filter=chosen))
+
     def _do(self, order: Callable[[Client], TaskInfo], tolerated: str | None = None) -> None:
         self._connection.finish([self._connection.ask(order)], tolerated=tolerated)
-
-
-def _add(client: Client, uid: str, lines: bytes) -> TaskInfo:
-    return client.index(uid).add_documents_raw(lines, PRIMARY, _NDJSON)
-
-
-def _delete(client: Client, uid: str, chosen: str) -> TaskInfo:
-    return client.index(uid).delete_documents(filter=chosen)
 
 
 def _total(answer: Mapping[str, Any]) -> int:

@@ -25,13 +25,7 @@ from strongback.log.setup import get_logger
 from strongback.private import make_private_folder
 from strongback.search.exceptions import SearchUnavailable
 from strongback.search.index import Document, Index, Key
-from strongback.search.tantivy.schema import (
-    KEY,
-    build_schema,
-    encode,
-    encode_key,
-    structure_of,
-)
+from strongback.search.tantivy.schema import KEY, build_schema, encode, encode_key, structure_of
 
 log = get_logger(__name__)
 
@@ -173,11 +167,7 @@ class IndexFolder:
         return (self.live() or "").startswith(structure_of(index))
 
     def read(self, index: Index) -> tuple[Generation, tantivy.Searcher]:
-        """Open what is searched.
-
-        Raises:
-            SearchUnavailable: It was never made, or for another structure.
-        """
+        """Open what is searched; SearchUnavailable if never made, or for another structure."""
         while True:
             live = self.live()
             if live is None or not live.startswith(structure_of(index)):
@@ -220,11 +210,7 @@ class IndexFolder:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Be the only one who changes the index.
-
-        Raises:
-            SearchUnavailable: Another process writes for too long, or the disk cannot be written.
-        """
+        """Be the only one who changes the index, or raise SearchUnavailable."""
         with self._locked(_WRITE_LOCK, PATIENCE) as is_mine:
             if not is_mine:
                 raise SearchUnavailable(reason=f"Another process writes to {self.path} for long.")
@@ -232,11 +218,7 @@ class IndexFolder:
 
     @contextmanager
     def building(self, index: Index) -> Iterator[Generation]:
-        """Make a generation beside the present one; it is deleted unless `replace` is called.
-
-        Raises:
-            SearchUnavailable: Another process builds the index, or the disk cannot be written.
-        """
+        """Make a generation beside the present one; it is deleted unless `replace` is called."""
         with self._locked(_BUILD_LOCK, 0) as is_mine:
             if not is_mine:
                 raise SearchUnavailable("Another process is building this index.")

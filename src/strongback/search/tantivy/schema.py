@@ -112,11 +112,7 @@ def encode_value(attribute: Attribute, value: Any) -> Any:  # noqa: ANN401  of t
 
 
 def encode(index: Index, schema: tantivy.Schema, document: Document) -> tantivy.Document:
-    """Make a document into tantivy's.
-
-    Raises:
-        SearchMisuse: It has no key, or a value is not what the index declares.
-    """
+    """Check a document, and make it into tantivy's."""
     check_document(index, document)
     fields: dict[str, list[Any]] = {
         KEY: [encode_key(document[index.key])],
