@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from strongback.config import Settings
 from strongback.database import Database, utc_now
-from strongback.mail import Mail, MailService, MailTemplates, OneTimeTokens, Unsubscriptions
+from strongback.mail import Mail, MailService, MailTemplates, Unsubscriptions
 from strongback.mail.mail_model import MailToken
 from strongback.mail.mail_task import mail_tasks
 from strongback.web.translation import FOLDER, Translations
@@ -50,7 +50,6 @@ class MailHarness:
         self.database = database
         self.tasks = TaskHarness(database)
         self.box = MailBox()
-        self.tokens = OneTimeTokens(database, settings)
         self.unsubscriptions = Unsubscriptions(settings, "/api/off", "/off")
         facts = {"title": "Shop", "url": settings.address}
         self.templates = MailTemplates(Translations(FOLDER).translate, facts)
@@ -61,14 +60,9 @@ class MailHarness:
         (folder / "hello.html").write_text(f"{{% extends 'layout.html' %}}{body}")
         self.templates.add(folder)
         self.mails = MailService(
-            database,
-            self.tasks.outbox,
-            self.box,
-            templates=self.templates,
-            tokens=self.tokens,
-            unsubscriptions=self.unsubscriptions,
-            settings=settings,
+            database, self.tasks.outbox, settings, self.box, self.templates, self.unsubscriptions
         )
+        self.tokens = self.mails.tokens
         self.tasks.registry.add(mail_tasks(self.mails))
 
     def emit(self, name: str = "ada", to: str = "ada@example.org", **more: object) -> bool:

@@ -15,24 +15,9 @@ _OPTIONS = set(Policy.model_fields) - {"owner"}
 
 
 class Node(Generic[T]):
-    """A kind of cached value; an instance names one value by its key.
+    """A kind of cached value; an instance names one value by its key. See the package for one.
 
-        class ArticleNode(Node[ArticleOut]):
-            storages = ["local", {"storage": "redis", "ttl": timedelta(seconds=120)}]
-
-            def __init__(self, slug: str) -> None:
-                self.slug = slug
-
-            def key(self) -> str:
-                return self.slug
-
-            def load(self) -> ArticleOut | None:
-                return articles.find(self.slug)
-
-    An option that cannot work is refused when the class is defined.
-
-    Raises:
-        CacheMisuse: The type, a storage, a duration or a name is missing or wrong.
+    An option that cannot work is refused (`CacheMisuse`) when the class is defined.
     """
 
     storages: ClassVar[Sequence[str | StorageOptions]] = ()

@@ -50,11 +50,7 @@ class SharedTier(Tier):
 
 
 class FillRate:
-    """Bounds the new keys that a process adds to a shared storage. Safe to share between threads.
-
-    Args:
-        rate: Keys a second; a minute's worth at once.
-    """
+    """Bounds the new keys a second of a process; a minute's worth at once. Safe between threads."""
 
     def __init__(self, rate: int) -> None:
         self._rate = rate

@@ -62,11 +62,6 @@ _STORED = select(StoredFile).where(StoredFile.state == FileState.STORED)
 class Files:
     """The files of all accounts.
 
-        AVATAR = FileKind("avatar", types=IMAGES, max_bytes=5_000_000, is_public=True)
-        files.declare(AVATAR)
-        file = files.add(form.file.stream, form.file.filename, AVATAR, principal.user_id)
-        files.url(file, "small")
-
     Args:
         database: Stores what is known of them.
         outbox: Has the contents of deleted ones removed.
@@ -205,13 +200,9 @@ class Files:
 
     @transactional
     def presign(self, filename: str, kind: FileKind, owner: int, size: int) -> StoredFile:
-        """Await a file that its owner sends to the store itself; see `upload_url`.
+        """Await a file that its owner sends to the store itself; see `add` and `upload_url`.
 
-        Args:
-            filename: Name given by the sender.
-            kind: Its kind.
-            owner: Account whose file it is.
-            size: Bytes announced, which are taken from the quota.
+        The bytes announced are taken from the quota.
 
         Raises:
             NoDirectUpload: This store takes none.

@@ -91,11 +91,7 @@ class ImageProcessor:
         self._places = threading.BoundedSemaphore(max_waiting + 1)
 
     def encode(self, source: Path, kind: FileKind) -> Inspected:
-        """Encode an image and its variants into files beside it.
-
-        Args:
-            source: The image, of a type that `type_of` takes for one.
-            kind: Its kind, with the variants.
+        """Encode an image, of a type that `type_of` takes for one, and its variants beside it.
 
         Raises:
             ImageRefused: The image is damaged, too large, or takes too much to decode.

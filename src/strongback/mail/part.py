@@ -7,7 +7,6 @@ from strongback.config import Settings
 from strongback.mail.cli import group
 from strongback.mail.mail_task import mail_tasks
 from strongback.mail.mailer import LogMailer, Mailer
-from strongback.mail.one_time_token import OneTimeTokens
 from strongback.mail.service import MAIL, MailService
 from strongback.mail.smtp import SmtpMailer
 from strongback.mail.template import MailTemplates
@@ -20,23 +19,15 @@ REMEDY = "See that MAIL_URL has its address, and send yourself a message: flask 
 
 def register(app: Strongback, url_prefix: str, *, unsubscribe_page: str) -> MailService:
     """Send mail, and let its recipients unsubscribe, on a page too. Needs the part `task`."""
-    settings, tokens = app.settings, OneTimeTokens(app.database, app.settings)
+    settings = app.settings
     facts = {"title": app.title, "url": settings.address}
     templates = MailTemplates(app.translations.translate, facts)
     unsubscriptions = Unsubscriptions(settings, f"{url_prefix}{ROUTE}", unsubscribe_page)
     mailer = build_mailer(settings)
-    mails = MailService(
-        app.database,
-        app.outbox,
-        mailer,
-        templates=templates,
-        tokens=tokens,
-        unsubscriptions=unsubscriptions,
-        settings=settings,
-    )
+    mails = MailService(app.database, app.outbox, settings, mailer, templates, unsubscriptions)
     app.outbox.declare("strongback.mail", MAIL)
     app.services[TaskRegistry].add(mail_tasks(mails))
-    app.provide(mails, templates, tokens, unsubscriptions)
+    app.provide(mails, templates, mails.tokens, unsubscriptions)
     app.register_api(api, url_prefix=url_prefix)
     app.cli.add_command(group)
     if settings.mail_url is not None:

@@ -73,21 +73,19 @@ class MailQuotas:
 class MailService:
     """Writes messages and has them sent."""
 
-    def __init__(  # noqa: PLR0913  what a message is made of
+    def __init__(  # noqa: PLR0913, PLR0917  what a message is made of
         self,
         database: Database,
         outbox: Outbox,
-        mailer: Mailer,
-        *,
-        templates: MailTemplates,
-        tokens: OneTimeTokens,
-        unsubscriptions: Unsubscriptions,
         settings: Settings,
+        mailer: Mailer,
+        templates: MailTemplates,
+        unsubscriptions: Unsubscriptions,
     ) -> None:
         self.database = database
         self.mailer = mailer
         self.templates = templates
-        self.tokens = tokens
+        self.tokens = OneTimeTokens(database, settings)
         self.unsubscriptions = unsubscriptions
         self.quotas = MailQuotas(database, settings)
         self._outbox = outbox

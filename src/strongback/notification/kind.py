@@ -96,12 +96,7 @@ class Kind:
     ) -> str:
         """The text, or another one of its texts, in a language.
 
-        Args:
-            values: Values of the placeholders; those that are missing are left empty, because a
-                stored notification may be older than its text.
-            locale: The language.
-            translate: Translates the text.
-            text: Another text than that of the inbox.
+        Placeholders without a value stay empty: a stored notification may be older than its text.
         """
         fitting = (
             variant

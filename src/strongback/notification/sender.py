@@ -22,10 +22,7 @@ DATA_LENGTH = 4096
 
 
 class Notifications:
-    """Declares kinds of notifications, and sends them.
-
-    notifications.send(COMMENTED, f"comment:{comment.id}", to=[article.author], actor=author)
-    """
+    """Declares kinds of notifications, and sends them."""
 
     def __init__(self, outbox: Outbox, kinds: Kinds) -> None:
         self._outbox = outbox

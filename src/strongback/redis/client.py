@@ -65,12 +65,9 @@ def connect(url: str, *, connections: int = 16, timeout: float | None = None) ->
 class RedisClient:
     """A redis-py client behind a circuit breaker. Safe to share between threads.
 
-    Args:
-        server: A client with time-outs, no retries, and a pool that waits; see `connect`.
-
     Raises:
         RedisMisuse: The client would keep its callers waiting, or fail them for lack of a
-            connection.
+            connection; see `connect`.
     """
 
     def __init__(self, server: Redis) -> None:
@@ -91,11 +88,7 @@ class RedisClient:
         return not self._breaker.is_open
 
     def call(self, command: Callable[[Redis], ResultT]) -> ResultT:
-        """Run commands of the redis-py client.
-
-        Raises:
-            RedisUnavailable: Redis did not answer; raised at once where that is known already.
-        """
+        """Run commands of the redis-py client; `RedisUnavailable`, at once if that is known."""
         return self._guard(lambda: command(self.server))
 
     def execute(
@@ -103,14 +96,8 @@ class RedisClient:
     ) -> Any:  # noqa: ANN401  as redis-py
         """Run one command on a connection that is kept for such, in two thirds of the time.
 
-        Args:
-            *command: The command and its arguments. It must bear being run twice: a connection that
-                the server has closed is noticed by its use.
-            **options: Options of redis-py's `execute_command`, such that it does not change the
-                response.
-
-        Raises:
-            RedisUnavailable: As `call`.
+        The command must bear being run twice: a connection that the server has closed is noticed by
+        its use. Options are those of redis-py that do not change the response. Raises as `call`.
         """
         return self._guard(lambda: self._execute(command, options))
 

@@ -28,13 +28,9 @@ FLOWER_VARIABLE = "FLOWER_BASIC_AUTH"
 def make_celery(
     load_settings: Callable[[], SettingsT], create_app: Callable[[SettingsT], Strongback]
 ) -> TaskCelery:
-    """Return what `celery -A module` finds in a module.
+    """Return what `celery -A module` finds in a module; the application is built in each process.
 
     Where it cannot start, the process ends with one line: Celery would print a traceback.
-
-    Args:
-        load_settings: Reads the settings of the application.
-        create_app: Builds the application; called once in each process.
     """
     try:
         settings = load_settings()

@@ -41,9 +41,6 @@ def build_worker(load: Callable[[], Dispatcher]) -> TaskCelery:
 
     Args:
         load: Builds the application and returns its dispatcher; called once in each process.
-
-    Raises:
-        ConfigurationError: A task may take longer than the broker waits for it.
     """
     dispatcher = load()
     settings = dispatcher.runtime.settings
