@@ -19,8 +19,8 @@ BUSY = MailFailed(params={"reason": "451 busy"})
 
 
 @pytest.fixture
-def harness(database, settings, tmp_path) -> MailHarness:
-    return MailHarness(database, settings, tmp_path / "mail")
+def harness(kept_database, settings, tmp_path) -> MailHarness:
+    return MailHarness(kept_database, settings, tmp_path / "mail")
 
 
 def test_message_is_sent_after_the_commit_in_text_and_html(harness):

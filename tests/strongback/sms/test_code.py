@@ -33,8 +33,8 @@ FIVE_MINUTES = timedelta(seconds=301)
 
 
 @pytest.fixture
-def harness(database: Database, settings: Settings) -> CodesHarness:
-    return CodesHarness(database, settings)
+def harness(kept_database: Database, settings: Settings) -> CodesHarness:
+    return CodesHarness(kept_database, settings)
 
 
 @pytest.fixture
@@ -148,11 +148,11 @@ class TestCode:
             harness.is_right(PHONE, another(code))
         assert not harness.is_right(PHONE, code)
 
-    @pytest.mark.parametrize("text", ["", "12345", "1234567", "12345x", "１２３４５６", "٠١٢٣٤٥"])
-    def test_slip_costs_no_try(self, harness, text):
+    def test_slip_costs_no_try(self, harness):
         harness.ask()
-        assert not harness.is_right(PHONE, text)
-        assert harness.row().attempts == 0
+        for text in ("", "12345", "1234567", "12345x", "１２３４５６", "٠١٢٣٤٥"):
+            assert not harness.is_right(PHONE, text)
+            assert harness.row().attempts == 0, text
 
     def test_is_not_tried_in_a_transaction_that_could_undo_the_try(self, harness):
         code = harness.ask()
@@ -256,34 +256,40 @@ class TestLimit:
 
 
 class TestCrowd:
-    def test_of_many_wrong_tries_at_once_five_are_evaluated(self, crowded, is_long):
-        code, each = crowded.ask(), 20 if is_long else 4
+    @pytest.fixture
+    def size(self, is_long) -> int:
+        return 50 if is_long else 20
+
+    def test_of_many_wrong_tries_at_once_five_are_evaluated(self, crowded, size):
+        code, each = crowded.ask(), size * 2 // 5
         wrong = itertools.cycle(f"{n:06}" for n in range(50_000, 900_000) if f"{n:06}" != code)
-        tries = [partial(try_each, crowded, [next(wrong) for _ in range(each)]) for _ in range(50)]
+        tries = [
+            partial(try_each, crowded, [next(wrong) for _ in range(each)]) for _ in range(size)
+        ]
         assert sum(run_together(*tries)) == 0
         assert crowded.row().attempts == ATTEMPTS
         assert not crowded.is_right(PHONE, code)
 
-    def test_of_fifty_right_ones_at_once_one_succeeds(self, crowded):
+    def test_of_many_right_ones_at_once_one_succeeds(self, crowded, size):
         code = crowded.ask()
-        tries = [partial(crowded.is_right, PHONE, code)] * 50
+        tries = [partial(crowded.is_right, PHONE, code)] * size
         assert sum(run_together(*tries)) == 1
 
     @pytest.mark.parametrize("is_known", [False, True], ids=["first", "later"])
-    def test_of_a_hundred_requests_at_once_one_is_sent(self, crowded, is_known):
+    def test_of_many_requests_at_once_one_is_sent(self, crowded, size, is_known):
         if is_known:
             crowded.ask()
             crowded.wait(A_MINUTE)
             crowded.telephones.received.clear()
-        answers = run_together(*[partial(granted, crowded, PHONE, ADDRESS)] * 100)
+        answers = run_together(*[partial(granted, crowded, PHONE, ADDRESS)] * (2 * size))
         crowded.tasks.work()
         assert answers.count(True) == 1
         assert len(crowded.telephones.received) == 1
         assert crowded.is_right(PHONE, crowded.telephones.code())
 
-    def test_a_crowd_does_not_pass_the_budget(self, settings, crowded):
+    def test_a_crowd_does_not_pass_the_budget(self, settings, crowded, size):
         harness = harness_with(crowded, settings, sms_daily_budget=7)
-        phones = [f"+861380013{number:04}" for number in range(40)]
+        phones = [f"+861380013{number:04}" for number in range(size)]
         asks = [
             partial(granted, harness, phone, f"192.0.2.{number}")
             for number, phone in enumerate(phones)

@@ -19,8 +19,8 @@ BUSY = SmsFailed(params={"reason": "busy"})
 
 
 @pytest.fixture
-def harness(database: Database, settings: Settings) -> CodesHarness:
-    return CodesHarness(database, settings)
+def harness(kept_database: Database, settings: Settings) -> CodesHarness:
+    return CodesHarness(kept_database, settings)
 
 
 @pytest.mark.parametrize("failure", [BUSY, SmsTimeout()])
