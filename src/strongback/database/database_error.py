@@ -23,51 +23,21 @@ MYSQL_RETRYABLE = frozenset(
     }
 )
 MYSQL_TRANSIENT = MYSQL_RETRYABLE | {
-    1021,  # the disk is full
-    1026,  # a file cannot be written
-    1030,  # the storage engine fails, as on a full disk
-    1037,  # out of memory
-    1040,  # too many connections
-    1041,  # out of memory
-    1044,  # this user may not use this database: credentials being changed, or not yet there
-    1045,  # access denied: the same
-    1047,  # Galera: the node is not ready
-    1049,  # the database is not there, as while it is restored
-    1053,  # the server shuts down
-    1114,  # a table is full, as is its disk
-    1129,  # this host is blocked after too many failed connections
-    1130,  # this host is not let in
+    *(1021, 1026, 1030, 1114),  # a full disk: none can write, not a file, an engine or a table
+    *(1037, 1041),  # out of memory
+    *(1040, 1203, 1226),  # too many connections, or those of this user, or another limit of it
+    *(1044, 1045, 1049, 1698),  # user or database: being changed, restored, or not yet there
+    *(1047, 1053, 3032, 3168),  # not ready (Galera), shuts down, is offline, is not available
+    *(1129, 1130),  # this host is blocked after too many failed connections, or not let in
     1135,  # the server can make no thread
-    1152,  # connection aborted
-    1158,  # network: read error
-    1159,  # network: read time-out
-    1160,  # network: write error
-    1161,  # network: write time-out
-    1203,  # too many connections of this user
-    1226,  # a limit of this user is used up
-    1290,  # read-only during a fail-over
-    1317,  # the statement was killed
-    1698,  # access denied: without a password
-    1792,  # read-only transaction, as on a replica
-    1820,  # the password must be changed first
-    1836,  # read-only mode
-    1862,  # the password has expired
-    1927,  # the connection was killed
-    1969,  # MariaDB: statement time-out
-    2002,  # no connection through the socket
-    2003,  # no connection
-    2005,  # the server's name is unknown
-    2006,  # the server has gone away
-    2012,  # the handshake failed
-    2013,  # connection lost during a statement, or its time-out
-    2026,  # no encrypted connection
-    2055,  # connection lost
-    3024,  # MySQL: statement time-out
-    3032,  # the server is offline
-    3118,  # the account is locked
-    3168,  # the server is not available
-    4031,  # closed by the server for idling
-    4151,  # MariaDB: the account is locked
+    *(1152, 1158, 1159, 1160, 1161),  # aborted by the network: reading, writing, their time-outs
+    *(1290, 1792, 1836),  # read-only: during a fail-over, on a replica, by its mode
+    *(1317, 1927, 4031),  # ended by the server: the statement or connection, or for idling
+    *(1820, 1862, 3118, 4151),  # password to be changed, or expired; account locked (twice)
+    *(1969, 3024),  # statement time-out of MariaDB, of MySQL
+    *(2002, 2003, 2005, 2006),  # no connection: socket, network, unknown name, gone away
+    *(2012, 2026),  # the handshake failed; no encrypted connection
+    *(2013, 2055),  # connection lost during a statement, or its time-out; connection lost
 }
 MYSQL_DUPLICATE = frozenset({1062, 1586})
 

@@ -30,19 +30,13 @@ UNREACHABLE = "See that it runs and that MYSQL_HOST, MYSQL_PORT or DATABASE_URL 
 FILE = "Let this user read and write the file, or choose another folder: APP_VAR_DIR=/path"
 ROOM = "Make room on the disk of the database"
 WRITER = "Another process is writing to it: wait until that has ended, or stop it"
+READ_ONLY = "The server is read-only: name the primary, or wait for the end of the fail-over"
 MYSQL_REMEDIES = {
     1021: ROOM,
-    1044: DATABASE,
-    1045: LOGIN,
-    1049: DATABASE,
-    1142: RIGHTS,
-    1143: RIGHTS,
-    1227: RIGHTS,
-    1290: "The server is read-only: name the primary, or wait for the end of the fail-over",
-    1370: RIGHTS,
-    1410: RIGHTS,
-    1698: LOGIN,
-    1836: "The server is read-only: name the primary, or wait for the end of the fail-over",
+    **dict.fromkeys((1044, 1049), DATABASE),
+    **dict.fromkeys((1045, 1698), LOGIN),
+    **dict.fromkeys((1142, 1143, 1227, 1370, 1410), RIGHTS),
+    **dict.fromkeys((1290, 1836), READ_ONLY),
     2026: TLS,
     3159: "The server wants TLS: set MYSQL_SSL_MODE=required, or verify_identity",
 }

@@ -15,17 +15,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 from alembic import util
-from alembic.operations.ops import (
-    CreateForeignKeyOp,
-    CreateTableOp,
-    DowngradeOps,
-    DropIndexOp,
-    DropTableOp,
-    MigrateOperation,
-    MigrationScript,
-    ModifyTableOps,
-    UpgradeOps,
-)
+from alembic.operations import ops
 from alembic.script import ScriptDirectory
 from sqlalchemy import Table
 
@@ -38,7 +28,7 @@ from strongback.migration.branch import (
     name_revision,
 )
 
-Parts = dict[str, list[MigrateOperation]]
+Parts = dict[str, list[ops.MigrateOperation]]
 
 UNNAMED = "default"
 """Flask-Alembic's default branch; ours for tables whose model is in no package."""
@@ -63,7 +53,7 @@ class Writing:
             return not name.startswith(PREFIX) and name != FOREIGN_TABLE
         return branch_of_table(name) in {self.branch, UNNAMED}
 
-    def divide(self, directives: list[MigrationScript]) -> None:
+    def divide(self, directives: list[ops.MigrationScript]) -> None:
         """Replace Alembic's one revision by one for each branch; refuse to write none."""
         (draft,) = directives
         assert draft.upgrade_ops is not None  # noqa: S101  there is one database
@@ -83,12 +73,12 @@ class Writing:
         directives[:] = [self._revision(draft, name, parts, needed[name]) for name in order]
 
     def _revision(
-        self, draft: MigrationScript, branch: str, parts: Parts, needed: set[str]
-    ) -> MigrationScript:
+        self, draft: ops.MigrationScript, branch: str, parts: Parts, needed: set[str]
+    ) -> ops.MigrationScript:
         known = any(branch in each.branch_labels for each in self.script.walk_revisions())
         new = {name: name_revision(str(draft.rev_id), name) for name in parts}
-        upgrade = UpgradeOps(parts[branch])
-        return MigrationScript(
+        upgrade = ops.UpgradeOps(parts[branch])
+        return ops.MigrationScript(
             new[branch],
             upgrade,
             _undo(upgrade),
@@ -120,29 +110,29 @@ def branch_of_module(name: str) -> str:
     return package.rpartition(".")[2] or UNNAMED
 
 
-def _undo(upgrade: UpgradeOps) -> DowngradeOps:
+def _undo(upgrade: ops.UpgradeOps) -> ops.DowngradeOps:
     """Return the downgrade; indexes are dropped with their tables, as MySQL requires."""
     downgrade = upgrade.reverse()
-    dropped = {each.table_name for each in downgrade.ops if isinstance(each, DropTableOp)}
+    dropped = {each.table_name for each in downgrade.ops if isinstance(each, ops.DropTableOp)}
     downgrade.ops = [
         each
         for each in downgrade.ops
         if not (
-            isinstance(each, ModifyTableOps)
+            isinstance(each, ops.ModifyTableOps)
             and each.table_name in dropped
-            and all(isinstance(change, DropIndexOp) for change in each.ops)
+            and all(isinstance(change, ops.DropIndexOp) for change in each.ops)
         )
     ]
     return downgrade
 
 
-def _referred(operations: list[MigrateOperation]) -> Iterator[str]:
+def _referred(operations: list[ops.MigrateOperation]) -> Iterator[str]:
     """Yield the branches whose tables are referred to."""
     for operation in operations:
-        if isinstance(operation, CreateTableOp):
+        if isinstance(operation, ops.CreateTableOp):
             for key in operation.to_table().foreign_keys:
                 yield branch_of_table(key.target_fullname.rpartition(".")[0])
-        elif isinstance(operation, ModifyTableOps):
+        elif isinstance(operation, ops.ModifyTableOps):
             for change in operation.ops:
-                if isinstance(change, CreateForeignKeyOp):
+                if isinstance(change, ops.CreateForeignKeyOp):
                     yield branch_of_table(change.referent_table)

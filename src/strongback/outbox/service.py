@@ -10,21 +10,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Label,
-    Select,
-    and_,
-    delete,
-    event,
-    exists,
-    func,
-    insert,
-    or_,
-    select,
-    union_all,
-    update,
-)
+from sqlalchemy import ColumnElement, Select, delete, event, func, insert, select, union_all, update
 from sqlalchemy.orm import Session, aliased, scoped_session
 from structlog.contextvars import get_contextvars
 
@@ -267,7 +253,7 @@ class Outbox:
     def _recover_batch(self, began: datetime) -> int:
         # Messages that other processes send meanwhile stay with the broker.
         message = OutboxMessage
-        is_old = or_(message.updated_at.is_(None), message.updated_at < began)
+        is_old = message.updated_at.is_(None) | (message.updated_at < began)
         lost = (message.state == MessageState.SENT) & is_old
         ids = self.database.session.scalars(select(message.id).where(lost).limit(BATCH)).all()
         self._set(message.id.in_(ids) & lost, state=MessageState.WAITING, available_at=utc_now())
@@ -302,10 +288,19 @@ class Outbox:
     def status(self) -> OutboxStatus:
         """Count the messages, in a time that does not depend on their number."""
         session = self.database.session
-        counts = session.execute(select(*map(_counted, MessageState))).one()
+        some = {
+            state: select(OutboxMessage.id).where(OutboxMessage.state == state).limit(MAX_COUNTED)
+            for state in MessageState
+        }
+        counted = (
+            select(func.count()).select_from(ids.subquery()).label(state)
+            for state, ids in some.items()
+        )
+        counts = session.execute(select(*counted)).one()
         undone = (MessageState.WAITING, MessageState.SENT, MessageState.RUNNING)
-        oldest = session.scalars(union_all(*map(_oldest, undone)))
-        since, now = [moment for moment in oldest if moment is not None], utc_now()
+        first = select(func.min(OutboxMessage.due_at))
+        oldest = union_all(*(first.where(OutboxMessage.state == state) for state in undone))
+        since, now = [due for due in session.scalars(oldest) if due is not None], utc_now()
         return OutboxStatus(
             waiting=min(counts.waiting + counts.sent, MAX_COUNTED),
             running=counts.running,
@@ -359,28 +354,19 @@ class Outbox:
         return delete_in_batches(self.database, InboxEntry.message_id, old)
 
 
-def _counted(state: MessageState) -> Label[int]:
-    some = select(OutboxMessage.id).where(OutboxMessage.state == state).limit(MAX_COUNTED)
-    return select(func.count()).select_from(some.subquery()).label(state)
-
-
-def _oldest(state: MessageState) -> Select[datetime | None]:
-    return select(func.min(OutboxMessage.due_at)).where(OutboxMessage.state == state)
-
-
 def _due() -> Select[OutboxMessage]:
     """Select messages that are due, and that no earlier one with their key holds up."""
     earlier = aliased(OutboxMessage)
-    is_blocked = exists().where(
+    blocking = select(earlier.id).where(
         earlier.consumer == OutboxMessage.consumer,
         earlier.key == OutboxMessage.key,
         earlier.id < OutboxMessage.id,
         earlier.state != MessageState.DEAD,
     )
-    is_first = or_(OutboxMessage.key.is_(None), ~is_blocked)
+    is_first = OutboxMessage.key.is_(None) | ~blocking.exists()
     return (
         select(OutboxMessage)
-        .where(and_(OutboxMessage.available_at <= utc_now(), is_first))
+        .where(OutboxMessage.available_at <= utc_now(), is_first)
         .order_by(OutboxMessage.available_at, OutboxMessage.id)
     )
 

@@ -200,29 +200,20 @@ class Index:
         problems = [f"{n!r} is not a name" for n in (self.name, *names) if not NAME.fullmatch(n)]
         problems += [f"{name} is declared twice" for name in known if names.count(name) > 1]
         problems += [f"the alias {name} is taken" for name in self._aliases if name in known]
-        used = [self.key, self.suggests, self.version]
-        used += [order.attribute for order in self.tie_breakers]
+        used = [self.key, self.suggests, self.version, *(o.attribute for o in self.tie_breakers)]
         problems += [f"{name} is not an attribute" for name in used if name and name not in known]
         sortable = {attribute.name for attribute in self.sortable}
-        problems += [
-            f"ranking by {order.attribute} needs it to be sortable"
-            for order in self.tie_breakers
-            if order.attribute in known - sortable
-        ]
-        problems += [f"{a.name}: {why}" for a in self.attributes for why in _contradictions(a)]
+        ranked = {order.attribute for order in self.tie_breakers} & known
+        problems += [f"ranking by {name} needs it to be sortable" for name in ranked - sortable]
+        for each in self.attributes:
+            if each.weight < 0:
+                problems.append(f"{each.name}: a weight is not negative")
+            if each.weight and each.kind is not Kind.TEXT:
+                problems.append(f"{each.name}: only text has a weight")
+            if each.multi_valued and each.sortable:
+                problems.append(f"{each.name}: nothing is sorted by a list")
         if not any(attribute.weight for attribute in self.attributes):
             problems.append("no attribute has a weight, so nothing is searched")
         if self.suggests in known and not self[self.suggests].weight:
             problems.append(f"{self.suggests} is suggested and not searched; give it a weight")
         return problems
-
-
-def _contradictions(attribute: Attribute) -> list[str]:
-    problems = []
-    if attribute.weight < 0:
-        problems.append("a weight is not negative")
-    if attribute.weight and attribute.kind is not Kind.TEXT:
-        problems.append("only text has a weight")
-    if attribute.multi_valued and attribute.sortable:
-        problems.append("nothing is sorted by a list")
-    return problems

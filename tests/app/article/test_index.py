@@ -12,7 +12,7 @@ from app.article.index import ARTICLE, ArticleSource
 from app.article.model import Article
 from strongback.database import utc_now
 from strongback.search import Search, SearchUnavailable
-from strongback.search.maintenance import lease_of
+from strongback.search.part import lease_of
 from strongback.task import Leases
 from tests.app.article_library import LONG_AGO, ArticleLibrary
 from tests.support.api import API
