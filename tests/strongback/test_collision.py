@@ -46,7 +46,9 @@ def test_one_owner_may_claim_a_name_again():
 
 def model(module: str, name: str, **fields: Any) -> Any:
     """A model of this name, as another module would declare it."""
-    return type(name, (Schema,), {"__module__": module, "__annotations__": fields})
+    config = {"use_attribute_docstrings": False}  # no source of it says anything
+    given = {"__module__": module, "__annotations__": fields, "model_config": config}
+    return type(name, (Schema,), given)
 
 
 def serve(app: Strongback, name: str, shown: Any, *, operation: str = "") -> None:

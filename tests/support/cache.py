@@ -97,7 +97,7 @@ def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.002)
+        time.sleep(0.01)
     return True
 
 

@@ -21,6 +21,7 @@ from strongback.exceptions import ConfigurationError
 from strongback.realtime import Channels, Grant, History
 from strongback.realtime.part import require_one_process
 from strongback.schema import PageQuery
+from tests.support.cache import eventually
 from tests.support.sdk import Live, Watcher, connected, living, value
 from tests.support.thread import run_async
 
@@ -90,9 +91,8 @@ def test_what_is_rolled_back_is_not_published(live):
     with live.app.database.scope(), pytest.raises(ZeroDivisionError):
         live.app.database.transact(fail)
     live.emit(channel, "once")
-    while not (found := live.realtime.history(channel, 10).publications):
-        pass
-    assert [each.data for each in found] == [b'"once"']
+    assert eventually(lambda: bool(live.realtime.history(channel, 10).publications))
+    assert [each.data for each in live.realtime.history(channel, 10).publications] == [b'"once"']
 
 
 def username(live: Live) -> str:

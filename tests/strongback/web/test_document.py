@@ -11,6 +11,9 @@ import pytest
 import schemathesis
 from flask.testing import FlaskClient
 
+from app.core.config import Settings
+from app.main import create_app
+from strongback.testing import empty
 from strongback.web.document import ASSETS
 from strongback.web.http_app import HTTPApp
 from strongback.web.page import PageBlueprint
@@ -28,12 +31,21 @@ PAGES = {"account"}
 """Blueprints of what people open in a browser, beside those that say so themselves."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def small_app(module_settings: Settings) -> Iterator[HTTPApp]:
+    """The whole application on SQLite, which no test here changes."""
+    app = create_app(module_settings)
+    empty(app.database)
+    yield app
+    app.close()
+
+
+@pytest.fixture(scope="module")
 def client(small_app: HTTPApp) -> FlaskClient:
     return small_app.test_client()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def document(client: FlaskClient) -> Any:
     return client.get("/openapi.json").json
 

@@ -21,25 +21,20 @@ def probe(bare):
     return bare
 
 
+def counts(app):
+    """What the metrics have counted of requests."""
+    lines = app.test_client().get("/metrics").text.splitlines(keepends=True)
+    text = "".join(line for line in lines if line.startswith(COUNT))
+    return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+
+
 def counted(app, **labels):
     """How many requests with these labels the metrics have counted."""
-    text = app.test_client().get("/metrics").text
-    return sum(
-        sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name == COUNT and labels.items() <= sample.labels.items()
-    )
+    return sum(sample.value for sample in counts(app) if labels.items() <= sample.labels.items())
 
 
 def routes(app):
-    text = app.test_client().get("/metrics").text
-    return {
-        sample.labels["route"]
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name == COUNT
-    }
+    return {sample.labels["route"] for sample in counts(app)}
 
 
 def test_requests_are_counted_by_route(probe):
