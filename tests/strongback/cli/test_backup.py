@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -82,13 +83,15 @@ class Application:
 
 
 @pytest.fixture
-def application(settings: Settings, database_url: str) -> Iterator[Application]:
+def application(settings: Settings, database_url: str, migrated: Path) -> Iterator[Application]:
     if "mysql" in database_url and not has_tools():
         pytest.skip("MySQL's client tools are not installed")
     application = Application(settings.model_copy(update={"database_url": database_url}))
-    if not application.settings.is_sqlite:
+    if application.settings.is_sqlite:
+        shutil.copy(migrated, application.settings.database_address.database or "")
+    else:
         application.empty()
-    upgrade(application.app)
+        upgrade(application.app)
     yield application
     if not application.settings.is_sqlite:
         application.empty()
@@ -313,23 +316,19 @@ class TestRefusal:
         assert application.names() == ["ada"]
 
 
-def test_a_damaged_sqlite_inside_touches_nothing(settings, tmp_path):
-    application = Application(settings)
-    upgrade(application.app)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_damaged_sqlite_inside_touches_nothing(application, archive, tmp_path):
     application.add("ada")
-    archive = tmp_path / "it.tar"
-    application.succeed("backup", str(archive))
+    application.succeed("backup", archive)
     with tarfile.open(archive) as tar:
         tar.extractall(tmp_path / "x", filter="data")
     (tmp_path / "x" / "database.sqlite").write_bytes(b"SQLite format 3\0" + b"x" * 5000)
     with tarfile.open(archive, "w") as tar:
         tar.add(tmp_path / "x", ".")
     result = application.run("restore", str(archive), "--force")
-    application.database.close()
     assert result.exit_code == 1
     assert "is damaged" in result.output
     assert application.names() == ["ada"]
-    application.database.close()
 
 
 def test_a_missing_tool_is_named_with_the_way_to_get_it():

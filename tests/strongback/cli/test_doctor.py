@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import http.server
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,6 @@ from app.core.config import Settings
 from app.main import create_app
 from strongback.database import Database
 from strongback.migration.branch import FIRST_EDITION
-from strongback.migration.runner import upgrade
 from strongback.testing.mariadb import MariaDB
 from strongback.testing.port import free_port
 from tests.support.first_edition import make_first_edition
@@ -30,18 +30,20 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"web_port": free_port()})
 
 
+@pytest.fixture
+def ready(settings: Settings, migrated: Path) -> Settings:
+    """Settings of an application whose database lacks no revision."""
+    settings.app_var_dir.mkdir()
+    shutil.copy(migrated, settings.app_var_dir)
+    return settings
+
+
 def examine(settings: Settings) -> Result:
     app = create_app(settings)
     try:
         return app.test_cli_runner().invoke(args=["doctor"])
     finally:
         app.close()
-
-
-def migrate(settings: Settings) -> None:
-    app = create_app(settings)
-    upgrade(app)
-    app.close()
 
 
 @contextmanager
@@ -58,9 +60,8 @@ def stranger(port: int) -> Iterator[None]:
         server.server_close()
 
 
-def test_a_healthy_application_passes(settings):
-    migrate(settings)
-    result = examine(settings)
+def test_a_healthy_application_passes(ready):
+    result = examine(ready)
     assert result.exit_code == 0, result.output
     assert "PROBLEM" not in result.output
     assert "The schema is up to date" in result.output
@@ -82,13 +83,12 @@ def test_a_database_of_the_first_edition_is_named_with_what_to_do(settings):
     assert "back it up with the first edition" in result.output
 
 
-def test_a_port_that_somebody_else_has_is_named_with_another(settings):
-    migrate(settings)
-    with stranger(settings.web_port):
-        result = examine(settings)
+def test_a_port_that_somebody_else_has_is_named_with_another(ready):
+    with stranger(ready.web_port):
+        result = examine(ready)
     assert result.exit_code == 1
-    assert f"Port {settings.web_port} on 127.0.0.1 is taken" in result.output
-    assert f"WEB_PORT={settings.web_port + 10}" in result.output
+    assert f"Port {ready.web_port} on 127.0.0.1 is taken" in result.output
+    assert f"WEB_PORT={ready.web_port + 10}" in result.output
 
 
 def test_a_folder_that_cannot_be_written_is_named_with_its_variable(settings, tmp_path):
@@ -110,18 +110,16 @@ def test_a_database_that_is_not_there_is_named_with_its_variables(settings):
     assert "secret-word" not in result.output
 
 
-def test_a_redis_that_is_not_there_is_named_with_its_variable(settings):
-    migrate(settings)
-    result = examine(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
+def test_a_redis_that_is_not_there_is_named_with_its_variable(ready):
+    result = examine(ready.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
     assert result.exit_code == 1
     assert "Redis is not usable" in result.output
     assert "REDIS_URL" in result.output
 
 
-def test_a_broker_that_is_not_there_is_named_with_its_variable(settings):
-    migrate(settings)
+def test_a_broker_that_is_not_there_is_named_with_its_variable(ready):
     absent = "redis://:secret-word@127.0.0.1:1/0"
-    result = examine(settings.model_copy(update={"celery_broker_url": absent}))
+    result = examine(ready.model_copy(update={"celery_broker_url": absent}))
     assert result.exit_code == 1
     assert "The broker of the tasks is not usable" in result.output
     assert "CELERY_BROKER_URL" in result.output
@@ -129,20 +127,19 @@ def test_a_broker_that_is_not_there_is_named_with_its_variable(settings):
 
 
 def with_meilisearch(settings: Settings, url: str, key: str) -> Result:
-    migrate(settings)
     changes = {"meili_url": url, "meili_master_key": SecretStr(key)}
     return examine(settings.model_copy(update=changes))
 
 
 class TestMeilisearch:
-    def test_one_that_lets_us_in_passes(self, settings):
+    def test_one_that_lets_us_in_passes(self, ready):
         with run_meilisearch() as server:
-            result = with_meilisearch(settings, server.url, MASTER_KEY)
+            result = with_meilisearch(ready, server.url, MASTER_KEY)
         assert result.exit_code == 0, result.output
         assert "The search engine meilisearch answers" in result.output
 
-    def test_one_that_is_not_there_is_named_with_its_variable(self, settings):
-        result = with_meilisearch(settings, "http://127.0.0.1:1", MASTER_KEY)
+    def test_one_that_is_not_there_is_named_with_its_variable(self, ready):
+        result = with_meilisearch(ready, "http://127.0.0.1:1", MASTER_KEY)
         assert result.exit_code == 1
         assert "MEILI_URL names it" in result.output
 
