@@ -10,38 +10,29 @@ from __future__ import annotations
 import sys
 import threading
 from collections import OrderedDict, deque
+from dataclasses import dataclass
 from typing import Any
 
 MOST_USES = 3
 """Uses that are counted: enough to tell values that are used from those read once."""
 
 
+@dataclass(slots=True, eq=False)
 class Entry:
     """A value and its three moments, which are decided when it is stored and not at each hit."""
 
-    __slots__ = ("due", "end", "key", "size", "stale", "uses", "value")
-
-    def __init__(  # noqa: PLR0913, PLR0917  made for each write, by position
-        self,
-        key: str,
-        value: Any,  # noqa: ANN401  any value
-        due: float,
-        stale: float,
-        end: float,
-        size: int = 0,
-    ) -> None:
-        self.key = key
-        self.value = value
-        self.size = size
-        """Bytes with its key and place; 0 if they are not counted."""
-        self.due = due
-        """Until then it is fresh; then one reader refreshes it."""
-        self.stale = stale
-        """From then on it is served only while a newer one is loaded."""
-        self.end = end
-        """From then on it is not served."""
-        self.uses = 0
-        """Hits since it last entered a queue, up to `MOST_USES`; counted by the reader."""
+    key: str
+    value: Any
+    due: float
+    """Until then it is fresh; then one reader refreshes it."""
+    stale: float
+    """From then on it is served only while a newer one is loaded."""
+    end: float
+    """From then on it is not served."""
+    size: int = 0
+    """Bytes with its key and place; 0 if they are not counted."""
+    uses: int = 0
+    """Hits since it last entered a queue, up to `MOST_USES`; counted by the reader."""
 
     def become(self, other: Entry) -> None:
         """Take over another's value; readers in between see the old or the new one."""

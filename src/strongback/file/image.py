@@ -103,10 +103,7 @@ class ImageProcessor:
             "source": str(source.absolute()),
             "format": FORMATS[read_type(source)],
             "folder": str(source.parent.absolute()),
-            "boxes": [
-                {"width": each.width, "height": each.height, "is_cropped": each.is_cropped}
-                for each in variants
-            ],
+            "boxes": [(each.width, each.height, each.is_cropped) for each in variants],
             "is_still": kind.is_still,
             "seconds": self.seconds,
         }

@@ -14,7 +14,6 @@ import resource
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
@@ -45,14 +44,8 @@ NO_MEMORY = "encoding error 1"
 """VP8_ENC_ERROR_OUT_OF_MEMORY, of libwebp."""
 
 Size = tuple[int, int]
-
-
-class Box(TypedDict):
-    """One file to write."""
-
-    width: int
-    height: int
-    is_cropped: bool
+Box = tuple[int, int, bool]
+"""Width and height of one file to write, and whether it is cropped to them."""
 
 
 class Order(TypedDict):
@@ -116,7 +109,7 @@ def encode(order: Order) -> list[Size]:
     paths = [Path(order["folder"]) / f"{number}.webp" for number in range(len(order["boxes"]))]
     if is_moving(source) and not order["is_still"]:
         return write_moving(source, order, paths)
-    side = max(max(box["width"], box["height"]) for box in order["boxes"])
+    side = max(max(box[:2]) for box in order["boxes"])
     source.draft("RGB", (side, side))  # has a JPEG decoded at a half, a quarter or an eighth
     image, profile = upright(source), source.info.get("icc_profile")
     source.close()
@@ -182,8 +175,8 @@ def plain(image: Image.Image) -> Image.Image:
 
 def fitted(image: Image.Image, box: Box) -> Image.Image:
     """The image as large as a box, and never larger than it was."""
-    width, height = box["width"], box["height"]
-    if box["is_cropped"]:
+    width, height, is_cropped = box
+    if is_cropped:
         scale = min(1, image.width / width, image.height / height)
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
@@ -227,8 +220,10 @@ def write_moving(source: Image.Image, order: Order, paths: list[Path]) -> list[S
     pixels = count_of(source) * source.width * source.height
     scale = (HELD_MEGAPIXELS * MILLION / pixels) ** 0.5
     profile, durations, frames = source.info.get("icc_profile"), [], []
-    for frame in frames_of(source):
-        frames.append(in_srgb(fitted(scaled(frame, scale), order["boxes"][0]), profile))
+    for number in range(count_of(source)):
+        source.seek(number)
+        frame = scaled(upright(source), scale)
+        frames.append(in_srgb(fitted(frame, order["boxes"][0]), profile))
         duration = round(source.info.get("duration") or DEFAULT_DURATION)
         durations.append(min(max(duration, MIN_DURATION), MAX_DURATION))
     # A GIF that says nothing about it is played once.
@@ -247,13 +242,6 @@ def write_moving(source: Image.Image, order: Order, paths: list[Path]) -> list[S
         )
         sizes.append(first.size)
     return sizes
-
-
-def frames_of(source: Image.Image) -> Iterator[Image.Image]:
-    """Yield the frames of an image."""
-    for number in range(count_of(source)):
-        source.seek(number)
-        yield upright(source)
 
 
 if __name__ == "__main__":

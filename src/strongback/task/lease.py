@@ -14,13 +14,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, String, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import ColumnElement, String, or_, select, update
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Mapped, Session, mapped_column
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from strongback.database import Base, Database, UTCDateTime, changed_rows, is_duplicate
+from strongback.database import Base, Database, UTCDateTime, changed_rows, insert_if_absent
 
 NAME_LENGTH = 120
 SLACK = 1.0
@@ -53,7 +52,7 @@ class Leases:
         """
         return self.database.transact(
             lambda session: _renew(session, name, holder, seconds)
-            or self._create(session, name, holder, seconds)
+            or _create(session, name, holder, seconds)
         )
 
     def hand_over(self, name: str, holder: str) -> bool:
@@ -62,8 +61,7 @@ class Leases:
         values = {"holder": holder, "expires_at": _Moment(0)}
         query = update(LeaseRow).where(other).values(values)
         return self.database.transact(
-            lambda session: bool(changed_rows(session, query))
-            or self._create(session, name, holder, 0)
+            lambda session: bool(changed_rows(session, query)) or _create(session, name, holder, 0)
         )
 
     def give_up(self, name: str, holder: str) -> None:
@@ -80,19 +78,6 @@ class Leases:
         left = (row[0] - row[1]).total_seconds() if row else 0.0
         return left if 0 < left <= seconds + SLACK else 0.0
 
-    def _create(self, session: Session, name: str, holder: str, seconds: float) -> bool:
-        if session.scalar(select(LeaseRow.name).where(LeaseRow.name == name)):
-            return False
-        values = {"name": name, "holder": holder, "expires_at": _Moment(seconds)}
-        try:
-            with self.database.savepoint():
-                session.execute(insert(LeaseRow).values(values))
-        except IntegrityError as error:
-            if is_duplicate(error):  # another process was faster
-                return False
-            raise
-        return True
-
 
 def _renew(session: Session, name: str, holder: str, seconds: float) -> bool:
     is_free = or_(
@@ -103,6 +88,13 @@ def _renew(session: Session, name: str, holder: str, seconds: float) -> bool:
     query = update(LeaseRow).where(LeaseRow.name == name, is_free)
     renewal = query.values(holder=holder, expires_at=_Moment(seconds))
     return changed_rows(session, renewal) > 0
+
+
+def _create(session: Session, name: str, holder: str, seconds: float) -> bool:
+    if session.scalar(select(LeaseRow.name).where(LeaseRow.name == name)):
+        return False
+    values = {"name": name, "holder": holder, "expires_at": _Moment(seconds)}
+    return changed_rows(session, insert_if_absent(LeaseRow).values(values)) > 0
 
 
 class _Moment(ColumnElement[datetime]):

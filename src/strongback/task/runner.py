@@ -16,11 +16,11 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import delete, insert, select
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy import delete, select
+from sqlalchemy.exc import SQLAlchemyError
 from structlog.contextvars import bound_contextvars
 
-from strongback.database import Database, is_duplicate, transactional, utc_now
+from strongback.database import Database, changed_rows, insert_if_absent, transactional, utc_now
 from strongback.exceptions import APIException, StrongbackError
 from strongback.log.mask import mask_text
 from strongback.log.setup import get_logger
@@ -183,12 +183,8 @@ class Runner:
     ) -> None:
         session, ids = self.database.session, [each.id for each in deliveries]
         entries = [{"message_id": each, "consumer": task.name} for each in ids]
-        try:
-            session.execute(insert(InboxEntry), entries)
-        except IntegrityError as error:
-            if is_duplicate(error):
-                raise _Handled from None
-            raise
+        if changed_rows(session, insert_if_absent(InboxEntry).values(entries)) < len(ids):
+            raise _Handled
         query = delete(OutboxMessage).where(OutboxMessage.id.in_(ids))
         session.execute(query, execution_options={"synchronize_session": False})
         if (job_id := deliveries[0].job_id) is not None:
