@@ -24,10 +24,12 @@ from app.core.config import Settings
 from app.core.permission import Role
 from app.main import create_app
 from app.user.service import UserService
+from strongback.app import Strongback
 from strongback.database import Base, Database
 from strongback.log.setup import configure_logging
 from strongback.testing import empty
 from strongback.web.http_app import HTTPApp
+from tests.support.kept import Kept, reset
 from tests.support.log import reset_log
 
 LIMIT = re.compile(
@@ -86,6 +88,14 @@ def bare(settings: Settings, logs: Logs) -> HTTPApp:
 def app(settings: Settings, database: Database, database_url: str, logs: Logs) -> Iterator[HTTPApp]:
     """The whole application, once on each back end, its tables empty."""
     yield from _running(settings, database_url, logs)
+
+
+@pytest.fixture
+def shared_app(kept: Kept, settings: Settings, database_url: str) -> Strongback:
+    """As `app`, of all tests of a module; a test that reads its `logs` asks for them after it."""
+    app = kept.get(create_app, settings.model_copy(update={"database_url": database_url}))
+    reset(app)
+    return app
 
 
 @pytest.fixture

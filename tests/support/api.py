@@ -10,7 +10,6 @@ from typing import Any
 
 from werkzeug.test import TestResponse
 
-from app.article.view_count import ViewCounter
 from app.core.config import Settings
 from app.core.permission import ROLES, Role, allowed
 from app.main import create_app
@@ -18,8 +17,7 @@ from app.user.model import User
 from strongback.auth.principal import Principal
 from strongback.database import Database, utc_now
 from strongback.exceptions import Unauthorized
-from strongback.testing import empty
-from strongback.web import init_limits
+from tests.support.kept import reset
 
 ACCOUNTS = {"admin": Role.ADMIN, "ada": Role.AUTHOR, "bob": Role.AUTHOR, "eve": Role.USER}
 
@@ -52,10 +50,7 @@ class API:
 
     def reset(self) -> None:
         """Have the accounts and nothing else, as at the first time."""
-        self.app.services[ViewCounter].save()
-        empty(self.database)
-        self.app.cache.clear()
-        init_limits(self.app, self.app.settings, self.app.redis)
+        reset(self.app)
         self.fill()
 
     def fill(self) -> None:

@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+from app.article.view_count import ViewCounter
 from app.core.config import Settings
+from strongback.app import Strongback
+from strongback.auth.session_service import SessionService
+from strongback.testing import empty
+from strongback.web import init_limits
+
+
+def reset(app: Strongback) -> None:
+    """Empty an application's database, and have it forget what it has cached and counted."""
+    app.services[ViewCounter].save()
+    empty(app.database)
+    app.cache.clear()
+    app.services[SessionService].cache.forget()
+    init_limits(app, app.settings, app.redis)
 
 
 class Closable(Protocol):

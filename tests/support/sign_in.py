@@ -17,10 +17,9 @@ from strongback.auth.password import hash_password
 from strongback.auth.session_model import AuthSession
 from strongback.auth.session_service import SessionService
 from strongback.auth.token import AccessTokens
-from strongback.database import Base, Database
-from strongback.testing import access_token, empty
-from strongback.web import init_limits
-from tests.support.kept import Kept
+from strongback.database import Database
+from strongback.testing import access_token
+from tests.support.kept import Kept, reset
 
 PASSWORD = '"key" 12345678'
 TOKEN = "/api/v1/auth/token"
@@ -43,10 +42,7 @@ class Client:
 
     def empty(self) -> None:
         """Make the tables, and delete and forget what an earlier test has left."""
-        empty(self.database, Base.metadata)
-        self.app.cache.clear()
-        self.sessions.cache.forget()
-        init_limits(self.app, self.settings, self.app.redis)
+        reset(self.app)
 
     def account(self, username: str, *roles: Role, password: str = PASSWORD) -> User:
         """Make an account."""

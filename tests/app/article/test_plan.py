@@ -14,13 +14,16 @@ from app.article.node import ArticlePages
 from app.article.page_node import neighbours_of
 from app.article.schema import ArticleQuery
 from app.article.service import ArticleService
+from app.core.config import Settings
 from app.user.model import User
 from app.user.service import UserService
 from strongback.cache import Manager, NullStorage
 from strongback.database import Database, utc_now
 from strongback.outbox import Outbox
 from strongback.paging import encode_cursor
+from strongback.testing import empty
 from tests.support import plan
+from tests.support.kept import Kept
 
 pytestmark = pytest.mark.speaks_sql
 
@@ -29,9 +32,28 @@ FILTERS = {"tag": "common", "author": "ada", "language": "en"}
 SORTS = ["-published_at", "published_at", "-updated_at", "updated_at", "-views"]
 
 
+class Shelf:
+    """A database with as many articles as make an index worth while; half pass each filter."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.database = Database(settings)
+        empty(self.database)
+        fill(self.database)
+
+    def close(self) -> None:
+        self.database.close()
+
+
 @pytest.fixture
-def articles(database: Database) -> Iterator[ArticleService]:
-    """As many articles as make an index worth while; half of them pass each filter."""
+def articles(kept: Kept, settings: Settings, database_url: str) -> Iterator[ArticleService]:
+    """The articles, which these tests read only."""
+    shelf = kept.get(Shelf, settings.model_copy(update={"database_url": database_url}))
+    database = shelf.database
+    with database.scope():
+        yield ArticleService(database, UserService(database, "Test"), Outbox(database))
+
+
+def fill(database: Database) -> None:
     now = utc_now()
     rows = [_article(number, now - timedelta(minutes=number)) for number in range(1, COUNT + 1)]
     copied = ("language", "author", "listed", "published_at", "updated_at", "views")
@@ -50,8 +72,6 @@ def articles(database: Database) -> Iterator[ArticleService]:
 
     database.transact(write)
     plan.analyze(database.engine, "article", "article_tag")
-    with database.scope():
-        yield ArticleService(database, UserService(database, "Test"), Outbox(database))
 
 
 def _article(number: int, moment: Any) -> dict[str, Any]:

@@ -12,6 +12,9 @@ from strongback.search.tantivy.folder import IndexFolder
 from tests.app.article_library import ArticleLibrary
 from tests.strongback.cli.test_doctor import with_meilisearch
 from tests.support.meilisearch import MASTER_KEY, Meilisearch, run_meilisearch
+from tests.web_fixture import app  # an index that no other test has written to
+
+__all__ = ["app"]
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
-from tests.web_fixture import app, client, library, logs, statements
+from tests.web_fixture import client, library, logs, statements
+from tests.web_fixture import shared_app as app
 
 __all__ = ["app", "client", "library", "logs", "statements"]
