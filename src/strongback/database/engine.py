@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool
 
@@ -125,7 +124,7 @@ def _prepare_file(url: URL, root: Path) -> URL:
 
 def _configure_sqlite(engine: Engine, limits: Limits, synchronous: str) -> None:
     @event.listens_for(engine, "connect")
-    def connect(connection: DBAPIConnection, _record: object) -> None:
+    def connect(connection: Any, record: Any) -> None:  # noqa: ANN401  the driver's types
         # The driver begins transactions late and never IMMEDIATE.
         connection.isolation_level = None
         cursor = connection.cursor()
@@ -135,6 +134,11 @@ def _configure_sqlite(engine: Engine, limits: Limits, synchronous: str) -> None:
         cursor.execute(f"PRAGMA foreign_keys = {int(not limits.is_migrating)}")
         cursor.execute("PRAGMA case_sensitive_like = ON")  # as utf8mb4_bin
         cursor.close()
+        if limits.statement is not None:  # SQLite has no limit of its own
+            record.info["deadline"] = math.inf
+            connection.set_progress_handler(
+                lambda: time.monotonic() > record.info["deadline"], INSTRUCTIONS_PER_CHECK
+            )
 
     @event.listens_for(engine, "begin")
     def start(connection: Connection) -> None:
@@ -145,21 +149,11 @@ def _configure_sqlite(engine: Engine, limits: Limits, synchronous: str) -> None:
         else:  # straight to the driver: it cannot fail, and every read pays for it
             connection.connection.cursor().execute("BEGIN")
 
-    if (seconds := limits.statement) is None:
-        return
+    if (seconds := limits.statement) is not None:
 
-    # Interrupt a statement that runs too long: SQLite has no limit of its own.
-    @event.listens_for(engine, "connect")
-    def watch(connection: Any, record: Any) -> None:  # noqa: ANN401  the driver's types
-        def is_late() -> bool:
-            return bool(time.monotonic() > record.info["deadline"])
-
-        record.info["deadline"] = math.inf
-        connection.set_progress_handler(is_late, INSTRUCTIONS_PER_CHECK)
-
-    @event.listens_for(engine, "before_cursor_execute")
-    def set_deadline(connection: Connection, *_: object) -> None:
-        connection.info["deadline"] = time.monotonic() + seconds
+        @event.listens_for(engine, "before_cursor_execute")
+        def set_deadline(connection: Connection, *_: object) -> None:
+            connection.info["deadline"] = time.monotonic() + seconds
 
 
 # MySQL and MariaDB -------------------------------------------------------------------------------

@@ -157,8 +157,8 @@ class Outbox:
             writer = self.database.session
         else:
             writer = session() if isinstance(session, scoped_session) else session
-            if not event.contains(writer, "after_commit", self._notify_of):
-                event.listen(writer, "after_commit", self._notify_of)
+            if not event.contains(writer, "after_commit", self.notify):
+                event.listen(writer, "after_commit", self.notify)
         if rows:
             writer.execute(insert(OutboxMessage), rows)
 
@@ -184,11 +184,8 @@ class Outbox:
         )
         self.database.session.execute(query, execution_options={"synchronize_session": False})
 
-    def _notify_of(self, _: Session) -> None:
-        self.notify()
-
-    def notify(self) -> None:
-        """Tell the relays that messages are due."""
+    def notify(self, _: object = None) -> None:
+        """Tell the relays that messages are due; also as a listener of a session."""
         for notify in self._on_commit:
             notify()
 

@@ -119,16 +119,17 @@ class Finder:
 
     def _complete(self, words: Sequence[Word]) -> Stage:
         """Documents with all words, or with all but one in the title."""
-        found = self._builder.has_all(words)
+        found = self._builder.has(words, len(words))
         if not self._within and 2 < len(words) <= TITLED:  # noqa: PLR2004  one of two is too little
-            found = self._builder.any_of([found, self._builder.has_most_in_title(words)])
+            ways = [found, self._builder.has_most_in_title(words)]
+            found = tantivy.Query.boolean_query([(tantivy.Occur.Should, way) for way in ways])
         return self._stage(found, words)
 
     def _loose(self, words: list[Word], *, has_some: bool) -> list[Stage]:
         """Documents that lack one word; or have any, if nothing else has been found."""
         least = [len(words) - 1] if len(words) > 2 else []  # noqa: PLR2004  of two, that is any
         least += [1] if len(words) > 1 and not has_some else []
-        stages = (self._stage(self._builder.has_most(words, count), words) for count in least)
+        stages = (self._stage(self._builder.has(words, count), words) for count in least)
         return list(islice((stage for stage in stages if stage.total), 1))
 
     def _stage(self, found: tantivy.Query, words: Sequence[Word]) -> Stage:

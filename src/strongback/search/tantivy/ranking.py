@@ -45,21 +45,13 @@ class QueryBuilder:
         self._has_length = self._heaviest is index.searchable[0]
         self._field = words_field(within) if within else TEXT
 
-    def has_all(self, words: Sequence[Word]) -> Query:
-        """Documents with every word, scored by BM25."""
-        return self._has(words, len(words), self._field)
-
-    def has_most(self, words: Sequence[Word], least: int) -> Query:
+    def has(self, words: Sequence[Word], least: int) -> Query:
         """Documents with at least so many of the words, scored by BM25."""
         return self._has(words, least, self._field)
 
     def has_most_in_title(self, words: Sequence[Word]) -> Query:
         """Documents that lack at most one of the words in the heaviest attribute."""
         return Query.const_score_query(self._has(words, len(words) - 1, self._title), 0)
-
-    def any_of(self, queries: Sequence[Query]) -> Query:
-        """Documents that any of the queries finds."""
-        return Query.boolean_query([(Occur.Should, query) for query in queries])
 
     def narrowed(self, query: Query, condition: Query | None) -> Query:
         """Documents that also meet a condition."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from strongback.search.index import Index
 from strongback.search.query import MAX_TEXT, MAX_WORDS
@@ -93,14 +94,9 @@ def _of_run(vocabulary: Vocabulary, run: str) -> Word:
 def _joined(pieces: Iterable[str], stop_words: frozenset[str] = frozenset()) -> list[str]:
     """The pieces, lone characters next to one another together: they may be an unknown word."""
     joined: list[str] = []
-    is_open = False
-    for piece in pieces:
-        is_lone = len(piece) == 1 and piece not in stop_words
-        if is_lone and is_open:
-            joined[-1] += piece
-        else:
-            joined.append(piece)
-        is_open = is_lone
+    for is_lone, group in groupby(pieces, lambda p: len(p) == 1 and p not in stop_words):
+        some = list(group)
+        joined += ["".join(some)] if is_lone else some
     return joined
 
 
