@@ -156,13 +156,8 @@ class Strongback(HTTPApp):
         init_health(self, self.checks)
         init_backup(self, settings, database)
         init_doctor(self, settings, self.checks)
-        for command in (
-            cache_command.group,
-            idempotency_command.group,
-            outbox_command.group,
-            static_command.group,
-        ):
-            self.cli.add_command(command)
+        for group in (cache_command, idempotency_command, outbox_command, static_command):
+            self.cli.add_command(group.group)
         self.cli.add_command(serve_command.command)
 
     def _add_checks(self) -> None:

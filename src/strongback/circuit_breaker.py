@@ -53,7 +53,7 @@ class CircuitBreaker:
         """Whether the server counts as gone, so that callers do without it."""
         if self.opened_at is None:
             return False
-        self._watch()  # a forked child has inherited the state and not the thread
+        self.suspect()  # a forked child has inherited the state and not the thread
         return True
 
     def note_success(self) -> None:
@@ -67,11 +67,7 @@ class CircuitBreaker:
             if self.failures >= self._tolerated:
                 self._open(reason)
         if self.opened_at is not None:
-            self._watch()
-
-    def suspect(self) -> None:
-        """Have the server pinged, and open the circuit if it does not answer."""
-        self._watch()
+            self.suspect()
 
     def close(self) -> None:
         """End the thread that pings."""
@@ -84,7 +80,8 @@ class CircuitBreaker:
             self.opened_at = time.monotonic()
             log.warning("circuit_opened", server=self._server, reason=reason)
 
-    def _watch(self) -> None:
+    def suspect(self) -> None:
+        """Have the server pinged, and open the circuit if it does not answer."""
         with self._lock:
             if self._stopped.is_set() or (self._thread is not None and self._thread.is_alive()):
                 return

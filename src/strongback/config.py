@@ -11,7 +11,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from enum import StrEnum
-from itertools import pairwise
+from itertools import pairwise, starmap
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -53,11 +53,17 @@ MIN_SECRET_CONTENT = 26
 """Compressed size of a secret in bytes. 32 random characters have 28 or more; repetitive or
 sequential ones have 19 or fewer."""
 ANY_ORIGIN = "*"
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
-_PREFIX = re.compile(r"\+[1-9][0-9]{0,6}")
 _LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1)(:|$)")
 SMS_ACCOUNT = ("sms_secret_id", "sms_secret_key", "sms_app_id", "sms_sign_name", "sms_template_id")
 """The settings of Tencent Cloud SMS, all of them or none."""
+_EXTRAS = {
+    "redis_url": "redis",
+    "celery_broker_url": "celery",
+    "meili_url": "meilisearch",
+    "sms_app_id": "sms",
+    "file_store_url": "file",
+}
+"""Extras that settings need once they are set."""
 WELL_KNOWN_SECRETS = frozenset(
     {DEVELOPMENT_SECRET, "changeme", "secret", "password", "root", "admin", "strongback"}
 )
@@ -111,6 +117,16 @@ def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
+def _each_is(pattern: str, fault: str) -> AfterValidator:
+    def check(values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            if not re.fullmatch(pattern, value):
+                raise ValueError(f"{value!r} {fault}")
+        return values
+
+    return AfterValidator(check)
+
+
 def _with_scheme(value: object) -> object:
     return f"https://{value}" if isinstance(value, str) and "://" not in value else value
 
@@ -138,13 +154,25 @@ def _in_a_header(secret: SecretStr) -> SecretStr:
     return secret
 
 
-def _plain(value: str | SecretStr | None) -> str | None:
-    return value.get_secret_value() if isinstance(value, SecretStr) else value
-
-
 SettingsT = TypeVar("SettingsT", bound="Settings")
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
+Origins = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(_split),
+    _each_is(
+        r"\*|[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?",
+        "is not an origin as browsers send it: scheme://host or scheme://host:port, in lower case,"
+        " without a path",
+    ),
+]
+Prefixes = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(_split),
+    _each_is(r"\+[1-9][0-9]{0,6}", "is not how a number begins: write +86 or +1415"),
+]
 
 
 class Settings(BaseSettings):
@@ -206,7 +234,7 @@ class Settings(BaseSettings):
     web_max_upload: Annotated[int, Field(ge=1024, le=2**31)] = 32 * 1024 * 1024
     """Largest request body in bytes for routes that take files."""
 
-    web_cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+    web_cors_origins: Origins = ()
     """Origins whose pages may call the API from a browser, separated by commas, each exactly as
     browsers send it: `https://app.example.org`. `*` allows all, outside production only."""
     web_rate_limits: bool = True
@@ -329,7 +357,7 @@ class Settings(BaseSettings):
         "https://sms.tencentcloudapi.com"
     )
     """Address of the API. In production, `http://` is accepted for this machine only."""
-    sms_prefixes: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ("+86",)
+    sms_prefixes: Prefixes = ("+86",)
     """Prefixes of supported telephone numbers, separated by commas: `+86,+852`."""
     sms_daily_per_number: Annotated[int, Field(ge=1, le=1000)] = 10
     """Messages per number and day (UTC)."""
@@ -396,7 +424,11 @@ class Settings(BaseSettings):
             kinds: list[Any] = [each for each in cls.__mro__ if _declares(each, name)]
             for kind, base in pairwise(kinds):
                 if not _is_same_setting(name, kind, base):
-                    raise ConfigurationError(_taken(name, kind, base))
+                    raise ConfigurationError(
+                        f"setting {name}: {path_of(base)} has it, and {path_of(kind)} declares"
+                        " another; name that differently, or give it the type of the first to"
+                        " change its default alone"
+                    )
             if len(kinds) > 1 and kinds[0] is cls:
                 field = cls.model_fields[name]
                 # In between, so that a wider rule replaces no rule of its kind.
@@ -411,123 +443,84 @@ class Settings(BaseSettings):
             return value
         return cls.ROOT / value if value.parts else None
 
-    @field_validator("web_cors_origins")
-    @classmethod
-    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in value:
-            if origin != ANY_ORIGIN and not _ORIGIN.fullmatch(origin):
-                msg = f"{origin!r} is not an origin as browsers send it: scheme://host or"
-                raise ValueError(f"{msg} scheme://host:port, in lower case, without a path")
-        return value
-
-    @field_validator("sms_prefixes")
-    @classmethod
-    def _are_prefixes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for prefix in value:
-            if not _PREFIX.fullmatch(prefix):
-                raise ValueError(f"{prefix!r} is not how a number begins: write +86 or +1415")
-        return value
-
     @model_validator(mode="after")
-    def _has_all_of_sms(self) -> Self:
-        is_set = {name.upper(): bool(_plain(getattr(self, name))) for name in SMS_ACCOUNT}
-        if any(is_set.values()) and not all(is_set.values()):
-            missing = [name for name, is_there in is_set.items() if not is_there]
-            present = next(name for name, is_there in is_set.items() if is_there)
-            raise ValueError(
-                f"{', '.join(missing)}: missing, and {present} is set; messages are sent by"
-                f" Tencent Cloud with all of them, so set or unset them together"
-            )
+    def _is_complete(self) -> Self:
+        missing_extras = filter(None, starmap(missing_extra, self._extras()))
+        if missing := [*self._gaps(), *missing_extras]:
+            raise ValueError("\n".join(missing))
         return self
 
-    @model_validator(mode="after")
-    def _has_all_of_mail(self) -> Self:
+    def _gaps(self) -> Iterator[str]:
+        """Settings that others need."""
+        is_set = {name.upper(): bool(getattr(self, name)) for name in SMS_ACCOUNT}
+        if len(set(is_set.values())) > 1:
+            missing = ", ".join(name for name, is_there in is_set.items() if not is_there)
+            present = next(name for name, is_there in is_set.items() if is_there)
+            yield (
+                f"{missing}: missing, and {present} is set; messages are sent by Tencent Cloud with"
+                " all of them, so set or unset them together"
+            )
         if self.mail_url and not self.mail_from:
-            raise ValueError(
+            yield (
                 "MAIL_FROM: missing, and MAIL_URL is set; set it to the sender of all mail, such as"
                 " no-reply@example.org"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _has_all_of_realtime(self) -> Self:
-        if self.centrifugo_url:
-            if not self.centrifugo_api_key.get_secret_value():
-                raise ValueError(
-                    "CENTRIFUGO_API_KEY: missing, and CENTRIFUGO_URL is set; set it to the"
-                    " http_api.key of Centrifugo's configuration"
-                )
-        elif self.web_server is WebServer.GRANIAN and self.ws_port == self.web_port:
-            raise ValueError(
+        if self.centrifugo_url and not self.centrifugo_api_key:
+            yield (
+                "CENTRIFUGO_API_KEY: missing, and CENTRIFUGO_URL is set; set it to the"
+                " http_api.key of Centrifugo's configuration"
+            )
+        is_granian = self.web_server is WebServer.GRANIAN
+        if is_granian and not self.centrifugo_url and self.ws_port == self.web_port:
+            yield (
                 f"WS_PORT: is {self.ws_port} as WEB_PORT is, and Granian cannot share it with"
                 " WebSockets; give each a port of its own"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _has_all_of_files(self) -> Self:
-        has_key = bool(self.file_store_key_id and self.file_store_secret_key.get_secret_value())
-        if self.file_store_url and not has_key:
-            raise ValueError(
+        if self.file_store_url and not (self.file_store_key_id and self.file_store_secret_key):
+            yield (
                 "FILE_STORE_KEY_ID, FILE_STORE_SECRET_KEY: missing, and FILE_STORE_URL is set; set"
                 " them to an access key that may read and write objects of this bucket alone"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _has_its_extras(self) -> Self:
-        missing = [missing_extra(extra, name) for name, extra in self._extras()]
-        if lines := list(filter(None, missing)):
-            raise ValueError("\n".join(lines))
-        return self
 
     def _extras(self) -> Iterator[tuple[str, str]]:
-        """Variables that are set, with the extras that they need."""
-        database = "DATABASE_URL" if self.database_url else "MYSQL_HOST"
-        match self.database_address.drivername:
-            case "mysql+pymysql":
-                yield database, "mysql"
-            case "mysql+mysqldb":
-                yield database, "mysqlclient"
-        if self.redis_url:
-            yield "REDIS_URL", "redis"
-        if self.celery_broker_url:
-            yield "CELERY_BROKER_URL", "celery"
-        if self.meili_url:
-            yield "MEILI_URL", "meilisearch"
-        if self.sms_app_id:
-            yield "SMS_APP_ID", "sms"
-        if self.file_store_url:
-            yield "FILE_STORE_URL", "file"
+        """Extras that are needed, and the variables that need them."""
+        drivers = {"mysql+pymysql": "mysql", "mysql+mysqldb": "mysqlclient"}
+        if driver := drivers.get(self.database_address.drivername):
+            yield driver, "DATABASE_URL" if self.database_url else "MYSQL_HOST"
+        for name, extra in _EXTRAS.items():
+            if getattr(self, name):
+                yield extra, name.upper()
         if self.web_server is WebServer.GRANIAN:
-            yield "WEB_SERVER=granian", "granian"
+            yield "granian", "WEB_SERVER=granian"
 
     @model_validator(mode="after")
     def _is_safe_in_production(self) -> Self:
-        if self.app_env is not Environment.PRODUCTION:
-            return self
-        problems = [*self._secret_problems(), *self._password_problems()]
+        if self.is_production and (risks := list(self._risks())):
+            raise ValueError("; ".join(risks))
+        return self
+
+    def _risks(self) -> Iterator[str]:
+        """Settings that production refuses, with their remedies."""
+        yield from self._secret_problems()
+        yield from self._password_problems()
         if self.app_debug:
-            problems.append("APP_DEBUG shows source code to visitors; unset it")
+            yield "APP_DEBUG shows source code to visitors; unset it"
         if ANY_ORIGIN in self.web_cors_origins:
-            problems.append("WEB_CORS_ORIGINS is *, which lets every site in; list the origins")
+            yield "WEB_CORS_ORIGINS is *, which lets every site in; list the origins"
         if not self.web_rate_limits:
-            problems.append("WEB_RATE_LIMITS is off, so passwords could be guessed; unset it")
+            yield "WEB_RATE_LIMITS is off, so passwords could be guessed; unset it"
         if self.sms_endpoint.startswith("http:") and not _LOOPBACK.match(self.sms_endpoint):
-            problems.append("SMS_ENDPOINT is http://, which shows codes to the network; use https")
+            yield "SMS_ENDPOINT is http://, which shows codes to the network; use https"
         if self.mail_url and not self.app_url:
-            problems.append(
+            yield (
                 "APP_URL is missing, and with MAIL_URL the links in mail begin with it; set it to"
                 " the public address, such as https://app.example.org"
             )
         if self.is_sqlite and self.web_workers > 1:
-            problems.append(
+            yield (
                 f"WEB_WORKERS is {self.web_workers}, and SQLite serves one process in production;"
                 " set MYSQL_HOST or DATABASE_URL, or WEB_WORKERS=1"
             )
-        if problems:
-            raise ValueError("; ".join(problems))
-        return self
 
     def _password_problems(self) -> Iterator[str]:
         if not self.is_sqlite and _is_guessable(self.database_address.password):
@@ -667,9 +660,8 @@ class Settings(BaseSettings):
     @property
     def logs_as_json(self) -> bool:
         """Whether the standard streams are JSON lines."""
-        return (
-            self.log_format or (LogFormat.JSON if self.is_production else None)
-        ) is LogFormat.JSON
+        default = LogFormat.JSON if self.is_production else LogFormat.CONSOLE
+        return (self.log_format or default) is LogFormat.JSON
 
 
 def load_settings(
@@ -717,13 +709,6 @@ def _is_same_setting(name: str, kind: type, base: type) -> bool:
         and inherited is not None
         and not isinstance(mine.default, property)
         and mine.annotation == inherited.annotation
-    )
-
-
-def _taken(name: str, kind: type, base: type) -> str:
-    return (
-        f"setting {name}: {path_of(base)} has it, and {path_of(kind)} declares another; name that"
-        " differently, or give it the type of the first to change its default alone"
     )
 
 
