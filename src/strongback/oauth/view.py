@@ -11,17 +11,24 @@ from pydantic import ConfigDict, Field
 
 from strongback.app import Strongback
 from strongback.auth.account import Account
-from strongback.auth.exceptions import NO_STORE, InvalidClient, InvalidGrant, InvalidRequest
-from strongback.auth.session_service import Device
-from strongback.exceptions import UnsupportedMediaType, ValidationFailed
+from strongback.auth.exceptions import (
+    CHALLENGE,
+    NO_STORE,
+    InvalidClient,
+    InvalidGrant,
+    InvalidRequest,
+)
+from strongback.auth.principal import Principal
+from strongback.auth.session_service import Device, SessionService
+from strongback.auth.token import AccessTokens, InvalidToken
+from strongback.exceptions import Unauthorized, UnsupportedMediaType, ValidationFailed
 from strongback.oauth.cookie import HEADER, TokenCookie, TokenCookies, TokenTransport
 from strongback.oauth.grant import RotatingRefreshGrant
 from strongback.oauth.server import OAuthServer
 from strongback.oauth.token_request import FIRST_PARTY
 from strongback.schema import RequestForm, Schema
-from strongback.web.bearer import bearer
 from strongback.web.blueprint import APIBlueprint
-from strongback.web.guard import public
+from strongback.web.guard import Authenticate, public
 from strongback.web.injection import inject
 from strongback.web.limit import account_name, client_address, guess_limited, limited, welcome
 from strongback.web.request import Request, Response, current_request
@@ -31,6 +38,10 @@ well_known = APIBlueprint("sb_metadata", __name__, url_prefix="/.well-known", ta
 server = inject(OAuthServer)
 cookies = inject(TokenCookies)
 
+_REJECTED = (
+    f'{CHALLENGE}, error="invalid_token",'
+    ' error_description="The access token is invalid or has expired."'
+)
 Value = Annotated[str, Field(max_length=4096)]
 Extra = dict[str, Value]
 
@@ -221,6 +232,29 @@ def init_oauth(app: Strongback, server: OAuthServer, url_prefix: str) -> None:
     server.signed_in = lambda account: welcome(account.username)
     app.register_api(api, url_prefix=url_prefix)
     app.register_api(well_known)
+
+
+def bearer(tokens: AccessTokens, sessions: SessionService) -> Authenticate:
+    """Return the function that authenticates an Authorization header (RFC 6750, section 2.1)."""
+
+    def authenticate(header: str) -> Principal:
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthorized(headers={"WWW-Authenticate": CHALLENGE})
+        try:
+            access = tokens.verify(token.strip(" "))
+            principal = sessions.principal(access.user_id, access.session_id, access.scope)
+        except InvalidToken:
+            principal = None
+        if principal is None:
+            # The same message for every reason: a forger learns nothing from it.
+            raise Unauthorized(
+                "The access token is invalid or has expired.",
+                headers={"WWW-Authenticate": _REJECTED},
+            )
+        return principal
+
+    return authenticate
 
 
 def device() -> Device:

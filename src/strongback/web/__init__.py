@@ -1,8 +1,7 @@
 """The HTTP side: what an application and its views need of it."""
 
 from strongback.web.blueprint import APIBlueprint
-from strongback.web.cached import cached_page, cached_response
-from strongback.web.conditional import conditional
+from strongback.web.conditional import cached_response, conditional
 from strongback.web.cors import init_cors
 from strongback.web.guard import needs, public
 from strongback.web.health import init_health
@@ -11,6 +10,7 @@ from strongback.web.idempotent import idempotent
 from strongback.web.if_match import IfMatch, OptionalIfMatch, tag_headers
 from strongback.web.injection import inject
 from strongback.web.limit import account_name, client_address, init_limits, limited
+from strongback.web.linking import cached_page
 from strongback.web.metrics import init_metrics
 from strongback.web.request import Response
 from strongback.web.validation import UploadedFile

@@ -19,12 +19,10 @@ COUNTS = {
     "load_failures": "Loads that failed.",
     "load_seconds": "Time in the source.",
     "waiters": "Requests that waited for another's.",
-    "stale": "Old values served meanwhile.",
+    "stale_served": "Old values served meanwhile.",
     "filtered": "Known by a filter to be absent.",
 }
-"""Attributes of the counts of a kind of node, and what they say."""
-NAMES = {"stale": "stale_served"}
-"""Names of metrics that differ from their attributes."""
+"""Metrics, and what they say."""
 
 
 class CacheCollector(Collector):
@@ -47,8 +45,8 @@ class CacheCollector(Collector):
         for name, text in COUNTS.items():
             counts: Counter[tuple[str, ...]] = Counter()
             for node, stats in found:
-                counts[node,] += getattr(stats, name)
-            yield _family(f"cache_{NAMES.get(name, name)}", text, counts, "node")
+                counts[node,] += getattr(stats, name.removesuffix("_served"))
+            yield _family(f"cache_{name}", text, counts, "node")
         hits: Counter[tuple[str, ...]] = Counter()
         for node, stats in found:
             hits.update({(node, storage): count for storage, count in stats.hits.items()})

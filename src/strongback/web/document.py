@@ -25,24 +25,17 @@ ASSETS = Path(str(files("flask_openapi_swagger") / "templates" / "swagger"))
 
 # Swagger UI sets styles on elements and draws its icons from data: addresses.
 _LOOSENED = {"style-src 'self'": "style-src 'self' 'unsafe-inline'", "img-src": "img-src data:"}
-_HEADERS: dict[str, Any] = {
-    "X-Request-ID": {
-        "description": "Id of the request: the one sent, if well formed, or a new one.",
-        "schema": {"type": "string"},
-    },
-}
-_READ_HEADERS: dict[str, Any] = {
-    "ETag": {
-        "description": "Version of the resource, for `If-None-Match` and `If-Match`.",
-        "schema": {"type": "string"},
-    },
-}
-_LIST_HEADERS: dict[str, Any] = {
-    "Link": {
-        "description": "Links to the first, previous, next and last part of the list (RFC 8288).",
-        "schema": {"type": "string"},
-    },
-}
+
+
+def _header(name: str, description: str) -> dict[str, Any]:
+    return {name: {"description": description, "schema": {"type": "string"}}}
+
+
+_HEADERS = _header("X-Request-ID", "Id of the request: the one sent, if well formed, or a new one.")
+_READ_HEADERS = _header("ETag", "Version of the resource, for `If-None-Match` and `If-Match`.")
+_LIST_HEADERS = _header(
+    "Link", "Links to the first, previous, next and last part of the list (RFC 8288)."
+)
 SECURITY_SCHEME = "oauth2"
 """The security scheme that operations refer to."""
 TOKEN_ENDPOINT = "sb_auth.issue_token"  # noqa: S105  a name
@@ -200,14 +193,11 @@ def _complete_forms(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
 def _complete_operation(operation: dict[str, Any], method: str) -> None:
     responses = operation["responses"]
     responses.pop("422", None)  # the generator's own shape, which is not ours
-    for status, response in responses.items():
+    for response in responses.values():
         response["headers"] = _HEADERS | response.get("headers", {})
-        if method == "get" and status == "200":
-            response["headers"] |= _READ_HEADERS
-            if any(
-                parameter["name"] == "page_size" for parameter in operation.get("parameters", ())
-            ):
-                response["headers"] |= _LIST_HEADERS
     if method == "get" and "200" in responses:
+        responses["200"]["headers"] |= _READ_HEADERS
+        if any(each["name"] == "page_size" for each in operation.get("parameters", ())):
+            responses["200"]["headers"] |= _LIST_HEADERS
         responses["304"] = {"description": "Not modified: the client's copy is current."}
     responses["default"] = {"$ref": "#/components/responses/Problem"}

@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
+from flask import Flask
+from flask import Request as FlaskRequest
 from flask.sansio.blueprints import Blueprint
+from flask.sessions import NullSession, SessionInterface, SessionMixin
 from flask_openapi.blueprint import APIBlueprint as OpenAPIBlueprint
 from flask_openapi.openapi import OpenAPI
 from pydantic import BaseModel
@@ -28,7 +31,6 @@ from strongback.web.json import OrJSONProvider, dump
 from strongback.web.lifecycle import RequestLifecycle
 from strongback.web.page import Pages, respond_to_unmatched
 from strongback.web.request import Request, Response
-from strongback.web.session import NoSession
 from strongback.web.static_files import StaticFiles
 from strongback.web.translation import FOLDER, Translations
 
@@ -38,6 +40,18 @@ ENTRIES = ("account.js", "copy.js", "docs.js", "sign-in.js", "theme.js")
 """Those of its scripts that pages load and no module imports."""
 _HEADERS = (Headers, dict, list, tuple)
 _SCALARS = (str, int, float, bool, bytes)
+
+
+class NoSession(SessionInterface):
+    """No cookie sessions: callers are identified by their token."""
+
+    _null = NullSession()
+
+    def open_session(
+        self, app: Flask, request: FlaskRequest  # noqa: ARG002  Flask's own
+    ) -> SessionMixin:
+        """Give every request the same read-only session."""
+        return self._null
 
 
 class HTTPApp(OpenAPI):

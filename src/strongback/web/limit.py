@@ -33,7 +33,7 @@ from strongback.exceptions import ServiceUnavailable, TooManyRequests
 from strongback.rate_limit import Backoff, Quota, RateLimitItem, RateLimitStore, parse_rate
 from strongback.redis.error import RedisUnavailable
 from strongback.text import normalize
-from strongback.web.metrics import count_limit_without_redis
+from strongback.web.metrics import LIMITS_WITHOUT_REDIS
 from strongback.web.request import Request, current_request
 
 if TYPE_CHECKING:
@@ -375,7 +375,7 @@ class Limiter:
         try:
             return self._shared, limit.count(self._shared, key)
         except RedisUnavailable:
-            count_limit_without_redis(limit.on_outage)
+            LIMITS_WITHOUT_REDIS.labels(limit.on_outage).inc()
             if limit.on_outage == "closed":
                 raise ServiceUnavailable(headers={"Retry-After": RETRY_AFTER_OUTAGE}) from None
             return self._process, limit.count(self._process, key)
@@ -413,13 +413,11 @@ def _whole(seconds: float) -> int:
 
 
 def _add_headers(spendings: list[Spending], response: ResponseT) -> ResponseT:
-    policies = [
-        f'"{it.limit.name}";q={it.limit.rate.amount};w={it.limit.rate.get_expiry()}'
-        for it in spendings
-    ]
-    standings = [
-        f'"{it.limit.name}";r={it.quota.remaining};t={_whole(it.quota.reset)}' for it in spendings
-    ]
+    policies, standings = [], []
+    for spending in spendings:
+        name, rate, quota = spending.limit.name, spending.limit.rate, spending.quota
+        policies.append(f'"{name}";q={rate.amount};w={rate.get_expiry()}')
+        standings.append(f'"{name}";r={quota.remaining};t={_whole(quota.reset)}')
     response.headers["RateLimit-Policy"] = ", ".join(policies)
     response.headers["RateLimit"] = ", ".join(standings)
     return response

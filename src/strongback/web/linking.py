@@ -5,18 +5,22 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
+from strongback.cache import CachedPage
 from strongback.paging import Window
-from strongback.web.request import current_request
+from strongback.web.request import Response, current_request
+
+
+def cached_page(page: CachedPage) -> Response:
+    """Respond with the JSON of a part of a list, which is sent without building models."""
+    response = Response.of_data(page.body)
+    response.common = [("Link", link_header(page.window))]
+    return response
 
 
 def link_header(window: Window[Any]) -> str:
     """Links to the first, previous, next and last part, if they exist."""
     request = current_request()
-    kept = [
-        (name, value)
-        for name, value in request.args.items(multi=True)
-        if name not in {"page", "cursor"}
-    ]
+    kept = [item for item in request.args.items(multi=True) if item[0] not in {"page", "cursor"}]
     return ", ".join(
         f'<{request.path}?{urlencode([*kept, (name, value)])}>; rel="{relation}"'
         for relation, name, value in _neighbours(window)

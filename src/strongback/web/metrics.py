@@ -32,15 +32,11 @@ REQUESTS = Histogram(
     ("method", "route", "status"),
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
-
-
 LIMITS_WITHOUT_REDIS = Counter(
     "rate_limit_without_redis_total",
     "Rate limits checked without Redis: refused (closed) or counted by process (process).",
     ("policy",),
 )
-
-
 CHANGED = threading.Event()
 """Set when a request was counted since the figures were last written."""
 
@@ -56,11 +52,6 @@ def observe_request(method: str, route: str, status: int, seconds: float) -> Non
     _series(method if method in _METHODS else "other", route, status).observe(seconds)
     if not CHANGED.is_set():
         CHANGED.set()
-
-
-def count_limit_without_redis(policy: str) -> None:
-    """Count one rate limit that was checked without Redis."""
-    LIMITS_WITHOUT_REDIS.labels(policy).inc()
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,8 @@ def packed_response(page: PackedPage, locale: str, *, by: str = "", kind: str = 
         by: Request headers that it depends on, beside `Accept-Encoding`.
         kind: Its content type.
     """
-    encoding = _choose(current_request().environ.get("HTTP_ACCEPT_ENCODING", ""))
+    header = current_request().environ.get("HTTP_ACCEPT_ENCODING", "")
+    encoding = _best(header) if len(header) <= MAX_HEADER else ""
     body: bytes = getattr(page, encoding or "plain")
     response = Response.of_data(body, kind)
     response.policy = pages_of_app().headers
@@ -106,10 +107,6 @@ def packed_response(page: PackedPage, locale: str, *, by: str = "", kind: str = 
         response.tag = f"{page.tag}-{encoding}"
         response.common = [*response.common, ("Content-Encoding", encoding)]
     return response
-
-
-def _choose(header: str) -> str:
-    return _best(header) if len(header) <= MAX_HEADER else ""
 
 
 @lru_cache(maxsize=256)

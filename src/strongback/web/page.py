@@ -43,20 +43,10 @@ LANGUAGE = "language"
 """Query parameter that chooses the language of a page."""
 OWN_NAMES = {"en": "English", "zh": "中文"}
 """Languages by their own names, as whoever reads them looks for them."""
-MONTHS = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-]
+MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
 API_PREFIX = "/api/"
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self' {import_map}; img-src 'self' https:; "
@@ -138,13 +128,7 @@ class Pages:
         self._folders[name] = FileSystemLoader(folder)
 
     def link(self, address: str, text: str, *, has_language: bool = True) -> None:
-        """Add a link to the bar on top of all pages.
-
-        Args:
-            address: Path of the page.
-            text: English text, looked up in the catalogues.
-            has_language: Whether the page takes `?language=`.
-        """
+        """Add a link to the bar on top of all pages; its text is looked up in the catalogues."""
         self.links.append(Link(address, text, has_language))
 
     @property
@@ -225,13 +209,8 @@ class Pages:
             alternates: Addresses of the page in other languages, by locale.
             values: Values of the template.
         """
-        return self._environment.get_template(template).render(
-            locale=language.locale,
-            language=language,
-            path=path,
-            alternates=alternates,
-            **values,
-        )
+        known = {"locale": language.locale, "language": language, "alternates": alternates}
+        return self._environment.get_template(template).render(known, path=path, **values)
 
 
 def _translator(translate: Callable[[str, str], str]) -> Callable[..., str]:

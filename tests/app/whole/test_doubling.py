@@ -45,13 +45,13 @@ from strongback.database import utc_now
 from strongback.database.database_error import hide_values
 from strongback.exceptions import StrongbackError
 from strongback.log import mask as log_mask
+from strongback.oauth.view import bearer
 from strongback.search import parse_filter, parse_sort
 from strongback.search.meilisearch.request import plain, to_html
 from strongback.search.tantivy.highlight import Marker
 from strongback.search.tantivy.word import split, split_query
 from strongback.sms.phone import parse_phone
 from strongback.text import normalize, plain_text, slugify, without_controls
-from strongback.web.bearer import bearer
 from strongback.web.conditional import is_fresh, tags_of
 from strongback.web.error_response import wants_problem
 from strongback.web.idempotent import claim_of
