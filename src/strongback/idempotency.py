@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import JSON, LargeBinary, Select, String, UniqueConstraint, delete, select
+from sqlalchemy import JSON, ColumnElement, LargeBinary, String, UniqueConstraint, delete, select
 from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -148,11 +148,12 @@ class Idempotency:
     def _find(self, claim: Claim) -> IdempotencyKey | None:
         session = self.database.session
         session.rollback()  # to see what other transactions have committed meanwhile
-        row = session.scalar(_by_key(claim))
+        query = select(IdempotencyKey).where(_is_of(claim))
+        row = session.scalar(query)
         if row is not None or self.database.engine.dialect.name == "sqlite":
             return row  # SQLite's writers queue, so that nobody sees a request in flight
         try:
-            return session.scalar(_by_key(claim).with_for_update(nowait=True))
+            return session.scalar(query.with_for_update(nowait=True))
         except DBAPIError as error:
             if error.orig is not None and error.orig.args[0] in LOCKED:
                 raise RequestInFlight(headers={"Retry-After": RETRY_AFTER}) from None
@@ -164,8 +165,8 @@ class Idempotency:
 
         def take_key(session: Session) -> None:
             nonlocal row, is_claiming
-            row, is_claiming = _row_of(claim), True
-            _write_claim(session, row)
+            is_claiming = True
+            row = _write_claim(session, claim)
             is_claiming = False
 
         def keep(response: RecordedResponse) -> None:
@@ -183,12 +184,8 @@ class Idempotency:
     @transactional
     def _forget(self, claim: Claim) -> None:
         """Delete an expired key that is not cleaned up yet."""
-        query = delete(IdempotencyKey).where(
-            IdempotencyKey.caller == claim.caller,
-            IdempotencyKey.key == claim.key,
-            IdempotencyKey.created_at < utc_now() - KEPT,
-        )
-        self.database.session.execute(query)
+        is_old = IdempotencyKey.created_at < utc_now() - KEPT
+        self.database.session.execute(delete(IdempotencyKey).where(_is_of(claim), is_old))
 
     def clean(self) -> int:
         """Delete expired keys; returns their number."""
@@ -196,23 +193,14 @@ class Idempotency:
         return delete_in_batches(self.database, IdempotencyKey.id, old)
 
 
-def _by_key(claim: Claim) -> Select[IdempotencyKey]:
-    return select(IdempotencyKey).where(
-        IdempotencyKey.caller == claim.caller, IdempotencyKey.key == claim.key
-    )
+def _is_of(claim: Claim) -> ColumnElement[bool]:
+    return (IdempotencyKey.caller == claim.caller) & (IdempotencyKey.key == claim.key)
 
 
-def _row_of(claim: Claim) -> IdempotencyKey:
-    return IdempotencyKey(
-        caller=claim.caller,
-        key=claim.key,
-        operation=claim.operation,
-        fingerprint=claim.fingerprints[0],
-    )
-
-
-def _write_claim(session: Session, row: IdempotencyKey) -> None:
+def _write_claim(session: Session, claim: Claim) -> IdempotencyKey:
     """Insert the key; a second request waits here for the transaction of the first."""
+    facts = {"caller": claim.caller, "key": claim.key, "operation": claim.operation}
+    row = IdempotencyKey(**facts, fingerprint=claim.fingerprints[0])
     session.add(row)
     try:
         session.flush()
@@ -220,3 +208,4 @@ def _write_claim(session: Session, row: IdempotencyKey) -> None:
         if is_duplicate(error):
             raise _Taken from None
         raise
+    return row

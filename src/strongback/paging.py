@@ -174,7 +174,10 @@ def walk_page(
     size = wanted.page_size
     offset = (wanted.page - 1) * size
     if wanted.cursor is None and offset >= DEPTH:
-        raise _too_far()
+        message = (
+            "Pages end at entry 10,000; use cursor to read further, starting with an empty one."
+        )
+        raise _refused("page", message)
     walk = _shortest(session, walks)
     if wanted.cursor is not None:
         places, more = _follow(session, walk, wanted.cursor, size)
@@ -236,16 +239,15 @@ def _look(
     """Find a number of positions; also returns the last one examined, unless at the list's end."""
     found: list[Place] = []
     for within in ranges:
-        missing = wanted - len(found)
-        places = walk.places(within)
+        missing, places = wanted - len(found), walk.places(within)
         seen = places.limit(missing if walk.sift is None else look)
         found += session.execute(walk.sifted(seen).limit(missing)).all()
         if len(found) == wanted:
             break
-        if walk.sift is not None:
-            last = session.execute(places.offset(look - 1).limit(1)).first()
-            if last is not None:
-                return found, last
+        if walk.sift is not None and (
+            last := session.execute(places.offset(look - 1).limit(1)).first()
+        ):
+            return found, last
     return found, None
 
 
@@ -285,11 +287,8 @@ def decode_cursor(cursor: str) -> tuple[Any, int]:
 
 def _bad_cursor() -> ValidationFailed:
     message = "Not a cursor of this list; take next_cursor from a previous response."
-    return ValidationFailed(
-        errors=[{"field": "query.cursor", "message": message, "type": "cursor"}]
-    )
+    return _refused("cursor", message)
 
 
-def _too_far() -> ValidationFailed:
-    message = "Pages end at entry 10,000; use cursor to read further, starting with an empty one."
-    return ValidationFailed(errors=[{"field": "query.page", "message": message, "type": "page"}])
+def _refused(name: str, message: str) -> ValidationFailed:
+    return ValidationFailed(errors=[{"field": f"query.{name}", "message": message, "type": name}])

@@ -113,12 +113,8 @@ class PageQuery(RequestQuery):
 ItemT = TypeVar("ItemT")
 
 
-def _is_none(value: object) -> bool:
-    return value is None
-
-
-def _is_false(value: object) -> bool:
-    return value is False
+def _is_absent(value: object) -> bool:
+    return value is None or value is False
 
 
 class Page(Schema, Generic[ItemT]):
@@ -130,15 +126,15 @@ class Page(Schema, Generic[ItemT]):
 
     items: list[ItemT]
     """Entries of this part."""
-    page: Annotated[int | None, Field(exclude_if=_is_none)] = None
+    page: Annotated[int | None, Field(exclude_if=_is_absent)] = None
     """Page number, starting at 1."""
     page_size: int
     """Requested entries per page; the last page may have fewer."""
-    total: Annotated[int | None, Field(exclude_if=_is_none)] = None
+    total: Annotated[int | None, Field(exclude_if=_is_absent)] = None
     """Number of entries in the list, counted up to 10,000."""
-    total_is_bounded: Annotated[bool, Field(exclude_if=_is_false)] = False
+    total_is_bounded: Annotated[bool, Field(exclude_if=_is_absent)] = False
     """True if the list has more than `total` entries; otherwise absent."""
-    next_cursor: Annotated[str | None, Field(exclude_if=_is_none)] = None
+    next_cursor: Annotated[str | None, Field(exclude_if=_is_absent)] = None
     """Value of `cursor` for the next part; absent at the end."""
 
     @classmethod
@@ -174,7 +170,7 @@ class Problem(Schema):
     """Explanation in the requested language."""
     request_id: str
     """Id of the request, also in its log entries; quote it when reporting a problem."""
-    errors: Annotated[list[FieldProblem] | None, Field(exclude_if=_is_none)] = None
+    errors: Annotated[list[FieldProblem] | None, Field(exclude_if=_is_absent)] = None
     """Invalid fields, at most 20."""
-    errors_total: Annotated[int | None, Field(exclude_if=_is_none)] = None
+    errors_total: Annotated[int | None, Field(exclude_if=_is_absent)] = None
     """Number of invalid fields; only if not all of them are listed."""

@@ -46,8 +46,6 @@ FORMAT = 1
 DUMP_TOOLS = ("mysqldump", "mariadb-dump")
 CLIENT_TOOLS = ("mysql", "mariadb")
 DUMP_OPTIONS = ("--single-transaction", "--quick", "--no-tablespaces", "--hex-blob")
-
-
 BESIDE = "_restore_"
 """Behind the database's name: where a dump is loaded before it takes the place of the tables."""
 PATIENCE = 60
@@ -109,11 +107,10 @@ class Backup:
                     f"{source} is a backup of the first edition, whose tables this release does not"
                     " know. Nothing was changed: restore it with the first edition"
                 )
-            kind = self._kind
-            if manifest["database"] != kind:
+            if manifest["database"] != self._kind:
                 raise BackupError(
-                    f"{source} is a backup of {manifest['database']}, and the settings name {kind}."
-                    " Set DATABASE_URL or MYSQL_* to the database to restore."
+                    f"{source} is a backup of {manifest['database']}, and the settings name"
+                    f" {self._kind}. Set DATABASE_URL or MYSQL_* to the database to restore."
                 )
             if self.settings.is_sqlite:
                 self._load_sqlite(folder / "database.sqlite")
@@ -171,8 +168,7 @@ class Backup:
             try:
                 with self._login(dump.parent) as login, dump.open("rb") as source:
                     run([tool, login, new], stdin=source)
-                found = _tables(connection, new)
-                for table in filter(found.__contains__, SESSIONS):
+                for table in {*SESSIONS}.intersection(_tables(connection, new)):
                     statement = f"DELETE FROM {_quote(new, table)}"  # noqa: S608  quoted
                     connection.exec_driver_sql(statement)
                 _swap(connection, name, new, old)
@@ -220,13 +216,10 @@ class Backup:
 
     def _manifest(self) -> dict[str, Any]:
         with self.database.engine.connect() as connection:
-            revisions = applied_revisions(connection)
-        return {
-            "format": FORMAT,
-            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "database": self._kind,
-            "revisions": list(revisions),
-        }
+            revisions = list(applied_revisions(connection))
+        made = datetime.now(UTC).isoformat(timespec="seconds")
+        facts = {"format": FORMAT, "created_at": made, "database": self._kind}
+        return facts | {"revisions": revisions}
 
 
 def unpack(source: Path, folder: Path) -> dict[str, Any]:
@@ -276,19 +269,16 @@ def login_options(settings: Settings) -> str:
         "protocol": "socket" if socket else "tcp",
         "default-character-set": CHARSET,
         "loose-ssl-mode": mode.upper(),
-        "loose-ssl": int(mode not in {SSLMode.DISABLED, SSLMode.PREFERRED}),
+        "loose-ssl": None if mode is SSLMode.PREFERRED else int(mode is not SSLMode.DISABLED),
         "loose-ssl-verify-server-cert": int(checks),
         "ssl-ca": authorities if checks else None,
     }
-    if mode is SSLMode.PREFERRED:
-        del options["loose-ssl"]
-    lines = (f"{name}={_option(value)}\n" for name, value in options.items() if value is not None)
-    return "[client]\n" + "".join(lines)
-
-
-def _option(value: object) -> str:
-    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{text}"'
+    lines = ["[client]\n"]
+    for name, value in options.items():
+        if value is not None:
+            text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+            lines.append(f'{name}="{text}"\n')
+    return "".join(lines)
 
 
 def _make_databases(connection: Connection, *names: str) -> None:
@@ -309,9 +299,7 @@ def _swap(connection: Connection, name: str, new: str, old: str) -> None:
     """Exchange all tables in one statement, which the server does whole or not at all."""
     moves = [(name, old, table) for table in _tables(connection, name)]
     moves += [(new, name, table) for table in _tables(connection, new)]
-    pairs = (
-        f"{_quote(source, table)} TO {_quote(target, table)}" for source, target, table in moves
-    )
+    pairs = [f"{_quote(here, table)} TO {_quote(there, table)}" for here, there, table in moves]
     connection.exec_driver_sql(f"RENAME TABLE {', '.join(pairs)}")
 
 
@@ -379,11 +367,10 @@ def init_backup(app: Flask, settings: Settings, database: Database) -> None:
         """Replace database and files by an archive. Stop the application first."""
         place = settings.database_address.render_as_string()
         if not force:
-            message = (
+            raise click.ClickException(
                 f"This replaces everything in {place} and {backup.files}. Stop the application,"
                 f" then confirm: make restore FILE={source} FORCE=1, or --force"
             )
-            raise click.ClickException(message)
         backup.read(source)
         click.echo(f"Restored {place} and {backup.files} from {source}")
         if pending(current_app):

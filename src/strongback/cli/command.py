@@ -6,7 +6,6 @@ import functools
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 import click
 from flask import current_app
@@ -17,8 +16,6 @@ from strongback.database.remedy import describe, remedy_for
 from strongback.exceptions import ConfigurationError, StrongbackError
 from strongback.migration.runner import pending
 from strongback.web.wiring import modules_of
-
-R = TypeVar("R")
 
 FLASK_COMMANDS = frozenset({"routes", "run", "shell"})
 """Commands of Flask, which finds them before those of an application."""
@@ -53,18 +50,15 @@ class DatabaseGroup(AppGroup):
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         """Register a command, as click does; its help needs no database."""
-        if cmd.callback is not None:
-            cmd.callback = with_appcontext(_checked(cmd.callback))
+        if (function := cmd.callback) is not None:
+
+            @functools.wraps(function)
+            def checked(*args: object, **options: object) -> object:
+                require_schema()
+                return function(*args, **options)
+
+            cmd.callback = with_appcontext(checked)
         super().add_command(cmd, name)
-
-
-def _checked(function: Callable[..., R]) -> Callable[..., R]:
-    @functools.wraps(function)
-    def checked(*args: object, **options: object) -> R:
-        require_schema()
-        return function(*args, **options)
-
-    return checked
 
 
 def command_line(*words: str) -> str:

@@ -48,7 +48,9 @@ def replay(*, ids: tuple[int, ...], everything: bool) -> None:
     if bool(ids) == everything:
         raise click.UsageError("Name the messages' ids (flask outbox list), or say --all.")
     if everything:
-        _replay_all()
+        with outbox.database.scope(), _tally("Replaying") as tally:
+            outbox.replay_all(tally)
+        _report(tally.count)
         return
     with outbox.database.scope():
         replayed = outbox.replay(ids)
@@ -59,12 +61,6 @@ def replay(*, ids: tuple[int, ...], everything: bool) -> None:
             f"No dead message has the id {', '.join(map(str, lacking))}."
             f" See which there are: {command_line('outbox list --state dead')}"
         )
-
-
-def _replay_all() -> None:
-    with outbox.database.scope(), _tally("Replaying", outbox.count(MessageState.DEAD)) as tally:
-        outbox.replay_all(tally)
-    _report(tally.count)
 
 
 def _report(count: int) -> None:
@@ -83,7 +79,7 @@ def _report(count: int) -> None:
 @click.confirmation_option(prompt="Delete dead messages for good?")
 def purge(days: float) -> None:
     """Delete dead messages for good."""
-    with outbox.database.scope(), _tally("Deleting", outbox.count(MessageState.DEAD)) as tally:
+    with outbox.database.scope(), _tally("Deleting") as tally:
         outbox.purge(timedelta(days=days), tally)
     click.echo(f"Deleted {tally.count} dead messages.")
 
@@ -101,8 +97,9 @@ class _Tally:
 
 
 @contextmanager
-def _tally(label: str, length: int) -> Iterator[_Tally]:
-    """Count what is done in small transactions; after a Ctrl-C, say how much that was."""
+def _tally(label: str) -> Iterator[_Tally]:
+    """Count dead messages dealt with in small transactions; after a Ctrl-C, say how many."""
+    length = outbox.count(MessageState.DEAD)
     with progress(label, length) as count:
         tally = _Tally(count)
         try:

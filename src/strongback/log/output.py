@@ -94,11 +94,10 @@ def _open_file(path: Path) -> LogFile:
         path.parent.mkdir(parents=True, exist_ok=True)
         return LogFile(path)
     except OSError as error:
-        msg = (
+        raise ConfigurationError(
             f"LOG_DIR: {path} cannot be written ({error.strerror})."
             " Set it to a folder that this user may write to."
-        )
-        raise ConfigurationError(msg) from error
+        ) from error
 
 
 def _renderer(stream: IO[str]) -> structlog.dev.ConsoleRenderer:

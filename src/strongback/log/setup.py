@@ -158,16 +158,11 @@ def _adopt_libraries(level: int) -> None:
     # Debug events of libraries are noise, and some hold whole tokens; ours are not.
     logging.root.setLevel(max(level, logging.INFO))
     logging.getLogger("strongback").setLevel(level)
-    known = [
-        item
-        for item in logging.root.manager.loggerDict.values()
-        if isinstance(item, logging.Logger)
-    ]
-    for logger in (logging.root, *known):
-        # Exactly this type: a test runner's handlers derive from it and stay.
-        logger.handlers[:] = [
-            item for item in logger.handlers if type(item) is not logging.StreamHandler
-        ]
+    for logger in (logging.root, *logging.root.manager.loggerDict.values()):
+        if isinstance(logger, logging.Logger):
+            # Exactly this type: a test runner's handlers derive from it and stay.
+            kept = [each for each in logger.handlers if type(each) is not logging.StreamHandler]
+            logger.handlers[:] = kept
     for name in LIBRARIES:
         logger = logging.getLogger(name)
         logger.handlers.clear()

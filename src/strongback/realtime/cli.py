@@ -40,9 +40,10 @@ def _settings() -> Settings:
 @with_appcontext
 def show_info() -> None:
     """Show the servers: their connections, channels, and publications a second."""
-    rows = list(_rows())
-    for row in (HEAD, *rows):
-        click.echo("  ".join(f"{value!s:<{_width(rows, at)}}" for at, value in enumerate(row)))
+    rows = [HEAD, *_rows()]
+    widths = [max(len(str(value)) for value in column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(f"{row[at]!s:<{width}}" for at, width in enumerate(widths)))
 
 
 def _rows() -> Iterator[Sequence[object]]:
@@ -72,10 +73,6 @@ def _server_figures() -> Sequence[object]:
         ) from error
     names = ("connections", "channels", "received_per_second", "sent_per_second")
     return address, *(f"{float(found.get(name, 0)):g}" for name in names)
-
-
-def _width(rows: Sequence[Sequence[object]], at: int) -> int:
-    return max(len(str(row[at])) for row in (HEAD, *rows))
 
 
 @group.command("centrifugo")

@@ -18,7 +18,6 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from strongback.exceptions import APIException, BadRequest, ConfigurationError
 
-FIRST_SERVER_ERROR = HTTPStatus.INTERNAL_SERVER_ERROR
 PATIENCE = 10
 """Seconds in which a client must send or take something; it holds a thread meanwhile."""
 CHUNK = 8_192
@@ -136,9 +135,10 @@ def error_response(status: HTTPStatus, message: str | None = None) -> bytes:
     from strongback.web.json import dump  # noqa: PLC0415  the master decides when it is loaded
 
     request_id = token_hex(16)
+    kind = APIException if status >= HTTPStatus.INTERNAL_SERVER_ERROR else BadRequest
     facts = {
         "code": status.value,
-        "error_code": (BadRequest if status < FIRST_SERVER_ERROR else APIException).error_code,
+        "error_code": kind.error_code,
         "message": message or status.description or status.phrase,
         "request_id": request_id,
     }

@@ -19,6 +19,7 @@ import sysconfig
 import tempfile
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from multiprocessing import get_context
@@ -62,8 +63,8 @@ def serve(settings: Settings, application: str) -> NoReturn:
     _prepare(settings)
     sys.stdout.flush()
     sys.stderr.flush()
-    arguments = [sys.executable, *_command(settings, application)]
-    os.execv(sys.executable, arguments)  # noqa: S606  nothing of it is a client's
+    command = [sys.executable, *_command(settings, application)]
+    os.execv(sys.executable, command)  # noqa: S606  nothing of it is a client's
 
 
 def _prepare(settings: Settings) -> None:
@@ -78,11 +79,9 @@ def add_start_checks(
     checks: Checks, settings: Settings, address: Callable[[Settings], object] | None = None
 ) -> None:
     """Add what a server needs to start."""
-    folders = {"APP_VAR_DIR": settings.app_var_dir, "LOG_DIR": settings.log_dir}
-    for variable, folder in folders.items():
-        if folder is not None:
-            ask = partial(check_folder, folder, variable)
-            checks.add(variable.lower(), ask, use=Use.START)
+    for name in ("app_var_dir", "log_dir"):
+        if (folder := getattr(settings, name)) is not None:
+            checks.add(name, partial(check_folder, folder, name.upper()), use=Use.START)
     if settings.web_static_dir is not None:  # without it no page could be shown, not even an error
         manifest = partial(read_manifest, settings.web_static_dir)
         checks.add("web_static_dir", manifest, use=Use.START)
@@ -133,11 +132,10 @@ def check_folder(folder: Path, variable: str) -> str:
             pass
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        message = (
+        raise ConfigurationError(
             f"The folder {folder} cannot be written ({error.strerror})."
             f" Let this user write to it or choose another: {variable}=/path"
-        )
-        raise ConfigurationError(message) from error
+        ) from error
     if free < MIN_FREE_SPACE:
         raise CheckWarning(
             f"{folder} has {free // 2**20} MiB left: make room, since a database without it"
@@ -177,14 +175,10 @@ def check_own_address(settings: Settings) -> str:
     try:
         check_address(settings)
     except ConfigurationError:
-        try:
-            with urllib.request.urlopen(
-                f"http://{settings.web_address}/livez", timeout=2
-            ) as response:
-                if response.read() == b'{"status":"ok"}':
-                    return f"The application answers on port {settings.web_port}"
-        except OSError:
-            pass
+        address = f"http://{settings.web_address}/livez"
+        with suppress(OSError), urllib.request.urlopen(address, timeout=2) as response:
+            if response.read() == b'{"status":"ok"}':
+                return f"The application answers on port {settings.web_port}"
         raise
     return f"Port {settings.web_port} is free"
 
@@ -232,19 +226,13 @@ def _explain(error: Exception, host: str, port: int) -> str:
     free = port + 10 if port + 10 < 2**16 else port - 10
     match getattr(error, "errno", None):
         case errno.EADDRINUSE:
-            return (
-                f"{place} is taken. Stop what listens there or choose another:" f" WEB_PORT={free}"
-            )
+            return f"{place} is taken. Stop what listens there or choose another: WEB_PORT={free}"
         case errno.EACCES:
-            return (
-                f"{place} needs more rights than this user has."
-                " Choose one above 1023: WEB_PORT=8000"
-            )
+            cause = "needs more rights than this user has"
+            return f"{place} {cause}. Choose one above 1023: WEB_PORT=8000"
         case _:
-            return (
-                f"{host} is no address of this machine ({getattr(error, 'strerror', error)})."
-                " Use 127.0.0.1, or 0.0.0.0 for all: WEB_HOST=127.0.0.1"
-            )
+            cause = f"is no address of this machine ({getattr(error, 'strerror', error)})"
+            return f"{host} {cause}. Use 127.0.0.1, or 0.0.0.0 for all: WEB_HOST=127.0.0.1"
 
 
 def _command(settings: Settings, application: str) -> list[str]:
@@ -273,14 +261,6 @@ def _to_variable(value: str | float | Path | SecretStr | None) -> str:
     return str(reveal() if reveal else value)
 
 
-def _run_gunicorn(settings: Settings, application: str) -> None:
-    """Go on as the `gunicorn` command, without starting Python a second time."""
-    from gunicorn.app.wsgiapp import run  # noqa: PLC0415  Granian's processes do not need it
-
-    sys.argv = _command(settings, application)
-    run()
-
-
 def _run_granian(settings: Settings, application: str) -> None:
     from granian import Granian  # noqa: PLC0415  Gunicorn's processes do not need it
     from granian.constants import Interfaces  # noqa: PLC0415  the same
@@ -305,7 +285,15 @@ def _run_granian(settings: Settings, application: str) -> None:
         websockets=False,
         # The bounds of Gunicorn's worker.
         http1_settings=HTTP1Settings(header_read_timeout=10_000, max_buffer_size=32 * 1024),
-        log_dictconfig=_granian_logging(),
+        # Granian calls dictConfig by itself, in every process. This one adds no handler, and the
+        # records go on to the root logger's, which is ours.
+        log_dictconfig={
+            "formatters": {},
+            "handlers": {},
+            "loggers": {
+                name: {"handlers": [], "propagate": True} for name in ("_granian", "granian.access")
+            },
+        },
         log_access=False,
         workers_kill_timeout=min(seconds, 1800),
         respawn_failed_workers=True,
@@ -336,17 +324,6 @@ def _load_in_worker(refused: Event, application: str) -> WSGIApplication:
     return made
 
 
-def _granian_logging() -> dict[str, object]:
-    # Granian calls dictConfig by itself, in every process. This one adds no handler, and the
-    # records go on to the root logger's, which is ours.
-    logger = {"handlers": [], "propagate": True}
-    return {
-        "formatters": {},
-        "handlers": {},
-        "loggers": {"_granian": dict(logger), "granian.access": dict(logger)},
-    }
-
-
 def _main(arguments: list[str]) -> None:
     """Serve, as `flask serve` does, without loading the application only to find that command."""
     if len(arguments) != 1 or not all(arguments[0].partition(":")):
@@ -354,10 +331,14 @@ def _main(arguments: list[str]) -> None:
     try:
         settings = load_settings(Settings)
         _prepare(settings)
-        if settings.web_server is WebServer.GUNICORN:
-            _run_gunicorn(settings, *arguments)
-        else:
+        if settings.web_server is WebServer.GRANIAN:
             _run_granian(settings, *arguments)
+            return
+        from gunicorn.app.wsgiapp import run  # noqa: PLC0415  Granian's processes do not need it
+
+        # As the `gunicorn` command, without starting Python a second time.
+        sys.argv = _command(settings, *arguments)
+        run()
     except ConfigurationError as error:
         sys.exit(f"Error: {error}")
 
