@@ -49,9 +49,8 @@ from strongback.private import make_private_folder
 from strongback.server.serve import add_start_checks, check_own_address
 from strongback.upload import Uploads
 from strongback.web import init_cors, init_health, init_limits, init_metrics
-from strongback.web.cache_metrics import CACHES
 from strongback.web.http_app import HTTPApp
-from strongback.web.metrics import Gauge
+from strongback.web.metrics import CACHES, Gauge
 from strongback.web.wiring import problems
 
 M = TypeVar("M", bound=DeclarativeBase)
@@ -147,7 +146,7 @@ class Strongback(HTTPApp):
         self.register_error_source(SQLAlchemyError, error_mapping)
         self.register_error_source(StaleDataError, lambda _: PreconditionFailed())
         init_migrations(self, database, settings.ROOT / "migrations", settings.database_wait)
-        CACHES.add(self.cache)
+        CACHES.caches.add(self.cache)
         if shared := init_metrics(self, settings.web_metrics_dir, self._all_gauges):
             self.background.add(shared)
         init_limits(self, settings, self.redis)

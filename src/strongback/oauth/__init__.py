@@ -13,11 +13,9 @@ A further way to sign in is one class, as `SmsCodeGrant` is:
     server.register_grant(BadgeGrant)
 """
 
-from strongback.oauth.grant import SignIn
+from strongback.oauth.grant import FIRST_PARTY, SignIn, SmsCodeGrant
 from strongback.oauth.part import register
 from strongback.oauth.server import OAuthServer
-from strongback.oauth.sms_grant import SmsCodeGrant
-from strongback.oauth.token_request import FIRST_PARTY
 from strongback.oauth.view import sign_in_browser
 
 __all__ = ["FIRST_PARTY", "OAuthServer", "SignIn", "SmsCodeGrant", "register", "sign_in_browser"]

@@ -1,4 +1,4 @@
-"""The grants and the revocation endpoint of the OAuth 2 server."""
+"""Requests, clients, grants and the revocation endpoint of the OAuth 2 server."""
 
 # Authlib is not typed, and the stubs that pyright brings along are of another release.
 # pyright: reportIncompatibleVariableOverride=false, reportIncompatibleMethodOverride=false
@@ -7,23 +7,89 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NoReturn, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, NoReturn, Protocol, Self, cast
 
-from authlib.oauth2.rfc6749 import BaseGrant, InvalidScopeError, TokenEndpointMixin
+from authlib.oauth2.rfc6749 import (
+    BaseGrant,
+    ClientMixin,
+    InvalidScopeError,
+    OAuth2Request,
+    TokenEndpointMixin,
+)
 from authlib.oauth2.rfc6749.grants import RefreshTokenGrant
+from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 
 from strongback.auth.account import Account, Accounts
-from strongback.auth.exceptions import InvalidGrant
+from strongback.auth.exceptions import InvalidGrant, InvalidRequest
 from strongback.auth.session_service import Device, Grant, SessionService
 from strongback.auth.token import AccessTokens, InvalidToken
 from strongback.log.setup import get_logger
-from strongback.oauth.token_request import Client, TokenRequest
+from strongback.sms.code import CodePurpose, SmsCodes
+from strongback.sms.phone import parse_phone
 
 log = get_logger(__name__)
 
+FIRST_PARTY = "strongback"
+"""Id of the first-party client, the default."""
 TokenResponse = tuple[int, dict[str, Any], Any]
 """Status, body and headers, as in Authlib."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client(ClientMixin):  # type: ignore[misc]  # Authlib has no types
+    """A public client (RFC 6749, section 2.1), without a secret."""
+
+    client_id: str
+
+    def get_client_id(self) -> str:
+        """Return the id."""
+        return self.client_id
+
+    def check_endpoint_auth_method(
+        self, method: str, endpoint: str  # noqa: ARG002  Authlib's signature
+    ) -> bool:
+        """Accept `none`: a public client only identifies itself."""
+        return method == "none"
+
+    def check_grant_type(self, grant_type: str) -> bool:  # noqa: ARG002  the same
+        """Accept all grant types."""
+        return True
+
+
+class TokenRequest(OAuth2Request):  # type: ignore[misc]  # the same
+    """A request to one of the endpoints, independent of the web framework.
+
+    Args:
+        parameters: The form. The query string is ignored, since it ends up in logs.
+        device: The device that sends it.
+    """
+
+    def __init__(self, parameters: Mapping[str, str], device: Device) -> None:
+        # Authlib requires https, which is up to the proxy in front.
+        super().__init__("POST", "https://localhost/")
+        # RFC 6749, section 3.2: a parameter without a value counts as omitted.
+        given = {name: value for name, value in parameters.items() if value}
+        self.parameters = {"client_id": FIRST_PARTY} | given
+        self.payload = BasicOAuth2Payload(self.parameters)
+        self.device = device
+
+    @property
+    def form(self) -> dict[str, str]:
+        """The parameters, as Authlib reads them."""
+        return self.parameters
+
+    def required(self, name: str) -> str:
+        """Return a parameter.
+
+        Raises:
+            InvalidRequest: It is missing.
+        """
+        if name not in self.parameters:
+            raise InvalidRequest("The parameter {name} is missing.", params={"name": name})
+        return self.parameters[name]
 
 
 class Issuer(Protocol):
@@ -100,6 +166,31 @@ class PasswordGrant(SignIn):
         """Return the account if the password is right."""
         username, password = proof
         return self.server.accounts.check_password(username, password)
+
+
+class SmsCodeGrant(SignIn):
+    """An extension grant (RFC 6749, section 4.5): a code that was sent to a telephone number.
+
+    Only a verified number works: anybody could enter the number of somebody else, to lure them into
+    an account that is not theirs.
+    """
+
+    GRANT_TYPE = "urn:strongback:params:oauth:grant-type:sms-code"
+    PARAMETERS = ("phone", "code", "handle")
+    codes: ClassVar[SmsCodes]
+
+    @classmethod
+    def using(cls, codes: SmsCodes) -> type[Self]:
+        """Return a grant class for these codes, to register with a server."""
+        return cast("type[Self]", type(cls.__name__, (cls,), {"codes": codes}))
+
+    def authenticate(self, *proof: str) -> Account | None:
+        """Return the account with this number if the code is right."""
+        number, code, handle = proof
+        phone = parse_phone(number)
+        if phone is None or not self.codes.is_right(handle, phone, CodePurpose.SIGN_IN, code):
+            return None
+        return self.server.accounts.account_of_phone(phone)
 
 
 class RotatingRefreshGrant(RefreshTokenGrant):  # type: ignore[misc]  # Authlib has no types

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from strongback.app import Strongback
+from strongback.oauth.grant import SmsCodeGrant
 from strongback.oauth.server import OAuthServer
-from strongback.oauth.sms_grant import SmsCodeGrant
 from strongback.web.injection import inject
 from strongback.web.page import PageBlueprint, render
 from strongback.web.request import Response

@@ -15,9 +15,9 @@ from strongback.cli.command import DatabaseGroup
 from strongback.notification.kind import Kind
 from strongback.notification.sender import Notifications
 from strongback.oauth.cookie import TokenCookies
+from strongback.oauth.grant import SmsCodeGrant
 from strongback.oauth.page import init_page
 from strongback.oauth.server import OAuthServer
-from strongback.oauth.sms_grant import SmsCodeGrant
 from strongback.oauth.view import init_oauth
 from strongback.sms.code import SmsCodes
 from strongback.web.injection import inject

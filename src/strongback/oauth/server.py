@@ -19,8 +19,14 @@ from strongback.auth.permission import Permission
 from strongback.auth.session_service import Device, Grant, SessionService
 from strongback.auth.token import LIFETIME, AccessTokens
 from strongback.log.setup import get_logger
-from strongback.oauth.grant import PasswordGrant, Revocation, RotatingRefreshGrant
-from strongback.oauth.token_request import FIRST_PARTY, Client, TokenRequest
+from strongback.oauth.grant import (
+    FIRST_PARTY,
+    Client,
+    PasswordGrant,
+    Revocation,
+    RotatingRefreshGrant,
+    TokenRequest,
+)
 
 log = get_logger(__name__)
 

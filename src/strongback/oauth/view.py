@@ -23,9 +23,8 @@ from strongback.auth.session_service import Device, SessionService
 from strongback.auth.token import AccessTokens, InvalidToken
 from strongback.exceptions import Unauthorized, UnsupportedMediaType, ValidationFailed
 from strongback.oauth.cookie import HEADER, TokenCookie, TokenCookies, TokenTransport
-from strongback.oauth.grant import RotatingRefreshGrant
+from strongback.oauth.grant import FIRST_PARTY, RotatingRefreshGrant
 from strongback.oauth.server import OAuthServer
-from strongback.oauth.token_request import FIRST_PARTY
 from strongback.schema import RequestForm, Schema
 from strongback.web.blueprint import APIBlueprint
 from strongback.web.guard import Authenticate, public

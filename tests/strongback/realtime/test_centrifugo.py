@@ -17,7 +17,7 @@ from strongback.realtime import Channels, Grant, History
 from strongback.realtime.access import Access
 from strongback.realtime.broker import BrokerUnavailable
 from strongback.realtime.centrifugo import CentrifugoBroker, CentrifugoRefused
-from strongback.realtime.centrifugo_config import centrifugo_configuration
+from strongback.realtime.cli import centrifugo_configuration
 from strongback.realtime.message import ClientInfo
 from strongback.realtime.token import RealtimeTokens
 from strongback.testing.port import free_port

@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY
 from strongback.app import Strongback
 from strongback.cache import LocalStorage, Manager
 from strongback.config import Settings
-from strongback.web.cache_metrics import CACHES
+from strongback.web.metrics import CACHES
 from tests.support.cache import Source, word_node
 
 
@@ -21,7 +21,7 @@ def test_every_count_is_collected() -> None:
     source, cache = Source(), Manager()
     cache.register_storage("local", LocalStorage(100))
     node = word_node(source, "local")
-    CACHES.add(cache)
+    CACHES.caches.add(cache)
     for _ in range(3):
         cache.get(node("tea"))
 
@@ -40,7 +40,7 @@ def test_two_caches_are_added_up_and_one_that_is_gone_is_not_kept() -> None:
     node = word_node(source, "local")
     for cache in caches:
         cache.register_storage("local", LocalStorage(100))
-        CACHES.add(cache)
+        CACHES.caches.add(cache)
         cache.get(node("tea"))
     assert value("cache_requests_total", node=node.prefix) == 2
 
