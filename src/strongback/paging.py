@@ -230,11 +230,7 @@ def _follow(
 
 
 def _look(
-    session: Session,
-    walk: Walk,
-    ranges: Sequence[ColumnElement[bool]],
-    wanted: int,
-    look: int,
+    session: Session, walk: Walk, ranges: Sequence[ColumnElement[bool]], wanted: int, look: int
 ) -> tuple[list[Place], Place | None]:
     """Find a number of positions; also returns the last one examined, unless at the list's end."""
     found: list[Place] = []

@@ -20,13 +20,7 @@ from strongback.auth.session_model import (
     RefreshToken,
 )
 from strongback.config import Settings
-from strongback.database import (
-    Database,
-    changed_rows,
-    delete_in_batches,
-    transactional,
-    utc_now,
-)
+from strongback.database import Database, changed_rows, delete_in_batches, transactional, utc_now
 from strongback.exceptions import NotFound
 from strongback.log.setup import get_logger
 from strongback.outbox import Outbox

@@ -188,10 +188,6 @@ class Connection(asyncio.Protocol):
             self._transport.write_eof()
         self._cut_soon()
 
-    def _end(self, close: Close) -> None:
-        if self._session is not None:
-            self._session.end(close)
-
     def _stop(self) -> None:
         """Carry out no more commands."""
         self._messages.clear()
@@ -215,32 +211,28 @@ class Connection(asyncio.Protocol):
     def _take_frame(self, frame: Frame, session: Session) -> None:
         if session.is_over:
             return
-        if frame.opcode not in DATA_OPCODES or not frame.fin:
-            self._count(session)
-        if frame.opcode not in DATA_OPCODES:
-            return
+        try:
+            if frame.opcode not in DATA_OPCODES or not frame.fin:
+                session.count()
+            if frame.opcode in DATA_OPCODES:
+                self._take_data(frame)
+        except Disconnected as error:
+            session.end(error.close)
+
+    def _take_data(self, frame: Frame) -> None:
         if frame.opcode is not Opcode.CONT:
             self._is_text = frame.opcode is Opcode.TEXT
         self._parts.append(bytes(frame.data))
-        if frame.fin:
-            message = b"".join(self._parts)
-            self._parts.clear()
-            self._take_message(message, session)
-
-    def _take_message(self, message: bytes, session: Session) -> None:
+        if not frame.fin:
+            return
+        message = b"".join(self._parts)
+        self._parts.clear()
         try:
             if self._is_text:
                 message.decode()
-        except UnicodeDecodeError:
-            session.end(INVALID_UTF8)
-        else:
-            self._messages.append(message)
-
-    def _count(self, session: Session) -> None:
-        try:
-            session.count()
-        except Disconnected as error:
-            session.end(error.close)
+        except UnicodeDecodeError as error:
+            raise Disconnected(INVALID_UTF8) from error
+        self._messages.append(message)
 
     def _pump(self) -> None:
         """Carry out the messages, until something has to be waited for."""
@@ -260,7 +252,8 @@ class Connection(asyncio.Protocol):
             except Exception:
                 log.exception("realtime_session_failed")  # it ends one connection, not all
                 self._steps = None
-                self._end(SERVER_ERROR)
+                if self._session is not None:
+                    self._session.end(SERVER_ERROR)
                 return
             finally:
                 self._is_advancing = False

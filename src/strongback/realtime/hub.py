@@ -14,14 +14,7 @@ from typing import Any, Protocol
 from strongback.realtime.broker import ServerBroker
 from strongback.realtime.channel import MAX_HISTORY
 from strongback.realtime.codec import Encoding, Params, Write
-from strongback.realtime.message import (
-    ClientInfo,
-    Close,
-    Identity,
-    Position,
-    Publication,
-    Stream,
-)
+from strongback.realtime.message import ClientInfo, Close, Identity, Position, Publication, Stream
 
 CHUNK = 500
 """Channels whose positions are asked for at once."""

@@ -21,6 +21,7 @@ from strongback.realtime.channel import ChannelRegistry
 from strongback.realtime.cli import group
 from strongback.realtime.handover import hand_over
 from strongback.realtime.local_broker import LocalBroker
+from strongback.realtime.options import Options
 from strongback.realtime.realtime import DISCONNECT, PUBLISH, Realtime
 from strongback.realtime.realtime_task import realtime_tasks
 from strongback.realtime.report import Report
@@ -101,12 +102,6 @@ class ServerProcess:
     """The realtime server of this process: of a web worker, or of a process of its own.
 
     It is made when it starts: most processes, such as a command's, have none.
-
-    Args:
-        settings: Where it listens, and whom it lets in.
-        broker: Where publications come from.
-        access: Who may connect and subscribe.
-        redis: Keeps the rows of all processes; None for this one alone.
     """
 
     def __init__(
@@ -168,8 +163,7 @@ class ServerProcess:
             self._server.stop()
 
     def _start(self) -> RealtimeServer:
-        from strongback.realtime.options import Options  # noqa: PLC0415  an extra
-        from strongback.realtime.server import RealtimeServer  # noqa: PLC0415  the same
+        from strongback.realtime.server import RealtimeServer  # noqa: PLC0415  an extra
 
         access, settings = self._access, self._settings
         self._server = RealtimeServer(

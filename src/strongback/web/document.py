@@ -67,7 +67,6 @@ def init_document(
         return dump(complete(app.api_doc, token_url, permissions))
 
     def openapi() -> Response:
-        """The API's document."""
         return Response.of_data(written())
 
     app.add_url_rule("/openapi.json", view_func=openapi)
@@ -79,7 +78,6 @@ def _page_blueprint() -> PageBlueprint:
 
     @pages.get("/docs")
     def docs() -> Response:
-        """The page that renders the document."""
         known = METADATA_ENDPOINT in current_app.view_functions
         metadata = url_for(METADATA_ENDPOINT) if known else None
         response = render("strongback/docs.html", metadata=metadata)
@@ -88,7 +86,6 @@ def _page_blueprint() -> PageBlueprint:
 
     @pages.get("/docs/errors")
     def errors() -> Response:
-        """The numbers of all errors."""
         known = [kind for _, kind in sorted(CATALOGUE.items())]
         return render("strongback/docs_errors.html", errors=known)
 
@@ -168,7 +165,6 @@ def _problem_response() -> dict[str, Any]:
 
 
 def _security_scheme(token_url: str, permissions: Collection[Permission]) -> dict[str, Any]:
-    """The security scheme of the page's Authorize button."""
     scopes = {str(item): item.description for item in permissions}
     flow = {"tokenUrl": token_url, "refreshUrl": token_url, "scopes": scopes}
     return {

@@ -135,7 +135,6 @@ def _phrase(code: int) -> str:
 
 
 def _problem(facts: dict[str, Any]) -> dict[str, Any]:
-    """The members of RFC 9457, and the others as extensions."""
     code, text = facts.pop("code"), facts.pop("message")
     return {
         "type": f"urn:strongback:error:{facts['error_code']}",

@@ -147,7 +147,6 @@ def _body_parts(request: Request) -> Iterator[bytes]:
 
 
 def _digest_of(file: IO[bytes]) -> bytes:
-    """The hash of a file, read in pieces."""
     digest = blake2b()
     while data := file.read(_PIECE):
         digest.update(data)

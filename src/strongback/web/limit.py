@@ -275,13 +275,25 @@ def guess_limited(*, key: Key, counts: Counts) -> Callable[[ViewT], ViewT]:
 def welcome(username: str) -> None:
     """Reset the failed guesses at an account after a sign-in, and remember the network."""
     if limiter := _limiter():
-        limiter.welcome(fold_name(username), client_address(current_request()))
+        name = fold_name(username)
+        who = f"{name}\0{client_address(current_request())}"
+        with suppress(RedisUnavailable):
+            limiter.store.forget(limiter.digest("guess", who))
+            limiter.store.forget(limiter.digest("guess/all", name))
+            limiter.store.remember(limiter.digest("known", who), A_MONTH)
 
 
 def forgive(username: str) -> None:
-    """Reset the failed guesses at an account from unknown networks."""
+    """Reset the failed guesses at an account from unknown networks.
+
+    Raises:
+        ServiceUnavailable: Redis is unavailable.
+    """
     if limiter := _limiter():
-        limiter.forgive(fold_name(username))
+        try:
+            limiter.store.forget(limiter.digest("guess/all", fold_name(username)))
+        except RedisUnavailable:
+            raise ServiceUnavailable(headers={"Retry-After": RETRY_AFTER_OUTAGE}) from None
 
 
 # Counting
@@ -299,6 +311,7 @@ class Limiter:
         self._secret = blake2b(secret.encode(), person=b"rate limit").digest()
         self._process = rate_limit.MemoryRateLimitStore()
         self._shared = rate_limit.RedisRateLimitStore(redis) if redis else None
+        self.store: RateLimitStore = self._shared or self._process
 
     def spend(self, limit: Limit, request: Request) -> Spending | None:
         """Count a request; None if the limit does not apply to it.
@@ -323,8 +336,8 @@ class Limiter:
         who = f"{name}\0{client_address(request)}"
         near = self._spend(limit, who, request)
         far = replace(limit, scope="guess/all", backoff=FAR)
-        key = self._digest(far.scope, name)
-        if near.store.remembers(self._digest("known", who)):
+        key = self.digest(far.scope, name)
+        if near.store.remembers(self.digest("known", who)):
             return [near]
         quota = near.store.attempt(key, FAR)
         if not quota.is_granted:
@@ -336,28 +349,8 @@ class Limiter:
             )
         return [near, Spending(far, key, near.store, quota)]
 
-    def welcome(self, name: str, network: str) -> None:
-        """Reset the failed guesses at a username, and remember the network that has signed in."""
-        store = self._shared or self._process
-        who = f"{name}\0{network}"
-        with suppress(RedisUnavailable):
-            for scope, text in (("guess", who), ("guess/all", name)):
-                store.forget(self._digest(scope, text))
-            store.remember(self._digest("known", who), A_MONTH)
-
-    def forgive(self, name: str) -> None:
-        """Reset the failed guesses at a username from all networks.
-
-        Raises:
-            ServiceUnavailable: Redis is unavailable.
-        """
-        try:
-            (self._shared or self._process).forget(self._digest("guess/all", name))
-        except RedisUnavailable:
-            raise ServiceUnavailable(headers={"Retry-After": RETRY_AFTER_OUTAGE}) from None
-
     def _spend(self, limit: Limit, who: str, request: Request) -> Spending:
-        key = self._digest(limit.scope, who)
+        key = self.digest(limit.scope, who)
         store, quota = self._take(limit, key)
         spending = Spending(limit, key, store, quota)
         _announce(request, spending)
@@ -365,7 +358,8 @@ class Limiter:
             raise TooManyRequests(headers={"Retry-After": str(_whole(quota.reset))})
         return spending
 
-    def _digest(self, scope: str, who: str) -> str:
+    def digest(self, scope: str, who: str) -> str:
+        """The key under which a count is stored."""
         text = f"{scope}\0{who}".encode("utf-8", "surrogatepass")
         return blake2b(text, key=self._secret, digest_size=16).hexdigest()
 

@@ -135,9 +135,7 @@ class _Gauges(Collector):
 
 
 def init_metrics(
-    app: Flask,
-    folder: Path | None,
-    gauges: Callable[[], Iterable[Gauge]] = tuple,
+    app: Flask, folder: Path | None, gauges: Callable[[], Iterable[Gauge]] = tuple
 ) -> SharedMetrics | None:
     """Serve `/metrics`: of all workers that share a folder, or of this process alone.
 
@@ -151,7 +149,6 @@ def init_metrics(
         registry.register(shared)
 
     def metrics() -> Response:
-        """Prometheus metrics of all workers."""
         text = generate_latest(registry) + generate_latest(looked_up)
         headers = {"Cache-Control": "no-store"}
         return Response(text, headers=headers, content_type=CONTENT_TYPE_LATEST)

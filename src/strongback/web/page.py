@@ -269,11 +269,7 @@ def page_language(request: Request) -> PageLanguage:
 
 
 def render(
-    template: str,
-    *,
-    status: int = 200,
-    headers: Iterable[tuple[str, str]] = (),
-    **values: object,
+    template: str, *, status: int = 200, headers: Iterable[tuple[str, str]] = (), **values: object
 ) -> Response:
     """Respond with a page, in the language of the request.
 

@@ -16,7 +16,7 @@ import json
 import os
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -146,12 +146,11 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _is_living(path: Path) -> bool:
     # If another process has its id, the file waits until that one ends too.
-    try:
-        os.kill(int(path.name.partition("-")[0]), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
+    with suppress(PermissionError):
+        try:
+            os.kill(int(path.name.partition("-")[0]), 0)
+        except ProcessLookupError:
+            return False
     return True
 
 
@@ -181,14 +180,11 @@ def _sum(sources: Iterable[Iterable[list[Any]]]) -> Families:
             for sample, labels, value in values:
                 key = (sample, tuple(labels.items()))
                 samples[key] = samples.get(key, 0.0) + value
-    return [
-        [
-            name,
-            *families[name],
-            [[sample, dict(labels), value] for (sample, labels), value in sums[name].items()],
-        ]
-        for name in families
-    ]
+    summed: Families = []
+    for name, facts in families.items():
+        values = [[sample, dict(labels), value] for (sample, labels), value in sums[name].items()]
+        summed.append([name, *facts, values])
+    return summed
 
 
 def _own_families() -> Iterator[list[Any]]:

@@ -41,14 +41,14 @@ def reader_of(location: str, model: Model) -> Reader:
 
     Called once for each route, at registration.
     """
-    make = {
+    readers = {
         "path": _path_reader,
         "query": _query_reader,
         "header": _header_reader,
         "form": _form_reader,
         "body": _body_reader,
-    }[location]
-    return make(model)
+    }
+    return readers[location](model)
 
 
 def read(request: Request, readers: Iterable[tuple[str, Reader]]) -> dict[str, BaseModel]:
@@ -112,11 +112,11 @@ def _form_reader(model: Model) -> Reader:
 
     def reader(request: Request) -> BaseModel:
         _require_type(request, accepted)
-        # Text in place of a file counts as missing.
-        texts = {
-            name: text for name, text in _flatten(request.form, many).items() if name not in files
-        }
-        fields = texts | _flatten(request.files, many) if request.files else texts
+        fields = _flatten(request.form, many)
+        for name in files:
+            fields.pop(name, None)  # text in place of a file counts as missing
+        if request.files:
+            fields |= _flatten(request.files, many)
         return model.model_validate(fields)
 
     return reader
@@ -146,9 +146,8 @@ def _require_type(request: Request, accepted: tuple[str, ...]) -> None:
         # RFC 9110, section 15.5.16: an unsupported encoding is 415 with Accept-Encoding.
         raise UnsupportedMediaType(headers={"Accept-Encoding": "identity"})
     if environ.get("CONTENT_TYPE") not in accepted and request.mimetype not in accepted:
-        message = "The Content-Type must be {accepted}."
         raise UnsupportedMediaType(
-            message,
+            "The Content-Type must be {accepted}.",
             params={"accepted": " / ".join(accepted)},
             headers={"Accept": ", ".join(accepted)},
         )

@@ -60,10 +60,8 @@ def modules_of(command: click.Command) -> Iterator[str]:
 def _unheld_permissions(app: HTTPApp) -> Iterator[str]:
     for endpoint, permission in _needed_permissions(app):
         if permission not in app.permissions:
-            yield (
-                f"{endpoint} needs the permission {permission}, which no role has: add it to the"
-                " roles"
-            )
+            cause = f"needs the permission {permission}, which no role has"
+            yield f"{endpoint} {cause}: add it to the roles"
 
 
 def _reserved_tables() -> Iterator[str]:
