@@ -143,8 +143,7 @@ class SessionService:
             select(AuthSession.id).where(good).order_by(*oldest_last).offset(self._max_sessions - 1)
         ).all()
         if ids:
-            self._revoke(AuthSession.id.in_(ids))
-            self.database.after_commit(lambda: self.cache.forget(*ids))
+            self._revoke(AuthSession.id.in_(ids), *ids)
             log.info("surplus_sessions_ended", user_id=user_id, count=len(ids))
 
     def scope_of(self, refresh_token: str) -> tuple[str, frozenset[str] | None] | None:
@@ -166,7 +165,10 @@ class SessionService:
         """
         # Two transactions: the session must end although the request fails.
         grant, is_spent = self._exchange(refresh_token, device)
-        if is_spent and (session_id := self._owner(hash_token(refresh_token))):
+        owner = select(RefreshToken.session_id).where(
+            RefreshToken.token_hash == hash_token(refresh_token)
+        )
+        if is_spent and (session_id := self.database.session.scalar(owner)):
             log.warning("refresh_token_reused", session=session_id)
             self.revoke(session_id)
         return grant
@@ -206,12 +208,8 @@ class SessionService:
         if row is None or row.seed is None or abs(now - row.used_at) >= self._grace:
             return None
         candidates = self._successors.candidates(refresh_token, row.seed)
-        is_unused = RefreshToken.used_at.is_(None)
-        stored = self.database.session.scalar(
-            select(RefreshToken.token_hash).where(
-                RefreshToken.token_hash.in_(candidates), is_unused
-            )
-        )
+        is_one = RefreshToken.token_hash.in_(candidates) & RefreshToken.used_at.is_(None)
+        stored = self.database.session.scalar(select(RefreshToken.token_hash).where(is_one))
         return candidates[stored] if stored else None
 
     def _renew(
@@ -236,17 +234,12 @@ class SessionService:
         self.database.session.add(stored)
         return _grant_of(session, account, token)
 
-    def _owner(self, token_hash: str) -> str | None:
-        query = select(RefreshToken.session_id).where(RefreshToken.token_hash == token_hash)
-        return self.database.session.scalar(query)
-
     # Revoking
 
     @transactional
     def revoke(self, session_id: str) -> None:
         """End a session; one that has ended stays unchanged."""
-        self._revoke(AuthSession.id == session_id)
-        self.database.after_commit(lambda: self.cache.forget(session_id))
+        self._revoke(AuthSession.id == session_id, session_id)
 
     @transactional
     def revoke_own(self, user_id: int, session_id: str) -> None:
@@ -256,9 +249,8 @@ class SessionService:
             NotFound: The account has no such active session.
         """
         owned = (AuthSession.id == session_id) & (AuthSession.user_id == user_id)
-        if not self._revoke(owned):
+        if not self._revoke(owned, session_id):
             raise NotFound
-        self.database.after_commit(lambda: self.cache.forget(session_id))
 
     @transactional
     def revoke_all(self, user_id: int, *, keep: str | None = None) -> None:
@@ -267,11 +259,12 @@ class SessionService:
         if keep is not None:
             condition &= AuthSession.id != keep
         self._revoke(condition)
-        self.database.after_commit(self.cache.forget)
 
-    def _revoke(self, condition: ColumnElement[bool]) -> int:
+    def _revoke(self, condition: ColumnElement[bool], *session_ids: str) -> int:
+        """End sessions: these alone, or as many as fulfil the condition."""
         if self._outbox is not None:
             self._announce(self._outbox, condition)
+        self.database.after_commit(lambda: self.cache.forget(*session_ids))
         statement = update(AuthSession).where(condition, AuthSession.revoked_at.is_(None))
         return changed_rows(self.database.session, statement.values(revoked_at=utc_now()))
 

@@ -75,54 +75,36 @@ class TokenCookie:
 
     def _respond(self, body: dict[str, Any], value: str, max_age: timedelta | None) -> Response:
         response = Response(dump(body), headers=NO_STORE)
-        name = _name(is_secure=self.is_secure)
-        response.set_cookie(
-            name, value, max_age, secure=self.is_secure, httponly=True, samesite="Strict"
-        )
+        name, secure = _name(is_secure=self.is_secure), self.is_secure
+        response.set_cookie(name, value, max_age, secure=secure, httponly=True, samesite="Strict")
         return response
 
 
-class TokenCookies:
-    """Reads the cookies of requests.
+def token_cookie(request: Request, settings: Settings) -> TokenCookie:
+    """The cookie of a request that has the header.
 
-    Args:
-        settings: Settings of the application; its address is an origin of its pages, beside the
-            `Host` of each request.
+    Raises:
+        InvalidRequest: The request comes from a page of another origin, or over plain http in
+            production.
     """
-
-    def __init__(self, settings: Settings) -> None:
-        self._address = settings.address
-        self._needs_https = settings.is_production
-
-    def of(self, request: Request) -> TokenCookie:
-        """The cookie of a request that has the header.
-
-        Raises:
-            InvalidRequest: The request comes from a page of another origin, or over plain http in
-                production.
-        """
-        # Not `host_url`, which writes international names in letters; an origin has them in ASCII.
-        _check_origin(request, {f"{request.scheme}://{request.host}", self._address})
-        if self._needs_https and not request.is_secure:
-            raise InvalidRequest(
-                "In production the cookie of a session needs https. If a proxy in front of the"
-                " server speaks it, set WEB_PROXIES to the number of proxies."
-            )
-        value = request.cookies.get(_name(is_secure=request.is_secure), "")
-        token, _, kind = value.partition(".")
-        return TokenCookie(request.is_secure, token, is_remembered=bool(kind))
-
-
-def _name(*, is_secure: bool) -> str:
-    return SECURE_NAME if is_secure else PLAIN_NAME
-
-
-def _check_origin(request: Request, own: set[str]) -> None:
-    site = request.headers.get("Sec-Fetch-Site", "same-origin")
-    origin = request.headers.get("Origin")
-    if site != "same-origin" or (origin is not None and origin not in own):
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    # Not `host_url`, which writes international names in letters; an origin has them in ASCII.
+    own = {None, f"{request.scheme}://{request.host}", settings.address}
+    if site not in {None, "same-origin"} or origin not in own:
         raise InvalidRequest(
             "Only pages of this server may keep a session in a cookie; call without the header"
             " {header} from elsewhere.",
             params={"header": HEADER},
         )
+    if settings.is_production and not request.is_secure:
+        raise InvalidRequest(
+            "In production the cookie of a session needs https. If a proxy in front of the"
+            " server speaks it, set WEB_PROXIES to the number of proxies."
+        )
+    value = request.cookies.get(_name(is_secure=request.is_secure), "")
+    token, _, kind = value.partition(".")
+    return TokenCookie(request.is_secure, token, is_remembered=bool(kind))
+
+
+def _name(*, is_secure: bool) -> str:
+    return SECURE_NAME if is_secure else PLAIN_NAME

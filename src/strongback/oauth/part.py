@@ -14,7 +14,6 @@ from strongback.auth.token import AccessTokens
 from strongback.cli.command import DatabaseGroup
 from strongback.notification.kind import Kind
 from strongback.notification.sender import Notifications
-from strongback.oauth.cookie import TokenCookies
 from strongback.oauth.grant import SmsCodeGrant
 from strongback.oauth.page import init_page
 from strongback.oauth.server import OAuthServer
@@ -64,7 +63,7 @@ def register(  # noqa: PLR0913  the last three have defaults
     server = OAuthServer(accounts, sessions, tokens, app.permissions)
     app.before_start(lambda: _tell_of_new_devices(sessions, app.services.find(Notifications)))
     app.before_start(lambda: _add_sms_code(server, app.services.find(SmsCodes)))
-    app.provide(sessions, server, TokenCookies(settings))
+    app.provide(sessions, server)
     init_oauth(app, server, f"{url_prefix}/auth")
     if sign_in is not None:
         init_page(app, sign_in, f"{url_prefix}/auth", forgotten)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
-from flask import url_for
+from flask import current_app, url_for
 from pydantic import ConfigDict, Field
 
 from strongback.app import Strongback
@@ -22,7 +22,7 @@ from strongback.auth.principal import Principal
 from strongback.auth.session_service import Device, SessionService
 from strongback.auth.token import AccessTokens, InvalidToken
 from strongback.exceptions import Unauthorized, UnsupportedMediaType, ValidationFailed
-from strongback.oauth.cookie import HEADER, TokenCookie, TokenCookies, TokenTransport
+from strongback.oauth.cookie import HEADER, TokenCookie, TokenTransport, token_cookie
 from strongback.oauth.grant import FIRST_PARTY, RotatingRefreshGrant
 from strongback.oauth.server import OAuthServer
 from strongback.schema import RequestForm, Schema
@@ -35,7 +35,6 @@ from strongback.web.request import Request, Response, current_request
 api = APIBlueprint("sb_auth", __name__, url_prefix="/auth", tag="auth")
 well_known = APIBlueprint("sb_metadata", __name__, url_prefix="/.well-known", tag="metadata")
 server = inject(OAuthServer)
-cookies = inject(TokenCookies)
 
 _REJECTED = (
     f'{CHALLENGE}, error="invalid_token",'
@@ -153,7 +152,7 @@ def issue_token(
     parameters = _parameters(form)
     if not header.is_cookie:
         return server.token(parameters, device()), NO_STORE
-    cookie = cookies.of(current_request())
+    cookie = _cookie()
     if form.grant_type == RotatingRefreshGrant.GRANT_TYPE:
         token = {"refresh_token": form.refresh_token or cookie.token}
         body = server.token(parameters | token, device())
@@ -173,14 +172,17 @@ def sign_in_browser(account: Account, how: str) -> Response:
         InvalidRequest: The header is missing, or a page of another origin has sent the request.
         InvalidGrant: The account is disabled, or has just changed.
     """
-    request = current_request()
-    if request.headers.get(HEADER) != "cookie":
+    if current_request().headers.get(HEADER) != "cookie":
         raise InvalidRequest
-    cookie = cookies.of(request)
+    cookie = _cookie()
     body = server.sign_in(account, device(), how=how)
     if body is None:
         raise InvalidGrant
     return _respond_anew(cookie, body, remember=False)
+
+
+def _cookie() -> TokenCookie:
+    return token_cookie(current_request(), cast("Any", current_app).settings)
 
 
 def _respond_anew(cookie: TokenCookie, body: dict[str, Any], *, remember: bool) -> Response:
@@ -202,7 +204,7 @@ def revoke_token(
     if not header.is_cookie:
         server.revoke(parameters, device())
         return {}, NO_STORE
-    cookie = cookies.of(current_request())
+    cookie = _cookie()
     if token := form.token or cookie.token:
         server.revoke(parameters | {"token": token}, device())
     return cookie.clear()

@@ -97,16 +97,13 @@ class Channels:
         self.presence = presence
         self.join_leave = join_leave
         self.publish = publish
-        self._authorize: Authorize = _nobody
+        self._authorize: Authorize = lambda *_: None
         if not _NAMESPACE.fullmatch(name):
-            raise ConfigurationError(
-                f"channels {name!r} ({self.place}): write letters, digits, - and _, 2 to 100"
-            )
+            rule = "write letters, digits, - and _, 2 to 100"
+            raise ConfigurationError(f"channels {name!r} ({self.place}): {rule}")
         if history and not (0 < history.size <= MAX_HISTORY and history.ttl > timedelta()):
-            raise ConfigurationError(
-                f"channels {name} ({self.place}): a history has 1 to {MAX_HISTORY} publications"
-                " and a time"
-            )
+            rule = f"a history has 1 to {MAX_HISTORY} publications and a time"
+            raise ConfigurationError(f"channels {name} ({self.place}): {rule}")
 
     def channel(self, *rest: object) -> str:
         """Return the name of a channel: `article:7`, `operation:outbox:dead`.
@@ -178,10 +175,6 @@ class ChannelRegistry:
 
     def __iter__(self) -> Iterator[Channels]:
         return iter(self._namespaces.values())
-
-
-def _nobody(_principal: Principal, _rest: str) -> Grant | None:
-    return None
 
 
 def _owner(principal: Principal, rest: str) -> Grant | None:

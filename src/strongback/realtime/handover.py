@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from strongback.realtime.options import PATH
@@ -56,12 +56,9 @@ def _take(own: socket.socket) -> socket.socket:
 
 def head_of(environ: Environ) -> bytes:
     """Return the head of a request as the client has sent it, as far as anybody reads it."""
-    return "\r\n".join((*_lines(environ), "", "")).encode("latin-1")
-
-
-def _lines(environ: Environ) -> Iterator[str]:
     address = environ.get("RAW_URI") or environ["PATH_INFO"]
-    yield f"{environ['REQUEST_METHOD']} {address} {environ['SERVER_PROTOCOL']}"
+    lines = [f"{environ['REQUEST_METHOD']} {address} {environ['SERVER_PROTOCOL']}"]
     for name, value in environ.items():
         if name.startswith("HTTP_"):
-            yield f"{name[5:].replace('_', '-').title()}: {value}"
+            lines.append(f"{name[5:].replace('_', '-').title()}: {value}")
+    return "\r\n".join((*lines, "", "")).encode("latin-1")

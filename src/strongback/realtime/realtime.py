@@ -13,7 +13,7 @@ be lost, and is for what the next one replaces.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from secrets import token_hex
 from typing import Any
 
@@ -84,7 +84,8 @@ class Realtime:
         """
         names = self._checked(channels)
         encode(data)
-        for batch in _batches(names):
+        for start in range(0, len(names), BATCH):
+            batch = names[start : start + BATCH]
             payload = {"channels": batch, "data": data, "id": token_hex(12)}
             self._outbox.emit(PUBLISH, payload, key=key, limit=MAX_MESSAGE)
 
@@ -158,8 +159,3 @@ def encode(data: object) -> bytes:
             " by which clients ask for the rest"
         )
     return encoded
-
-
-def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(names), BATCH):
-        yield names[start : start + BATCH]
