@@ -17,24 +17,11 @@ from strongback import cache as caching
 from strongback import redis as redis_part
 from strongback.auth.permission import Roles
 from strongback.background import Background
-from strongback.cache import (
-    CacheInvalidator,
-    CacheMaintenance,
-    CompactSerializer,
-    LocalStorage,
-    Manager,
-    Node,
-    NullStorage,
-)
+from strongback.cache import CacheInvalidator, CacheMaintenance, LocalStorage, Node, NullStorage
 from strongback.check import Checks, Use
+from strongback.cli import backup, command, doctor, idempotency, serve, static
 from strongback.cli import cache as cache_command
-from strongback.cli import idempotency as idempotency_command
 from strongback.cli import outbox as outbox_command
-from strongback.cli import serve as serve_command
-from strongback.cli import static as static_command
-from strongback.cli.backup import init_backup
-from strongback.cli.command import Commands, explain_errors
-from strongback.cli.doctor import init_doctor
 from strongback.config import Settings
 from strongback.database import Database
 from strongback.database.capacity import check_capacity
@@ -107,12 +94,12 @@ class Strongback(HTTPApp):
         make_private_folder(settings.app_var_dir)
         super().__init__(import_name, settings, title=title, version=version, roles=roles)
         self.logging = logging
-        self.cli = Commands(name=self.name)
+        self.cli = command.Commands(name=self.name)
         self.database = Database(settings)
         self.outbox = Outbox(self.database)
         self.background = Background()
         self.redis = _connect_redis(settings)
-        self.cache = Manager(CompactSerializer())
+        self.cache = caching.Manager(caching.CompactSerializer())
         self.outbox.declare("strongback.cache", caching.OUTDATED)
         self.invalidator = CacheInvalidator(self.database, self.cache, self.outbox)
         self.cache_maintenance = CacheMaintenance(is_shared=self.redis is not None)
@@ -153,11 +140,11 @@ class Strongback(HTTPApp):
         init_cors(self, settings.web_cors_origins)
         self._add_checks()
         init_health(self, self.checks)
-        init_backup(self, settings, database)
-        init_doctor(self, settings, self.checks)
-        for group in (cache_command, idempotency_command, outbox_command, static_command):
-            self.cli.add_command(group.group)
-        self.cli.add_command(serve_command.command)
+        backup.init_backup(self, settings, database)
+        doctor.init_doctor(self, settings, self.checks)
+        for module in (cache_command, idempotency, outbox_command, static):
+            self.cli.add_command(module.group)
+        self.cli.add_command(serve.command)
 
     def _add_checks(self) -> None:
         add_start_checks(self.checks, self.settings, check_own_address)
@@ -165,15 +152,10 @@ class Strongback(HTTPApp):
         add("database", database.ping, use=Use.REQUIRED, title="The database")
         add("database_version", partial(check_version, database), use=tells, needs="database")
         add("database_pool", self._check_pool, use=tells, needs="database")
-        static = Use.REQUIRED if self.settings.web_static_dir else tells
-        add("static_files", self.static_files.check, use=static, title="Static files")
-        add(
-            "migrations",
-            self._check_schema,
-            use=Use.REQUIRED,
-            remedy=f"flask --app {self.import_name} db upgrade",
-            needs="database",
-        )
+        use = Use.REQUIRED if self.settings.web_static_dir else tells
+        add("static_files", self.static_files.check, use=use, title="Static files")
+        use, remedy = Use.REQUIRED, f"flask --app {self.import_name} db upgrade"
+        add("migrations", self._check_schema, use=use, remedy=remedy, needs="database")
 
     # What parts and slices use
 
@@ -231,7 +213,7 @@ class Strongback(HTTPApp):
             step()
         if found := [*problems(self, self._injecting), *self.outbox.undeclared()]:
             raise ConfigurationError("\n".join(found))
-        explain_errors(self.cli)
+        command.explain_errors(self.cli)
         return self
 
     def close(self) -> None:
@@ -259,7 +241,7 @@ _open: WeakSet[Strongback] = WeakSet()
 
 
 def _share_process(settings: Settings, logging: LogConfig | None, name: str) -> None:
-    if next(_differences(settings, logging), None) is not None:
+    if any(_differences(settings, logging)):
         gc.collect()  # of an application that nobody holds any more
     for what, other in _differences(settings, logging):
         raise ConfigurationError(

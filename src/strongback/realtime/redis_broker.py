@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -38,6 +39,7 @@ from strongback.redis.client import RedisClient
 from strongback.redis.error import RedisUnavailable
 from strongback.redis.listener import RedisListener
 
+MILLISECOND = timedelta(milliseconds=1)
 LAST = 2**63
 """An offset that no stream reaches, and that Redis takes."""
 
@@ -228,21 +230,19 @@ class RedisBroker:
 
     def _publish(self, channel: str, data: bytes, key: str, info: ClientInfo | None) -> None:
         history = self._registry.history(channel)
-        size, ttl = (history.size, history.ttl.total_seconds()) if history else (0, 0.0)
-        once_ttl = IDEMPOTENCY_TTL.total_seconds() if key else 0.0
-        times = [_milliseconds(each) for each in (META_TTL.total_seconds(), ttl, once_ttl)]
+        size, ttl = (history.size, history.ttl // MILLISECOND) if history else (0, 0)
+        once_ttl = IDEMPOTENCY_TTL // MILLISECOND if key else 0
         once, topic = f"{self._prefix}once:{channel}:{key}".encode(), self._topic.encode()
         about = b"" if info is None else _write_info(info)
         epoch = uuid4().hex[:8] if history else ""
         self._run(
             self._publish_script,
             [*self._keys(channel), once, topic],
-            [epoch, times[0], size, times[1], times[2], channel, about, data],
+            [epoch, META_TTL // MILLISECOND, size, ttl, once_ttl, channel, about, data],
         )
 
     def _reading(self, limit: int, first: str, last: str, *, reverse: bool) -> list[str | int]:
-        meta_ttl = _milliseconds(META_TTL.total_seconds())
-        return [uuid4().hex[:8], meta_ttl, limit, first, last, int(reverse)]
+        return [uuid4().hex[:8], META_TTL // MILLISECOND, limit, first, last, int(reverse)]
 
     def _send(self, *parts: str) -> None:
         with _asking():
@@ -298,7 +298,3 @@ def _write_info(info: ClientInfo) -> bytes:
 def _read_info(text: bytes) -> ClientInfo:
     user, client, connection, channel = load(text)
     return ClientInfo(user, client, connection.encode(), channel.encode())
-
-
-def _milliseconds(seconds: float) -> int:
-    return int(seconds * 1000)
