@@ -42,7 +42,6 @@ class CircuitBreaker:
         self._pause = pause
         self._lock = threading.Lock()
         self.failures = 0
-        """Failures in a row."""
         self.opened_at: float | None = None
         """Monotonic time of the opening; None while the circuit is closed."""
         self._thread: threading.Thread | None = None

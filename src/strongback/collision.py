@@ -6,11 +6,7 @@ from strongback.exceptions import ConfigurationError
 
 
 class Names:
-    """Names of one sort, each with its owner: a second owner is refused, not obeyed silently.
-
-    Args:
-        sort: What the names are of, such as `permission`.
-    """
+    """Names of one sort, each with its owner: a second owner is refused, not obeyed silently."""
 
     def __init__(self, sort: str) -> None:
         self._sort = sort

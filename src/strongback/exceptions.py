@@ -51,7 +51,6 @@ class FieldError(TypedDict):
     field: str
     """Location and name: `body.title`, `query.page`."""
     message: str
-    """Explanation."""
     type: str
     """Machine-readable kind of error, such as a type of pydantic's."""
 

@@ -29,12 +29,7 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
 
 
 def missing_extra(extra: str, part: str) -> str | None:
-    """One line that says how to install an extra; None where it is installed.
-
-    Args:
-        extra: A name of `[project.optional-dependencies]`.
-        part: What needs it: a variable, or a part by its name.
-    """
+    """One line that says how to install an extra for a part or variable; None if it is there."""
     missing = [name for name in PACKAGES[extra] if not _is_there(name)]
     if not missing:
         return None
@@ -66,10 +61,7 @@ def lazily(
 ) -> Callable[[str], object]:
     """Return a package's `__getattr__` (PEP 562) that imports a name when it is first used.
 
-    Args:
-        package: The package's own `__name__`.
-        names: The module in which each name is.
-        extra: What has to be installed for them.
+    From the module that it is in, once the extra that it needs is seen to be installed.
     """
 
     def find(name: str) -> object:

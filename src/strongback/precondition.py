@@ -21,10 +21,7 @@ class Expected:
     tags: frozenset[str] | None
 
     def check(self, revision: str) -> None:
-        """Check that the resource has one of the states.
-
-        Args:
-            revision: Beginning of the resource's entity tag, such as `12-3`.
+        """Check that the resource has one of the states, by the begin of its tag (`12-3`).
 
         Raises:
             PreconditionFailed: The resource has another state.
@@ -36,4 +33,3 @@ class Expected:
 
 
 ANY = Expected(None)
-"""Any state."""

@@ -35,9 +35,7 @@ def hash_token(token: str) -> str:
 class Successors:
     """Derives successors.
 
-    Args:
-        application_secrets: The secret that derives new tokens, then earlier ones, to repeat a
-            response after a change of secrets.
+    By the first secret; by earlier ones to repeat a response after a change of secrets.
     """
 
     def __init__(self, application_secrets: Sequence[str]) -> None:

@@ -304,10 +304,7 @@ class SessionService:
     ) -> Principal | None:
         """The principal of an account's session, at most a second old; None if either has ended.
 
-        Args:
-            user_id: Id of the account.
-            session_id: Id of the session.
-            scope: Permissions that the token is limited to, beside those of the session.
+        The scope of the token limits it further than that of the session.
         """
         state = self.cache.get(session_id, self._load)
         if state is None or state.user_id != user_id:

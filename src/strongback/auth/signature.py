@@ -31,12 +31,7 @@ class _SigningKey(NamedTuple):
 
 
 class Signer:
-    """Signs claims, and reads what it has signed.
-
-    Args:
-        secrets: The secret that signs, then earlier ones that are still accepted.
-        derive_key: Derives the key of a secret; `derive` unless given.
-    """
+    """Signs claims by the first secret, and reads what that or an earlier one has signed."""
 
     def __init__(
         self, secrets: Sequence[str], derive_key: Callable[[str], _SigningKey] | None = None

@@ -44,13 +44,9 @@ class AccessToken:
 
 
 class AccessTokens:
-    """Issues and verifies access tokens.
+    """Issues and verifies access tokens of an authorization server (`iss`) for an API (`aud`).
 
-    Args:
-        issuer: Address of the authorization server (`iss`).
-        audience: Address of the API (`aud`).
-        secrets: The secret that signs, then earlier ones that are still accepted.
-        clock: Seconds since 1970.
+    The first secret signs; earlier ones are still accepted.
     """
 
     def __init__(

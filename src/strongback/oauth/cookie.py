@@ -60,10 +60,7 @@ class TokenCookie:
     def respond(self, body: dict[str, Any], *, remember: bool) -> Response:
         """A token response whose refresh token is in the cookie.
 
-        Args:
-            body: The response with both tokens.
-            remember: Keep the cookie when the browser is closed, for as long as a session lasts
-                that is not used.
+        One that is remembered outlasts the browser, for as long as a session lasts unused.
         """
         shown = {name: value for name, value in body.items() if name != "refresh_token"}
         token = body["refresh_token"] + (_REMEMBERED if remember else "")

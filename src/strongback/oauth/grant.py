@@ -62,9 +62,7 @@ class Client(ClientMixin):  # type: ignore[misc]  # Authlib has no types
 class TokenRequest(OAuth2Request):  # type: ignore[misc]  # the same
     """A request to one of the endpoints, independent of the web framework.
 
-    Args:
-        parameters: The form. The query string is ignored, since it ends up in logs.
-        device: The device that sends it.
+    Its parameters are the form's. The query string is ignored, since it ends up in logs.
     """
 
     def __init__(self, parameters: Mapping[str, str], device: Device) -> None:

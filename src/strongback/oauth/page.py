@@ -21,11 +21,7 @@ server = inject(OAuthServer)
 def init_page(app: Strongback, address: str, auth: str, forgotten: str | None) -> None:
     """Serve the page, link it in the bar, and let modules import `session`.
 
-    Args:
-        app: The application.
-        address: Address of the page.
-        auth: Address of the OAuth endpoints.
-        forgotten: Address of the page for a forgotten password, if there is one.
+    It links the page for a forgotten password, and calls the OAuth endpoints at `auth`.
     """
     pages = PageBlueprint("sb_sign_in", __name__)
 

@@ -48,27 +48,20 @@ class Broker(Protocol):
         idempotency_key: str = "",
         info: ClientInfo | None = None,
     ) -> None:
-        """Publish to channels, and add to the history of those that have one.
+        """Publish JSON to channels, and add to the history of those that have one.
 
-        Args:
-            channels: Their names.
-            data: JSON.
-            idempotency_key: Publish only where no publication had this key in the last five
-                minutes, so that the call can be repeated.
-            info: The publisher, if it is a client.
+        With a key, only where no publication had it in the last five minutes, so that the call can
+        be repeated. The publisher is named if it is a client.
         """
         ...
 
     def history(
         self, channel: str, limit: int, since: Position | None = None, *, reverse: bool = False
     ) -> Stream:
-        """Return a part of a channel's history.
+        """Return a part of a channel's history, and the end of the stream; of a limit of 0 that.
 
-        Args:
-            channel: Its name.
-            limit: Most publications; 0 asks for the end of the stream alone.
-            since: Begin after this position, with `reverse` before it. Its epoch is not compared.
-            reverse: The newest first.
+        It begins after a position, whose epoch is not compared; with `reverse`, the newest first,
+        before it.
         """
         ...
 

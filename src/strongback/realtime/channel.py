@@ -106,10 +106,7 @@ class Channels:
             raise ConfigurationError(f"channels {name} ({self.place}): {rule}")
 
     def channel(self, *rest: object) -> str:
-        """Return the name of a channel: `article:7`, `operation:outbox:dead`.
-
-        Args:
-            rest: The parts after the namespace, in ASCII: ids instead of titles.
+        """Return the name of a channel, in ASCII: `article:7`, `operation:outbox:dead`.
 
         Raises:
             InvalidChannel: No channel can be called so.

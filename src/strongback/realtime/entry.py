@@ -29,10 +29,6 @@ def run(
     """Serve WebSockets until the process is told to stop.
 
     Where it cannot start, the process ends with one line.
-
-    Args:
-        load_settings: Reads the settings of the application.
-        create_app: Builds the application.
     """
     try:
         settings = load_settings()

@@ -35,7 +35,6 @@ class Subscriber(Protocol):
 
     encoding: Encoding
     identity: Identity | None
-    """Whose it is."""
 
     @property
     def write(self) -> Write:
@@ -72,12 +71,7 @@ class Channel:
 
 
 class Hub:
-    """The channels of a server.
-
-    Args:
-        broker: Keeps the streams.
-        later: Calls the broker.
-    """
+    """The channels of a server, whose streams the broker keeps."""
 
     def __init__(self, broker: ServerBroker, later: Later) -> None:
         self.broker = broker
@@ -115,10 +109,7 @@ class Hub:
     def align(self, channel: Channel, stream: Stream, asked: Position | None) -> None:
         """Use what was read of a stream for all subscribers.
 
-        Args:
-            channel: Its channel.
-            stream: What was read.
-            asked: Position of the channel when it was asked for: it can have moved since.
+        The channel can have moved from the position at which it was asked for.
         """
         position, top = channel.position, stream.top
         if position is None:

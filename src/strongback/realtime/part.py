@@ -41,10 +41,6 @@ def register(app: Strongback, url_prefix: str) -> Realtime:
     """Publish to clients, and let them connect; needs the parts `task` and `oauth`.
 
     Slices add their channels to the service that this returns and provides.
-
-    Args:
-        app: The application.
-        url_prefix: Prefix of the routes.
     """
     require_extra("realtime", "The part realtime")
     settings, channels = app.settings, ChannelRegistry()

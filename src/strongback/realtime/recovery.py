@@ -32,15 +32,9 @@ def recover(
 
     The channel keeps for the subscriber what is delivered to others meanwhile, see `Hub.enter`.
 
-    Args:
-        hub: Holds the channel.
-        channel: Has a history.
-        subscriber: The one that enters.
-        since: Its last position; None if it begins.
-        room: Most bytes of data.
-
     Returns:
-        What it has missed; None if that is unknown, or no longer kept, or too much.
+        What it has missed since its last position; None if that is unknown, or no longer kept, or
+        more bytes of data than there is room for.
 
     Raises:
         Refused: The stream began anew again and again meanwhile.

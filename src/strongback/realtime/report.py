@@ -54,11 +54,9 @@ class NotListening(StrongbackError):
 
 
 class Report:
-    """Writes this process's row, and reads those of all.
+    """Writes this process's row, and reads those of all, which Redis keeps; this one without.
 
-    Args:
-        redis: Keeps the rows of all processes; None for this process alone.
-        alive: Called with each row, while the server hears its broker.
+    `alive` is called with each row, while the server hears its broker.
     """
 
     def __init__(self, redis: RedisClient | None, alive: Callable[[], object]) -> None:

@@ -68,12 +68,7 @@ class Snapshot:
 class RealtimeServer:
     """A server of this process. Every method may be called from any thread.
 
-    Args:
-        broker: Where publications come from.
-        registry: The declared channels.
-        authenticate: Says whose token it is; called in a pool of threads.
-        authorize: Says who may subscribe; called in the same pool.
-        options: What it lets in, and its bounds; the defaults unless given.
+    It authenticates and authorizes in a pool of threads.
     """
 
     def __init__(
@@ -114,12 +109,7 @@ class RealtimeServer:
         self.loop.call_soon_threadsafe(self._tick)
 
     def adopt(self, sock: socket.socket, head: bytes) -> None:
-        """Serve a connection that another server has accepted.
-
-        Args:
-            sock: The connection, which is the server's from now on.
-            head: What has been read of it: request line and headers.
-        """
+        """Serve a connection that another server has accepted, and read to its head's end."""
         asyncio.run_coroutine_threadsafe(self._adopt(sock, head), self.loop)
 
     def listen(self, host: str, port: int, *, is_shared: bool = False) -> int:

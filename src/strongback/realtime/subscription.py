@@ -71,11 +71,7 @@ class Subscription:
 
 
 class Subscriptions:
-    """The channels of a connection.
-
-    Args:
-        room: Returns the bytes that can be sent to it at the moment.
-    """
+    """The channels of a connection, to which `room()` bytes can be sent at the moment."""
 
     __slots__ = ("_subscriptions", "environment", "info", "room", "subscriber")
 

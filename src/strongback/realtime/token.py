@@ -34,9 +34,7 @@ class ExpiredToken(InvalidToken):
 class RealtimeTokens:
     """Issues and verifies tokens of connections.
 
-    Args:
-        secrets: The secret that signs, then earlier ones that are still accepted.
-        clock: Seconds since 1970.
+    The first secret signs; earlier ones are still accepted.
     """
 
     def __init__(self, secrets: Sequence[str], clock: Callable[[], float] = time.time) -> None:

@@ -36,14 +36,7 @@ def name_operation(*, name: str, **_: object) -> str:
 
 
 class APIBlueprint(OpenAPIBlueprint):
-    """The routes of one slice.
-
-    Args:
-        name: Name of the slice. The framework's begin with `sb_`.
-        import_name: `__name__` of the module.
-        url_prefix: Where the routes begin.
-        tag: The routes' tag in the document; the name when left out.
-    """
+    """The routes of one slice, in the document under a tag: its name unless another is given."""
 
     def __init__(
         self, name: str, import_name: str, *, url_prefix: str, tag: str | None = None

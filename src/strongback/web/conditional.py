@@ -75,10 +75,7 @@ def cached_response(
 ) -> Response:
     """Respond with the JSON of a resource, or with a 304 if the client has this state.
 
-    Args:
-        body: The JSON, which is sent without building models.
-        validators: Validators of the state that the JSON shows.
-        seen: Called with the validators when a GET gets a 200 or a 304.
+    The JSON is sent without building models; `seen` is as in `conditional`.
     """
     request = current_request()
     request.validators = validators
@@ -172,12 +169,8 @@ def not_modified(
 ) -> Response:
     """A 304, which carries the validators and no body.
 
-    Args:
-        request: The request.
-        tag: Entity tag.
-        modified: Time of the last change.
-        of: The 200 that it stands for, whose security headers it repeats: clients replace stored
-            headers by those of the 304.
+    It repeats the security headers of the 200 that it stands for: clients replace stored headers by
+    those of the 304.
     """
     response = Response(b"", 304)
     del response.headers["Content-Type"]

@@ -37,11 +37,9 @@ _LIST_HEADERS = _header(
     "Link", "Links to the first, previous, next and last part of the list (RFC 8288)."
 )
 SECURITY_SCHEME = "oauth2"
-"""The security scheme that operations refer to."""
 TOKEN_ENDPOINT = "sb_auth.issue_token"  # noqa: S105  a name
 """Endpoint of the view that the page's Authorize button signs in by."""
 METADATA_ENDPOINT = "sb_metadata.read_oauth_metadata"
-"""Endpoint of the OAuth server's metadata."""
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -50,12 +48,8 @@ def init_document(
 ) -> None:
     """Serve the document and its page.
 
-    Args:
-        app: The application.
-        pages: Frame of the page.
-        address: Public address of the server. The `Host` of a request must not decide to whom
-            the page's Authorize button sends a password.
-        permissions: Scopes of tokens.
+    By the public address of the server: the `Host` of a request must not decide to whom the page's
+    Authorize button sends a password. The permissions are the scopes of tokens.
     """
     app.openapi_version = "3.1.0"
     pages.static_files.add("swagger", ASSETS, has_modules=False)
@@ -132,12 +126,9 @@ def field_types(kind: type) -> Iterator[object]:
 def complete(
     document: dict[str, Any], token_url: str | None, permissions: Collection[Permission]
 ) -> dict[str, Any]:
-    """Add what all operations have in common to the generated document.
+    """Add what all operations have in common to the document generated from the routes.
 
-    Args:
-        document: The document, generated from the routes.
-        token_url: Token endpoint; None if nobody can sign in.
-        permissions: Scopes of tokens.
+    Without a token endpoint, nobody can sign in.
     """
     schemas = document["components"]["schemas"]
     if token_url is not None:

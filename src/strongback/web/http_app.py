@@ -35,7 +35,6 @@ from strongback.web.static_files import StaticFiles
 from strongback.web.translation import FOLDER, Translations
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
-"""Static files of the framework."""
 ENTRIES = ("account.js", "copy.js", "docs.js", "sign-in.js", "theme.js")
 """Those of its scripts that pages load and no module imports."""
 _HEADERS = (Headers, dict, list, tuple)
@@ -57,12 +56,7 @@ class NoSession(SessionInterface):
 class HTTPApp(OpenAPI):
     """An application whose views return data and whose errors have one shape.
 
-    Args:
-        import_name: The package of the application.
-        settings: Settings of the application.
-        title: Title of the API.
-        version: Version of the API.
-        roles: Permissions of each role; None if nobody can sign in.
+    Without roles, nobody can sign in.
     """
 
     request_class = Request

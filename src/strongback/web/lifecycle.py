@@ -36,8 +36,7 @@ UNLOGGED_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 class RequestLifecycle:
     """Begins and finishes requests: the first hook before each of them and the last one after it.
 
-    Args:
-        settings: In production, browsers are told to use https only.
+    In production, browsers are told to use https only.
     """
 
     def __init__(self, app: Flask, settings: Settings) -> None:

@@ -300,11 +300,9 @@ def forgive(username: str) -> None:
 
 
 class Limiter:
-    """Counts for all limits of an application.
+    """Counts for all limits of an application, in the Redis that processes share or in this one.
 
-    Args:
-        secret: Key of the hashes under which counts are stored: no name or address is.
-        redis: Redis that processes share; None to count in this process.
+    They are stored under hashes with a secret key: no name or address is.
     """
 
     def __init__(self, secret: str, redis: RedisClient | None) -> None:

@@ -74,7 +74,6 @@ class Gauge:
     name: str
     """Name with the unit, as in Prometheus: `outbox_lag_seconds`."""
     help: str
-    """Description."""
     value: float | dict[str, float]
     """The value, or one for each state."""
 

@@ -41,7 +41,6 @@ class PackedPage:
     """A page in each encoding."""
 
     tag: str
-    """Hash of the page."""
     plain: bytes
     gzip: bytes
     br: bytes
@@ -59,13 +58,7 @@ def pack(text: str) -> PackedPage:
 
 
 class PageCache:
-    """Keeps pages by what they show.
-
-    Args:
-        cache: Keeps the pages.
-        pages: The frame and the templates, which are part of every key.
-        prefix: Beginning of every key.
-    """
+    """Keeps pages by what they show, of which the frame and the templates are always a part."""
 
     def __init__(self, cache: Manager, pages: Pages, prefix: str) -> None:
         self._cache = cache
@@ -74,12 +67,7 @@ class PageCache:
         self._plan = cache.declare(policy, PackedPage)
 
     def get(self, shown: bytes, write: Callable[[], str]) -> PackedPage:
-        """Return a page, kept or written.
-
-        Args:
-            shown: All that the page shows, or stands for it, beside its templates.
-            write: Renders the page.
-        """
+        """Return the page that shows this, or what this stands for: kept, or written."""
         key = f"{self._plan.prefix}{xxh3_128_hexdigest(self._pages.edition + shown)}"
         page: PackedPage = self._cache.read_key(self._plan, key, lambda: pack(write()))
         return page

@@ -83,14 +83,7 @@ class Link:
 
 
 class Pages:
-    """The templates and the frame of an application.
-
-    Args:
-        title: Title of the application.
-        translations: Its catalogues.
-        static_files: Its static files.
-        address: Its public address, which canonical links name.
-    """
+    """The templates and the frame of an application; canonical links name its public address."""
 
     def __init__(
         self, title: str, translations: Translations, static_files: StaticFiles, address: str
@@ -102,11 +95,9 @@ class Pages:
         self._names = Names("folder of templates")
         self._folders: dict[str, FileSystemLoader] = {}
         self.links: list[Link] = []
-        """Links in the bar on top of all pages."""
         self.search: str | None = None
         """Address of the search page, which takes `?q=`."""
         self.sign_in: str | None = None
-        """Address of the sign-in page."""
         self.auth: str | None = None
         """Address of the OAuth endpoints, for the modules of pages."""
         self.connect: list[str] = []
@@ -202,12 +193,7 @@ class Pages:
     ) -> str:
         """Render a template without a request, so that the page may be kept for everybody.
 
-        Args:
-            template: Name of the template.
-            language: Language of the page.
-            path: Path of the page, to mark its link in the bar.
-            alternates: Addresses of the page in other languages, by locale.
-            values: Values of the template.
+        The path marks its link in the bar; alternates are its addresses in other languages.
         """
         known = {"locale": language.locale, "language": language, "alternates": alternates}
         return self._environment.get_template(template).render(known, path=path, **values)
@@ -271,13 +257,9 @@ def page_language(request: Request) -> PageLanguage:
 def render(
     template: str, *, status: int = 200, headers: Iterable[tuple[str, str]] = (), **values: object
 ) -> Response:
-    """Respond with a page, in the language of the request.
+    """Respond with a page (`shop/shop.html`), in the language of the request.
 
-    Args:
-        template: Name of the template, such as `shop/shop.html`.
-        status: Status of the response.
-        headers: Headers of the response; `Cache-Control: no-store` for what is personal.
-        values: Values of the template.
+    What is personal gets the header `Cache-Control: no-store`.
     """
     request, pages = current_request(), pages_of_app()
     language = page_language(request)

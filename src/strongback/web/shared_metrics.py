@@ -34,18 +34,12 @@ INTERVAL = 0.5
 SUMS = frozenset({"counter", "histogram", "summary"})
 """Types of metrics that can be summed over the workers."""
 ENDED = "ended.json"
-"""The file of all ended workers."""
 
 Families = list[Any]
-"""Metrics with their samples, as JSON."""
 
 
 class SharedMetrics(Collector):
-    """Writes the counts of this process, and reads those of all.
-
-    Args:
-        folder: Folder of the workers' files.
-    """
+    """Writes the counts of this process to the workers' folder, and reads those of all."""
 
     def __init__(self, folder: Path, changed: threading.Event) -> None:
         self._folder = folder

@@ -26,7 +26,6 @@ HASH_LENGTH = 12
 WORKPLACE = ".build-"
 """Beginning of the names of folders in which a build works."""
 COMPRESSED = (".gz", ".br")
-"""Endings of compressed versions."""
 
 
 def build(
@@ -34,10 +33,8 @@ def build(
 ) -> int:
     """Copy files to names with their hash, and compress them; returns how many files there are.
 
-    Args:
-        files: Names and sources.
-        target: Folder to write to; what is in it stays.
-        built_before: Another built folder, whose compressed versions are taken where it has them.
+    What is in the target stays. Compressed versions are taken from another built folder that has
+    them.
     """
     paths, integrity = {}, {}
     target.mkdir(parents=True, exist_ok=True)

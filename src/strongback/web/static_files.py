@@ -28,7 +28,6 @@ from strongback.exceptions import ConfigurationError
 from strongback.static_manifest import read_manifest
 
 ADDRESS = "/static/"
-"""Address of all static files."""
 HASHED = re.compile(r"\.([0-9a-f]{12})(\.|$)")
 """The hash in the name of a built file."""
 _REFUSED = re.compile(r";\s*q=0(\.0*)?\s*(,|$)")
@@ -43,10 +42,8 @@ class StaticFiles:
         app.static_files.name("basket", "shop/basket.js")
 
     A template names a file by `{{ static("shop/shop.css") }}`, a module another one by
-    `import { total } from "basket"`, or by its path (`./basket.js`).
-
-    Args:
-        built: Folder that `flask static build` has written; None in development.
+    `import { total } from "basket"`, or by its path (`./basket.js`). `built` is the folder that
+    `flask static build` has written; None in development.
     """
 
     def __init__(self, built: Path | None = None) -> None:
@@ -89,11 +86,7 @@ class StaticFiles:
         self._forget_map()
 
     def name(self, bare: str, file: str) -> None:
-        """Let modules import a file by a bare name: `import { … } from "session"`.
-
-        Args:
-            bare: The name in `import` statements.
-            file: The module, such as `strongback/session.js`.
+        """Let modules import a file (`shop/basket.js`) by a bare name: `import … from "basket"`.
 
         Raises:
             ConfigurationError: Another file has this name.
@@ -111,10 +104,7 @@ class StaticFiles:
                     yield "/".join((name, *parts)), path
 
     def url(self, file: str) -> str:
-        """The address of a file, such as `/static/shop/shop.0123456789ab.css`.
-
-        Args:
-            file: Name of the folder and path in it, such as `shop/shop.css`.
+        """The address of a file: of `shop/shop.css`, `/static/shop/shop.0123456789ab.css`.
 
         Raises:
             ConfigurationError: There is no such file, or it has not been built.

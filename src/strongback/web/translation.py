@@ -10,16 +10,11 @@ from flask import current_app
 from werkzeug.datastructures import LanguageAccept
 
 FOLDER = Path(__file__).resolve().parents[1] / "translation"
-"""The framework's own catalogues."""
 DEFAULT_LOCALE = "en"
 
 
 class Translations:
-    """The catalogues of an application.
-
-    Args:
-        folders: Folders with `<locale>/LC_MESSAGES/messages.mo`.
-    """
+    """The catalogues of an application: `<locale>/LC_MESSAGES/messages.mo` in some folders."""
 
     def __init__(self, *folders: Path) -> None:
         self._catalogues: dict[str, NullTranslations] = {}
