@@ -67,11 +67,7 @@ class Checks:
         remedy: str = "",
         needs: str | None = None,
     ) -> None:
-        """Add a check; see `Check` for its facts.
-
-        Raises:
-            ConfigurationError: Another check has this name.
-        """
+        """Add a check under a name of its own; see `Check` for its facts."""
         self._names.claim(name, f"check {len(self._checks) + 1}")
         self._checks.append(Check(name, ask, use, title or name, remedy, needs))
 

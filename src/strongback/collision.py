@@ -13,11 +13,7 @@ class Names:
         self._owners: dict[str, str] = {}
 
     def claim(self, name: str, owner: str) -> None:
-        """Give a name to an owner; the same owner may claim it again.
-
-        Raises:
-            ConfigurationError: Another owner has it; the message names both.
-        """
+        """Give a name to an owner, or refuse it to a second one; the first may claim it again."""
         other = self._owners.setdefault(name, owner)
         if other != owner:
             raise ConfigurationError(

@@ -14,11 +14,7 @@ _SINGLE_QUOTED = re.compile(r"[^=]*=\s*'")
 
 
 def read_env_file(path: Path | None) -> dict[str, str]:
-    """Read `NAME=value` lines as docker compose does, names in lower case, or refuse.
-
-    Raises:
-        ConfigurationError: The file cannot be read, or compose would read another value.
-    """
+    """Read `NAME=value` lines as docker compose does, names in lower case, or refuse the file."""
     if path is None or not path.is_file():
         return {}
     try:

@@ -45,11 +45,7 @@ def _is_there(name: str) -> bool:
 
 
 def require_extra(extra: str, part: str) -> None:
-    """Refuse to go on without an extra.
-
-    Raises:
-        ConfigurationError: It is not installed; the message is one line, with the command.
-    """
+    """Refuse to go on without an extra, in one line with the command that installs it."""
     if line := missing_extra(extra, part):
         from strongback.exceptions import ConfigurationError  # noqa: PLC0415  click is not free
 

@@ -266,11 +266,7 @@ def encode_cursor(key: datetime | str | float, tie: int) -> str:
 
 
 def decode_cursor(cursor: str) -> tuple[Any, int]:
-    """Decode a cursor.
-
-    Raises:
-        ValidationFailed: The cursor is invalid.
-    """
+    """Decode a cursor, or raise `ValidationFailed`."""
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         key, tie = json.loads(raw)

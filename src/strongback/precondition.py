@@ -21,11 +21,7 @@ class Expected:
     tags: frozenset[str] | None
 
     def check(self, revision: str) -> None:
-        """Check that the resource has one of the states, by the begin of its tag (`12-3`).
-
-        Raises:
-            PreconditionFailed: The resource has another state.
-        """
+        """Raise `PreconditionFailed` unless a tag begins with the current revision (`12-3`)."""
         if self.tags is not None and not any(
             tag == revision or tag.startswith(f"{revision}-") for tag in self.tags
         ):

@@ -17,11 +17,7 @@ class Services:
         self._instances: dict[type, Any] = {}
 
     def add(self, *services: object) -> None:
-        """Add services.
-
-        Raises:
-            ConfigurationError: A service of this class exists already.
-        """
+        """Add services, one of each class."""
         for service in services:
             if type(service) in self._instances:
                 raise ConfigurationError(

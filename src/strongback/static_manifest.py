@@ -15,11 +15,7 @@ MANIFEST = "staticfiles.json"
 
 
 def read_manifest(built: Path) -> dict[str, dict[str, str]]:
-    """Read what a built folder has.
-
-    Raises:
-        ConfigurationError: It has no manifest.
-    """
+    """Read what a built folder has; `ConfigurationError` if it has no manifest."""
     try:
         found = json.loads((built / MANIFEST).read_bytes())
         return {part: dict(found[part]) for part in ("paths", "integrity")}

@@ -39,9 +39,5 @@ def permissions_of(roles: Roles) -> list[Permission]:
 
 
 def allowed(roles: Roles, given: Iterable[str]) -> frozenset[Permission]:
-    """All permissions of the given roles.
-
-    Raises:
-        KeyError: A role is unknown.
-    """
+    """All permissions of the given roles; `KeyError` if one is unknown."""
     return frozenset[Permission]().union(*(roles[role] for role in given))

@@ -243,11 +243,7 @@ class SessionService:
 
     @transactional
     def revoke_own(self, user_id: int, session_id: str) -> None:
-        """End a session of an account.
-
-        Raises:
-            NotFound: The account has no such active session.
-        """
+        """End an active session of an account, or raise `NotFound`."""
         owned = (AuthSession.id == session_id) & (AuthSession.user_id == user_id)
         if not self._revoke(owned, session_id):
             raise NotFound

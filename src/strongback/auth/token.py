@@ -81,11 +81,7 @@ class AccessTokens:
         return self._signer.sign(claims)
 
     def verify(self, token: str, *, may_be_expired: bool = False) -> AccessToken:
-        """Verify a token; one that has expired may pass, for its revocation.
-
-        Raises:
-            InvalidToken: The token is invalid.
-        """
+        """Verify a token, or raise `InvalidToken`; an expired one may pass, for its revocation."""
         claims = self._signer.read(token)
         if claims is None:
             raise InvalidToken("not one of our tokens, or the signature does not match")

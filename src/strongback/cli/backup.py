@@ -69,11 +69,7 @@ class Backup:
         self.files = settings.app_var_dir / "files"
 
     def write(self, target: Path) -> None:
-        """Write an archive; an existing one is replaced once the new one is complete.
-
-        Raises:
-            BackupError: The database could not be copied.
-        """
+        """Write an archive; an existing one is replaced once the new one is complete."""
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as name:
             folder = Path(name)
@@ -223,11 +219,7 @@ class Backup:
 
 
 def unpack(source: Path, folder: Path) -> dict[str, Any]:
-    """Unpack an archive into a folder, and return its manifest.
-
-    Raises:
-        BackupError: It is no backup, damaged, or of a newer release.
-    """
+    """Unpack an archive that is whole and of this format into a folder, and return its manifest."""
     try:
         with tarfile.open(source) as tar:
             tar.extractall(folder, filter="data")
@@ -240,11 +232,7 @@ def unpack(source: Path, folder: Path) -> dict[str, Any]:
 
 
 def check_dump(dump: Path) -> None:
-    """See that a dump has its end, without which a part of the tables would be missing.
-
-    Raises:
-        BackupError: It has not.
-    """
+    """See that a dump has its end, without which a part of the tables would be missing."""
     with dump.open("rb") as source:
         source.seek(max(0, dump.stat().st_size - 200))
         if b"-- Dump completed" not in source.read():
@@ -313,11 +301,7 @@ def _quote(*names: str) -> str:
 
 
 def find_tool(names: tuple[str, ...]) -> str:
-    """Return the first of these programs that is installed.
-
-    Raises:
-        BackupError: None is.
-    """
+    """Return the first of these programs that is installed, or raise `BackupError`."""
     for name in names:
         if path := shutil.which(name):
             return path
@@ -328,11 +312,7 @@ def find_tool(names: tuple[str, ...]) -> str:
 
 
 def run(command: list[str], **streams: Any) -> None:  # noqa: ANN401  subprocess's own
-    """Run a tool to its end.
-
-    Raises:
-        BackupError: It failed; with what it said.
-    """
+    """Run a tool to its end; `BackupError` says what it said if it fails."""
     done = subprocess.run(  # noqa: S603  the arguments are ours
         command, stderr=subprocess.PIPE, check=False, **streams
     )

@@ -12,11 +12,7 @@ from strongback.server.serve import check_start, serve
 
 
 def start() -> NoReturn:
-    """Become the server that `WEB_SERVER` names, for the application of the command.
-
-    Raises:
-        ConfigurationError: The server could not start; the message says what to change.
-    """
+    """Become the server that `WEB_SERVER` names, for the application of the command."""
     app = cast("Any", current_app)
     serve(app.settings, f"{app.import_name}:create_app")
 

@@ -72,11 +72,7 @@ class Output:
 
 
 def build_output(settings: Settings) -> Output:
-    """Open what the settings name.
-
-    Raises:
-        ConfigurationError: A file in `LOG_DIR` cannot be written.
-    """
+    """Open what the settings name, or raise `ConfigurationError`."""
     folder = settings.log_dir
     return Output(
         level=SEVERITY[settings.log_level],

@@ -1,4 +1,4 @@
-"""Requests, clients, grants and the revocation endpoint of the OAuth 2 server."""
+"""The grants and the revocation endpoint of the OAuth 2 server."""
 
 # Authlib is not typed, and the stubs that pyright brings along are of another release.
 # pyright: reportIncompatibleVariableOverride=false, reportIncompatibleMethodOverride=false
@@ -80,11 +80,7 @@ class TokenRequest(OAuth2Request):  # type: ignore[misc]  # the same
         return self.parameters
 
     def required(self, name: str) -> str:
-        """Return a parameter.
-
-        Raises:
-            InvalidRequest: It is missing.
-        """
+        """Return a parameter, or raise `InvalidRequest`."""
         if name not in self.parameters:
             raise InvalidRequest("The parameter {name} is missing.", params={"name": name})
         return self.parameters[name]

@@ -106,11 +106,7 @@ class Channels:
             raise ConfigurationError(f"channels {name} ({self.place}): {rule}")
 
     def channel(self, *rest: object) -> str:
-        """Return the name of a channel, in ASCII: `article:7`, `operation:outbox:dead`.
-
-        Raises:
-            InvalidChannel: No channel can be called so.
-        """
+        """Return the name `article:7`, `operation:outbox:dead`, or raise `InvalidChannel`."""
         channel = f"{self.name}:{':'.join(map(str, rest))}"
         if not self.has(channel):
             raise InvalidChannel(
@@ -147,11 +143,7 @@ class ChannelRegistry:
         personal.authorize(_owner)
 
     def add(self, channels: Channels) -> Channels:
-        """Add a namespace, and return it.
-
-        Raises:
-            ConfigurationError: There is one of this name; the message tells where both are.
-        """
+        """Add a namespace, and return it; a second one of its name is refused."""
         self._names.claim(channels.name, channels.place)
         self._namespaces[channels.name] = channels
         return channels

@@ -126,11 +126,7 @@ def _command(fields: Params) -> Command:
 
 
 def _checked(value: object, schema: Descriptor) -> Params:
-    """Take what the schema knows out of a JSON object; defaults are left out as in Protobuf.
-
-    Raises:
-        TypeError: A value does not have its field's type.
-    """
+    """Take what the schema knows out of a JSON object, without defaults as in Protobuf."""
     if not isinstance(value, dict):
         raise TypeError("no object")
     known = schema.fields_by_name

@@ -21,7 +21,7 @@ CHUNK = 500
 
 
 class Later(Protocol):
-    """Calls the broker outside of the loop; calls are made in their order."""
+    """Calls the broker outside of the loop, in the order of the calls."""
 
     def __call__(
         self, function: Callable[[], Any], then: Callable[[Any], None] | None = None

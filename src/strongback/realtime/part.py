@@ -110,11 +110,7 @@ class ServerProcess:
         self.report = Report(redis, LivenessFile(settings.task_liveness_file).touch)
 
     def start(self) -> None:
-        """Start it in a process of the web server.
-
-        Raises:
-            ConfigurationError: Several processes would each have their own clients.
-        """
+        """Start it in a process of the web server, the only one without Redis."""
         require_one_process(self._settings)
         if self._settings.web_server is WebServer.GRANIAN:
             self.listen()
@@ -122,11 +118,7 @@ class ServerProcess:
             self._start()
 
     def listen(self) -> None:
-        """Start it with a port of its own.
-
-        Raises:
-            ConfigurationError: The port is taken.
-        """
+        """Start it with a port of its own; `ConfigurationError` if that is taken."""
         host, port = self._settings.web_host, self._settings.ws_port
         server = self._start()
         try:
@@ -178,11 +170,7 @@ class ServerProcess:
 
 
 def require_one_process(settings: Settings) -> None:
-    """Refuse several processes without a Redis between them.
-
-    Raises:
-        ConfigurationError: A message would reach the clients of one process alone.
-    """
+    """Refuse several processes without Redis: a message would reach the clients of one alone."""
     if settings.redis_url is not None or settings.centrifugo_url is not None:
         return
     for is_wrong, cause, remedy in (

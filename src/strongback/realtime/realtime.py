@@ -51,11 +51,7 @@ class Realtime:
         self._outbox = outbox
 
     def add(self, channels: Channels) -> Channels:
-        """Add a slice's channels, and return them.
-
-        Raises:
-            ConfigurationError: There are channels of this name.
-        """
+        """Add a slice's channels, and return them; others of this name are refused."""
         return self.channels.add(channels)
 
     def personal(self, user_id: int) -> str:
@@ -90,12 +86,7 @@ class Realtime:
             self._outbox.emit(PUBLISH, payload, key=key, limit=MAX_MESSAGE)
 
     def publish(self, channels: str | Sequence[str], data: Any) -> bool:  # noqa: ANN401  JSON
-        """Publish at once, whatever becomes of the transaction; tell whether the broker took it.
-
-        Raises:
-            InvalidChannel: As `emit`.
-            InvalidPublication: As `emit`.
-        """
+        """Publish at once, in no transaction; tell whether the broker took it. Raises as `emit`."""
         names = self._checked(channels)
         try:
             self.broker.publish(names, encode(data))
@@ -105,12 +96,7 @@ class Realtime:
         return True
 
     def presence(self, channel: str) -> dict[str, ClientInfo]:
-        """The connections that are subscribed to a channel, by client id.
-
-        Raises:
-            BrokerUnavailable: The broker does not answer.
-            InvalidChannel: No channel is called so.
-        """
+        """The connections that are subscribed to a channel, by client id; raises as `history`."""
         self._checked(channel)
         return self.broker.presence(channel)
 
@@ -143,11 +129,7 @@ class Realtime:
 
 
 def encode(data: object) -> bytes:
-    """Write a publication as JSON.
-
-    Raises:
-        InvalidPublication: It is no JSON, or too much.
-    """
+    """Write a publication as JSON; `InvalidPublication` if it is none, or too much."""
     try:
         text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         encoded = text.encode()

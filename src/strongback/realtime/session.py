@@ -126,11 +126,7 @@ class Session:
             self._schedule()
 
     def count(self) -> None:
-        """Count something that costs as much as a command.
-
-        Raises:
-            Disconnected: There were too many.
-        """
+        """Count something that costs as much as a command; too many disconnect."""
         options, now = self._environment.options, self._environment.clock()
         refilled = self._burst + (now - self._burst_at) * options.rate
         self._burst, self._burst_at = min(refilled, options.burst) - 1, now

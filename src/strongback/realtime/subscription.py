@@ -89,11 +89,7 @@ class Subscriptions:
         return len(self._subscriptions)
 
     def find(self, name: str) -> Channels:
-        """Return the options of a channel that the connection can subscribe to.
-
-        Raises:
-            Refused: There is none, it is subscribed to it, or to too many.
-        """
+        """Return the options of a channel, refused if it is subscribed to, or too many are."""
         namespace = self.environment.registry.find(name)
         if namespace is None:
             raise Refused(UNKNOWN_CHANNEL)
@@ -104,11 +100,7 @@ class Subscriptions:
         return namespace
 
     def get(self, name: str) -> Subscription:
-        """Return a subscription.
-
-        Raises:
-            Refused: There is none.
-        """
+        """Return a subscription, refused if there is none."""
         subscription = self._subscriptions.get(name)
         if subscription is None:
             raise Refused(PERMISSION_DENIED)

@@ -66,12 +66,7 @@ class RealtimeTokens:
         return self._signer.sign(claims)
 
     def verify(self, token: str) -> Identity:
-        """Return whose token of a connection it is.
-
-        Raises:
-            ExpiredToken: It is not good any more.
-            InvalidToken: It never was.
-        """
+        """Return whose token of a connection it is, or raise `ExpiredToken` or `InvalidToken`."""
         claims = self._signer.read(token)
         if claims is None or claims["aud"] != AUDIENCE or "channel" in claims:
             raise InvalidToken("not a token of a connection, or the signature does not match")

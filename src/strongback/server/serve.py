@@ -89,11 +89,7 @@ def add_start_checks(
 
 
 def check_start(settings: Settings) -> None:
-    """Check what would keep the server from starting, while one line can say so.
-
-    Raises:
-        ConfigurationError: An address, a port or a folder cannot be used.
-    """
+    """Refuse what would keep the server from starting, while one line can say so."""
     checks = Checks()
     add_start_checks(checks, settings)
     for check in checks:
@@ -120,12 +116,7 @@ def warn_of_settings(settings: Settings) -> None:
 
 
 def check_folder(folder: Path, variable: str) -> str:
-    """Create a folder where it is missing, and check that files can be written to it.
-
-    Raises:
-        ConfigurationError: It cannot be created or written.
-        CheckWarning: There is little room left.
-    """
+    """Create a folder if need be, refuse one without write access, and warn of little room."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -167,11 +158,7 @@ def check_address(settings: Settings) -> None:
 
 
 def check_own_address(settings: Settings) -> str:
-    """Check that the address is free, or used by this application.
-
-    Raises:
-        ConfigurationError: It cannot be used, or another program uses it.
-    """
+    """Refuse an address that cannot be used, unless this application uses it."""
     try:
         check_address(settings)
     except ConfigurationError:

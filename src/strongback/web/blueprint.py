@@ -17,12 +17,11 @@ from pydantic import BaseModel
 from strongback.auth.principal import Principal
 from strongback.paging import Window
 from strongback.web.document import SECURITY_SCHEME, field_types, named_types
-from strongback.web.form import MAX_PARTS, MAX_TEXT
 from strongback.web.guard import Authenticate, Requirement, authorize, requirement_of
 from strongback.web.idempotent import PARAMETER, claim_of, is_idempotent, respond_once
 from strongback.web.limit import early_limits, spent_early
 from strongback.web.linking import link_header
-from strongback.web.request import Request, Response, current_request
+from strongback.web.request import MAX_PARTS, MAX_TEXT, Request, Response, current_request
 from strongback.web.row import writer_of
 from strongback.web.validation import Reader, file_fields, read, reader_of
 
@@ -104,11 +103,7 @@ def bind(
     readers: list[tuple[str, Reader]],
     model: type[BaseModel] | None,
 ) -> View:
-    """Wrap a view: authorize the caller, read the parameters, shape the response.
-
-    Raises:
-        TypeError: It is a coroutine function, which a WSGI thread would only wait for.
-    """
+    """Wrap a view: authorize the caller, read the parameters, shape the response."""
     if inspect.iscoroutinefunction(view):
         msg = f"{view.__module__}.{view.__qualname__}: write a plain function; WSGI has threads"
         raise TypeError(msg)

@@ -1,6 +1,6 @@
-"""Conditional requests (RFC 9110, section 13; RFC 6585, section 3): tags, 304, 412 and 428.
+"""Conditional requests (RFC 9110, section 13): entity tags, 304 and 412.
 
-A write to a versioned resource takes the header `If-Match`:
+A write to a versioned resource takes the header `If-Match` (RFC 6585, section 3: 428 without it):
 
     @api.patch("/<slug>", responses={200: ArticleOut})
     @needs(Permission.ARTICLE_WRITE)

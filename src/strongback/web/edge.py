@@ -82,11 +82,7 @@ class ChunkedBody:
         self._body = body
 
     def read(self, size: int = -1) -> bytes:
-        """Read bytes; none at the end.
-
-        Raises:
-            BadRequest: The chunks are malformed, or end before the last (RFC 9112, 7.1).
-        """
+        """Read bytes, none at the end; malformed or incomplete chunks are 400 (RFC 9112, 7.1)."""
         try:
             return self._body.read(size)
         except Exception as error:

@@ -56,11 +56,7 @@ def needs(permission: Permission) -> Callable[[ViewT], ViewT]:
 
 
 def requirement_of(view: Callable[..., object]) -> Requirement:
-    """The requirement that a view declares.
-
-    Raises:
-        TypeError: It declares none; that must not mean public.
-    """
+    """The requirement that a view declares; none is a `TypeError`, and must not mean public."""
     requirement = getattr(view, "__requirement__", None)
     if requirement is None:
         msg = f"{view.__module__}.{view.__qualname__}: declare @public or @needs(Permission.…)"

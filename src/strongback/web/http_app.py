@@ -116,21 +116,13 @@ class HTTPApp(OpenAPI):
         self.wsgi_app = self.static_files.in_front_of(self.wsgi_app)  # type: ignore[method-assign,assignment]  # the same
 
     def provide(self, *services: object) -> None:
-        """Register services for `inject(Class)`.
-
-        Raises:
-            ConfigurationError: A service of this class is registered already.
-        """
+        """Register services for `inject(Class)`, one of each class."""
         self.services.add(*services)
 
     def register_api(
         self, api: OpenAPIBlueprint, **options: Any  # noqa: ANN401  Flask's own
     ) -> None:
-        """Serve the routes of a blueprint, and document them.
-
-        Raises:
-            ConfigurationError: A name in the document is another blueprint's.
-        """
+        """Serve the routes of a blueprint, and document them by names that no other one has."""
         if isinstance(api, APIBlueprint):
             self._claim_schemas(api.schemas)
             for view in api.operations:
@@ -144,11 +136,7 @@ class HTTPApp(OpenAPI):
     def register_blueprint(
         self, blueprint: Blueprint, **options: Any  # noqa: ANN401  Flask's own
     ) -> None:
-        """Serve the routes of a blueprint.
-
-        Raises:
-            ConfigurationError: There is one of this name.
-        """
+        """Serve the routes of a blueprint; a second one of its name is refused."""
         name = options.get("name", blueprint.name)
         if other := self.blueprints.get(name):
             raise ConfigurationError(

@@ -38,11 +38,7 @@ _ENCODERS: tuple[tuple[tuple[type, ...], Callable[[Any], Any]], ...] = (
 
 
 def encode(value: object) -> Any:  # noqa: ANN401  whatever JSON type fits the value
-    """Convert a value to a type of JSON.
-
-    Raises:
-        TypeError: The type is not supported.
-    """
+    """Convert a value to a type of JSON, or raise `TypeError`."""
     for kinds, encoder in _ENCODERS:
         if isinstance(value, kinds):
             return encoder(value)

@@ -110,11 +110,7 @@ class Pages:
         self.add("strongback", FOLDER)
 
     def add(self, name: str, folder: Path) -> None:
-        """Add the templates of a slice, named `name/file.html`.
-
-        Raises:
-            ConfigurationError: Another folder has the name.
-        """
+        """Add the templates of a slice, named `name/file.html`; no two folders have one name."""
         self._names.claim(name, str(folder))
         self._folders[name] = FileSystemLoader(folder)
 

@@ -6,24 +6,59 @@ import re
 import secrets
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from tempfile import SpooledTemporaryFile
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 from flask import Request as FlaskRequest
 from flask import Response as FlaskResponse
 from flask import current_app
 from flask import request as flask_request
 from werkzeug.exceptions import MethodNotAllowed
+from werkzeug.formparser import FormDataParser
 
 from strongback.auth.principal import Principal
+from strongback.exceptions import BadRequest
 from strongback.schema import Validators
-from strongback.web.form import FormParser
 from strongback.web.translation import translations
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
+MULTIPART = "multipart/form-data"
+MAX_PARTS = 16
+"""Parts of a form with files. All of them can be in memory, in every thread at once."""
+MAX_TEXT = 128 * 1024
+"""Bytes of one text in a form with files."""
+HELD = 64 * 1024
+"""Bytes of a file that stay in memory; a larger one is written to the disk."""
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+
+
+class FormParser(FormDataParser):
+    """Werkzeug's, which takes a form that it cannot read for an empty one."""
+
+    def __init__(self, *_: object, **options: Any) -> None:  # noqa: ANN401  Werkzeug's own
+        super().__init__(**options)
+        self.stream_factory = _open_file
+
+    def parse(
+        self,
+        stream: IO[bytes],
+        mimetype: str,
+        content_length: int | None,
+        options: dict[str, str] | None = None,
+    ) -> Any:  # noqa: ANN401  Werkzeug's own
+        """Read a form; one without boundary or end, or not in UTF-8, is a `BadRequest`."""
+        self.silent = mimetype != MULTIPART
+        try:
+            return super().parse(stream, mimetype, content_length, options)
+        except ValueError as error:
+            raise BadRequest("The form is broken, incomplete or not in UTF-8.") from error
+
+
+def _open_file(*_: object, **__: object) -> IO[bytes]:
+    return cast("IO[bytes]", SpooledTemporaryFile(HELD, "rb+"))
 
 
 class Request(FlaskRequest):
@@ -102,9 +137,5 @@ class Response(FlaskResponse):
 
 
 def current_request() -> Request:
-    """The current request.
-
-    Raises:
-        RuntimeError: There is no current request.
-    """
+    """The current request; `RuntimeError` without one."""
     return flask_request._get_current_object()  # type: ignore[attr-defined,no-any-return]  # flask declares the request itself

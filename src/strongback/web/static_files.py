@@ -86,11 +86,7 @@ class StaticFiles:
         self._forget_map()
 
     def name(self, bare: str, file: str) -> None:
-        """Let modules import a file (`shop/basket.js`) by a bare name: `import … from "basket"`.
-
-        Raises:
-            ConfigurationError: Another file has this name.
-        """
+        """Let modules import a file, such as `shop/basket.js`, by a bare name of its own."""
         self._bare_names.claim(bare, file)
         self._bare[bare] = file
         self._forget_map()
@@ -116,22 +112,14 @@ class StaticFiles:
         return self._manifest["integrity"].get(file, "") if self.built else ""
 
     def script(self, file: str) -> Markup:
-        """The element that loads a module, with the checksum that the import map does not have.
-
-        Raises:
-            ConfigurationError: There is no such file, or it has not been built.
-        """
+        """The element that loads a module, with the checksum that the import map does not have."""
         checksum = self.integrity(file) if file in self._entries else ""
         attribute = Markup(' integrity="{}"').format(checksum) if checksum else ""
         element = Markup('<script type="module" src="{}"{}></script>')
         return element.format(self.url(file), attribute)
 
     def check(self) -> str:
-        """Check that the files are built, if they are to be.
-
-        Raises:
-            ConfigurationError: The folder, or a file in it, is missing or older than the sources.
-        """
+        """Say how the files are served; `ConfigurationError` if one is to be built and is not."""
         if self.built is None:
             return "Static files are served as they lie in their folders"
         for file, _ in self.files():
