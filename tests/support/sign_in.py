@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from app.core.config import Settings
 from app.core.permission import Role
@@ -15,9 +15,10 @@ from app.main import create_app
 from app.user.model import User
 from strongback.auth.password import hash_password
 from strongback.auth.session_model import AuthSession
-from strongback.auth.session_service import SessionService
+from strongback.auth.session_service import Device, SessionService
 from strongback.auth.token import AccessTokens
 from strongback.database import Database
+from strongback.oauth import FIRST_PARTY, OAuthServer
 from strongback.testing import access_token
 from tests.support.kept import Kept, reset
 
@@ -75,6 +76,19 @@ class Client:
         answer = self.ask_token(grant_type="password", username=username, password=password, **form)
         assert answer.status_code == 200, answer.get_data(as_text=True)
         return dict(answer.get_json())
+
+    def open_session(self, username: str) -> dict[str, Any]:
+        """Return the tokens of a new session, without the check of a password."""
+        server: OAuthServer = self.app.services[OAuthServer]
+        with self.database.scope():
+            user_id = self.database.session.scalars(
+                select(User.id).filter_by(username=username)
+            ).one()
+            account = server.accounts.account(user_id)
+            assert account is not None
+            grant = self.sessions.open(account, FIRST_PARTY, None, Device("tests", "127.0.0.1"))
+        assert grant is not None
+        return dict(server.token_response(grant, None))
 
     def refresh(self, refresh_token: str, **form: str) -> Any:
         """Ask for new tokens."""

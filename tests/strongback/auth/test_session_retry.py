@@ -18,7 +18,9 @@ from structlog.testing import capture_logs
 from strongback.auth.refresh_token import Successors, hash_token, new_seed
 from strongback.database import utc_now
 from tests.support.process import long_only
-from tests.support.sign_in import Client, client, sqlite_client
+from tests.support.sign_in import Client
+from tests.support.sign_in import shared_client as client
+from tests.support.sign_in import shared_sqlite_client as sqlite_client
 
 __all__ = ["client", "sqlite_client"]
 
@@ -47,7 +49,7 @@ def clock_of(client: Client) -> Iterator[Clock]:
 class TestRetry:
     def test_gets_the_same_successor_and_an_access_token_that_is_good(self, client: Client):
         client.account("ada")
-        token = client.sign_in("ada")["refresh_token"]
+        token = client.open_session("ada")["refresh_token"]
         with capture_logs() as logs:
             answers = [client.refresh(token).json for _ in range(3)]
         assert len({answer["refresh_token"] for answer in answers}) == 1
@@ -60,7 +62,7 @@ class TestRetry:
         self, sqlite_client: Client, seconds: float, status: int
     ):
         sqlite_client.account("ada")
-        token = sqlite_client.sign_in("ada")["refresh_token"]
+        token = sqlite_client.open_session("ada")["refresh_token"]
         with clock_of(sqlite_client) as clock:
             successor = sqlite_client.refresh(token).json
             clock.now += timedelta(seconds=seconds)
@@ -69,7 +71,7 @@ class TestRetry:
 
     def test_does_not_lengthen_the_grace(self, sqlite_client: Client):
         sqlite_client.account("ada")
-        token = sqlite_client.sign_in("ada")["refresh_token"]
+        token = sqlite_client.open_session("ada")["refresh_token"]
         with clock_of(sqlite_client) as clock:
             statuses = []
             for _ in range(4):
@@ -79,21 +81,21 @@ class TestRetry:
 
     def test_may_narrow_its_access_token_as_any_refresh_may(self, sqlite_client: Client):
         sqlite_client.account("ada")
-        token = sqlite_client.sign_in("ada")["refresh_token"]
+        token = sqlite_client.open_session("ada")["refresh_token"]
         sqlite_client.refresh(token)
         again = sqlite_client.refresh(token, scope="profile:read").json
         assert again["scope"] == "profile:read"
 
     def test_after_the_session_was_ended_gets_nothing(self, sqlite_client: Client):
         sqlite_client.account("ada")
-        token = sqlite_client.sign_in("ada")["refresh_token"]
+        token = sqlite_client.open_session("ada")["refresh_token"]
         answer = sqlite_client.refresh(token).json
         sqlite_client.call("POST", "/auth/revoke", data={"token": answer["access_token"]})
         assert sqlite_client.refresh(token).status_code == 400
 
     def test_is_answered_after_a_change_of_the_secret(self, sqlite_client: Client):
         sqlite_client.account("ada")
-        token = sqlite_client.sign_in("ada")["refresh_token"]
+        token = sqlite_client.open_session("ada")["refresh_token"]
         successor = sqlite_client.refresh(token).json["refresh_token"]
         old = sqlite_client.settings.app_secret_key.get_secret_value()
         changed = Client(
@@ -172,7 +174,7 @@ def test_a_retry_and_a_thief_in_any_order_are_told_apart_by_the_rule(
     ada_client: Client, is_long: bool, steps: list[Any]
 ):
     with clock_of(ada_client) as clock:
-        first = ada_client.sign_in("ada")["refresh_token"]
+        first = ada_client.open_session("ada")["refresh_token"]
         session = Session([first])
         held = {"owner": [first], "thief": [first]}
         for who, which, seconds in steps:

@@ -13,10 +13,13 @@ from strongback.auth.session_model import AuthSession, RefreshToken
 from strongback.auth.session_service import LIFETIME, Device
 from strongback.database import utc_now
 from strongback.migration.runner import upgrade
-from tests.support.sign_in import Client, client, sqlite_client
+from tests.support.sign_in import Client
+from tests.support.sign_in import shared_client as client
+from tests.support.sign_in import shared_sqlite_client as sqlite_client
+from tests.support.sign_in import sqlite_client as own_client
 from tests.support.thread import run_together
 
-__all__ = ["client", "sqlite_client"]
+__all__ = ["client", "own_client", "sqlite_client"]
 
 pytestmark = pytest.mark.speaks_sql
 
@@ -29,15 +32,15 @@ def count(client: Client, model: type) -> int:
 class TestRotation:
     def test_each_refresh_token_is_good_once(self, client: Client):
         client.account("ada")
-        tokens = client.sign_in("ada")
+        tokens = client.open_session("ada")
         for _ in range(3):
             tokens = client.refresh(tokens["refresh_token"]).json
             assert client.status(tokens["access_token"]) == 200
 
     def test_a_second_use_ends_the_session_and_no_other(self, client: Client):
         client.account("ada")
-        other_device = client.sign_in("ada")
-        first = client.sign_in("ada")
+        other_device = client.open_session("ada")
+        first = client.open_session("ada")
         used = client.refresh(first["refresh_token"]).json
         second = client.refresh(used["refresh_token"]).json
         with capture_logs() as logs:
@@ -52,7 +55,7 @@ class TestRotation:
 
     def test_only_hashes_are_stored(self, sqlite_client: Client):
         sqlite_client.account("ada")
-        tokens = sqlite_client.sign_in("ada")
+        tokens = sqlite_client.open_session("ada")
         with sqlite_client.database.scope():
             stored = sqlite_client.database.session.scalars(select(RefreshToken.token_hash)).one()
         assert tokens["refresh_token"] not in stored
@@ -60,7 +63,7 @@ class TestRotation:
 
     def test_a_successor_is_not_stored_either(self, sqlite_client: Client):
         sqlite_client.account("ada")
-        tokens = sqlite_client.refresh(sqlite_client.sign_in("ada")["refresh_token"]).json
+        tokens = sqlite_client.refresh(sqlite_client.open_session("ada")["refresh_token"]).json
         with sqlite_client.database.engine.connect() as connection:
             rows = connection.exec_driver_sql("SELECT * FROM sb_refresh_token").all()
         assert len(rows) == 2
@@ -73,7 +76,7 @@ class TestRotation:
         self, sqlite_client: Client, change: dict[str, Any]
     ):
         sqlite_client.account("ada")
-        tokens = sqlite_client.sign_in("ada")
+        tokens = sqlite_client.open_session("ada")
         sqlite_client.change_sessions(**change)
         with capture_logs() as logs:
             assert sqlite_client.refresh(tokens["refresh_token"]).status_code == 400
@@ -84,7 +87,7 @@ class TestRotation:
         self, sqlite_client: Client
     ):
         sqlite_client.account("ada")
-        tokens = sqlite_client.sign_in("ada")
+        tokens = sqlite_client.open_session("ada")
         sqlite_client.change_sessions(
             created_at=utc_now() - LIFETIME + timedelta(days=1),
             expires_at=utc_now() + timedelta(days=1),
@@ -107,29 +110,35 @@ class TestRotation:
 
 
 class TestBound:
-    def test_one_session_too_many_ends_the_one_unused_for_longest(self, client: Client):
+    def test_one_session_too_many_ends_the_one_unused_for_longest(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ):
         client.account("ada")
-        client.sessions._max_sessions = 3
-        first, second, third = (client.sign_in("ada") for _ in range(3))
+        monkeypatch.setattr(client.sessions, "_max_sessions", 3)
+        first, second, third = (client.open_session("ada") for _ in range(3))
         first = client.refresh(first["refresh_token"]).json
-        fourth = client.sign_in("ada")
+        fourth = client.open_session("ada")
         statuses = [client.status(each["access_token"]) for each in (first, second, third, fourth)]
         assert statuses == [200, 401, 200, 200]
         assert client.refresh(second["refresh_token"]).status_code == 400
 
-    def test_sessions_of_others_and_those_that_are_over_do_not_count(self, client: Client):
+    def test_sessions_of_others_and_those_that_are_over_do_not_count(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ):
         client.account("ada")
         client.account("bob")
-        client.sessions._max_sessions = 2
-        bob, ada = client.sign_in("bob"), client.sign_in("ada")
-        over = client.sign_in("ada")
+        monkeypatch.setattr(client.sessions, "_max_sessions", 2)
+        bob, ada = client.open_session("bob"), client.open_session("ada")
+        over = client.open_session("ada")
         client.call("POST", "/auth/revoke", data={"token": over["access_token"]})
-        client.sign_in("ada")
+        client.open_session("ada")
         assert [client.status(each["access_token"]) for each in (bob, ada)] == [200, 200]
 
-    def test_many_who_sign_in_at_once_stay_within_it(self, client: Client):
+    def test_many_who_sign_in_at_once_stay_within_it(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ):
         client.account("ada")
-        client.sessions._max_sessions = 2
+        monkeypatch.setattr(client.sessions, "_max_sessions", 2)
         run_together(*[lambda: client.sign_in("ada")] * 4)
         with client.database.scope():
             live = select(func.count()).where(AuthSession.revoked_at.is_(None))
@@ -138,11 +147,12 @@ class TestBound:
 
 class TestState:
     def test_a_request_asks_the_database_nothing_while_the_session_is_remembered(
-        self, client: Client
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
     ):
         client.account("ada")
-        token = client.sign_in("ada")["access_token"]
-        client.sessions.cache = StateCache(lambda: 0.0)  # a slow machine must not outlast it
+        token = client.open_session("ada")["access_token"]
+        cache = StateCache(lambda: 0.0)  # a slow machine must not outlast it
+        monkeypatch.setattr(client.sessions, "cache", cache)
         path = "/users/ada"
         client.call("GET", path, token)
         statements: list[str] = []
@@ -163,7 +173,7 @@ class TestState:
     def test_roles_that_change_count_at_once_here(self, sqlite_client: Client):
         sqlite_client.account("ada")
         sqlite_client.account("root", Role.ADMIN)
-        ada, root = (sqlite_client.sign_in(name)["access_token"] for name in ("ada", "root"))
+        ada, root = (sqlite_client.open_session(name)["access_token"] for name in ("ada", "root"))
         path, body = "/users/ada/roles", {"roles": ["admin"]}
         assert sqlite_client.call("PUT", path, ada, json=body).status_code == 403
         assert sqlite_client.call("PUT", path, root, json=body).status_code == 200
@@ -234,11 +244,11 @@ class TestClean:
     def test_what_is_over_is_deleted(self, client: Client):
         client.account("ada")
         for _ in range(5):
-            client.sign_in("ada")
+            client.open_session("ada")
         client.change_sessions(
             expires_at=utc_now() - timedelta(days=61), last_used_at=utc_now() - timedelta(days=91)
         )
-        kept = client.sign_in("ada")
+        kept = client.open_session("ada")
         refreshed = client.refresh(kept["refresh_token"]).json
         with client.database.scope():
             assert client.sessions.clean() == 5
@@ -247,7 +257,7 @@ class TestClean:
 
     def test_used_tokens_are_kept_as_long_as_a_second_use_matters(self, sqlite_client: Client):
         sqlite_client.account("ada")
-        sqlite_client.refresh(sqlite_client.sign_in("ada")["refresh_token"])
+        sqlite_client.refresh(sqlite_client.open_session("ada")["refresh_token"])
         with sqlite_client.database.scope():
             assert sqlite_client.sessions.clean() == 0
             sqlite_client.database.transact(
@@ -259,14 +269,14 @@ class TestClean:
             )
             assert sqlite_client.sessions.clean() == 1
 
-    def test_the_command_says_how_many(self, sqlite_client: Client):
-        sqlite_client.database.close()
-        (sqlite_client.settings.app_var_dir / "app.db").unlink()
-        upgrade(sqlite_client.app)
-        sqlite_client.account("ada")
-        sqlite_client.sign_in("ada")
-        sqlite_client.change_sessions(
+    def test_the_command_says_how_many(self, own_client: Client):
+        own_client.database.close()
+        (own_client.settings.app_var_dir / "app.db").unlink()
+        upgrade(own_client.app)
+        own_client.account("ada")
+        own_client.open_session("ada")
+        own_client.change_sessions(
             expires_at=utc_now() - timedelta(days=61), last_used_at=utc_now() - timedelta(days=91)
         )
-        result = sqlite_client.app.test_cli_runner().invoke(args=["auth", "clean"])
+        result = own_client.app.test_cli_runner().invoke(args=["auth", "clean"])
         assert result.output == "Deleted 1 sessions and tokens.\n"

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from strongback.database import utc_now
-from tests.support.sign_in import PASSWORD, Client, client
+from tests.support.sign_in import PASSWORD, Client
+from tests.support.sign_in import shared_client as client
 from tests.support.work import work
 
 __all__ = ["client"]
