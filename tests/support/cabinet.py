@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -62,6 +62,8 @@ class Cabinet:
 
     app: Strongback
     files: Files
+    tokens: dict[str, str] = field(default_factory=dict)
+    """Access tokens of those who have sent a request."""
 
     @cached_property
     def client(self) -> FlaskClient:
@@ -74,7 +76,9 @@ class Cabinet:
         return self.client.open(f"/api{path}", method=method, headers=headers, **options)
 
     def token(self, name: str) -> str:
-        return access_token(self.app, PEOPLE[name])
+        if name not in self.tokens:
+            self.tokens[name] = access_token(self.app, PEOPLE[name])
+        return self.tokens[name]
 
     def upload(
         self, content: bytes = b"hello", name: str = "a.txt", kind: str = "note", by: str = "ada"
@@ -89,6 +93,9 @@ class Cabinet:
     def used(self, name: str) -> int:
         with self.app.database.scope():
             return self.files.quota.used(PEOPLE[name])
+
+    def close(self) -> None:
+        self.app.close()
 
     def kept(self) -> list[str]:
         """Everything that lies in the folder of the store or waits beside it."""

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from app.core.config import Settings
 from strongback.file.object_store import PIECE, ObjectMissing
+from strongback.testing import empty
+from tests.support.cabinet import Cabinet, open_cabinet
+from tests.support.kept import Kept
 
 TEXT = b"0123456789"
+
+
+@pytest.fixture
+def cabinet(kept: Kept, settings: Settings, database_url: str) -> Cabinet:
+    """A cabinet that the tests here share: they change nothing but files."""
+    shared = kept.get(open_cabinet, settings.model_copy(update={"database_url": database_url}))
+    empty(shared.app.database)
+    return Cabinet(shared.app, shared.files)
 
 
 @pytest.fixture

@@ -150,7 +150,7 @@ class TestFolder:
         assert not half.exists()
         assert read(store, 0, 5) == b"whole"
 
-    def test_writes_deletes_and_sweeps_in_one_folder_at_once(self, settings, source):
+    def test_writes_deletes_and_sweeps_in_one_folder_at_once(self, settings, source, is_long):
         store = open_store(settings)
         source.write_bytes(b"x")
         stop = threading.Event()
@@ -158,7 +158,7 @@ class TestFolder:
 
         def churn(number: int) -> None:
             key = f"private/ab/{number}/original"
-            for _ in range(200):
+            for _ in range(200 if is_long else 60):
                 try:
                     store.write(key, source, HEADERS)
                     store.delete([key])
