@@ -67,7 +67,7 @@ class Checks:
         remedy: str = "",
         needs: str | None = None,
     ) -> None:
-        """Add a check under a name of its own; see `Check` for its facts."""
+        """Add a check, see `Check` for its facts; `ConfigurationError` if its name is taken."""
         self._names.claim(name, f"check {len(self._checks) + 1}")
         self._checks.append(Check(name, ask, use, title or name, remedy, needs))
 

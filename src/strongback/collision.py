@@ -13,7 +13,7 @@ class Names:
         self._owners: dict[str, str] = {}
 
     def claim(self, name: str, owner: str) -> None:
-        """Give a name to an owner, or refuse it to a second one; the first may claim it again."""
+        """Give a name to an owner, who may claim it again; `ConfigurationError` for another one."""
         other = self._owners.setdefault(name, owner)
         if other != owner:
             raise ConfigurationError(

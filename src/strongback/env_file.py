@@ -14,7 +14,11 @@ _SINGLE_QUOTED = re.compile(r"[^=]*=\s*'")
 
 
 def read_env_file(path: Path | None) -> dict[str, str]:
-    """Read `NAME=value` lines as docker compose does, names in lower case, or refuse the file."""
+    """Read `NAME=value` lines as docker compose does, names in lower case.
+
+    Raises:
+        ConfigurationError: The file cannot be read, or compose would read another value.
+    """
     if path is None or not path.is_file():
         return {}
     try:

@@ -45,7 +45,7 @@ def _is_there(name: str) -> bool:
 
 
 def require_extra(extra: str, part: str) -> None:
-    """Refuse to go on without an extra, in one line with the command that installs it."""
+    """Raise `ConfigurationError`, with the command that installs it, if an extra lacks."""
     if line := missing_extra(extra, part):
         from strongback.exceptions import ConfigurationError  # noqa: PLC0415  click is not free
 

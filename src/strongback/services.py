@@ -17,7 +17,7 @@ class Services:
         self._instances: dict[type, Any] = {}
 
     def add(self, *services: object) -> None:
-        """Add services, one of each class."""
+        """Add services; `ConfigurationError` for a second one of a class."""
         for service in services:
             if type(service) in self._instances:
                 raise ConfigurationError(

@@ -229,7 +229,6 @@ class SessionService:
         return session, account
 
     def _grant(self, session: AuthSession, account: Account, token: str) -> Grant:
-        """Store a refresh token, and grant it."""
         stored = RefreshToken(token_hash=hash_token(token), session_id=session.id)
         self.database.session.add(stored)
         return _grant_of(session, account, token)
@@ -265,7 +264,6 @@ class SessionService:
         return changed_rows(self.database.session, statement.values(revoked_at=utc_now()))
 
     def _announce(self, outbox: Outbox, condition: ColumnElement[bool]) -> None:
-        """Emit the sessions that are about to end, by account."""
         query = select(AuthSession.user_id, AuthSession.id)
         ended: dict[int, list[str]] = {}
         found = self.database.session.execute(query.where(condition, _is_good(self._clock())))
@@ -357,7 +355,6 @@ def _is_good(now: datetime) -> ColumnElement[bool]:
 
 
 def _of_token(query: SelectT, token_hash: str) -> SelectT:
-    """Limit a query of sessions to that of a refresh token."""
     joined = query.join(RefreshToken, RefreshToken.session_id == AuthSession.id)
     return joined.where(RefreshToken.token_hash == token_hash)
 

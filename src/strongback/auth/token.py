@@ -46,7 +46,7 @@ class AccessToken:
 class AccessTokens:
     """Issues and verifies access tokens of an authorization server (`iss`) for an API (`aud`).
 
-    The first secret signs; earlier ones are still accepted.
+    The first secret signs; earlier ones are still accepted. The clock tells seconds since 1970.
     """
 
     def __init__(

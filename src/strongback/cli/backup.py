@@ -69,7 +69,7 @@ class Backup:
         self.files = settings.app_var_dir / "files"
 
     def write(self, target: Path) -> None:
-        """Write an archive; an existing one is replaced once the new one is complete."""
+        """Write an archive, in place of an existing one once it is complete, or `BackupError`."""
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as name:
             folder = Path(name)
@@ -219,7 +219,7 @@ class Backup:
 
 
 def unpack(source: Path, folder: Path) -> dict[str, Any]:
-    """Unpack an archive that is whole and of this format into a folder, and return its manifest."""
+    """Unpack an archive into a folder, and return its manifest; `BackupError` if it is damaged."""
     try:
         with tarfile.open(source) as tar:
             tar.extractall(folder, filter="data")
@@ -232,7 +232,7 @@ def unpack(source: Path, folder: Path) -> dict[str, Any]:
 
 
 def check_dump(dump: Path) -> None:
-    """See that a dump has its end, without which a part of the tables would be missing."""
+    """Raise `BackupError` if a dump lacks its end, so that tables would be missing."""
     with dump.open("rb") as source:
         source.seek(max(0, dump.stat().st_size - 200))
         if b"-- Dump completed" not in source.read():

@@ -25,7 +25,7 @@ class Commands(AppGroup):
     """The commands of an application."""
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
-        """Register a command, as click does, whose name neither another nor Flask itself has."""
+        """Register a command, as click does; `ConfigurationError` if its name is taken."""
         name = name or cmd.name or ""
         other = "flask.cli" if name in FLASK_COMMANDS else None
         if name in self.commands:
@@ -71,7 +71,7 @@ def progress(label: str, length: int) -> Iterator[Callable[[int], object]]:
 
 
 def require_schema() -> None:
-    """Refuse to go on without a database that this code fits."""
+    """Raise `click.ClickException` if the database lacks migrations."""
     if pending(current_app):
         message = f"The database lacks migrations. Apply them: {command_line('db upgrade')}"
         raise click.ClickException(message)

@@ -12,7 +12,7 @@ from strongback.server.serve import check_start, serve
 
 
 def start() -> NoReturn:
-    """Become the server that `WEB_SERVER` names, for the application of the command."""
+    """Become the server that `WEB_SERVER` names, for the command's application; see `serve`."""
     app = cast("Any", current_app)
     serve(app.settings, f"{app.import_name}:create_app")
 

@@ -106,9 +106,6 @@ class CentrifugoBroker:
             "connections": sum(node.get("num_clients", 0) for node in nodes),
         }
 
-    def close(self) -> None:
-        """Do nothing: no connection is kept."""
-
     def _find(self, method: str, body: Mapping[str, Any]) -> dict[str, Any]:
         try:
             return self._ask(method, body)

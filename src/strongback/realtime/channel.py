@@ -143,7 +143,7 @@ class ChannelRegistry:
         personal.authorize(_owner)
 
     def add(self, channels: Channels) -> Channels:
-        """Add a namespace, and return it; a second one of its name is refused."""
+        """Add a namespace, and return it; `ConfigurationError` if there is one of this name."""
         self._names.claim(channels.name, channels.place)
         self._namespaces[channels.name] = channels
         return channels

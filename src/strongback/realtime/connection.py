@@ -62,19 +62,9 @@ class Connection(asyncio.Protocol):
     """A connection of a client."""
 
     __slots__ = (
-        "_handshake_until",
-        "_is_advancing",
-        "_is_finished",
-        "_is_text",
-        "_keeper",
-        "_messages",
-        "_parts",
-        "_protocol",
-        "_session",
-        "_steps",
-        "_transport",
-        "write",
-    )
+        "_handshake_until", "_is_advancing", "_is_finished", "_is_text", "_keeper", "_messages",
+        "_parts", "_protocol", "_session", "_steps", "_transport", "write",
+    )  # fmt: skip
 
     def __init__(self, keeper: Keeper) -> None:
         options = keeper.environment.options

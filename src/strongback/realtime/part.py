@@ -110,7 +110,7 @@ class ServerProcess:
         self.report = Report(redis, LivenessFile(settings.task_liveness_file).touch)
 
     def start(self) -> None:
-        """Start it in a process of the web server, the only one without Redis."""
+        """Start it in a process of the web server; see `require_one_process`."""
         require_one_process(self._settings)
         if self._settings.web_server is WebServer.GRANIAN:
             self.listen()
@@ -170,7 +170,7 @@ class ServerProcess:
 
 
 def require_one_process(settings: Settings) -> None:
-    """Refuse several processes without Redis: a message would reach the clients of one alone."""
+    """Raise `ConfigurationError` if a message would reach the clients of one process alone."""
     if settings.redis_url is not None or settings.centrifugo_url is not None:
         return
     for is_wrong, cause, remedy in (

@@ -51,7 +51,7 @@ class Realtime:
         self._outbox = outbox
 
     def add(self, channels: Channels) -> Channels:
-        """Add a slice's channels, and return them; others of this name are refused."""
+        """Add a slice's channels, and return them; `ConfigurationError` if the name is taken."""
         return self.channels.add(channels)
 
     def personal(self, user_id: int) -> str:

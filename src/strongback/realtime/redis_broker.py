@@ -15,7 +15,6 @@ from typing import Any
 from uuid import uuid4
 
 from redis import Redis
-from redis.commands.core import Script
 
 from strongback.realtime.broker import (
     IDEMPOTENCY_TTL,
@@ -126,11 +125,8 @@ class RedisBroker:
         self._registry = registry
         self._prefix = prefix
         self._topic = f"{prefix}topic"
-        script = self._client.server.register_script
-        self._publish_script, self._read_script = script(PUBLISH), script(READ)
-        self._renew_script = script(RENEW)
-        self._add_presence_script = script(ADD_PRESENCE)
-        self._read_presence_script = script(READ_PRESENCE)
+        texts = (PUBLISH, READ, RENEW, ADD_PRESENCE, READ_PRESENCE)
+        self._scripts = {text: self._client.server.register_script(text) for text in texts}
         self._listener: RedisListener | None = None
 
     def publish(
@@ -155,13 +151,13 @@ class RedisBroker:
         elif since is not None:
             first = str(min(since.offset, LAST) + 1)
         arguments = self._reading(limit, first, last, reverse=reverse)
-        epoch, offset, entries = self._run(self._read_script, self._keys(channel), arguments)
+        epoch, offset, entries = self._run(READ, self._keys(channel), arguments)
         publications = tuple(_publication(identifier, fields) for identifier, fields in entries)
         return Stream(publications, Position(epoch.decode(), int(offset)))
 
     def presence(self, channel: str) -> dict[str, ClientInfo]:
         """Return the connections that are subscribed, by client id."""
-        found = self._run(self._read_presence_script, self._presence_keys(channel), [MAX_PRESENCE])
+        found = self._run(READ_PRESENCE, self._presence_keys(channel), [MAX_PRESENCE])
         if not found:
             return {}
         # One that is just being removed has no information any more.
@@ -193,7 +189,7 @@ class RedisBroker:
             with server.pipeline(transaction=False) as pipeline:
                 for channel in channels:
                     arguments = self._reading(0, "-", "+", reverse=False)
-                    self._read_script(self._keys(channel), arguments, client=pipeline)
+                    self._scripts[READ](self._keys(channel), arguments, client=pipeline)
                 return pipeline.execute()
 
         with _asking():
@@ -203,14 +199,14 @@ class RedisBroker:
 
     def renew_epoch(self, channel: str, epoch: str) -> None:
         """Start a channel's stream anew if it has this epoch."""
-        self._run(self._renew_script, self._keys(channel), [epoch])
+        self._run(RENEW, self._keys(channel), [epoch])
 
     def add_presence(self, channels: Mapping[str, Sequence[ClientInfo]]) -> None:
         """Note for a minute who is subscribed to channels."""
         for channel, infos in channels.items():
             pairs = [part for info in infos for part in (info.client, _write_info(info))]
             keys = self._presence_keys(channel)
-            self._run(self._add_presence_script, keys, [int(PRESENCE_TTL), *pairs])
+            self._run(ADD_PRESENCE, keys, [int(PRESENCE_TTL), *pairs])
 
     def remove_presence(self, channel: str, client: str) -> None:
         """Note that a connection is no longer subscribed."""
@@ -236,7 +232,7 @@ class RedisBroker:
         about = b"" if info is None else _write_info(info)
         epoch = uuid4().hex[:8] if history else ""
         self._run(
-            self._publish_script,
+            PUBLISH,
             [*self._keys(channel), once, topic],
             [epoch, META_TTL // MILLISECOND, size, ttl, once_ttl, channel, about, data],
         )
@@ -249,10 +245,10 @@ class RedisBroker:
             self._client.execute("PUBLISH", self._topic, "\n".join(parts))
 
     def _run(
-        self, script: Script, keys: Sequence[bytes], arguments: Sequence[Any]
+        self, script: str, keys: Sequence[bytes], arguments: Sequence[Any]
     ) -> Any:  # noqa: ANN401  as redis-py
         with _asking():
-            return self._client.run_script(script, keys, arguments)
+            return self._client.run_script(self._scripts[script], keys, arguments)
 
     def _keys(self, channel: str) -> list[bytes]:
         return [f"{self._prefix}{kind}:{channel}".encode() for kind in ("meta", "stream")]

@@ -84,7 +84,7 @@ class Report:
                 self._redis.execute("HDEL", KEY, self._row.process)
 
     def rows(self) -> list[Row]:
-        """The rows of all processes, or of this one alone where no Redis is configured."""
+        """The rows of all processes, or `RedisUnavailable`; of this one where Redis is not set."""
         if self._redis is None:
             return [self._measure(self._snapshot())] if self._snapshot else []
         written, now = self._redis.execute("HVALS", KEY), time.time()
@@ -95,7 +95,7 @@ class Report:
         return sorted((row for row in found if now - row.at <= STALE), key=attrgetter("process"))
 
     def figures(self) -> dict[str, float]:
-        """What all processes do together, for `/readyz`, if this one hears its broker."""
+        """What all processes do, for `/readyz`; `NotListening` if this one hears nothing."""
         if self._snapshot is not None and not self._snapshot().is_listening:
             raise NotListening("the realtime server hears nothing from Redis")
         return totals(self.rows())

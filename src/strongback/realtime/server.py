@@ -113,7 +113,7 @@ class RealtimeServer:
         asyncio.run_coroutine_threadsafe(self._adopt(sock, head), self.loop)
 
     def listen(self, host: str, port: int, *, is_shared: bool = False) -> int:
-        """Accept connections on a free port, which other processes may share; return it."""
+        """Accept connections on a port that others may share; return it. `OSError` if taken."""
         return self._in_loop(self._listen(host, port, is_shared=is_shared))
 
     def drain(self) -> None:

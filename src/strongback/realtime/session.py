@@ -64,22 +64,10 @@ class Session:
     """A connection that has been opened."""
 
     __slots__ = (
-        "_burst",
-        "_burst_at",
-        "_environment",
-        "_expires_at",
-        "_has_failed",
-        "_is_awaiting_pong",
-        "_is_connected",
-        "_output",
-        "_pinged_at",
-        "due",
-        "encoding",
-        "identity",
-        "is_over",
-        "subscriptions",
-        "write",
-    )
+        "_burst", "_burst_at", "_environment", "_expires_at", "_has_failed", "_is_awaiting_pong",
+        "_is_connected", "_output", "_pinged_at", "due", "encoding", "identity", "is_over",
+        "subscriptions", "write",
+    )  # fmt: skip
 
     def __init__(self, environment: Environment, encoding: Encoding, output: Output) -> None:
         now = environment.clock()
@@ -126,7 +114,7 @@ class Session:
             self._schedule()
 
     def count(self) -> None:
-        """Count something that costs as much as a command; too many disconnect."""
+        """Count what costs as much as a command; `Disconnected` if there were too many."""
         options, now = self._environment.options, self._environment.clock()
         refilled = self._burst + (now - self._burst_at) * options.rate
         self._burst, self._burst_at = min(refilled, options.burst) - 1, now

@@ -89,7 +89,7 @@ class Subscriptions:
         return len(self._subscriptions)
 
     def find(self, name: str) -> Channels:
-        """Return the options of a channel, refused if it is subscribed to, or too many are."""
+        """Return the options of a channel; `Refused` if it, or too many, are subscribed to."""
         namespace = self.environment.registry.find(name)
         if namespace is None:
             raise Refused(UNKNOWN_CHANNEL)
@@ -100,7 +100,7 @@ class Subscriptions:
         return namespace
 
     def get(self, name: str) -> Subscription:
-        """Return a subscription, refused if there is none."""
+        """Return a subscription; `Refused` if there is none."""
         subscription = self._subscriptions.get(name)
         if subscription is None:
             raise Refused(PERMISSION_DENIED)

@@ -34,7 +34,7 @@ class ExpiredToken(InvalidToken):
 class RealtimeTokens:
     """Issues and verifies tokens of connections.
 
-    The first secret signs; earlier ones are still accepted.
+    The first secret signs; earlier ones are still accepted. The clock tells seconds since 1970.
     """
 
     def __init__(self, secrets: Sequence[str], clock: Callable[[], float] = time.time) -> None:

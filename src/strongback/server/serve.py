@@ -89,7 +89,7 @@ def add_start_checks(
 
 
 def check_start(settings: Settings) -> None:
-    """Refuse what would keep the server from starting, while one line can say so."""
+    """Raise `ConfigurationError` for what would keep the server from starting."""
     checks = Checks()
     add_start_checks(checks, settings)
     for check in checks:
@@ -116,7 +116,7 @@ def warn_of_settings(settings: Settings) -> None:
 
 
 def check_folder(folder: Path, variable: str) -> str:
-    """Create a folder if need be, refuse one without write access, and warn of little room."""
+    """Create a folder if need be; `ConfigurationError` if it is closed, `CheckWarning` if full."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -158,7 +158,7 @@ def check_address(settings: Settings) -> None:
 
 
 def check_own_address(settings: Settings) -> str:
-    """Refuse an address that cannot be used, unless this application uses it."""
+    """Raise `ConfigurationError` if the address cannot be used and is not in use by us."""
     try:
         check_address(settings)
     except ConfigurationError:

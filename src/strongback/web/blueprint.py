@@ -35,7 +35,10 @@ def name_operation(*, name: str, **_: object) -> str:
 
 
 class APIBlueprint(OpenAPIBlueprint):
-    """The routes of one slice, in the document under a tag: its name unless another is given."""
+    """The routes of one slice, in the document under a tag: its name unless another is given.
+
+    The names of the framework's own begin with `sb_`.
+    """
 
     def __init__(
         self, name: str, import_name: str, *, url_prefix: str, tag: str | None = None

@@ -116,13 +116,13 @@ class HTTPApp(OpenAPI):
         self.wsgi_app = self.static_files.in_front_of(self.wsgi_app)  # type: ignore[method-assign,assignment]  # the same
 
     def provide(self, *services: object) -> None:
-        """Register services for `inject(Class)`, one of each class."""
+        """Register services for `inject(Class)`; `ConfigurationError` for a second of a class."""
         self.services.add(*services)
 
     def register_api(
         self, api: OpenAPIBlueprint, **options: Any  # noqa: ANN401  Flask's own
     ) -> None:
-        """Serve the routes of a blueprint, and document them by names that no other one has."""
+        """Serve and document the routes of a blueprint; `ConfigurationError` if a name is taken."""
         if isinstance(api, APIBlueprint):
             self._claim_schemas(api.schemas)
             for view in api.operations:
@@ -136,7 +136,7 @@ class HTTPApp(OpenAPI):
     def register_blueprint(
         self, blueprint: Blueprint, **options: Any  # noqa: ANN401  Flask's own
     ) -> None:
-        """Serve the routes of a blueprint; a second one of its name is refused."""
+        """Serve the routes of a blueprint; `ConfigurationError` if there is one of this name."""
         name = options.get("name", blueprint.name)
         if other := self.blueprints.get(name):
             raise ConfigurationError(

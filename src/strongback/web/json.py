@@ -23,7 +23,6 @@ from strongback.schema import utc
 # Datetimes are passed to `encode`: orjson would keep offsets other than UTC.
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
 
-
 _ENCODERS: tuple[tuple[tuple[type, ...], Callable[[Any], Any]], ...] = (
     ((datetime,), lambda value: utc(value).isoformat().replace("+00:00", "Z")),
     ((date, time), lambda value: value.isoformat()),

@@ -110,7 +110,7 @@ class Pages:
         self.add("strongback", FOLDER)
 
     def add(self, name: str, folder: Path) -> None:
-        """Add the templates of a slice, named `name/file.html`; no two folders have one name."""
+        """Add templates, named `name/file.html`; `ConfigurationError` if the name is taken."""
         self._names.claim(name, str(folder))
         self._folders[name] = FileSystemLoader(folder)
 

@@ -86,7 +86,7 @@ class StaticFiles:
         self._forget_map()
 
     def name(self, bare: str, file: str) -> None:
-        """Let modules import a file, such as `shop/basket.js`, by a bare name of its own."""
+        """Let modules import `shop/basket.js` as `basket`; `ConfigurationError` if taken."""
         self._bare_names.claim(bare, file)
         self._bare[bare] = file
         self._forget_map()
@@ -112,7 +112,7 @@ class StaticFiles:
         return self._manifest["integrity"].get(file, "") if self.built else ""
 
     def script(self, file: str) -> Markup:
-        """The element that loads a module, with the checksum that the import map does not have."""
+        """The element that loads a module, with the checksum that no import map has; see `url`."""
         checksum = self.integrity(file) if file in self._entries else ""
         attribute = Markup(' integrity="{}"').format(checksum) if checksum else ""
         element = Markup('<script type="module" src="{}"{}></script>')
