@@ -71,6 +71,8 @@ SHORT = 4
 ROUNDS = 8
 """Measurements in all. Noise makes a time longer and never shorter, so the shortest are compared;
 where the first ones already tell, no more are made."""
+FEW_ROUNDS = 2
+"""Enough where the next doubling decides; where that grows as well, all `ROUNDS` are made."""
 
 Shape = Callable[[int], str]
 Parser = Callable[[str], object]
@@ -494,13 +496,16 @@ def growth(parse: Parser, shape: Shape, size: int) -> float:
     A size above which a parser takes another way makes one step, and growth makes one at each
     doubling: the smaller of two counts.
     """
-    first = _growth(parse, shape(size), shape(2 * size))
-    return first if first <= LIMIT else min(first, _growth(parse, shape(2 * size), shape(4 * size)))
+    first = _growth(parse, shape(size), shape(2 * size), FEW_ROUNDS)
+    if first <= LIMIT:
+        return first
+    second = _growth(parse, shape(2 * size), shape(4 * size))
+    return second if second <= LIMIT else min(second, _growth(parse, shape(size), shape(2 * size)))
 
 
-def _growth(parse: Parser, small: str, large: str) -> float:
+def _growth(parse: Parser, small: str, large: str, rounds: int = ROUNDS) -> float:
     shortest = longest = inf
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         longest = min(longest, seconds(parse, large))
         if longest <= FREE:
             return 1
