@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from structlog.testing import capture_logs
 
 from app.core.config import Settings, load_settings
@@ -105,8 +105,9 @@ class SmsClient:
     def resident(self, username: str, phone: str = PHONE, *roles: Role) -> str:
         """Make an account that has proven a number, and return a token of it."""
         token = self.client.signed_in(username, *roles)
-        assert self.prove(token, phone, self.code(phone, "phone")).status_code == 200
-        self.forget()
+        proven = update(User).where(User.username == username)
+        proven = proven.values(phone=phone, proven_phone=phone)
+        self.client.database.transact(lambda session: session.execute(proven))
         return token
 
     def forget(self) -> None:
@@ -169,7 +170,9 @@ class TestAsking:
         settings.app_var_dir.mkdir(parents=True, exist_ok=True)
         sms = SmsClient(settings.model_copy(update={"sms_daily_per_number": 1}))
         sms.empty()
-        sms.resident("ada")  # which took the number's only message
+        sms.resident("ada")
+        sms.code()  # which took the number's only message
+        sms.forget()
         ask = partial(sms.client.call, "POST", "/auth/sms-codes", json={"phone": PHONE})
         stranger = ask(environ_overrides={"REMOTE_ADDR": "203.0.113.9"})
         owner = ask()
@@ -230,7 +233,9 @@ class TestProof:
 
     def test_takes_the_number_from_whoever_had_it_before(self, sms: SmsClient):
         sms.resident("ada")
-        sms.resident("eve")
+        eve = sms.client.signed_in("eve")
+        assert sms.prove(eve, PHONE, sms.code(PHONE, "phone")).status_code == 200
+        sms.forget()
         assert sms.sign_in(PHONE, sms.code()).json["scope"]
         with sms.client.database.scope():
             query = select(User.username).where(User.proven_phone == PHONE)
