@@ -626,7 +626,7 @@ def test_no_request_is_answered_500(hostile_app, logs, is_long):
     """Thousands of requests, each hostile in several ways, through the whole application."""
     hostility = Hostility(SEED)
     statuses: dict[int, int] = {}
-    requests = 15_000 if is_long else 3_000
+    requests = 15_000 if is_long else 2_000
     for number in range(requests):
         environ = hostility.environ()
         told = f"request {number}: {environ!r}"[:3000]
