@@ -56,7 +56,7 @@ class TestEveryStore:
         assert 59.999 - (time.time() - started) < quota.reset <= 60
 
     def test_grants_again_once_the_window_has_moved(self, store: RateLimitStore) -> None:
-        rate = parse_rate("2 per 3 seconds")
+        rate = parse_rate("2 per 2 seconds")
         refused = [store.hit("key", rate) for _ in range(3)][-1]
 
         wait(refused)

@@ -75,7 +75,7 @@ def run_nginx(folder: Path, upstream: int) -> Iterator[str]:
 def run_server(app: Flask) -> Iterator[int]:
     """Serve the application from threads of this process; gives the port."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = Thread(target=server.serve_forever)
+    thread = Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
         yield server.server_port

@@ -89,7 +89,7 @@ class Report:
 def serve(app: Flask, port: int = 0) -> Iterator[str]:
     """Serve an application, on a port of its own if none is named; yields its address."""
     server = make_server("127.0.0.1", port, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

@@ -25,7 +25,7 @@ NEW = "a good new password"
 def address(sqlite_mail: MailClient) -> Iterator[str]:
     """Where the application answers."""
     server = make_server("127.0.0.1", free_port(), sqlite_mail.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()

@@ -50,7 +50,7 @@ def examine(settings: Settings) -> Result:
 def stranger(port: int) -> Iterator[None]:
     """Somebody else's web server."""
     server = http.server.HTTPServer(("127.0.0.1", port), http.server.BaseHTTPRequestHandler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
         yield

@@ -56,7 +56,7 @@ class Recorder:
 @pytest.fixture
 def recorder() -> Iterator[Recorder]:
     recorder = Recorder()
-    thread = threading.Thread(target=recorder.server.serve_forever)
+    thread = threading.Thread(target=recorder.server.serve_forever, args=(0.02,))
     thread.start()
     yield recorder
     recorder.server.shutdown()

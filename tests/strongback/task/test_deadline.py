@@ -32,9 +32,9 @@ def test_a_block_that_takes_too_long_gets_the_error(deadlines):
 
 
 def test_a_block_that_ends_in_time_is_left_alone(deadlines):
-    with deadlines.within("quick", 1.5):
+    with deadlines.within("quick", 0.5):
         spin(0.01)
-    spin(2)
+    spin(1)
 
 
 def test_each_thread_has_its_own_deadline(deadlines):

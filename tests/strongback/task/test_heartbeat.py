@@ -16,12 +16,12 @@ from tests.support.worker import wait_until
 pytestmark = pytest.mark.speaks_sql
 
 OFTEN = timedelta(milliseconds=20)
-SOON = timedelta(seconds=1)
+SOON = timedelta(milliseconds=500)
 
 
 @pytest.fixture
 def message(tasks: TaskHarness) -> int:
-    """The number of a message that is being worked on, and could be given away in a second."""
+    """The number of a message that is being worked on, and could be given away soon."""
 
     @tasks.group.job("count")
     def count(task: TaskContext) -> None:

@@ -63,7 +63,7 @@ def probe_routes() -> APIBlueprint:
 
     @api.get("/short")
     @public
-    @limited("2/3 seconds", key=client_address, on_outage="process")
+    @limited("2/2 seconds", key=client_address, on_outage="process")
     def read_short() -> dict[str, int]:
         return {}
 
