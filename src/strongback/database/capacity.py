@@ -28,10 +28,16 @@ def check_capacity(settings: Settings) -> None:
         return
     wanted = settings.web_workers * settings.database_pool_size
     try:
-        allowed, connected = _ask(settings)
+        engine = build_engine(settings, replace(Limits.of(settings), pool_size=0))
+        with engine.connect() as connection:
+            query = text("SELECT @@max_connections, @@max_user_connections")
+            server, user = connection.execute(query).one()
+            query = text("SHOW GLOBAL STATUS LIKE 'Threads_connected'")
+            connected = int(connection.execute(query).one()[1]) - 1  # without this one
     except DBAPIError as error:
         log.warning("database_capacity_unknown", reason=str(error.orig))
         return
+    allowed = min(server, user or server)
     if wanted > allowed:
         raise ConfigurationError(
             f"WEB_WORKERS ({settings.web_workers}) x DATABASE_POOL_SIZE"
@@ -44,14 +50,3 @@ def check_capacity(settings: Settings) -> None:
         log.warning(
             "database_connections_scarce", wanted=wanted, connected=connected, allowed=allowed
         )
-
-
-def _ask(settings: Settings) -> tuple[int, int]:
-    """Return the number of allowed connections, and of other ones."""
-    engine = build_engine(settings, replace(Limits.of(settings), pool_size=0))
-    with engine.connect() as connection:
-        server, user = connection.execute(
-            text("SELECT @@max_connections, @@max_user_connections")
-        ).one()
-        _, connected = connection.execute(text("SHOW GLOBAL STATUS LIKE 'Threads_connected'")).one()
-    return min(server, user or server), int(connected) - 1

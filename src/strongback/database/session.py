@@ -85,7 +85,7 @@ class Database:
         # Objects stay loaded after the commit, so that a view needs no second query.
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         self._listeners: list[Callable[..., object]] = []
-        self.listen("before_flush", self._refuse_flush)
+        self.listen("before_flush", lambda *_: self._require_transaction())
         self.listen("do_orm_execute", self._refuse_statement)
         for engine in (self.engine, self._ping_engine):
             self._listen(engine, "handle_error", self._note_failure)
@@ -160,9 +160,6 @@ class Database:
                 " elsewhere write `with database.scope():` around the code"
             )
         return scope
-
-    def _refuse_flush(self, *_: object) -> None:
-        self._require_transaction()
 
     def _refuse_statement(self, state: ORMExecuteState) -> None:
         if state.is_insert or state.is_update or state.is_delete:

@@ -57,7 +57,8 @@ def count_within(
 ) -> bool:
     """Add one to a count in a row, which is made where it is missing; False at the limit.
 
-    In a transaction. `row` has values of the columns that are unique together.
+    In a transaction. The limit is 1 or more; `row` has the values of the columns that are unique
+    together.
     """
     model = cast("type[Base]", count.class_)
     mine = and_(*(column == value for column, value in row.items()))

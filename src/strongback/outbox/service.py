@@ -241,10 +241,8 @@ class Outbox:
 
         Running ones are left alone: they end, or are due again after their time limit.
         """
-        total, began = 0, utc_now()
-        while count := self._recover_batch(began):
-            total += count
-        return total
+        began = utc_now()
+        return sum(iter(lambda: self._recover_batch(began), 0))
 
     @transactional
     def _recover_batch(self, began: datetime) -> int:

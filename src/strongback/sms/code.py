@@ -59,7 +59,7 @@ class CodePurpose(StrEnum):
 
 
 class SmsCodes:
-    """Sends and verifies codes."""
+    """Sends codes, unless its sender is None, and verifies them."""
 
     def __init__(
         self, database: Database, outbox: Outbox, sender: Sender | None, settings: Settings

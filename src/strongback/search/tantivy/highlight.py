@@ -101,12 +101,12 @@ def _fold_each(text: str) -> str:
 
 
 def _finds(text: str, part: str) -> Iterator[int]:
-    start = text.find(part)
+    end = 0
     for _ in range(_EACH):
-        if start < 0:
+        if (start := text.find(part, end)) < 0:
             return
         yield start
-        start = text.find(part, start + len(part))
+        end = start + len(part)
 
 
 def _words(text: str, beginning: str) -> Iterator[tuple[int, int]]:
