@@ -29,20 +29,15 @@ class Serializer(Protocol):
 def adapter_of(kind: Any) -> TypeAdapter[Any]:  # noqa: ANN401  any type expression
     """Return the adapter of a type, such that JSON loses nothing where the type allows that."""
     try:
-        hash(kind)
-    except TypeError:  # annotated with something that has none
-        return _new_adapter(kind)
-    return _adapter(kind, repr(kind))
+        # `int | str` equals `str | int`, and is tried in another order.
+        return _adapter(kind, repr(kind))
+    except TypeError:  # annotated with something that has no hash
+        return _adapter.__wrapped__(kind, "")
 
 
 @lru_cache(maxsize=1024)
 def _adapter(kind: Any, _written: str) -> TypeAdapter[Any]:  # noqa: ANN401  any type expression
     # Making one takes milliseconds, and a node asks when it is declared and when it is registered.
-    # `int | str` equals `str | int`, and is tried in another order.
-    return _new_adapter(kind)
-
-
-def _new_adapter(kind: Any) -> TypeAdapter[Any]:  # noqa: ANN401  any type expression
     try:
         return TypeAdapter(kind, config=_EXACT)
     except PydanticUserError as error:

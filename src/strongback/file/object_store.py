@@ -132,20 +132,15 @@ class ObstoreStore(FileStore):
 
     def size(self, key: str) -> int | None:
         """Size of an object; None if there is none."""
-        try:
-            with self._asking() as backend:
-                return obstore.head(backend, key)["size"]
-        except ObjectMissing:
-            return None
+        with contextlib.suppress(ObjectMissing), self._asking() as backend:
+            return obstore.head(backend, key)["size"]
+        return None
 
     def delete(self, keys: Collection[str]) -> None:
         """Delete objects; those that do not exist are ignored."""
         for key in keys:
-            try:
-                with self._asking() as backend:
-                    obstore.delete(backend, key)
-            except ObjectMissing:
-                continue
+            with contextlib.suppress(ObjectMissing), self._asking() as backend:
+                obstore.delete(backend, key)
 
     def sweep(self, before: datetime) -> int:
         """Remove uploads that are older; returns their number."""

@@ -36,11 +36,8 @@ def register(app: Strongback, url_prefix: str) -> Files:
     app.register_error_source(StoreError, lambda _: StoreUnavailable(headers=RETRY_AFTER))
     app.register_error_source(ObjectMissing, lambda _: NotFound())
     app.register_api(api, url_prefix=f"{url_prefix}/files")
-    app.checks.add("files", store.check, title="The store of the files", remedy=_remedy(app))
+    remedy = f"See that {settings.app_var_dir / 'files'} can be written, and the disk has room"
+    if settings.file_store_url:
+        remedy = "See that it runs, and that FILE_STORE_URL, its region and its keys are its own"
+    app.checks.add("files", store.check, title="The store of the files", remedy=remedy)
     return files
-
-
-def _remedy(app: Strongback) -> str:
-    if app.settings.file_store_url:
-        return "See that it runs, and that FILE_STORE_URL, its region and its keys are its own"
-    return f"See that {app.settings.app_var_dir / 'files'} can be written, and the disk has room"

@@ -57,17 +57,28 @@ def build_celery(runtime: TaskRuntime) -> TaskCelery:
     celery = TaskCelery("strongback", set_as_current=False)
     celery.conf.update(_configuration(runtime))
     celery.runtime = runtime
-    for declaration in runtime.registry:
-        _register(celery, declaration)
+    for each in runtime.registry:
+        _register(celery, each)
     celery.finalize()
     return celery
 
 
 def _configuration(runtime: TaskRuntime) -> dict[str, Any]:
-    timeout = visibility_timeout(runtime.settings, runtime.registry)
     return {
         "broker_url": runtime.settings.broker_address,
-        "broker_transport_options": _redis_options(timeout),
+        "broker_transport_options": {
+            "visibility_timeout": visibility_timeout(runtime.settings, runtime.registry),
+            # Messages that were invisible for too long come back within a second, all of them.
+            "unacked_restore_interval": 1,
+            "unacked_restore_throttle": 1,
+            "unacked_restore_limit": 1000,
+            # A worker that dies while it looks blocks the others for this many seconds.
+            "unacked_mutex_expire": 1,
+            "socket_connect_timeout": 5,
+            "socket_timeout": 5,
+            "socket_keepalive": True,
+            "priority_steps": [0],  # queues have names here, not priorities
+        },
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         # A broker that refuses may accept a moment later: after a fail-over it is read-only, loads,
@@ -101,22 +112,6 @@ def _configuration(runtime: TaskRuntime) -> dict[str, Any]:
             for each in runtime.registry
             if each.every is not None
         },
-    }
-
-
-def _redis_options(visibility_timeout: int) -> dict[str, Any]:
-    return {
-        "visibility_timeout": visibility_timeout,
-        # Messages that were invisible for too long come back within a second, all of them.
-        "unacked_restore_interval": 1,
-        "unacked_restore_throttle": 1,
-        "unacked_restore_limit": 1000,
-        # A worker that dies while it looks blocks the others for this many seconds.
-        "unacked_mutex_expire": 1,
-        "socket_connect_timeout": 5,
-        "socket_timeout": 5,
-        "socket_keepalive": True,
-        "priority_steps": [0],  # queues have names here, not priorities
     }
 
 

@@ -115,7 +115,11 @@ class EmbeddedWorker:
     def stop(self) -> None:
         """Finish the running tasks; one that takes too long is left to the end of the process."""
         self._stopping.set()
-        self._give_back(self._queues.close())
+        if ids := [each for call in self._queues.close() for each in call.ids or ()]:
+            try:
+                self._outbox.release(ids)
+            except SQLAlchemyError as error:  # sent again in half a minute
+                log.warning("tasks_not_given_back", error=type(error).__name__)
         patience = self._runtime.settings.task_stop_timeout
         end = time.monotonic() + patience
         for thread in self._threads:
@@ -123,13 +127,6 @@ class EmbeddedWorker:
         self._deadlines.stop()
         if any(thread.is_alive() for thread in self._threads):
             log.warning("tasks_left_running", patience=patience)
-
-    def _give_back(self, calls: list[_Call]) -> None:
-        if ids := [each for call in calls for each in call.ids or ()]:
-            try:
-                self._outbox.release(ids)
-            except SQLAlchemyError as error:  # sent again in half a minute
-                log.warning("tasks_not_given_back", error=type(error).__name__)
 
     def _put(self, call: _Call) -> None:
         task = self._runtime.registry.get(call.task)
