@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from typing import Any, TypedDict, TypeVar, Unpack, cast
 
 from strongback.exceptions import ConfigurationError
@@ -52,25 +51,15 @@ JOB_LIMITS: TaskLimits = {"max_attempts": 3, "time_limit": timedelta(minutes=10)
 """Limits of a job that names no others."""
 
 
-class Kind(StrEnum):
-    """What starts a task."""
-
-    CONSUMER = "consumer"
-    """A message of the outbox."""
-    JOB = "job"
-    """A message of the outbox; its owner watches the progress."""
-    PERIODIC = "periodic"
-    """The clock."""
-
-
 @dataclass(frozen=True, slots=True)
 class Declaration:
     """A task: its name, its function and its limits."""
 
     name: str
     """Name with that of the group: `article:import`."""
-    kind: Kind
     function: Callable[..., Any]
+    is_job: bool = False
+    """Whether its owner watches the progress."""
     queue: str = "default"
     """One of `QUEUES`."""
     time_limit: timedelta = TIME_LIMIT
@@ -134,14 +123,7 @@ class TaskGroup:
             batch: Most payloads at once, given as a list; needs `transactional=False`.
             **limits: Other limits than those of `Declaration`.
         """
-        return self._declare(
-            name,
-            Kind.CONSUMER,
-            topic=on,
-            transactional=transactional,
-            batch=batch,
-            **limits,
-        )
+        return self._declare(name, topic=on, transactional=transactional, batch=batch, **limits)
 
     def job(self, name: str, **limits: Unpack[TaskLimits]) -> Callable[[FunctionT], FunctionT]:
         """Declare long work that `Jobs.start` starts, and that is watched at `/tasks/{id}`.
@@ -151,7 +133,7 @@ class TaskGroup:
         done. Its limits are those of `consumer`, but for `JOB_LIMITS`.
         """
         topic = f"{self.name}:{name}"
-        return self._declare(name, Kind.JOB, topic=topic, **(JOB_LIMITS | limits))
+        return self._declare(name, is_job=True, topic=topic, **(JOB_LIMITS | limits))
 
     def periodic(
         self, name: str, *, every: timedelta, queue: str = "low", time_limit: timedelta = TIME_LIMIT
@@ -160,14 +142,12 @@ class TaskGroup:
 
         The function gets a `TaskContext`. The next turn makes up for one that fails or is lost.
         """
-        return self._declare(name, Kind.PERIODIC, every=every, queue=queue, time_limit=time_limit)
+        return self._declare(name, every=every, queue=queue, time_limit=time_limit)
 
-    def _declare(
-        self, name: str, kind: Kind, **options: object
-    ) -> Callable[[FunctionT], FunctionT]:
+    def _declare(self, name: str, **options: object) -> Callable[[FunctionT], FunctionT]:
         def declare(function: FunctionT) -> FunctionT:
             full = f"{self.name}:{name}"
-            self.declarations.append(Declaration(full, kind, function, **cast("Any", options)))
+            self.declarations.append(Declaration(full, function, **cast("Any", options)))
             return function
 
         return declare
@@ -189,7 +169,7 @@ class TaskRegistry:
                     " claims it too; rename one, or register its part once"
                 )
             self._declarations[declaration.name] = declaration
-            if declaration.kind is Kind.JOB:
+            if declaration.is_job:
                 self._outbox.declare(declaration.function.__module__, declaration.name)
             if declaration.topic is not None:
                 batch = declaration.batch or 1

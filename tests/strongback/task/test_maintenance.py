@@ -11,7 +11,6 @@ from strongback.database import utc_now
 from strongback.idempotency import IdempotencyKey
 from strongback.outbox import InboxEntry
 from strongback.task import TaskRecord, TaskRegistry
-from strongback.task.declaration import Kind
 from strongback.upload import Upload, Uploads
 from tests.support.api import API
 from tests.support.work import tick
@@ -75,7 +74,7 @@ def test_deletes_what_is_over_and_nothing_else(api, name, model):
 
 def test_beat_is_told_of_every_one(api):
     registry: TaskRegistry = api.app.services[TaskRegistry]
-    periodic = {task.name for task in registry if task.kind is Kind.PERIODIC}
+    periodic = {task.name for task in registry if task.every is not None}
     assert periodic >= {
         "maintenance:idempotency-keys",
         "maintenance:inbox",
