@@ -31,6 +31,8 @@ _DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 def first_unseen(text: str) -> str | None:
     """The first character that nobody sees, for texts that stand for themselves: names."""
+    if text.isprintable() and not _INVISIBLE.search(text):
+        return None
     for character in text:
         if unicodedata.category(character) in _UNSEEN or _INVISIBLE.match(character):
             return character
@@ -42,6 +44,8 @@ def first_control(text: str) -> str | None:
 
     The joiners and selectors of emoji and of Indian and Arabic scripts are text.
     """
+    if text.isprintable():  # as most texts are; to see that takes no time
+        return None
     for character in text:
         if unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} or character in _DIRECTIONS:
             return character
@@ -55,8 +59,11 @@ def is_seen(text: str) -> bool:
 
 def without_controls(text: str) -> str:
     """The text without what `first_control` finds, on one line."""
-    kept = (" " if letter.isspace() else letter for letter in text)
-    return " ".join("".join(letter for letter in kept if not first_control(letter)).split())
+    words = (
+        word if word.isprintable() else "".join(it for it in word if not first_control(it))
+        for word in text.split()
+    )
+    return " ".join(filter(None, words))
 
 
 def normalize(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
