@@ -27,6 +27,7 @@ BREWED = Kind(
     variants={"count=1": "{actor} brewed a cup of “{title}”."},
 )
 SPILLED = Kind("tea:spilled", about="Tea was spilled.", text="Tea was spilled.", is_security=True)
+LISTED = Kind("tea:listed", about="For the inbox.", text="There is tea.", ways=(Way.INBOX,))
 SERVED = Kind(
     "tea:served",
     about="Tea is served.",
@@ -69,7 +70,7 @@ class Teahouse:
     """An application that tells of tea, and nothing else."""
 
     app: Strongback
-    kinds: tuple[Kind, ...] = (BREWED, SPILLED, SERVED)
+    kinds: tuple[Kind, ...] = (BREWED, SPILLED, LISTED, SERVED)
     notifications: Notifications = field(init=False)
     preferences: Preferences = field(init=False)
 

@@ -16,7 +16,7 @@ from strongback.notification import Inbox, Kind, Way
 from strongback.notification.exceptions import InvalidNotification
 from strongback.notification.notification_model import Notification
 from strongback.notification.sender import BATCH
-from tests.strongback.notification.conftest import BREWED, PEOPLE, ROLES, SPILLED, Teahouse
+from tests.strongback.notification.conftest import BREWED, LISTED, PEOPLE, ROLES, SPILLED, Teahouse
 from tests.support.thread import run_together
 from tests.support.work import make_due, tick
 
@@ -71,7 +71,7 @@ class TestSend:
 
     def test_a_large_audience_is_told_in_parts_each_in_a_transaction(self, teahouse):
         everybody = range(1, 2 * BATCH + 2)
-        teahouse.send(to=everybody, actor=None)
+        teahouse.send(LISTED, to=everybody, actor=None)
         assert inbox_tasks(teahouse) == 3
         assert teahouse.told() == [(each, "tea:1") for each in everybody]
 
