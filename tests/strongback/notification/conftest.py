@@ -1,22 +1,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from app.core.config import Settings
 from strongback import mail, notification, oauth, realtime, sms, task
 from strongback.app import Strongback
 from strongback.auth.account import Contact
-from strongback.config import Settings
 from strongback.notification import Inbox, Kind, Notifications, Preferences, Way
 from strongback.notification.notification_model import Notification
 from strongback.realtime import Realtime
+from strongback.realtime.message import Position
 from strongback.realtime.permission import RealtimePermission
 from strongback.testing import empty
+from tests.support.kept import Kept
 from tests.support.work import work
 
 PEOPLE = {"ada": 1, "bob": 2, "eve": 3}
@@ -73,6 +75,8 @@ class Teahouse:
     kinds: tuple[Kind, ...] = (BREWED, SPILLED, LISTED, SERVED)
     notifications: Notifications = field(init=False)
     preferences: Preferences = field(init=False)
+    earlier: dict[str, Position] = field(default_factory=dict)
+    """Ends of the personal channels when the test began, by name."""
 
     def __post_init__(self) -> None:
         task.register(self.app, "/api")
@@ -91,6 +95,18 @@ class Teahouse:
             lambda _: self.notifications.send(kind, subject, **values | options)  # type: ignore[arg-type]  # of the test
         )
 
+    def begin_anew(self) -> None:
+        """Forget what an earlier test has left."""
+        empty(self.app.database)
+        realtime: Realtime = self.app.services[Realtime]
+        self.earlier = {
+            name: realtime.history(realtime.personal(number), 0).top
+            for name, number in PEOPLE.items()
+        }
+
+    def close(self) -> None:
+        self.app.close()
+
     def deliver(self) -> list[str]:
         """Run what is due; returns the tasks that ran."""
         return work(self.app)
@@ -102,7 +118,8 @@ class Teahouse:
     def received(self, name: str) -> list[dict[str, Any]]:
         """What has come to a personal channel."""
         realtime: Realtime = self.app.services[Realtime]
-        stream = realtime.history(realtime.personal(PEOPLE[name]), 100)
+        channel = realtime.personal(PEOPLE[name])
+        stream = realtime.history(channel, 100, self.earlier.get(name))
         return [json.loads(each.data) for each in stream.publications]
 
     def told(self, *, listed: bool | None = None) -> list[tuple[int, str]]:
@@ -120,7 +137,7 @@ class Teahouse:
 
 
 def open_teahouse(settings: Settings, **changes: object) -> Teahouse:
-    """A teahouse with other settings; whoever opens it closes it."""
+    """A teahouse of one test; whoever opens it closes it."""
     app = Strongback("teahouse", settings.model_copy(update=changes), title="Tea", roles=ROLES)
     empty(app.database)
     teahouse = Teahouse(app)
@@ -129,10 +146,11 @@ def open_teahouse(settings: Settings, **changes: object) -> Teahouse:
 
 
 @pytest.fixture
-def teahouse(settings: Settings, database_url: str) -> Iterator[Teahouse]:
-    teahouse = open_teahouse(settings, database_url=database_url)
-    yield teahouse
-    teahouse.app.close()
+def teahouse(kept: Kept, settings: Settings, database_url: str) -> Teahouse:
+    """The teahouse of a module's tests, as if it were new."""
+    teahouse = kept.get(open_teahouse, settings.model_copy(update={"database_url": database_url}))
+    teahouse.begin_anew()
+    return teahouse
 
 
 ROLES = {

@@ -9,18 +9,20 @@ from tests.strongback.notification.conftest import Teahouse
 pytestmark = pytest.mark.speaks_sql
 
 
+def brew(task: TaskContext, *, leaves: int) -> int:
+    if not leaves:
+        raise PermanentFailure("There are no leaves.")
+    task.progress(leaves, leaves)
+    return leaves
+
+
 @pytest.fixture
 def jobs(teahouse: Teahouse) -> Jobs:
-    group = TaskGroup("tea")
-
-    @group.job("brew")
-    def brew(task: TaskContext, *, leaves: int) -> int:
-        if not leaves:
-            raise PermanentFailure("There are no leaves.")
-        task.progress(leaves, leaves)
-        return leaves
-
-    teahouse.app.services[TaskRegistry].add(group)
+    registry = teahouse.app.services[TaskRegistry]
+    if registry.get("tea:brew") is None:  # all tests share the application
+        group = TaskGroup("tea")
+        group.job("brew")(brew)
+        registry.add(group)
     return teahouse.app.services[Jobs]
 
 

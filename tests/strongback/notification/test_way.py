@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from strongback.config import Settings
+from app.core.config import Settings
 from strongback.exceptions import ConfigurationError
 from strongback.notification import Kind, Kinds, Way
 from tests.strongback.notification.conftest import (
