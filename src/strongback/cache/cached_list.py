@@ -81,8 +81,11 @@ class CachedList(Generic[T]):
         Args:
             group: The list's filter, as in `invalidate_list`; empty for none.
             key: Tells the page from the others of its group; a query stands for its fields.
-            load: Reads the page from its source; what it raises is raised.
+            load: Reads the page from its source.
             reload: Whether to load the page even if it is kept.
+
+        Raises:
+            Exception: What `load` raises.
         """
         text = key if isinstance(key, str) else key.model_dump_json(exclude_defaults=True)
         mark = self._mark(CHANGED, group)

@@ -37,7 +37,16 @@ class CachedPage:
 
 
 class CachedPages(CachedList[CachedPage]):
-    """Parts of a list as JSON, whose entries have a schema; see `CachedList`."""
+    """Parts of a list as JSON.
+
+    Args:
+        prefix: Beginning of every key.
+        kind: Schema of an entry.
+        ttl: Lifetime of a page that no change makes outdated.
+
+    Raises:
+        CacheMisuse: An argument cannot work.
+    """
 
     def __init__(
         self,

@@ -49,7 +49,11 @@ class DatabaseNode(Node[T]):
 
     @classmethod
     def load_all(cls, nodes: Sequence[DatabaseNode[T]]) -> Mapping[str, T]:
-        """Read the values of several nodes, by one query of their database."""
+        """Read the values of several nodes.
+
+        Raises:
+            CacheMisuse: The nodes have no database.
+        """
         database = nodes[0].database
         if database is None:
             raise CacheMisuse(f"{cls.__qualname__}: has no database; give it one to be read")

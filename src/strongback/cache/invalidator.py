@@ -126,7 +126,11 @@ class CacheInvalidator:
         self._filters.append((model, known, key))
 
     def remove(self, *outdated: Outdated) -> None:
-        """Forget values once the running transaction is committed; there has to be one."""
+        """Forget values once the running transaction is committed.
+
+        Raises:
+            DatabaseMisuse: No transaction is running.
+        """
         if not self._database.is_in_transaction:
             raise DatabaseMisuse("name outdated values in the transaction that changes them")
         keys = (each if isinstance(each, str) else self._cache.key_of(each) for each in outdated)

@@ -34,7 +34,11 @@ class Warmer:
 
 
 class CacheMaintenance:
-    """The warmers and filters that slices register, and whether processes share the cache."""
+    """The warmers and filters that slices register.
+
+    Args:
+        is_shared: Whether other processes use what one process loads.
+    """
 
     def __init__(self, *, is_shared: bool) -> None:
         self.is_shared = is_shared
@@ -43,5 +47,10 @@ class CacheMaintenance:
         """Functions that rebuild a filter and return its number of keys."""
 
     def rebuild(self) -> dict[str, int]:
-        """Rebuild every filter while it goes on answering; return the number of keys of each."""
+        """Rebuild every filter while it goes on answering; return the number of keys of each.
+
+        Raises:
+            RebuildRefused: Another process is at it, or Redis has lost what was built.
+            RedisUnavailable: Redis does not answer.
+        """
         return {name: build() for name, build in self.filters.items()}

@@ -33,6 +33,9 @@ class Manager:
 
     Args:
         serializer: Turns values into bytes for storages outside the process; JSON unless given.
+
+    Raises:
+        CacheMisuse: The serializer has no method `codec`.
     """
 
     def __init__(self, serializer: Serializer | None = None) -> None:
@@ -50,7 +53,11 @@ class Manager:
     # At the start
 
     def register_storage(self, name: str, storage: Storage) -> None:
-        """Make a storage known to nodes by a name; `CacheMisuse` if that is taken."""
+        """Make a storage known to nodes by a name.
+
+        Raises:
+            CacheMisuse: The name is taken or empty, or the storage lacks a method.
+        """
         require_text("name", name)
         if name in self._storages:
             raise CacheMisuse(f"a storage is registered as {name!r} already; choose another name")
@@ -63,7 +70,11 @@ class Manager:
         self._storages[name] = storage
 
     def register_node(self, *kinds: type[Node[Any]]) -> None:
-        """Check nodes at the start rather than at the first request; `CacheMisuse` if one fails."""
+        """Check nodes at the start rather than at the first request.
+
+        Raises:
+            CacheMisuse: A storage of a node is not registered, or another node has its prefix.
+        """
         for kind in kinds:
             self._plan(kind)
 
@@ -72,7 +83,12 @@ class Manager:
         self._plan(kind).filter = known
 
     def declare(self, policy: Policy, kind: Any) -> Plan:  # noqa: ANN401  any type expression
-        """Return the plan of values of a type; `CacheMisuse` if something of it cannot work."""
+        """Return the plan of values of a type.
+
+        Raises:
+            CacheMisuse: A storage is not registered, another node has the prefix, or pydantic does
+                not know the type.
+        """
         adapter = adapter_for(policy.owner, kind)
         plan = Plan(policy, adapter, self._storages, self._serializer)
         holder = self._prefixes.setdefault(policy.prefix, plan)
@@ -207,7 +223,11 @@ class Manager:
         self.remove_all([node], storage)
 
     def remove_all(self, nodes: Iterable[Node[Any]], storage: str | None = None) -> None:
-        """Forget the values of several nodes at once; see `remove`."""
+        """Forget the values of several nodes at once; see `remove`.
+
+        Raises:
+            CacheMisuse: No such storage is registered.
+        """
         self.remove_keys([self.key_of(node) for node in nodes], storage)
 
     def key_of(self, node: Node[Any]) -> str:

@@ -15,9 +15,24 @@ _OPTIONS = set(Policy.model_fields) - {"owner"}
 
 
 class Node(Generic[T]):
-    """A kind of cached value; an instance names one value by its key. See the package for one.
+    """A kind of cached value; an instance names one value by its key.
 
-    An option that cannot work is refused (`CacheMisuse`) when the class is defined.
+        class ArticleNode(Node[ArticleOut]):
+            storages = ["local", {"storage": "redis", "ttl": timedelta(seconds=120)}]
+
+            def __init__(self, slug: str) -> None:
+                self.slug = slug
+
+            def key(self) -> str:
+                return self.slug
+
+            def load(self) -> ArticleOut | None:
+                return articles.find(self.slug)
+
+    An option that cannot work is refused when the class is defined.
+
+    Raises:
+        CacheMisuse: The type, a storage, a duration or a name is missing or wrong.
     """
 
     storages: ClassVar[Sequence[str | StorageOptions]] = ()
@@ -78,7 +93,11 @@ class Node(Generic[T]):
 
     @classmethod
     def policy(cls) -> Policy:
-        """Return where and how long values of this kind are kept."""
+        """Return where and how long values of this kind are kept.
+
+        Raises:
+            CacheMisuse: An option cannot work.
+        """
         owner = f"{cls.__module__}.{cls.__qualname__}"
         return Policy.of(owner, **{name: getattr(cls, name) for name in _OPTIONS})
 

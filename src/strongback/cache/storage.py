@@ -112,11 +112,19 @@ class SharedStorage(Storage, Protocol):
         ...
 
     def remove(self, keys: Sequence[str]) -> bool:
-        """Forget these keys, and tell the others; False if that waits for the storage's return."""
+        """Forget these keys, and tell the other processes.
+
+        Returns:
+            Whether that is done; otherwise it will be once the storage is back.
+        """
         ...
 
     def announce(self, keys: Sequence[str]) -> bool:
-        """Tell the others to forget what they hold under these keys; returns what `remove` does."""
+        """Tell the other processes to forget what they hold under these keys themselves.
+
+        Returns:
+            As `remove` does.
+        """
         ...
 
     def claim_refresh(self, key: str, seconds: float) -> bool:

@@ -62,6 +62,11 @@ _STORED = select(StoredFile).where(StoredFile.state == FileState.STORED)
 class Files:
     """The files of all accounts.
 
+        AVATAR = FileKind("avatar", types=IMAGES, max_bytes=5_000_000, is_public=True)
+        files.declare(AVATAR)
+        file = files.add(form.file.stream, form.file.filename, AVATAR, principal.user_id)
+        files.url(file, "small")
+
     Args:
         database: Stores what is known of them.
         outbox: Has the contents of deleted ones removed.
@@ -96,15 +101,27 @@ class Files:
         self._content_path = content_path
 
     def declare(self, *kinds: FileKind) -> None:
-        """Declare kinds of files; `ConfigurationError` if one is wrong, or its name is taken."""
+        """Declare kinds of files.
+
+        Raises:
+            ConfigurationError: One is wrong, or another of its name exists.
+        """
         self.kinds.declare(*kinds)
 
     def scan(self, scanner: Scanner) -> None:
-        """Have every file scanned before anybody can see it; see `Scanner`."""
+        """Have every file scanned before anybody can see it, as for viruses.
+
+        Args:
+            scanner: Raises `FileRefused` where a file may not be kept.
+        """
         self.scanners.append(scanner)
 
     def kind(self, name: str) -> FileKind:
-        """The kind of a name; `UnknownKind` if there is none."""
+        """The kind of a name.
+
+        Raises:
+            UnknownKind: There is none.
+        """
         if kind := self.kinds.get(name):
             return kind
         names = ", ".join(each.name for each in self.kinds)
@@ -200,9 +217,13 @@ class Files:
 
     @transactional
     def presign(self, filename: str, kind: FileKind, owner: int, size: int) -> StoredFile:
-        """Await a file that its owner sends to the store itself; see `add` and `upload_url`.
+        """Await a file that its owner sends to the store itself; see `upload_url`.
 
-        The bytes announced are taken from the quota.
+        Args:
+            filename: Name given by the sender.
+            kind: Its kind.
+            owner: Account whose file it is.
+            size: Bytes announced, which are taken from the quota.
 
         Raises:
             NoDirectUpload: This store takes none.
@@ -316,9 +337,14 @@ class Files:
 
     @transactional
     def delete(self, public_id: str, owner: int | None) -> None:
-        """Delete a file of an account, or of anybody if that is None; else `NotFound`.
+        """Delete a file; its content is removed soon after the transaction.
 
-        Its content is removed soon after the transaction.
+        Args:
+            public_id: Its id.
+            owner: Account whose file it has to be; None for anybody's.
+
+        Raises:
+            NotFound: There is no such file.
         """
         file = self.database.session.scalar(_STORED.where(StoredFile.public_id == public_id))
         if file is None or owner not in (None, file.owner) or not self._discard(public_id):

@@ -105,7 +105,11 @@ class FileKinds:
         self._kinds: dict[str, FileKind] = {}
 
     def declare(self, *kinds: FileKind) -> None:
-        """Add kinds; `ConfigurationError` if one is wrong, or another has its name."""
+        """Add kinds.
+
+        Raises:
+            ConfigurationError: One is wrong, or another of this name exists.
+        """
         for kind in kinds:
             if self._kinds.setdefault(kind.name, kind) is not kind:
                 raise ConfigurationError(f"kind of file {kind.name} is declared twice; rename one")

@@ -46,7 +46,11 @@ class Mail:
         return f"{name}@{domain.encode('idna').decode()}"
 
     def encoded(self, sender: str) -> EmailMessage:
-        """The message as SMTP carries it; `ValueError` if a header has a line break."""
+        """The message as SMTP carries it.
+
+        Raises:
+            ValueError: A header has a line break.
+        """
         message = EmailMessage(policy=_POLICY)
         message["From"], message["To"] = sender, self.recipient
         message["Subject"] = shorten(_inert(without_controls(self.subject)), MAX_SUBJECT)

@@ -42,9 +42,13 @@ class OneTimeTokens:
 
     @transactional
     def issue(self, purpose: str, account_id: int, state: str, lifetime: timedelta) -> str:
-        """Issue a token of an account, for some time; returns its nonce, which is no secret.
+        """Issue a token; returns its nonce, which is no secret.
 
-        The state is what must be the same when it is used.
+        Args:
+            purpose: Purpose of the token.
+            account_id: Account that it is for.
+            state: What must be the same when it is used.
+            lifetime: Time from now in which it can be used.
         """
         nonce, key = secrets.token_hex(16), self._keys[0]
         self.database.session.add(
@@ -67,11 +71,19 @@ class OneTimeTokens:
         return found[0] if found else None
 
     def find(self, purpose: str, token: str) -> int:
-        """The account of a token, which stays unused; `WrongToken` if it is not valid."""
+        """The account of a token, which stays unused.
+
+        Raises:
+            WrongToken: It is unknown, used or expired.
+        """
         return self._good(purpose, token).account_id
 
     def check(self, purpose: str, token: str, state: str) -> None:
-        """Refuse what `redeem` refuses; changes nothing."""
+        """Refuse what `redeem` refuses; changes nothing.
+
+        Raises:
+            WrongToken: It is unknown, used or expired, or the state is another.
+        """
         self._require_same(self._good(purpose, token), state)
 
     @transactional

@@ -18,7 +18,13 @@ REMEDY = "See that MAIL_URL has its address, and send yourself a message: flask 
 
 
 def register(app: Strongback, url_prefix: str, *, unsubscribe_page: str) -> MailService:
-    """Send mail, and let its recipients unsubscribe, on a page too. Needs the part `task`."""
+    """Send mail, and let its recipients unsubscribe. Needs the part `task`.
+
+    Args:
+        app: The application.
+        url_prefix: Prefix of the API.
+        unsubscribe_page: Path of the page on which people unsubscribe.
+    """
     settings = app.settings
     facts = {"title": app.title, "url": settings.address}
     templates = MailTemplates(app.translations.translate, facts)

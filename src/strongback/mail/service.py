@@ -147,6 +147,10 @@ class MailService:
     def send(self, message_id: int, payload: Mapping[str, Any]) -> None:
         """Send what was emitted; if repeated after a crash, with the same `Message-ID`.
 
+        Args:
+            message_id: Id of the outbox's message.
+            payload: What `emit` has written.
+
         Raises:
             MailFailed: The server may accept it later.
             MailRefused: The server will not accept it.

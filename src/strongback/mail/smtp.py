@@ -33,7 +33,12 @@ PERMANENT = range(500, 600)
 
 
 class SmtpMailer:
-    """Hands messages to an SMTP server; one that is gone is looked at every `pause` seconds."""
+    """Hands messages to an SMTP server.
+
+    Args:
+        pause: Seconds between two looks at a server that does not answer; nobody waits for it
+            meanwhile.
+    """
 
     def __init__(self, settings: Settings, pause: float = PAUSE) -> None:
         url = urlsplit(settings.mail_url or "")
@@ -50,7 +55,12 @@ class SmtpMailer:
         self._circuit = CircuitBreaker("mail", self._answers, pause=pause)
 
     def send(self, mail: Mail) -> None:
-        """Send a message; `MailFailed` for 4xx and a lost connection, `MailRefused` for 5xx."""
+        """Send a message.
+
+        Raises:
+            MailFailed: The server is unreachable or busy (4xx), or went away meanwhile.
+            MailRefused: The server will not accept it (5xx).
+        """
         if self._circuit.is_open:
             raise _failed(f"{self.host}:{self.port} does not answer")
         message = mail.encoded(self._sender)
@@ -62,6 +72,10 @@ class SmtpMailer:
         """Connect, greet, and begin TLS where it is used; signs in to nothing.
 
         A server that has answered within the last half minute is not bothered again.
+
+        Raises:
+            MailFailed: The server cannot be reached, or its certificate is not trusted.
+            MailRefused: The server refuses the connection.
         """
         if self._circuit.is_open:
             raise _failed(f"{self.host}:{self.port} does not answer")

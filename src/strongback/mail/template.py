@@ -38,7 +38,12 @@ class Rendered:
 
 
 class MailTemplates:
-    """The templates of an application. Each knows its facts, `title` and `url`."""
+    """The templates of an application.
+
+    Args:
+        translate: Returns a message in a locale.
+        facts: What every template knows: `title`, `url`.
+    """
 
     def __init__(self, translate: Callable[[str, str], str], facts: Mapping[str, str]) -> None:
         self._folders: list[Path] = []
@@ -56,13 +61,21 @@ class MailTemplates:
         self.add(FOLDER)
 
     def add(self, folder: Path) -> None:
-        """Add the templates in a folder, as a part or slice does when it is registered."""
+        """Add the templates in a folder, as a part or slice does when it is registered.
+
+        Raises:
+            ConfigurationError: There is one of this name.
+        """
         for path in sorted(folder.iterdir()):
             self._names.claim(path.name, str(folder))
         self._loader.searchpath.append(str(folder))
 
     def require(self, name: str) -> None:
-        """Refuse (`ConfigurationError`) a message that has no templates."""
+        """Refuse a message that has no templates.
+
+        Raises:
+            ConfigurationError: A template is missing.
+        """
         for file in (f"{name}.txt", f"{name}.html"):
             if file not in self._names:
                 raise ConfigurationError(

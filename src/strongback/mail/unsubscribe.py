@@ -23,7 +23,13 @@ class Subscription:
 
 
 class Unsubscriptions:
-    """Signs the links of notifications, for the route of mail programs and the page for people."""
+    """Signs the links of notifications, and takes what they send.
+
+    Args:
+        settings: The secrets, and the public address.
+        route: Path of the route that takes a POST by a mail program.
+        page: Path of the page for people.
+    """
 
     def __init__(self, settings: Settings, route: str, page: str) -> None:
         self.switch_off: Callable[[int, str], object] = lambda *_: None
@@ -49,7 +55,11 @@ class Unsubscriptions:
         return f"{self._page}?token={token}"
 
     def find(self, token: str) -> Subscription:
-        """What a token ends, which changes nothing; `WrongToken` if it was not signed here."""
+        """What a token ends; changes nothing.
+
+        Raises:
+            WrongToken: It was not signed here.
+        """
         try:
             account_id, kind = self._signer.loads(token)
         except (BadData, ValueError):
@@ -57,7 +67,11 @@ class Unsubscriptions:
         return Subscription(account_id, kind)
 
     def end(self, token: str) -> Subscription:
-        """End what the token says; repeating it has no effect. Raises as `find`."""
+        """End what the token says; repeating it has no effect.
+
+        Raises:
+            WrongToken: It was not signed here.
+        """
         ended = self.find(token)
         self.switch_off(ended.account_id, ended.kind)
         return ended

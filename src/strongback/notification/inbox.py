@@ -18,7 +18,11 @@ BY_AGE = Order(Notification.id, Notification.id)
 
 
 class Inbox:
-    """The stored notifications of each account, which are kept for some time, read or not."""
+    """The stored notifications of each account.
+
+    Args:
+        kept: Time for which they are kept, read or not.
+    """
 
     def __init__(self, database: Database, kept: timedelta) -> None:
         self.database = database

@@ -96,7 +96,12 @@ class Kind:
     ) -> str:
         """The text, or another one of its texts, in a language.
 
-        Placeholders without a value stay empty: a stored notification may be older than its text.
+        Args:
+            values: Values of the placeholders; those that are missing are left empty, because a
+                stored notification may be older than its text.
+            locale: The language.
+            translate: Translates the text.
+            text: Another text than that of the inbox.
         """
         fitting = (
             variant
@@ -114,13 +119,21 @@ class Kinds:
         self._kinds: dict[str, Kind] = {}
 
     def add(self, *kinds: Kind) -> None:
-        """Add kinds; `ConfigurationError` if there is another one of a name."""
+        """Add kinds.
+
+        Raises:
+            ConfigurationError: There is another one of this name.
+        """
         for kind in kinds:
             if self._kinds.setdefault(kind.name, kind) is not kind:
                 raise ConfigurationError(f"notification {kind.name} is declared twice: rename one")
 
     def check(self, locales: Sequence[str], translate: Translate) -> None:
-        """Raise `ConfigurationError` if a declaration is wrong in the application's languages."""
+        """Check all declarations, for the languages of the application.
+
+        Raises:
+            ConfigurationError: One is wrong.
+        """
         for kind in self:
             for problem in kind.problems(locales, translate):
                 raise ConfigurationError(f"notification {kind.name}: {problem}")

@@ -22,7 +22,10 @@ DATA_LENGTH = 4096
 
 
 class Notifications:
-    """Declares kinds of notifications, and sends them."""
+    """Declares kinds of notifications, and sends them.
+
+    notifications.send(COMMENTED, f"comment:{comment.id}", to=[article.author], actor=author)
+    """
 
     def __init__(self, outbox: Outbox, kinds: Kinds) -> None:
         self._outbox = outbox
@@ -31,7 +34,11 @@ class Notifications:
 
     @property
     def contacts(self) -> Contacts:
-        """How accounts are reached; `ConfigurationError` if no slice has said it."""
+        """How accounts are reached.
+
+        Raises:
+            ConfigurationError: No slice has said it.
+        """
         if self._contacts is None:
             raise ConfigurationError(
                 "notifications reach nobody: the slice of accounts has to call"
@@ -44,7 +51,11 @@ class Notifications:
         self._contacts = contacts
 
     def declare(self, *kinds: Kind) -> None:
-        """Add kinds, as a part or slice does when it is registered; a name has one kind."""
+        """Add kinds, as a part or slice does when it is registered.
+
+        Raises:
+            ConfigurationError: There is another one of this name.
+        """
         self._kinds.add(*kinds)
 
     def send(

@@ -65,9 +65,12 @@ def connect(url: str, *, connections: int = 16, timeout: float | None = None) ->
 class RedisClient:
     """A redis-py client behind a circuit breaker. Safe to share between threads.
 
+    Args:
+        server: A client with time-outs, no retries, and a pool that waits; see `connect`.
+
     Raises:
         RedisMisuse: The client would keep its callers waiting, or fail them for lack of a
-            connection; see `connect`.
+            connection.
     """
 
     def __init__(self, server: Redis) -> None:
@@ -79,7 +82,11 @@ class RedisClient:
 
     @classmethod
     def of(cls, client: Redis | RedisClient) -> RedisClient:
-        """Return the client itself, or a redis-py client behind a circuit breaker of its own."""
+        """Return the client itself, or a redis-py client behind a circuit breaker of its own.
+
+        Raises:
+            RedisMisuse: It is neither, or not as it has to be.
+        """
         return client if isinstance(client, RedisClient) else cls(client)
 
     @property
@@ -88,7 +95,11 @@ class RedisClient:
         return not self._breaker.is_open
 
     def call(self, command: Callable[[Redis], ResultT]) -> ResultT:
-        """Run commands of the redis-py client; `RedisUnavailable`, at once if that is known."""
+        """Run commands of the redis-py client.
+
+        Raises:
+            RedisUnavailable: Redis did not answer; raised at once where that is known already.
+        """
         return self._guard(lambda: command(self.server))
 
     def execute(
@@ -96,15 +107,25 @@ class RedisClient:
     ) -> Any:  # noqa: ANN401  as redis-py
         """Run one command on a connection that is kept for such, in two thirds of the time.
 
-        The command must bear being run twice: a connection that the server has closed is noticed by
-        its use. Options are those of redis-py that do not change the response. Raises as `call`.
+        Args:
+            *command: The command and its arguments. It must bear being run twice: a connection that
+                the server has closed is noticed by its use.
+            **options: Options of redis-py's `execute_command`, such that it does not change the
+                response.
+
+        Raises:
+            RedisUnavailable: As `call`.
         """
         return self._guard(lambda: self._execute(command, options))
 
     def run_script(
         self, script: Script, keys: Sequence[bytes], arguments: Sequence[str | bytes | int]
     ) -> Any:  # noqa: ANN401  as redis-py
-        """Run a script of `server.register_script` as `execute` runs a command."""
+        """Run a script of `server.register_script` as `execute` runs a command.
+
+        Raises:
+            RedisUnavailable: As `call`.
+        """
 
         def run() -> Any:  # noqa: ANN401  as redis-py
             try:
@@ -152,7 +173,11 @@ class RedisClient:
         return result
 
     def ping(self) -> None:
-        """Ask Redis for a sign of life, whatever is known; `RedisError` if there is none."""
+        """Ask Redis for a sign of life, whatever is known about it.
+
+        Raises:
+            RedisError: There was none.
+        """
         self.server.ping()
 
     def close(self) -> None:

@@ -161,7 +161,11 @@ class TaskRegistry:
         self._declarations: dict[str, Declaration] = {}
 
     def add(self, group: TaskGroup) -> None:
-        """Add the tasks of a group; `InvalidDeclaration` where two tasks have one name."""
+        """Add the tasks of a group.
+
+        Raises:
+            InvalidDeclaration: Two tasks have one name.
+        """
         for declaration in group.declarations:
             if other := self._declarations.get(declaration.name):
                 raise InvalidDeclaration(

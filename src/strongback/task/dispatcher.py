@@ -30,7 +30,11 @@ class Dispatcher:
         self._starting: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to send and to run tasks; call it after a fork, not before."""
+        """Begin to send and to run tasks; call it after a fork, not before.
+
+        Raises:
+            ConfigurationError: A task may take longer than the broker waits for it.
+        """
         visibility_timeout(self.runtime.settings, self.runtime.registry)
         if self.runtime.settings.broker_address is None:
             self._worker = EmbeddedWorker(self.runtime, self._outbox)

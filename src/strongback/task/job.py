@@ -101,10 +101,10 @@ class Jobs:
 
     @transactional
     def start(self, name: str, payload: dict[str, Any], owner: int) -> TaskRecord:
-        """Start a job, such as `article:import`, after the commit.
+        """Start a job after the commit.
 
         Args:
-            name: Its name.
+            name: Name of the job, such as `article:import`.
             payload: Keyword arguments: ids and names, at most 16 KiB of JSON.
             owner: Id of the account that may watch and cancel it.
         """
@@ -115,7 +115,15 @@ class Jobs:
         return record
 
     def get(self, job_id: str, owner: int | None = None) -> TaskRecord:
-        """Return a job, which has to be the owner's unless that is None; else `TaskNotFound`."""
+        """Return the record of a job.
+
+        Args:
+            job_id: Id of the job.
+            owner: Id of the account that asks; None for one that may see every job.
+
+        Raises:
+            TaskNotFound: There is no such job that this account may see.
+        """
         record = self.database.session.get(TaskRecord, job_id)
         if record is None or owner not in (None, record.owner):
             raise TaskNotFound
@@ -144,7 +152,11 @@ class Jobs:
 
     @transactional
     def report(self, job_id: str, done: int, total: int | None, message: str) -> None:
-        """Write the progress of a job; `TaskCancelled` if it was cancelled."""
+        """Write the progress of a job.
+
+        Raises:
+            TaskCancelled: The job was cancelled.
+        """
         values = {"done": done, "total": total, "message": message[:MESSAGE_LENGTH]}
         if not self._move(job_id, (JobState.RUNNING,), **values):
             raise TaskCancelled(f"task {job_id} was cancelled")

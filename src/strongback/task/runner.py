@@ -63,17 +63,18 @@ class Runner:
         self.database: Database = outbox.database
 
     def run(self, name: str, ids: Sequence[int], *, is_redelivered: bool = False) -> None:
-        """Make an attempt at messages that the broker has delivered: one, or up to a batch.
+        """Make an attempt at messages that the broker has delivered.
 
         An error of the task is dealt with: the message waits for its next attempt, or is dead.
 
         Args:
             name: The task.
-            ids: Its messages.
+            ids: Its messages: one, or up to a batch.
             is_redelivered: Whether the worker that had them before is known to be dead.
 
         Raises:
-            UnknownTask, SQLAlchemyError: The message is delivered again.
+            UnknownTask: There is no such task here; the message is delivered again.
+            SQLAlchemyError: The database failed; the message is delivered again.
         """
         task = self._declared(name)
         with self.database.scope():
