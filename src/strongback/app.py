@@ -24,9 +24,8 @@ from strongback.cli import cache as cache_command
 from strongback.cli import outbox as outbox_command
 from strongback.config import Settings
 from strongback.database import Database
-from strongback.database.capacity import check_capacity
 from strongback.database.database_error import error_mapping
-from strongback.database.server_version import check_version
+from strongback.database.server_check import check_capacity, check_version
 from strongback.exceptions import ConfigurationError, PreconditionFailed, ServiceUnavailable
 from strongback.idempotency import Idempotency
 from strongback.log.setup import LogConfig, configure_logging

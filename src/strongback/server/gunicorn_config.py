@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gunicorn.glogging import Logger
 
 from strongback.config import Settings, load_settings
-from strongback.database.capacity import check_capacity
+from strongback.database.server_check import check_capacity
 from strongback.exceptions import ConfigurationError
 from strongback.log.setup import configure_logging
 from strongback.server.gunicorn_worker import refuse

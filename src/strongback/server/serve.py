@@ -253,7 +253,7 @@ def _run_granian(settings: Settings, application: str) -> None:
     from granian.constants import Interfaces  # noqa: PLC0415  the same
     from granian.http import HTTP1Settings  # noqa: PLC0415  the same
 
-    from strongback.database.capacity import check_capacity  # noqa: PLC0415  as above
+    from strongback.database.server_check import check_capacity  # noqa: PLC0415  as above
 
     configure_logging(settings)
     warn_without_proxy(settings)

@@ -117,10 +117,6 @@ class Generation:
                 writer.commit()
         return count
 
-    def size(self) -> int:
-        """Bytes that it takes on disk."""
-        return sum(file.stat().st_size for file in self.path.iterdir())
-
     @contextmanager
     def _writer(self, heap: int) -> Iterator[tantivy.IndexWriter]:
         with explained(self._folder, is_writing=True):

@@ -66,7 +66,8 @@ class TantivyEngine:
                     why = "it was built for another structure, or by another release"
                     return _to_build(why, is_building=is_building)
                 generation, searcher = folder.read(index)
-                documents, size = searcher.num_docs, generation.size()
+                documents = searcher.num_docs
+                size = sum(file.stat().st_size for file in generation.path.iterdir())
         except SearchUnavailable as error:
             if not error.is_damage:
                 raise

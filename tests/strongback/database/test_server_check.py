@@ -9,7 +9,7 @@ import structlog
 
 from app.core.config import ROOT, Settings
 from strongback.config import WebServer
-from strongback.database.capacity import check_capacity
+from strongback.database.server_check import check_capacity
 from strongback.exceptions import ConfigurationError
 from strongback.testing.mariadb import MariaDB
 from strongback.testing.port import free_port
