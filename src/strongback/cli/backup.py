@@ -81,9 +81,11 @@ class Backup:
             with tarfile.open(archive, "w") as tar:
                 for part in parts:
                     tar.add(part, part.name)
-                for path in self._listed_files():
-                    with suppress(FileNotFoundError):  # deleted meanwhile
-                        tar.add(path, path.relative_to(self.files.parent))
+                for path in sorted(self.files.rglob("*")):
+                    # name#1 is the half of a write that runs, or was killed.
+                    if path.is_file() and "#" not in path.name:
+                        with suppress(FileNotFoundError):  # deleted meanwhile
+                            tar.add(path, path.relative_to(self.files.parent))
             archive.replace(target)
 
     def read(self, source: Path) -> None:
@@ -188,12 +190,6 @@ class Backup:
             path.unlink()
 
     # Files and facts
-
-    def _listed_files(self) -> list[Path]:
-        # name#1 is the half of a write that runs, or was killed.
-        return sorted(
-            path for path in self.files.rglob("*") if path.is_file() and "#" not in path.name
-        )
 
     def _replace_files(self, unpacked: Path) -> None:
         """Exchange what is in the folder; the folder itself may be a volume, and stays."""

@@ -103,7 +103,11 @@ def configure_logging(settings: Settings, added: LogConfig | None = None) -> Non
         add_secret_keys(added.secret_keys)
         for name, level in added.levels.items():
             logging.getLogger(name).setLevel(level or output.level)
-    _adopt_uncaught_exceptions()
+    # Another hook, such as a test runner's, is left alone.
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _log_uncaught
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = _log_uncaught_in_thread
     logging.captureWarnings(capture=True)
 
 
@@ -171,14 +175,6 @@ def _adopt_libraries(level: int) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     if _state.handler not in logging.root.handlers:
         logging.root.addHandler(_state.handler)
-
-
-def _adopt_uncaught_exceptions() -> None:
-    # Another hook, such as a test runner's, is left alone.
-    if sys.excepthook is sys.__excepthook__:
-        sys.excepthook = _log_uncaught
-    if threading.excepthook is threading.__excepthook__:
-        threading.excepthook = _log_uncaught_in_thread
 
 
 def _log_uncaught(

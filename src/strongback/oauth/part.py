@@ -62,18 +62,19 @@ def register(  # noqa: PLR0913  the last three have defaults
     tokens = AccessTokens(settings.address, f"{settings.address}{url_prefix}", settings.secrets)
     server = OAuthServer(accounts, sessions, tokens, app.permissions)
     app.before_start(lambda: _tell_of_new_devices(sessions, app.services.find(Notifications)))
-    app.before_start(lambda: _add_sms_code(server, app.services.find(SmsCodes)))
+
+    def add_sms_code() -> None:
+        codes = app.services.find(SmsCodes)
+        if codes is not None and codes.are_sent:
+            server.register_grant(SmsCodeGrant.using(codes))
+
+    app.before_start(add_sms_code)
     app.provide(sessions, server)
     init_oauth(app, server, f"{url_prefix}/auth")
     if sign_in is not None:
         init_page(app, sign_in, f"{url_prefix}/auth", forgotten)
     app.cli.add_command(group)
     return sessions
-
-
-def _add_sms_code(server: OAuthServer, codes: SmsCodes | None) -> None:
-    if codes is not None and codes.are_sent:
-        server.register_grant(SmsCodeGrant.using(codes))
 
 
 def _tell_of_new_devices(sessions: SessionService, notifications: Notifications | None) -> None:

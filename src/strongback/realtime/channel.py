@@ -140,7 +140,9 @@ class ChannelRegistry:
         # `user:#7`, to which we subscribe the connections of account 7.
         personal = self.add(Channels(PERSONAL, history=History(100, timedelta(minutes=5))))
         personal.pattern = PERSONAL_REST
-        personal.authorize(_owner)
+        personal.authorize(
+            lambda principal, rest: Grant() if rest == f"#{principal.user_id}" else None
+        )
 
     def add(self, channels: Channels) -> Channels:
         """Add a namespace, and return it; `ConfigurationError` if there is one of this name."""
@@ -164,10 +166,6 @@ class ChannelRegistry:
 
     def __iter__(self) -> Iterator[Channels]:
         return iter(self._namespaces.values())
-
-
-def _owner(principal: Principal, rest: str) -> Grant | None:
-    return Grant() if rest == f"#{principal.user_id}" else None
 
 
 def _place_of_caller() -> str:

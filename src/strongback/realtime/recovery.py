@@ -43,7 +43,10 @@ def recover(
         asked, stream = channel.position, None
         if asked is None or _is_of(since, asked.epoch):
             read = partial(hub.broker.history, channel.name, MAX_HISTORY if since else 0)
-            stream = yield Call(partial(read, _earlier(since, asked)))
+            # The hub can be behind the client.
+            known = [each for each in (since, asked) if each is not None]
+            earlier = min(known, key=lambda each: each.offset, default=None)
+            stream = yield Call(partial(read, earlier))
             hub.align(channel, stream, asked)
         position = channel.position
         if position is None:
@@ -55,7 +58,8 @@ def recover(
         if top > position.offset:
             return None  # what is on the way to the channel is no longer kept
         if missed is not None or top == position.offset:
-            return missed if missed is None or _size(missed) <= room else None
+            size = sum(len(each.data) for each in missed or ())
+            return missed if size <= room else None
     if channel.position is None:
         raise Refused(INTERNAL)
     return None
@@ -63,12 +67,6 @@ def recover(
 
 def _is_of(since: Position | None, epoch: str) -> bool:
     return since is not None and since.epoch in ("", epoch)
-
-
-def _earlier(since: Position | None, position: Position | None) -> Position | None:
-    """The position from which a stream is read: the hub can be behind the client."""
-    known = [each for each in (since, position) if each is not None]
-    return min(known, key=lambda each: each.offset, default=None)
 
 
 def _between(
@@ -80,7 +78,3 @@ def _between(
     count = position.offset - since.offset
     missed = [found[each] for each in sorted(found) if since.offset < each <= position.offset]
     return missed if len(missed) == count else None
-
-
-def _size(publications: Sequence[Publication]) -> int:
-    return sum(len(each.data) for each in publications)

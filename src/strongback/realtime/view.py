@@ -21,7 +21,7 @@ from strongback.web.guard import needs, public
 from strongback.web.injection import inject
 from strongback.web.limit import limited
 from strongback.web.limit import principal as principal_key
-from strongback.web.request import Request, current_request
+from strongback.web.request import current_request
 
 KEY_HEADER = "X-Realtime-Key"
 """Header in which Centrifugo says that it is the one that was configured."""
@@ -81,7 +81,10 @@ def create_connection_token(principal: Principal) -> ConnectionOut:
 
     Clients are the official SDKs of Centrifugo, for browsers and phones.
     """
-    return ConnectionOut(token=access.tokens.issue(principal), url=_address(current_request()))
+    request = current_request()
+    host = request.host if access.port is None else with_port(request.host, access.port)
+    url = f"{'wss' if request.is_secure else 'ws'}://{host}{PATH}"
+    return ConnectionOut(token=access.tokens.issue(principal), url=url)
 
 
 @api.post("/subscription", responses={200: SubscriptionOut})
@@ -101,7 +104,9 @@ def create_subscription_token(body: SubscriptionIn, principal: Principal) -> Sub
 @public
 def allow_subscription(body: ProxyIn) -> dict[str, Any]:
     """Tell a real Centrifugo whether a client may subscribe."""
-    _require_key(current_request())
+    sent = current_request().headers.get(KEY_HEADER, "").encode()
+    if not any(hmac.compare_digest(sent, key.encode()) for key in access.tokens.proxy_keys):
+        raise Forbidden
     if access.registry.find(body.channel) is None:
         return _refused(UNKNOWN_CHANNEL)
     meta = body.meta or MetaIn()
@@ -118,17 +123,3 @@ def allow_subscription(body: ProxyIn) -> dict[str, Any]:
 
 def _refused(error: Any) -> dict[str, Any]:  # noqa: ANN401  one of the protocol's
     return {"error": {"code": error.code, "message": error.message}}
-
-
-def _require_key(request: Request) -> None:
-    given = request.headers.get(KEY_HEADER, "").encode()
-    if not any(hmac.compare_digest(given, key.encode()) for key in access.tokens.proxy_keys):
-        raise Forbidden
-
-
-def _address(request: Request) -> str:
-    """The address at which the client reached us, with another scheme, and port if need be."""
-    host = request.host
-    if access.port is not None:
-        host = with_port(host, access.port)
-    return f"{'wss' if request.is_secure else 'ws'}://{host}{PATH}"

@@ -61,9 +61,11 @@ def conditional(
     request = current_request()
     if "HTTP_IF_NONE_MATCH" in request.environ or "HTTP_IF_MODIFIED_SINCE" in request.environ:
         known = validators()
-        if known is not None and _is_not_modified(request, known.etag, known.modified):
-            note_shown(request, known, seen)
-            return not_modified(request, known.etag, known.modified)
+        if known is not None:
+            state = known.etag, known.modified
+            if is_expected(request, *state) and is_fresh(request, *state):
+                note_shown(request, known, seen)
+                return not_modified(request, *state)
     resource = load()  # raises the right error if there is none
     request.validators = resource.validators
     note_shown(request, request.validators, seen)
@@ -138,10 +140,6 @@ def is_fresh(request: Request, tag: str, modified: datetime | None) -> bool:
         return _names(given, tag)
     since = _date_of(request.environ.get("HTTP_IF_MODIFIED_SINCE"))
     return modified is not None and since is not None and modified.replace(microsecond=0) <= since
-
-
-def _is_not_modified(request: Request, tag: str, modified: datetime | None) -> bool:
-    return is_expected(request, tag, modified) and is_fresh(request, tag, modified)
 
 
 def _names(header: str, tag: str) -> bool:

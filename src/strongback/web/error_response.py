@@ -71,7 +71,9 @@ def _respond_to_http(error: HTTPException) -> Response | HTTPException:
 
 def _respond_to_other(error: Exception) -> Response:
     """Log an unexpected exception with its traceback, and tell the client nothing about it."""
-    if known := _convert(error):
+    converters: dict[type, Converter] = current_app.extensions["errors"]
+    convert = next(filter(None, map(converters.get, type(error).__mro__)), None)
+    if convert and (known := convert(error)):
         # The driver's own message: SQLAlchemy adds the statement to it.
         reason = str(getattr(error, "orig", None) or error)
         kind, response = type(error).__name__, type(known).__name__
@@ -79,12 +81,6 @@ def _respond_to_other(error: Exception) -> Response:
         return render(known)
     log.error("unhandled_exception", exc_info=error)
     return render(APIException(), traceback.format_exception(error) if current_app.debug else None)
-
-
-def _convert(error: Exception) -> APIException | None:
-    converters: dict[type, Converter] = current_app.extensions["errors"]
-    found = next(filter(None, map(converters.get, type(error).__mro__)), None)
-    return found(error) if found else None
 
 
 def render(error: APIException, trace: list[str] | None = None) -> Response:

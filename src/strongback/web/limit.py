@@ -351,7 +351,10 @@ class Limiter:
         key = self.digest(limit.scope, who)
         store, quota = self._take(limit, key)
         spending = Spending(limit, key, store, quota)
-        _announce(request, spending)
+        spendings: list[Spending] = request.environ.setdefault(_SPENDINGS, [])
+        if not spendings:
+            after_this_request(functools.partial(_add_headers, spendings))
+        spendings.append(spending)
         if not quota.is_granted:
             raise TooManyRequests(headers={"Retry-After": str(_whole(quota.reset))})
         return spending
@@ -390,13 +393,6 @@ def _limiter() -> Limiter | None:
 
 
 # Headers
-
-
-def _announce(request: Request, spending: Spending) -> None:
-    spendings: list[Spending] = request.environ.setdefault(_SPENDINGS, [])
-    if not spendings:
-        after_this_request(functools.partial(_add_headers, spendings))
-    spendings.append(spending)
 
 
 def _whole(seconds: float) -> int:

@@ -126,10 +126,13 @@ def _body_reader(model: Model) -> Reader:
     def reader(request: Request) -> BaseModel:
         _require_type(request, ("application/json",))
         raw = request.get_data(cache=False)
-        if b"NaN" in raw or b"Infinity" in raw:
-            _refuse_non_finite(raw)
         try:
+            if b"NaN" in raw or b"Infinity" in raw:
+                # RFC 8259 has neither; pydantic's parser accepts both, orjson refuses them.
+                orjson.loads(raw)
             return model.model_validate_json(raw)
+        except orjson.JSONDecodeError as error:
+            raise _not_json(str(error)) from None
         except ValidationError as error:
             if error.error_count() == 1:  # the list of errors may be long
                 first = error.errors(include_url=False, include_input=False)[0]
@@ -151,14 +154,6 @@ def _require_type(request: Request, accepted: tuple[str, ...]) -> None:
             params={"accepted": " / ".join(accepted)},
             headers={"Accept": ", ".join(accepted)},
         )
-
-
-def _refuse_non_finite(raw: bytes) -> None:
-    # RFC 8259 has neither NaN nor Infinity; pydantic's parser accepts both, orjson refuses them.
-    try:
-        orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise _not_json(str(error)) from None
 
 
 def _not_json(reason: str) -> BadRequest:
