@@ -13,7 +13,6 @@ Whatever the size of the list, a part costs one scan of an index:
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -270,7 +269,7 @@ def decode_cursor(cursor: str) -> tuple[Any, int]:
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         key, tie = json.loads(raw)
-    except (binascii.Error, ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, RecursionError):
         raise _bad_cursor() from None
     if type(key) not in {str, int, float} or type(tie) is not int or not 0 <= tie <= MAX_INTEGER:
         raise _bad_cursor()

@@ -74,7 +74,11 @@ class Backup:
         with tempfile.TemporaryDirectory(dir=target.parent) as name:
             folder = Path(name)
             dump = self._dump_sqlite if self.settings.is_sqlite else self._dump_mysql
-            (folder / "manifest.json").write_text(json.dumps(self._manifest()))
+            with self.database.engine.connect() as connection:
+                revisions = list(applied_revisions(connection))
+            made = datetime.now(UTC).isoformat(timespec="seconds")
+            facts = {"created_at": made, "database": self._kind, "revisions": revisions}
+            (folder / "manifest.json").write_text(json.dumps({"format": FORMAT, **facts}))
             parts = [folder / "manifest.json", dump(folder)]
             archive = folder / "backup.tar"
             archive.touch(mode=0o600)
@@ -205,13 +209,6 @@ class Backup:
     @property
     def _kind(self) -> str:
         return "SQLite" if self.settings.is_sqlite else "MySQL"
-
-    def _manifest(self) -> dict[str, Any]:
-        with self.database.engine.connect() as connection:
-            revisions = list(applied_revisions(connection))
-        made = datetime.now(UTC).isoformat(timespec="seconds")
-        facts = {"format": FORMAT, "created_at": made, "database": self._kind}
-        return facts | {"revisions": revisions}
 
 
 def unpack(source: Path, folder: Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Annotated, Any, cast
 
 from flask import current_app, url_for
@@ -282,20 +281,15 @@ def _parameters(form: OAuthForm) -> dict[str, str]:
     scheme, _, encoded = (current_request().environ["strongback.client"] or "").partition(" ")
     if scheme.lower() != "basic":
         return parameters
-    client_id, secret = _read_basic(encoded)
+    try:
+        client_id, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except ValueError:
+        raise InvalidRequest from None
     if secret:
         raise InvalidClient(headers={"WWW-Authenticate": 'Basic realm="strongback"'})
     if client_id and parameters.setdefault("client_id", client_id) != client_id:
         raise InvalidRequest
     return parameters
-
-
-def _read_basic(encoded: str) -> tuple[str, str]:
-    try:
-        client_id, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, ValueError):
-        raise InvalidRequest from None
-    return client_id, secret
 
 
 @api.errorhandler(ValidationFailed)

@@ -95,16 +95,12 @@ class CentrifugoBroker:
 
     def nodes(self) -> list[dict[str, Any]]:
         """Return what Centrifugo says of its nodes."""
-        found: list[dict[str, Any]] = self._ask("info", {}).get("nodes") or []
-        return found
+        return [*(self._ask("info", {}).get("nodes") or ())]
 
     def figures(self) -> dict[str, float]:
         """Return what its nodes do together, for `/readyz`."""
-        nodes = self.nodes()
-        return {
-            "processes": len(nodes),
-            "connections": sum(node.get("num_clients", 0) for node in nodes),
-        }
+        clients = [node.get("num_clients", 0) for node in self.nodes()]
+        return {"processes": len(clients), "connections": sum(clients)}
 
     def _find(self, method: str, body: Mapping[str, Any]) -> dict[str, Any]:
         try:
@@ -142,12 +138,9 @@ def _result(method: str, response: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _info(each: Mapping[str, Any]) -> ClientInfo:
-    infos = (each.get("conn_info"), each.get("chan_info"))
-    return ClientInfo(
-        each.get("user", ""),
-        each.get("client", ""),
-        *(b"" if info is None else _json(info) for info in infos),
-    )
+    found = (each.get(name) for name in ("conn_info", "chan_info"))
+    infos = (b"" if info is None else _json(info) for info in found)
+    return ClientInfo(each.get("user", ""), each.get("client", ""), *infos)
 
 
 def _json(value: object) -> bytes:

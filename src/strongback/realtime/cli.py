@@ -85,11 +85,11 @@ def _server_figures() -> Sequence[object]:
 def show_configuration(web: str | None) -> None:
     """Print the configuration (config.json) of a real Centrifugo 6; it holds secrets."""
     rule = next(current_app.url_map.iter_rules("sb_realtime.allow_subscription"))
-    configuration = centrifugo_configuration(
-        _settings(), access, f"{web or _settings().address}{rule.rule}"
-    )
+    settings = _settings()
+    endpoint = f"{web or settings.address}{rule.rule}"
+    configuration = centrifugo_configuration(settings, access, endpoint)
     click.echo(json.dumps(configuration, indent=2))
-    if not _settings().centrifugo_api_key.get_secret_value():
+    if not settings.centrifugo_api_key:
         key = configuration["http_api"]["key"]
         click.echo(f"Set CENTRIFUGO_URL, and CENTRIFUGO_API_KEY={key}", err=True)
 
@@ -99,6 +99,12 @@ def centrifugo_configuration(settings: Settings, access: Access, endpoint: str) 
     key = settings.centrifugo_api_key.get_secret_value()
     signing, *earlier = access.tokens.keys
     previous = {"hmac_previous_secret_key": earlier[0]} if earlier else {}
+    proxy = {
+        "endpoint": endpoint,
+        "timeout": "2s",
+        "include_connection_meta": True,
+        "http": {"static_headers": {KEY_HEADER: access.tokens.proxy_keys[0]}},
+    }
     configuration: dict[str, Any] = {
         "client": {
             "token": {"hmac_secret_key": signing, **previous, "audience": AUDIENCE},
@@ -110,7 +116,7 @@ def centrifugo_configuration(settings: Settings, access: Access, endpoint: str) 
             },
         },
         "channel": {
-            "proxy": {"subscribe": _proxy(endpoint, access)},
+            "proxy": {"subscribe": proxy},
             "namespaces": [_namespace(each) for each in access.registry],
         },
         "http_api": {"key": key or token_urlsafe(32)},
@@ -120,15 +126,6 @@ def centrifugo_configuration(settings: Settings, access: Access, endpoint: str) 
     if settings.redis_address is not None:
         configuration["engine"] = {"type": "redis", "redis": {"address": settings.redis_address}}
     return configuration
-
-
-def _proxy(endpoint: str, access: Access) -> dict[str, Any]:
-    return {
-        "endpoint": endpoint,
-        "timeout": "2s",
-        "include_connection_meta": True,
-        "http": {"static_headers": {KEY_HEADER: access.tokens.proxy_keys[0]}},
-    }
 
 
 def _namespace(channels: Channels) -> dict[str, Any]:

@@ -31,7 +31,13 @@ def realtime_tasks(broker: Broker) -> TaskGroup:
     def publish(_task: TaskContext, messages: list[dict[str, Any]]) -> None:
         """Publish what was emitted; what was published already is left out by its id."""
         for message in messages:
-            _publish(broker, message)
+            try:
+                channels, key = message["channels"], message["id"]
+                broker.publish(channels, encode(message["data"]), idempotency_key=key)
+            except BrokerUnavailable:
+                raise
+            except Exception as error:
+                raise PermanentFailure(f"it cannot be published: {error}") from error
 
     @group.consumer("disconnect", on=DISCONNECT, **LIMITS)
     @group.consumer("end-sessions", on=SESSION_ENDED, **LIMITS)
@@ -41,12 +47,3 @@ def realtime_tasks(broker: Broker) -> TaskGroup:
             broker.disconnect(user_id, session_id)
 
     return group
-
-
-def _publish(broker: Broker, message: dict[str, Any]) -> None:
-    try:
-        broker.publish(message["channels"], encode(message["data"]), idempotency_key=message["id"])
-    except BrokerUnavailable:
-        raise
-    except Exception as error:
-        raise PermanentFailure(f"it cannot be published: {error}") from error

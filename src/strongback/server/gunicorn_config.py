@@ -91,18 +91,14 @@ def on_starting(server: Arbiter) -> None:
     warn_of_settings(settings)
     try:
         check_capacity(settings)
-        _preload(server)
+        if not server.cfg.reload:
+            # Once for all workers, which share its memory. A worker that imported again what has
+            # failed here would stumble over the half of it, and hide the cause.
+            import_module(server.app.app_uri.partition(":")[0])
+            if workers > 1:  # a single one shares nothing, and may never need it
+                import_module("strongback.auth.signature")
     except ConfigurationError as error:
         sys.exit(f"Error: {error}")
-
-
-def _preload(server: Arbiter) -> None:
-    if not server.cfg.reload:
-        # Once for all workers, which share its memory. A worker that imported again what has
-        # failed here would stumble over the half of it, and hide the cause.
-        import_module(server.app.app_uri.partition(":")[0])
-        if workers > 1:  # a single one shares nothing, and may never need it
-            import_module("strongback.auth.signature")
 
 
 def when_ready(server: Arbiter) -> None:

@@ -37,6 +37,14 @@ _READ_HEADERS = _header("ETag", "Version of the resource, for `If-None-Match` an
 _LIST_HEADERS = _header(
     "Link", "Links to the first, previous, next and last part of the list (RFC 8288)."
 )
+_PROBLEM = {
+    "description": "An error; all errors have this shape.",
+    "headers": _HEADERS,
+    "content": {
+        "application/json": {"schema": {"$ref": "#/components/schemas/Problem"}},
+        PROBLEM_JSON: {"schema": {"type": "object"}},
+    },
+}
 SECURITY_SCHEME = "oauth2"
 TOKEN_ENDPOINT = "sb_auth.issue_token"  # noqa: S105  a name
 """Endpoint of the view that the page's Authorize button signs in by."""
@@ -128,39 +136,24 @@ def complete(
 
     Without a token endpoint, nobody can sign in.
     """
-    schemas = document["components"]["schemas"]
+    components = document["components"]
+    components["responses"] = {"Problem": _PROBLEM}
     if token_url is not None:
-        scheme = _security_scheme(token_url, permissions)
-        document["components"]["securitySchemes"] = {SECURITY_SCHEME: scheme}
-    document["components"]["responses"] = {"Problem": _problem_response()}
+        scopes = {str(item): item.description for item in permissions}
+        flow = {"tokenUrl": token_url, "refreshUrl": token_url, "scopes": scopes}
+        components["securitySchemes"] = {
+            SECURITY_SCHEME: {
+                "type": "oauth2",
+                "description": "Sign in with username and password; no client secret is needed.",
+                "flows": {"password": flow},
+            }
+        }
     for path in document["paths"].values():
         for method in _METHODS:
             if operation := path.get(method):
-                _complete_forms(operation, schemas)
+                _complete_forms(operation, components["schemas"])
                 _complete_operation(operation, method)
     return document
-
-
-def _problem_response() -> dict[str, Any]:
-    shape = {"$ref": "#/components/schemas/Problem"}
-    return {
-        "description": "An error; all errors have this shape.",
-        "headers": _HEADERS,
-        "content": {
-            "application/json": {"schema": shape},
-            PROBLEM_JSON: {"schema": {"type": "object"}},
-        },
-    }
-
-
-def _security_scheme(token_url: str, permissions: Collection[Permission]) -> dict[str, Any]:
-    scopes = {str(item): item.description for item in permissions}
-    flow = {"tokenUrl": token_url, "refreshUrl": token_url, "scopes": scopes}
-    return {
-        "type": "oauth2",
-        "description": "Sign in with username and password; no client secret is needed.",
-        "flows": {"password": flow},
-    }
 
 
 def _complete_forms(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
