@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 
@@ -15,11 +16,12 @@ from strongback.cli.command import DatabaseGroup
 from strongback.notification.kind import Kind
 from strongback.notification.sender import Notifications
 from strongback.oauth.grant import SmsCodeGrant
-from strongback.oauth.page import init_page
 from strongback.oauth.server import OAuthServer
 from strongback.oauth.view import init_oauth
 from strongback.sms.code import SmsCodes
 from strongback.web.injection import inject
+from strongback.web.page import PageBlueprint, render
+from strongback.web.request import Response
 
 NEW_DEVICE = Kind(
     "session:new-device",
@@ -30,6 +32,9 @@ NEW_DEVICE = Kind(
     " it was not you, change your password: that signs out all other devices.",
     is_security=True,
 )
+FOLDER = Path(__file__).with_name("template")
+MODULE = "strongback/account.js"
+"""Shows on all pages who is signed in."""
 DEVICE_LENGTH = 100
 """Characters of a User-Agent that are shown."""
 
@@ -72,9 +77,29 @@ def register(  # noqa: PLR0913  the last three have defaults
     app.provide(sessions, server)
     init_oauth(app, server, f"{url_prefix}/auth")
     if sign_in is not None:
-        init_page(app, sign_in, f"{url_prefix}/auth", forgotten)
+        app.pages.sign_in, app.pages.auth = sign_in, f"{url_prefix}/auth"
+        _add_page(app, server, sign_in, forgotten)
     app.cli.add_command(group)
     return sessions
+
+
+def _add_page(app: Strongback, server: OAuthServer, address: str, forgotten: str | None) -> None:
+    """Serve the page that signs in and out: the same for everybody, a script does the rest."""
+    pages = PageBlueprint("sb_sign_in", __name__)
+
+    @pages.get(address)
+    def show_sign_in() -> Response:
+        return render(
+            "oauth/sign_in.html",
+            forgotten=forgotten,
+            sms_grant=SmsCodeGrant.GRANT_TYPE,
+            sends_codes=SmsCodeGrant.GRANT_TYPE in server.grant_types,
+        )
+
+    app.pages.add("oauth", FOLDER)
+    app.pages.modules.append(MODULE)
+    app.static_files.name("session", "strongback/session.js")
+    app.register_blueprint(pages)
 
 
 def _tell_of_new_devices(sessions: SessionService, notifications: Notifications | None) -> None:
