@@ -88,14 +88,11 @@ class FileKind:
     def _problems_of_images(self) -> Iterator[str]:
         for name in sorted(set(self.types) - readable_images()):
             if name.startswith("image/"):
-                yield f"{name} cannot be decoded and written anew{_remedy(name)}"
+                missing = missing_extra("heic", name) if name == HEIC else None
+                remedy = f": {missing}" if missing else ""
+                yield f"{name} cannot be decoded and written anew{remedy}"
         if not 1 <= self.max_side <= MAX_SIDE:
             yield f"max_side is not between 1 and {MAX_SIDE}"
-
-
-def _remedy(image_type: str) -> str:
-    missing = missing_extra("heic", image_type) if image_type == HEIC else None
-    return f": {missing}" if missing else ""
 
 
 class FileKinds:

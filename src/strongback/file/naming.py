@@ -41,17 +41,12 @@ def shown_name(given: str, content_type: str) -> str:
     last = re.split(r"[/\\]", given.replace("\0", ""))[-1]
     visible = "".join(letter for letter in normalize("NFC", last) if first_unseen(letter) is None)
     name = " ".join(_RESERVED.sub("_", visible).split()).strip(". ") or NAMELESS
-    extension = _extension_for(name, content_type)
+    extension = _TYPES.guess_extension(content_type, strict=False) or ".bin"
+    match = _EXTENSION.search(name)
+    if match and match[0].lower() in _TYPES.guess_all_extensions(content_type, strict=False):
+        extension = match[0]
     stem = name.removesuffix(extension)
     return (stem[: SHOWN_LENGTH - len(extension)].rstrip(". ") or NAMELESS) + extension
-
-
-def _extension_for(name: str, content_type: str) -> str:
-    known = _TYPES.guess_all_extensions(content_type, strict=False)
-    match = _EXTENSION.search(name)
-    if match and match[0].lower() in known:
-        return match[0]
-    return _TYPES.guess_extension(content_type, strict=False) or ".bin"
 
 
 def content_disposition(name: str, content_type: str) -> str:

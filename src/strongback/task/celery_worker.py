@@ -57,7 +57,10 @@ def build_worker(load: Callable[[], Dispatcher]) -> TaskCelery:
 
     @signals.worker_init.connect(weak=False)
     def begin(sender: Any, **_: Any) -> None:
-        _quieten(sender)
+        # Workers that tell each other what they do cost each of them; only Flower listens, to those
+        # that were started with -E.
+        sender.options["without_gossip"] = sender.options["without_mingle"] = True
+        sender.options["without_heartbeat"] = not sender.task_events
         if sender.pool_cls is ThreadPool:  # no child process: this one does the work
             celery.deadlines = Deadlines()
             celery.deadlines.start()
@@ -117,13 +120,6 @@ class LivenessStep(bootsteps.StartStopStep):
         timer: Any = parent.timer  # the stubs take it for threading's
         file = LivenessFile(app.runtime.settings.task_liveness_file)
         timer.call_repeatedly(INTERVAL, file.touch)
-
-
-def _quieten(worker: Any) -> None:
-    # Workers that tell each other what they do cost each of them; only Flower listens, to those
-    # that were started with -E.
-    worker.options["without_gossip"] = worker.options["without_mingle"] = True
-    worker.options["without_heartbeat"] = not worker.task_events
 
 
 def _stop_within(seconds: float) -> None:
