@@ -220,11 +220,12 @@ def _parts(keys: Iterable[str]) -> Iterator[list[str]]:
     part: list[str] = []
     size = 0
     for key in keys:
-        size += len(json.dumps(key)) + 2
-        if part and size > PART:
+        length = len(json.dumps(key)) + 2
+        if part and size + length > PART:
             yield part
-            part, size = [], len(json.dumps(key)) + 2
+            part, size = [], 0
         part.append(key)
+        size += length
     yield part
 
 
