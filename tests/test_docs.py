@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -80,10 +81,15 @@ def named_tests(text: str) -> list[str]:
     return re.findall(r"`(tests/[\w/]+\.py::[\w:]+)`", text)
 
 
+@cache
+def parsed(path: str) -> list[ast.stmt]:
+    return ast.parse((ROOT / path).read_text()).body if (ROOT / path).is_file() else []
+
+
 def is_there(test: str) -> bool:
     """Whether a module of tests defines `path::name`, or `path::Class::name`."""
     path, *names = test.split("::")
-    body = ast.parse((ROOT / path).read_text()).body if (ROOT / path).is_file() else []
+    body = parsed(path)
     for each in names:
         found = [node for node in body if each in defined_by(node)]
         if not found:

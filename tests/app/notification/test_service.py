@@ -218,7 +218,9 @@ def followers(api: API, count: int) -> list[str]:
 
 
 class TestLargeAudience:
-    def test_is_told_in_parts_each_in_a_transaction(self, api):
+    def test_is_told_in_parts_each_in_a_transaction(self, api, is_long, monkeypatch):
+        if not is_long:
+            monkeypatch.setattr(service, "BATCH", 50)
         names = followers(api, 2 * service.BATCH + 1)
         api.article()
         parts = announce(api)
