@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, ImATeapot
 from werkzeug.exceptions import ServiceUnavailable as WerkzeugServiceUnavailable
 
+from strongback.config import Settings
 from strongback.exceptions import (
     CATALOGUE,
     APIException,
@@ -55,13 +56,21 @@ def probe(bare: HTTPApp) -> HTTPApp:
     return bare
 
 
+@pytest.fixture(scope="module")
+def shared(module_settings: Settings) -> HTTPApp:
+    """An application that is asked for one error after the other."""
+    return HTTPApp("bare", module_settings, title="Bare", version="1.0")
+
+
 def fail(app: HTTPApp, error: BaseException, **headers: str) -> Any:
     """The answer of a view that raises the error."""
 
     def view() -> Any:
-        raise error
+        raise app.extensions["error"]
 
-    app.add_url_rule("/fail", view_func=view)
+    if "error" not in app.extensions:
+        app.add_url_rule("/fail", view_func=view)
+    app.extensions["error"] = error
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return app.test_client().get("/fail", headers=named)
 
@@ -113,8 +122,8 @@ class TestShape:
         check_shape(fail(probe, ValueError("wrong")), 500)
 
     @pytest.mark.parametrize("error", [error for error in CATALOGUE.values() if error.code != 422])
-    def test_each_error_of_the_catalogue(self, probe, error):
-        check_shape(fail(probe, error("{placeholder} left as it is")), error.code)
+    def test_each_error_of_the_catalogue(self, shared, error):
+        check_shape(fail(shared, error("{placeholder} left as it is")), error.code)
 
     @pytest.mark.parametrize("status", [400, 401, 403, 406, 408, 410, 418, 429, 431, 451, 501, 503])
     def test_each_status_that_werkzeug_knows(self, probe, status):
@@ -258,8 +267,8 @@ class TestLanguage:
             if error.code != 422 and error.__module__.startswith("strongback.")
         ],
     )
-    def test_every_message_of_the_framework_is_translated(self, probe, error):
-        response = fail(probe, error(), Accept_Language="zh")
+    def test_every_message_of_the_framework_is_translated(self, shared, error):
+        response = fail(shared, error(), Accept_Language="zh")
         assert not response.json["message"].isascii()
 
 
