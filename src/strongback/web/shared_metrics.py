@@ -15,7 +15,7 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
@@ -98,25 +98,23 @@ class SharedMetrics(Collector):
     def _read_and_merge(self) -> list[Families]:
         merged = _read(self._folder / ENDED) or {"contains": [], "families": []}
         living: list[Families] = []
-        ended: list[Families] = []
-        paths: list[Path] = []
+        ended: dict[Path, Families] = {}
         for path in sorted(self._folder.glob("*-*.json")):
             if path.name in merged["contains"]:
                 path.unlink()
             elif path != self._path:
                 # Checked before the file is read: an ended worker writes no more.
-                is_living = _is_living(path)
-                families = _read(path) or []
-                (living if is_living else ended).append(families)
-                if not is_living:
-                    paths.append(path)
+                if _is_living(path):
+                    living.append(_read(path) or [])
+                else:
+                    ended[path] = _read(path) or []
         families = merged["families"]
         if ended:
-            families = _sum([families, *ended])
-            self._merge(families, paths)
+            families = _sum([families, *ended.values()])
+            self._merge(families, ended)
         return [families, *living]
 
-    def _merge(self, families: Families, paths: list[Path]) -> None:
+    def _merge(self, families: Families, paths: Collection[Path]) -> None:
         contains = [path.name for path in paths]
         try:
             _replace(self._folder / ENDED, {"contains": contains, "families": families})
