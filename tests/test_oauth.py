@@ -193,7 +193,7 @@ class TestRevocation:
     @pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
     @pytest.mark.parametrize("hint", ["access_token", "refresh_token", "nonsense", ""])
     def test_either_token_ends_the_session(self, ada: Client, kind: str, hint: str):
-        body = ada.sign_in("ada")
+        body = ada.open_session("ada")
         answer = ada.call(
             "POST", "/auth/revoke", data={"token": body[kind], "token_type_hint": hint}
         )
@@ -202,7 +202,7 @@ class TestRevocation:
         assert ada.refresh(body["refresh_token"]).status_code == 400
 
     def test_other_devices_stay(self, ada: Client):
-        one, other = ada.sign_in("ada"), ada.sign_in("ada")
+        one, other = ada.open_session("ada"), ada.open_session("ada")
         ada.call("POST", "/auth/revoke", data={"token": one["refresh_token"]})
         assert ada.status(other["access_token"]) == 200
 
@@ -215,7 +215,7 @@ class TestRevocation:
         assert (answer.status_code, answer.json["error"]) == (400, "invalid_request")
 
     def test_signing_out_works_with_an_expired_access_token(self, ada: Client):
-        body = ada.sign_in("ada")
+        body = ada.open_session("ada")
         tokens = ada.tokens()
         session = tokens.verify(body["access_token"]).session_id
         tokens._clock = lambda: 1_000_000.0

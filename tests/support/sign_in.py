@@ -19,7 +19,6 @@ from strongback.auth.session_service import Device, SessionService
 from strongback.auth.token import AccessTokens
 from strongback.database import Database
 from strongback.oauth import FIRST_PARTY, OAuthServer
-from strongback.testing import access_token
 from tests.support.kept import Kept, reset
 
 PASSWORD = '"key" 12345678'
@@ -53,8 +52,9 @@ class Client:
         return user
 
     def signed_in(self, username: str, *roles: Role) -> str:
-        """Make an account and return an access token of it, without the check of a password."""
-        return access_token(self.app, self.account(username, *roles).id)
+        """Make an account and return an access token of it."""
+        self.account(username, *roles)
+        return str(self.open_session(username)["access_token"])
 
     def call(self, method: str, path: str, token: str | None = None, **more: Any) -> Any:
         """Send a request; `path` continues `/api/v1`."""

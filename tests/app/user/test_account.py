@@ -207,7 +207,7 @@ class TestProfile:
 class TestPassword:
     def test_a_change_ends_every_other_session(self, client: Client):
         client.account("ada")
-        here, there = client.sign_in("ada"), client.sign_in("ada")
+        here, there = client.open_session("ada"), client.open_session("ada")
         body = {"current_password": PASSWORD, "new_password": "another good one"}
         answer = client.call("PUT", "/users/me/password", here["access_token"], json=body)
         assert answer.status_code == 204
@@ -289,7 +289,7 @@ class TestRecentSignIn:
 
     def test_a_refresh_is_no_sign_in(self, sqlite_client: Client):
         sqlite_client.account("ada")
-        tokens = sqlite_client.sign_in("ada")
+        tokens = sqlite_client.open_session("ada")
         sqlite_client.change_sessions(**LONG_AGO)
         token = sqlite_client.refresh(tokens["refresh_token"]).json["access_token"]
         answer = sqlite_client.call("PATCH", "/users/me", token, json={"phone": None})
@@ -344,7 +344,7 @@ class TestSessions:
 
     def test_one_is_ended_and_the_others_stay(self, client: Client):
         client.account("ada")
-        here, there = client.sign_in("ada"), client.sign_in("ada")
+        here, there = client.open_session("ada"), client.open_session("ada")
         path = "/users/me/sessions"
         items = client.call("GET", path, here["access_token"]).json["items"]
         [other] = [item["id"] for item in items if not item["current"]]
@@ -370,7 +370,7 @@ class TestAdministration:
     def test_a_closed_account_is_signed_out_and_cannot_sign_in(self, client: Client):
         client.account("root", Role.ADMIN)
         client.account("ada")
-        root, ada = client.sign_in("root")["access_token"], client.sign_in("ada")
+        root, ada = client.open_session("root")["access_token"], client.open_session("ada")
         answer = client.call("PATCH", "/users/ada", root, json={"disabled": True})
         assert (answer.status_code, answer.json["disabled"]) == (200, True)
         assert client.status(ada["access_token"]) == 401
@@ -392,8 +392,8 @@ class TestAdministration:
     def test_sessions_of_others_are_seen_and_ended(self, client: Client):
         client.account("root", Role.ADMIN)
         client.account("ada")
-        root = client.sign_in("root")["access_token"]
-        first, second = client.sign_in("ada"), client.sign_in("ada")
+        root = client.open_session("root")["access_token"]
+        first, second = client.open_session("ada"), client.open_session("ada")
         path = "/users/ada/sessions"
         items = client.call("GET", path, root).json["items"]
         assert [item["current"] for item in items] == [False, False]

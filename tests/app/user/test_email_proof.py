@@ -63,7 +63,7 @@ def test_another_address_has_to_be_proven_anew(mail):
     register(mail)
     ask(mail)
     first = mail.token()
-    token = mail.sign_in("ada")["access_token"]
+    token = mail.open_session("ada")["access_token"]
     mail.call("PATCH", "/users/me", token, json={"email": "new@example.org"})
     assert confirm(mail, first).status_code == 422
     mail.change("ada", proven_email="new@example.org")
@@ -73,7 +73,7 @@ def test_another_address_has_to_be_proven_anew(mail):
 
 def test_same_address_stays_proven(sqlite_mail):
     sqlite_mail.resident()
-    token = sqlite_mail.sign_in("ada")["access_token"]
+    token = sqlite_mail.open_session("ada")["access_token"]
     for address in (ADDRESS, ADDRESS.title()):
         answer = sqlite_mail.call("PATCH", "/users/me", token, json={"email": address})
         assert answer.json["email_proven"] is True
@@ -112,7 +112,7 @@ def test_mail_is_in_the_language_of_the_person(sqlite_mail):
     ask(sqlite_mail)
     assert sqlite_mail.server.taken[-1]["Subject"] == "验证您在 Strongback 的电子邮箱地址"
     assert "链接 24 小时内有效" in sqlite_mail.server.text()
-    token = sqlite_mail.sign_in("ada")["access_token"]
+    token = sqlite_mail.open_session("ada")["access_token"]
     assert sqlite_mail.call("PATCH", "/users/me", token, json={"locale": None}).status_code == 422
     sqlite_mail.change_sessions(created_at=utc_now() - timedelta(days=1))  # needs no password
     sqlite_mail.call("PATCH", "/users/me", token, json={"locale": "en"})

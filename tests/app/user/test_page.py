@@ -41,7 +41,7 @@ def password_link(page: MailClient) -> str:
 @pytest.fixture
 def email_link(page: MailClient) -> str:
     page.change("ada", proven_email=None)
-    token = page.sign_in("ada")["access_token"]
+    token = page.open_session("ada")["access_token"]
     page.call("POST", "/users/me/email/verification", token)
     page.work()
     return page.server.link()
@@ -117,13 +117,13 @@ class TestEmail:
     def test_get_shows_whose_it_becomes_and_changes_nothing(self, page, email_link):
         answer = page.open(email_link)
         assert f"{ADDRESS} will belong to the account ada" in shown(answer)
-        token = page.sign_in("ada")["access_token"]
+        token = page.open_session("ada")["access_token"]
         assert page.call("GET", "/users/me", token).json["email_proven"] is False
 
     def test_form_verifies(self, page, email_link):
         data = {"token": hidden_token(page.open(email_link))}
         assert "is verified" in shown(page.open("/account/email", "POST", data=data))
-        token = page.sign_in("ada")["access_token"]
+        token = page.open_session("ada")["access_token"]
         assert page.call("GET", "/users/me", token).json["email_proven"] is True
         assert page.open("/account/email", "POST", data=data).status_code == 422
 

@@ -69,7 +69,7 @@ class TestAsking:
 
     def test_nothing_changes_until_the_link_is_used(self, sqlite_mail):
         sqlite_mail.resident()
-        tokens = sqlite_mail.sign_in("ada")
+        tokens = sqlite_mail.open_session("ada")
         sqlite_mail.forget()
         assert sqlite_mail.status(tokens["access_token"]) == 200
         assert sqlite_mail.sign_in("ada")
@@ -122,7 +122,7 @@ class TestAsking:
 class TestReplacing:
     def test_new_password_works_and_all_sessions_end(self, mail):
         mail.resident()
-        tokens = [mail.sign_in("ada") for _ in range(2)]
+        tokens = [mail.open_session("ada") for _ in range(2)]
         mail.forget()
         assert mail.reset(mail.token(), NEW).status_code == 204
         assert [mail.status(each["access_token"]) for each in tokens] == [401, 401]
@@ -180,7 +180,7 @@ class TestReplacing:
     def test_changed_password_voids_the_link(self, sqlite_mail):
         sqlite_mail.resident()
         sqlite_mail.forget()
-        token = sqlite_mail.sign_in("ada")["access_token"]
+        token = sqlite_mail.open_session("ada")["access_token"]
         body = {"current_password": PASSWORD, "new_password": "another good password"}
         assert sqlite_mail.call("PUT", "/users/me/password", token, json=body).status_code == 204
         assert sqlite_mail.reset(sqlite_mail.token(), NEW).status_code == 422
@@ -188,7 +188,7 @@ class TestReplacing:
     def test_changed_address_voids_the_link(self, sqlite_mail):
         sqlite_mail.resident()
         sqlite_mail.forget()
-        token = sqlite_mail.sign_in("ada")["access_token"]
+        token = sqlite_mail.open_session("ada")["access_token"]
         sqlite_mail.call("PATCH", "/users/me", token, json={"email": "new@example.org"})
         assert sqlite_mail.reset(sqlite_mail.token(), NEW).status_code == 422
 
