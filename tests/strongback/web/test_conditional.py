@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from strongback.config import Settings
 from strongback.exceptions import NotFound
 from strongback.schema import RequestPath, Schema, Validators
 from strongback.web import APIBlueprint, Response, conditional, public
@@ -53,14 +54,23 @@ class Store:
         return Stored(name)
 
 
-@pytest.fixture
-def store() -> Store:
+@pytest.fixture(scope="module")
+def shared_store() -> Store:
     return Store()
 
 
 @pytest.fixture
-def probe(bare: HTTPApp, store: Store) -> FlaskClient:
+def store(shared_store: Store) -> Store:
+    """The store of all tests, which was asked for nothing yet."""
+    shared_store.asked.clear()
+    shared_store.seen.clear()
+    return shared_store
+
+
+@pytest.fixture(scope="module")
+def probe(module_settings: Settings, shared_store: Store) -> FlaskClient:
     """A client of a versioned resource, and of answers without a version."""
+    store, bare = shared_store, HTTPApp("bare", module_settings, title="Bare", version="1.0")
     api = APIBlueprint("probe", __name__, url_prefix="")
 
     @api.get("/page/<name>", responses={200: Page})
@@ -81,6 +91,7 @@ def probe(bare: HTTPApp, store: Store) -> FlaskClient:
 
     bare.register_api(api)
     bare.add_url_rule("/plain", "plain", lambda: {"plain": True})
+    bare.add_url_rule("/other", "other", lambda: {"plain": False})
     bare.add_url_rule("/private", "private", lambda: ({}, {"Cache-Control": "no-store"}))
     bare.add_url_rule("/made", "made", lambda: ({}, 201))
     return bare.test_client()
@@ -102,8 +113,7 @@ class TestTag:
     def test_is_strong(self, probe):
         assert re.fullmatch(r'"[\w-]+"', read(probe, "/plain").headers["ETag"])
 
-    def test_of_anything_else_is_made_of_the_body(self, bare, probe):
-        bare.add_url_rule("/other", "other", lambda: {"plain": False})
+    def test_of_anything_else_is_made_of_the_body(self, probe):
         same = [read(probe, "/plain").headers["ETag"] for _ in range(2)]
         assert same[0] == same[1] != read(probe, "/other").headers["ETag"]
 
