@@ -10,15 +10,18 @@ from sqlalchemy import update
 from strongback.database import utc_now
 from strongback.file.file_model import FileState, StoredFile
 from strongback.file.files import ABANDONED
+from strongback.testing import empty
 from tests.support.bucket import fetch
-from tests.support.cabinet import open_cabinet
+from tests.support.cabinet import Cabinet, open_cabinet
 
 
 @pytest.fixture
-def cabinet(settings, database_url, bucket):
-    cabinet = open_cabinet(settings, database_url=database_url, **bucket.settings)
-    yield cabinet
-    cabinet.app.close()
+def cabinet(kept, settings, database_url, bucket):
+    """A cabinet that the tests here share, empty."""
+    changes = {"database_url": database_url, **bucket.settings}
+    shared = kept.get(open_cabinet, settings.model_copy(update=changes))
+    empty(shared.app.database)
+    return Cabinet(shared.app, shared.files)
 
 
 def presign(cabinet, *, kind="note", size=5, name="a.txt", by="ada"):
@@ -104,8 +107,8 @@ class TestComplete:
         assert complete(cabinet, upload["id"], by="bob").status_code == 404
         assert complete(cabinet, upload["id"], by="eve").status_code == 404
 
-    def test_counts_what_really_arrived(self, cabinet, bucket):
-        cabinet.files.quota.limit = 100
+    def test_counts_what_really_arrived(self, cabinet, bucket, monkeypatch):
+        monkeypatch.setattr(cabinet.files.quota, "limit", 100)
         upload = presign(cabinet, size=1).json
         bucket.put(upload["url"], b"x" * 101)
         assert complete(cabinet, upload["id"]).json["error_code"] == 17002
@@ -129,8 +132,8 @@ class TestComplete:
 
 
 class TestPresign:
-    def test_takes_room_at_once(self, cabinet):
-        cabinet.files.quota.limit = 10
+    def test_takes_room_at_once(self, cabinet, monkeypatch):
+        monkeypatch.setattr(cabinet.files.quota, "limit", 10)
         assert presign(cabinet, size=6).status_code == 201
         assert presign(cabinet, size=6).json["error_code"] == 17002
 
