@@ -159,7 +159,13 @@ class Strongback(HTTPApp):
     # What parts and slices use
 
     def register_local_storage(self, name: str, size: int, *, share: int) -> None:
-        """Register a cache storage in the process, with so many eighths of `CACHE_MEGABYTES`."""
+        """Register a cache storage in the process.
+
+        Args:
+            name: Name of the storage, used by nodes.
+            size: Maximum number of entries.
+            share: Memory, in eighths of `CACHE_MEGABYTES`.
+        """
         # Without Redis the workers cannot tell each other about changes, so they must not cache.
         is_coherent = self.redis is not None or self.settings.web_workers == 1
         room = self.settings.cache_megabytes * MEGABYTE * share // SHARES

@@ -67,7 +67,11 @@ class Checks:
         remedy: str = "",
         needs: str | None = None,
     ) -> None:
-        """Add a check, see `Check` for its facts; `ConfigurationError` if its name is taken."""
+        """Add a check; see `Check` for its facts.
+
+        Raises:
+            ConfigurationError: Another check has this name.
+        """
         self._names.claim(name, f"check {len(self._checks) + 1}")
         self._checks.append(Check(name, ask, use, title or name, remedy, needs))
 

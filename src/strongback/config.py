@@ -670,7 +670,12 @@ def load_settings(
     _env_file: Path | None = ENV_FILE,
     **values: Any,  # noqa: ANN401  each field validates its own
 ) -> SettingsT:
-    """Read the settings from arguments and environment, and from a file what neither has.
+    """Read the settings from arguments, environment and file.
+
+    Args:
+        kind: The application's class.
+        _env_file: File for settings that neither arguments nor environment have.
+        values: Settings by attribute.
 
     Raises:
         ConfigurationError: Settings are missing or invalid; one line for each.

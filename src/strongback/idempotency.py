@@ -115,8 +115,11 @@ class Idempotency:
 
         The writes of `act` are part of the key's transaction; its work before the first write is
         not. If it raises, both are rolled back and the key is free. Of two that act at once, the
-        second one to write finds the key taken and repeats the response of the first. `act` may run
-        again, like any transaction.
+        second one to write finds the key taken and repeats the response of the first.
+
+        Args:
+            claim: The key and its request.
+            act: Does the work and returns the response. It may run again, like any transaction.
 
         Raises:
             IdempotencyKeyReused: The key belongs to another request.

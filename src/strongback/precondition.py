@@ -21,7 +21,14 @@ class Expected:
     tags: frozenset[str] | None
 
     def check(self, revision: str) -> None:
-        """Raise `PreconditionFailed` unless a tag begins with the current revision (`12-3`)."""
+        """Check that the resource has one of the states.
+
+        Args:
+            revision: Beginning of the resource's entity tag, such as `12-3`.
+
+        Raises:
+            PreconditionFailed: The resource has another state.
+        """
         if self.tags is not None and not any(
             tag == revision or tag.startswith(f"{revision}-") for tag in self.tags
         ):

@@ -17,7 +17,11 @@ class Services:
         self._instances: dict[type, Any] = {}
 
     def add(self, *services: object) -> None:
-        """Add services; `ConfigurationError` for a second one of a class."""
+        """Add services.
+
+        Raises:
+            ConfigurationError: A service of this class exists already.
+        """
         for service in services:
             if type(service) in self._instances:
                 raise ConfigurationError(

@@ -105,7 +105,11 @@ class Uploads:
         return upload_id
 
     def open(self, upload_id: int) -> IO[bytes]:
-        """Open an upload, or raise `UploadGone`; the caller closes it."""
+        """Open an upload; the caller closes it.
+
+        Raises:
+            UploadGone: There is no upload with this id.
+        """
         if self.database.session.get(Upload, upload_id) is None:
             raise UploadGone(f"upload {upload_id} is gone: send the file again")
         # Not a context manager here, since the caller reads it.

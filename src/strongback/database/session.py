@@ -67,7 +67,11 @@ class _ScopeContext(AbstractContextManager[None]):
 
 
 class Database:
-    """The engine, which connects at the first use, and the session of the current scope."""
+    """The engine, and the session of the current scope.
+
+    Args:
+        settings: Address, pool size and time-outs. It connects at the first use.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -197,7 +201,10 @@ class Database:
         The function's work before its first call of `transact` holds no lock, however slow it is.
         After a deadlock the function runs again from its start, as in `transact`.
 
-        `first` is called at the start of the transaction, `last` with the result at its end.
+        Args:
+            function: The function.
+            first: Called at the start of the transaction.
+            last: Called with the result at the end of the transaction.
 
         Raises:
             DatabaseMisuse: A transaction is open already.

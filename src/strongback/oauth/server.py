@@ -65,14 +65,22 @@ class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # the same
         return [grant.GRANT_TYPE for grant, _ in self._token_grants]
 
     def token(self, parameters: Mapping[str, str], device: Device) -> dict[str, Any]:
-        """Process a token request (RFC 6749, sections 4.3 and 6), or raise `OAuthError`."""
+        """Process a token request (RFC 6749, sections 4.3 and 6).
+
+        Raises:
+            OAuthError: The request is refused.
+        """
         request = TokenRequest(parameters, device)
         request.required("grant_type")
         response: dict[str, Any] = self.create_token_response(request)
         return response
 
     def revoke(self, parameters: Mapping[str, str], device: Device) -> None:
-        """Process a revocation request (RFC 7009, section 2), or raise `OAuthError`."""
+        """Process a revocation request (RFC 7009, section 2).
+
+        Raises:
+            OAuthError: The request is malformed, or the client is unknown.
+        """
         self.create_endpoint_response(Revocation.ENDPOINT_NAME, TokenRequest(parameters, device))
 
     def sign_in(

@@ -106,7 +106,14 @@ class Channels:
             raise ConfigurationError(f"channels {name} ({self.place}): {rule}")
 
     def channel(self, *rest: object) -> str:
-        """Return the name `article:7`, `operation:outbox:dead`, or raise `InvalidChannel`."""
+        """Return the name of a channel: `article:7`, `operation:outbox:dead`.
+
+        Args:
+            rest: The parts after the namespace, in ASCII: ids instead of titles.
+
+        Raises:
+            InvalidChannel: No channel can be called so.
+        """
         channel = f"{self.name}:{':'.join(map(str, rest))}"
         if not self.has(channel):
             raise InvalidChannel(
@@ -145,7 +152,11 @@ class ChannelRegistry:
         )
 
     def add(self, channels: Channels) -> Channels:
-        """Add a namespace, and return it; `ConfigurationError` if there is one of this name."""
+        """Add a namespace, and return it.
+
+        Raises:
+            ConfigurationError: There is one of this name; the message tells where both are.
+        """
         self._names.claim(channels.name, channels.place)
         self._namespaces[channels.name] = channels
         return channels

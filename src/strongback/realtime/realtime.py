@@ -51,7 +51,11 @@ class Realtime:
         self._outbox = outbox
 
     def add(self, channels: Channels) -> Channels:
-        """Add a slice's channels, and return them; `ConfigurationError` if the name is taken."""
+        """Add a slice's channels, and return them.
+
+        Raises:
+            ConfigurationError: There are channels of this name.
+        """
         return self.channels.add(channels)
 
     def personal(self, user_id: int) -> str:
@@ -86,7 +90,12 @@ class Realtime:
             self._outbox.emit(PUBLISH, payload, key=key, limit=MAX_MESSAGE)
 
     def publish(self, channels: str | Sequence[str], data: Any) -> bool:  # noqa: ANN401  JSON
-        """Publish at once, in no transaction; tell whether the broker took it. Raises as `emit`."""
+        """Publish at once, whatever becomes of the transaction; tell whether the broker took it.
+
+        Raises:
+            InvalidChannel: As `emit`.
+            InvalidPublication: As `emit`.
+        """
         names = self._checked(channels)
         try:
             self.broker.publish(names, encode(data))
@@ -96,7 +105,12 @@ class Realtime:
         return True
 
     def presence(self, channel: str) -> dict[str, ClientInfo]:
-        """The connections that are subscribed to a channel, by client id; raises as `history`."""
+        """The connections that are subscribed to a channel, by client id.
+
+        Raises:
+            BrokerUnavailable: The broker does not answer.
+            InvalidChannel: No channel is called so.
+        """
         self._checked(channel)
         return self.broker.presence(channel)
 

@@ -93,7 +93,11 @@ class Search:
         self._lock = threading.Lock()
 
     def add(self, source: Source, changed: Callable[[], object] = lambda: None) -> None:
-        """Add an index; `changed` is called after it has changed: earlier responses are outdated.
+        """Add an index.
+
+        Args:
+            source: Source of the index.
+            changed: Called after the index has changed, since earlier responses are outdated.
 
         Raises:
             ConfigurationError: Another source has an index of this name.

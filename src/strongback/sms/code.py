@@ -59,7 +59,11 @@ class CodePurpose(StrEnum):
 
 
 class SmsCodes:
-    """Sends codes, unless its sender is None, and verifies them."""
+    """Sends and verifies codes.
+
+    Args:
+        sender: Sends the codes; None if none is configured.
+    """
 
     def __init__(
         self, database: Database, outbox: Outbox, sender: Sender | None, settings: Settings
@@ -86,7 +90,7 @@ class SmsCodes:
         address: str,
         is_owner: Callable[[], bool] = lambda: False,
     ) -> str:
-        """Send a new code to a number, and return its handle; earlier codes stay valid.
+        """Send a new code to a number; earlier codes stay valid.
 
         Args:
             phone: Telephone number (E.164).
@@ -94,6 +98,9 @@ class SmsCodes:
             address: Network of the request, which is limited.
             is_owner: Whether the owner of the number has signed in from this network, see
                 `SmsQuotas.take`.
+
+        Returns:
+            The handle of the code.
 
         Raises:
             SmsUnavailable: No sender is configured.

@@ -35,9 +35,13 @@ def name_operation(*, name: str, **_: object) -> str:
 
 
 class APIBlueprint(OpenAPIBlueprint):
-    """The routes of one slice, in the document under a tag: its name unless another is given.
+    """The routes of one slice.
 
-    The names of the framework's own begin with `sb_`.
+    Args:
+        name: Name of the slice. The framework's begin with `sb_`.
+        import_name: `__name__` of the module.
+        url_prefix: Where the routes begin.
+        tag: The routes' tag in the document; the name when left out.
     """
 
     def __init__(

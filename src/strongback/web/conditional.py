@@ -77,7 +77,10 @@ def cached_response(
 ) -> Response:
     """Respond with the JSON of a resource, or with a 304 if the client has this state.
 
-    The JSON is sent without building models; `seen` is as in `conditional`.
+    Args:
+        body: The JSON.
+        validators: Validators of the state that the JSON shows.
+        seen: Called with the validators when a GET gets a 200 or a 304.
     """
     request = current_request()
     request.validators = validators

@@ -56,7 +56,12 @@ class NoSession(SessionInterface):
 class HTTPApp(OpenAPI):
     """An application whose views return data and whose errors have one shape.
 
-    Without roles, nobody can sign in.
+    Args:
+        import_name: The package of the application.
+        settings: Settings of the application.
+        title: Title of the API.
+        version: Version of the API.
+        roles: Permissions of each role; None if nobody can sign in.
     """
 
     request_class = Request
@@ -116,13 +121,21 @@ class HTTPApp(OpenAPI):
         self.wsgi_app = self.static_files.in_front_of(self.wsgi_app)  # type: ignore[method-assign,assignment]  # the same
 
     def provide(self, *services: object) -> None:
-        """Register services for `inject(Class)`; `ConfigurationError` for a second of a class."""
+        """Register services for `inject(Class)`.
+
+        Raises:
+            ConfigurationError: A service of this class is registered already.
+        """
         self.services.add(*services)
 
     def register_api(
         self, api: OpenAPIBlueprint, **options: Any  # noqa: ANN401  Flask's own
     ) -> None:
-        """Serve and document the routes of a blueprint; `ConfigurationError` if a name is taken."""
+        """Serve the routes of a blueprint, and document them.
+
+        Raises:
+            ConfigurationError: A name in the document is another blueprint's.
+        """
         if isinstance(api, APIBlueprint):
             self._claim_schemas(api.schemas)
             for view in api.operations:
@@ -136,7 +149,11 @@ class HTTPApp(OpenAPI):
     def register_blueprint(
         self, blueprint: Blueprint, **options: Any  # noqa: ANN401  Flask's own
     ) -> None:
-        """Serve the routes of a blueprint; `ConfigurationError` if there is one of this name."""
+        """Serve the routes of a blueprint.
+
+        Raises:
+            ConfigurationError: There is one of this name.
+        """
         name = options.get("name", blueprint.name)
         if other := self.blueprints.get(name):
             raise ConfigurationError(
