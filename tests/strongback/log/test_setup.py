@@ -24,6 +24,7 @@ from strongback.config import LogFormat, LogLevel
 from strongback.exceptions import ConfigurationError
 from strongback.log import setup as log_config
 from strongback.log.mask import escape_controls, mask_fields, mask_text
+from strongback.log.output import build_output
 from strongback.log.setup import LogConfig, configure_logging, get_logger, log_access
 from tests.support.log import reset_log
 
@@ -525,14 +526,14 @@ def test_a_full_disk_is_reported_once_and_breaks_nothing(
     settings: Settings, streams: Streams, tmp_path: Path
 ) -> None:
     (tmp_path / "error.log").symlink_to("/dev/full")
-    configure_logging(settings.model_copy(update={"log_dir": tmp_path}))
+    there = settings.model_copy(update={"log_dir": tmp_path})
+    configure_logging(there)
     for number in range(3):
         get_logger().info("written", number=number)
     assert streams.error.count("No space left on device") == 1
     assert streams.error.count("written") == 3
-    for handler in logging.getLogger().handlers:
-        with suppress(OSError):  # there is no room for what it has not written
-            handler.close()
+    with suppress(OSError):  # there is no room for what it has not written
+        build_output(there).files["error"].close()
 
 
 WRITER = """
