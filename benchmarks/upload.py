@@ -22,9 +22,10 @@ from pathlib import Path
 
 import click
 
+from app.core.permission import Role
 from strongback.testing.port import free_port
-from tests.app.whole.test_files import Person, create_ada
-from tests.live import LiveServer, serving
+from tests.app.whole.test_files import Person
+from tests.live import LiveServer, create_user, serving
 from tests.support.front import run_front
 from tests.support.load import Ask, under_load
 
@@ -159,7 +160,7 @@ def command(
             "WEB_RATE_LIMITS": "false",
         }
         api = stack.enter_context(serving(folder, **variables))
-        create_ada(folder)
+        create_user(folder, "ada", Role.USER)
         servers = [api]
         if not alone:
             log = folder / "upload.log"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 from app.core.config import ROOT
@@ -25,3 +28,26 @@ def test_whoever_ignores_a_linter_says_why_on_the_line():
         and not IGNORED.sub("", line[first.start() :]).strip(" #")
     ]
     assert silent == []
+
+
+def is_there(module: str, name: str) -> bool:
+    if hasattr(import_module(module), name):
+        return True
+    with suppress(ModuleNotFoundError):
+        import_module(f"{module}.{name}")
+        return True
+    return False
+
+
+def test_the_benchmarks_find_what_they_import():
+    """No test runs them, and mypy does not know the libraries that they are compared with."""
+    missing = [
+        f"{path.relative_to(ROOT)}: {node.module}.{alias.name}"
+        for path in sorted((ROOT / "benchmarks").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module
+        if node.module.partition(".")[0] in {"app", "strongback", "tests"}
+        for alias in node.names
+        if not is_there(node.module, alias.name)
+    ]
+    assert missing == []
