@@ -86,9 +86,9 @@ class TestRead:
         assert client.get(f"{URL}/ada/avatar").content_type == "image/svg+xml"
         assert send(client, ada).status_code == 200
 
-    def test_a_picture_at_the_cdn_is_asked_there(self, app, client, ada):
+    def test_a_picture_at_the_cdn_is_asked_there(self, app, client, ada, monkeypatch):
         send(client, ada)
-        app.services[Files].cdn_url = "https://cdn.example.com"
+        monkeypatch.setattr(app.services[Files], "cdn_url", "https://cdn.example.com")
         address = client.get(f"{URL}/ada/avatar").headers["Location"]
         assert address.startswith("https://cdn.example.com/")
 

@@ -170,8 +170,11 @@ class TestErrors:
         answer = page.open("/account/password", "POST", data={"token": "x" * 2_000_000})
         assert (answer.status_code, answer.mimetype) == (413, "text/html")
 
-    def test_unforeseen_one_is_a_page_without_its_cause(self, page, ended, unsubscribe_link):
-        page.app.services[Unsubscriptions].switch_off = lambda *_: 1 / 0
+    def test_unforeseen_one_is_a_page_without_its_cause(
+        self, page, ended, unsubscribe_link, monkeypatch
+    ):
+        service = page.app.services[Unsubscriptions]
+        monkeypatch.setattr(service, "switch_off", lambda *_: 1 / 0)
         data = {"token": hidden_token(page.open(unsubscribe_link))}
         answer = page.open("/account/unsubscribe", "POST", data=data)
         assert (answer.status_code, answer.mimetype) == (500, "text/html")

@@ -149,10 +149,10 @@ class TestRefusal:
         assert write(api, title="").status_code == 422
         assert write(api).status_code == 201
 
-    def test_undoes_the_effect(self, api):
+    def test_undoes_the_effect(self, api, monkeypatch):
         """A view that answers an error after its service has written leaves nothing."""
         api.article()
-        api.app.after_request_funcs = {}
+        monkeypatch.setattr(api.app, "after_request_funcs", {})
         service = api.app.services[Idempotency]
         with api.app.test_request_context("/", headers={"Idempotency-Key": "k"}):
             claim = claim_of(current_request())
