@@ -114,7 +114,7 @@ def api(kept: Kept, settings: Settings, database_url: str) -> API:
 
     The tests of a module share it: what changes the application or its folder asks for `own_api`.
     """
-    api = kept.get(API, settings.model_copy(update={"database_url": database_url}))
+    api = kept.get(API, settings, database_url)
     api.reset()
     return api
 

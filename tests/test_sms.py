@@ -119,17 +119,13 @@ class SmsClient:
 @pytest.fixture
 def sms(kept: Kept, settings: Settings, database_url: str) -> SmsClient:
     """The application on each back end, sending through Tencent Cloud; these tests share it."""
-    sms = kept.get(SmsClient, settings.model_copy(update={"database_url": database_url}))
-    sms.empty()
-    return sms
+    return kept.emptied(SmsClient, settings, database_url)
 
 
 @pytest.fixture
 def sqlite_sms(kept: Kept, settings: Settings) -> SmsClient:
     """The same on SQLite, for what no back end has a part in."""
-    sms = kept.get(SmsClient, settings)
-    sms.empty()
-    return sms
+    return kept.emptied(SmsClient, settings)
 
 
 class TestAsking:

@@ -93,7 +93,7 @@ def app(settings: Settings, database: Database, database_url: str, logs: Logs) -
 @pytest.fixture
 def shared_app(kept: Kept, settings: Settings, database_url: str) -> Strongback:
     """As `app`, of all tests of a module; a test that reads its `logs` asks for them after it."""
-    app = kept.get(create_app, settings.model_copy(update={"database_url": database_url}))
+    app = kept.get(create_app, settings, database_url)
     reset(app)
     return app
 

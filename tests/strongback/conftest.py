@@ -25,6 +25,6 @@ def kept_database(kept: Kept, settings: Settings, database_url: str) -> Database
 
     What SQLAlchemy has compiled stays with it.
     """
-    database = kept.get(Database, settings.model_copy(update={"database_url": database_url}))
+    database = kept.get(Database, settings, database_url)
     empty(database)
     return database

@@ -31,7 +31,14 @@ class Closable(Protocol):
     def close(self) -> None: ...
 
 
+class Emptiable(Closable, Protocol):
+    """Can be as it was at first."""
+
+    def empty(self) -> None: ...
+
+
 T = TypeVar("T", bound=Closable)
+E = TypeVar("E", bound=Emptiable)
 
 
 class Kept:
@@ -40,14 +47,26 @@ class Kept:
     def __init__(self) -> None:
         self._made: dict[object, Any] = {}
 
-    def get(self, make: Callable[[Settings], T], settings: Settings) -> T:
+    def get(
+        self, make: Callable[[Settings], T], settings: Settings, database_url: str | None = None
+    ) -> T:
         """Return what was made of these settings, in the place of the first test that asked."""
+        if database_url is not None:
+            settings = settings.model_copy(update={"database_url": database_url})
         anywhere = settings.model_copy(update={"app_var_dir": None, "database_url": None})
         key = (make, settings.is_sqlite, anywhere)
         if key not in self._made:
             settings.app_var_dir.mkdir(parents=True, exist_ok=True)
             self._made[key] = make(settings)
         made: T = self._made[key]
+        return made
+
+    def emptied(
+        self, make: Callable[[Settings], E], settings: Settings, database_url: str | None = None
+    ) -> E:
+        """As `get`, with nothing left of an earlier test."""
+        made = self.get(make, settings, database_url)
+        made.empty()
         return made
 
     def close(self) -> None:

@@ -95,14 +95,10 @@ class MailClient(Client):
 @pytest.fixture
 def mail(kept: Kept, settings: Settings, database_url: str) -> MailClient:
     """The application on each back end, empty, which the tests of a module share."""
-    client = kept.get(MailClient, settings.model_copy(update={"database_url": database_url}))
-    client.empty()
-    return client
+    return kept.emptied(MailClient, settings, database_url)
 
 
 @pytest.fixture
 def sqlite_mail(kept: Kept, settings: Settings) -> MailClient:
     """The same on SQLite, for what no back end has a part in."""
-    client = kept.get(MailClient, settings)
-    client.empty()
-    return client
+    return kept.emptied(MailClient, settings)

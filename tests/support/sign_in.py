@@ -120,17 +120,13 @@ class Client:
 @pytest.fixture
 def shared_client(kept: Kept, settings: Settings, database_url: str) -> Client:
     """As `client`, of all tests of a module that change nothing but by requests."""
-    client = kept.get(Client, settings.model_copy(update={"database_url": database_url}))
-    client.empty()
-    return client
+    return kept.emptied(Client, settings, database_url)
 
 
 @pytest.fixture
 def shared_sqlite_client(kept: Kept, settings: Settings) -> Client:
     """As `sqlite_client`, and shared."""
-    client = kept.get(Client, settings)
-    client.empty()
-    return client
+    return kept.emptied(Client, settings)
 
 
 @pytest.fixture

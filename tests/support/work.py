@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-
 from sqlalchemy import update
 
 from strongback.app import Strongback
 from strongback.database import Database, utc_now
-from strongback.outbox import Batch, Outbox, OutboxMessage, Relay
+from strongback.outbox import Outbox, OutboxMessage
 from strongback.task import Runner
-
-
-@dataclass
-class Broker:
-    """Keeps what it is given."""
-
-    messages: list[tuple[str, list[int]]] = field(default_factory=list)
-
-    def publish(self, batches: Sequence[Batch]) -> None:
-        self.messages += [(each.consumer, list(each.ids)) for each in batches]
 
 
 def work(app: Strongback) -> list[str]:
     """Run what is due until nothing is; returns the tasks' names in the order of their runs."""
-    outbox: Outbox = app.services[Outbox]
     runner: Runner = app.services[Runner]
-    broker = Broker()
-    relay, names = Relay(outbox, broker), []
     with app.app_context():
-        while relay.deliver():
-            while broker.messages:
-                name, ids = broker.messages.pop(0)
-                runner.run(name, ids)
-                names.append(name)
-    return names
+        return runner.run_due()
 
 
 def tick(app: Strongback, name: str) -> None:

@@ -58,15 +58,15 @@ def inspect(source: Path, kind: FileKind, scanners: Iterable[Scanner], encode: E
     """
     check_size(source.stat().st_size, kind)
     found = read_type(source)
-    if found == HEIC not in kind.types and "image/jpeg" in kind.types:
-        raise HeicRefused
     if found not in kind.types:
+        if found == HEIC and "image/jpeg" in kind.types:
+            raise HeicRefused
         raise WrongFileType(params={"found": found, "types": ", ".join(sorted(kind.types))})
     for scan in scanners:
         scan(source, kind)
-    return (
-        encode(source, kind) if found.startswith("image/") else Inspected(found, {ORIGINAL: source})
-    )
+    if found.startswith("image/"):
+        return encode(source, kind)
+    return Inspected(found, {ORIGINAL: source})
 
 
 def check_size(size: int, kind: FileKind) -> None:

@@ -14,7 +14,15 @@ from authlib.oauth2 import AuthorizationServer
 from authlib.oauth2.rfc6749 import OAuth2Error
 
 from strongback.auth.account import Account, Accounts
-from strongback.auth.exceptions import InvalidRequest, InvalidScope, OAuthError
+from strongback.auth.exceptions import (
+    InvalidClient,
+    InvalidGrant,
+    InvalidRequest,
+    InvalidScope,
+    OAuthError,
+    UnauthorizedClient,
+    UnsupportedGrantType,
+)
 from strongback.auth.permission import Permission
 from strongback.auth.session_service import Device, Grant, SessionService
 from strongback.auth.token import LIFETIME, AccessTokens
@@ -30,7 +38,17 @@ from strongback.oauth.grant import (
 
 log = get_logger(__name__)
 
-_ERRORS = {kind.error: kind for kind in OAuthError.__subclasses__()}
+_ERRORS: dict[str, type[OAuthError]] = {
+    kind.error: kind
+    for kind in (
+        InvalidRequest,
+        InvalidClient,
+        InvalidGrant,
+        UnauthorizedClient,
+        UnsupportedGrantType,
+        InvalidScope,
+    )
+}
 
 
 class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # the same

@@ -204,7 +204,9 @@ class Index:
         problems += [f"{name} is not an attribute" for name in used if name and name not in known]
         sortable = {attribute.name for attribute in self.sortable}
         ranked = {order.attribute for order in self.tie_breakers} & known
-        problems += [f"ranking by {name} needs it to be sortable" for name in ranked - sortable]
+        problems += [
+            f"ranking by {name} needs it to be sortable" for name in sorted(ranked - sortable)
+        ]
         for each in self.attributes:
             if each.weight < 0:
                 problems.append(f"{each.name}: a weight is not negative")

@@ -10,6 +10,7 @@ import random
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
@@ -24,7 +25,7 @@ from strongback.database import Database, changed_rows, insert_if_absent, transa
 from strongback.exceptions import APIException, StrongbackError
 from strongback.log.mask import mask_text
 from strongback.log.setup import get_logger
-from strongback.outbox import InboxEntry, MessageState, Outbox, OutboxMessage
+from strongback.outbox import Batch, InboxEntry, MessageState, Outbox, OutboxMessage, Relay
 from strongback.task.context import PermanentFailure, TaskContext
 from strongback.task.declaration import Declaration, TaskRegistry
 from strongback.task.job import Jobs, JobState, TaskCancelled
@@ -51,6 +52,16 @@ class UnknownTask(StrongbackError):
 
 class _Handled(StrongbackError):
     """Another delivery of the message was faster."""
+
+
+class _Here:
+    """Keeps messages for this process instead of sending them to a broker."""
+
+    def __init__(self) -> None:
+        self.batches: deque[Batch] = deque()
+
+    def publish(self, batches: Sequence[Batch]) -> None:
+        self.batches.extend(batches)
 
 
 class Runner:
@@ -95,6 +106,21 @@ class Runner:
                 log.exception("task_failed", task=name)
             else:
                 log.debug("task_done", task=name, duration_ms=_since(started))
+
+    def run_due(self) -> list[str]:
+        """Run in this thread, without broker or worker, what is due until nothing is.
+
+        Returns:
+            The names of the tasks, in the order of their runs.
+        """
+        here, names = _Here(), []
+        relay = Relay(self._outbox, here)
+        while relay.deliver():
+            while here.batches:
+                batch = here.batches.popleft()
+                self.run(batch.consumer, batch.ids)
+                names.append(batch.consumer)
+        return names
 
     def _declared(self, name: str) -> Declaration:
         if (task := self._registry.get(name)) is None:

@@ -24,7 +24,6 @@ from strongback.web.request import Response
 ASSETS = Path(str(files("flask_openapi_swagger") / "templates" / "swagger"))
 
 # Swagger UI sets styles on elements and draws its icons from data: addresses.
-_POLICY = "Content-Security-Policy"
 _LOOSENED = {"style-src 'self'": "style-src 'self' 'unsafe-inline'", "img-src": "img-src data:"}
 
 
@@ -84,10 +83,7 @@ def _page_blueprint() -> PageBlueprint:
         known = METADATA_ENDPOINT in current_app.view_functions
         metadata = url_for(METADATA_ENDPOINT) if known else None
         response = render("strongback/docs.html", metadata=metadata)
-        policy = dict(response.policy or ())
-        for strict, loose in _LOOSENED.items():
-            policy[_POLICY] = policy[_POLICY].replace(strict, loose)
-        response.policy = [*policy.items()]
+        response.policy = [(name, _loosened(value)) for name, value in response.policy or ()]
         return response
 
     @pages.get("/docs/errors")
@@ -96,6 +92,12 @@ def _page_blueprint() -> PageBlueprint:
         return render("strongback/docs_errors.html", errors=known)
 
     return pages
+
+
+def _loosened(policy: str) -> str:
+    for strict, loose in _LOOSENED.items():
+        policy = policy.replace(strict, loose)
+    return policy
 
 
 def named_types(*annotations: object) -> set[type]:

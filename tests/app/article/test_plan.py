@@ -47,7 +47,7 @@ class Shelf:
 @pytest.fixture
 def articles(kept: Kept, settings: Settings, database_url: str) -> Iterator[ArticleService]:
     """The articles, which these tests read only."""
-    shelf = kept.get(Shelf, settings.model_copy(update={"database_url": database_url}))
+    shelf = kept.get(Shelf, settings, database_url)
     database = shelf.database
     with database.scope():
         yield ArticleService(database, UserService(database, "Test"), Outbox(database))

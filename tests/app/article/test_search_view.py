@@ -19,7 +19,7 @@ from tests.support.kept import Kept
 @pytest.fixture
 def shelf(kept: Kept, settings: Settings, database_url: str) -> API:
     """The application with a few articles, indexed, which these tests read only."""
-    api = kept.get(with_articles, settings.model_copy(update={"database_url": database_url}))
+    api = kept.get(with_articles, settings, database_url)
     init_limits(api.app, settings, None)
     return api
 

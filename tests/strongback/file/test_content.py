@@ -16,7 +16,7 @@ TEXT = b"0123456789"
 @pytest.fixture
 def cabinet(kept: Kept, settings: Settings, database_url: str) -> Cabinet:
     """A cabinet that the tests here share: they change nothing but files."""
-    shared = kept.get(open_cabinet, settings.model_copy(update={"database_url": database_url}))
+    shared = kept.get(open_cabinet, settings, database_url)
     empty(shared.app.database)
     return Cabinet(shared.app, shared.files)
 

@@ -148,7 +148,7 @@ def open_teahouse(settings: Settings, **changes: object) -> Teahouse:
 @pytest.fixture
 def teahouse(kept: Kept, settings: Settings, database_url: str) -> Teahouse:
     """The teahouse of a module's tests, as if it were new."""
-    teahouse = kept.get(open_teahouse, settings.model_copy(update={"database_url": database_url}))
+    teahouse = kept.get(open_teahouse, settings, database_url)
     teahouse.begin_anew()
     return teahouse
 
